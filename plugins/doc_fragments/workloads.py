@@ -151,8 +151,9 @@ options:
         type: bool
       session_policy:
         description:
-          - A policy, as a mapping or JSON text, that limits the session. It needs C(disable_session_tags=true). An empty
-            string removes the session policy, for which the association is deleted and recreated. Unchanged if omitted.
+          - A policy, as a mapping or JSON text, that limits the session. It needs C(disable_session_tags=true). With an
+            empty string, the workload fails if its association has a session policy, because EKS cannot remove it. Unchanged if
+            omitted.
         type: raw
       tags:
         description: Tags of the association. They override common tags with the same keys.

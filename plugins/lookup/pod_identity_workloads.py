@@ -58,7 +58,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
-            workloads: list[Any] = read_files(flatten(terms, skip_nulls=False), variables).workloads
+            workloads: list[Any] = read_files(
+                flatten(terms, skip_nulls=False), variables, self._loader
+            ).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(map(visible, error.problems))) from None
         fields = self.get_option("fields")

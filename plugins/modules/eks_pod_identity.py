@@ -26,7 +26,8 @@ options:
   purge:
     description:
       - Whether to remove managed workloads of the cluster that are not in the list. Their associations are deleted, and
-        their roles and policies if these have no other users. The purge starts only if all listed workloads succeeded.
+        their roles and policies if these have no other users. If a listed workload fails, nothing is
+        taken from its roles.
       - A managed policy of this cluster that is unlisted and not attached is deleted too.
       - If a listed workload has just changed to another role, its former role is kept until the next purge, because running
         Pods may still have credentials of the former role.

@@ -69,9 +69,8 @@ options:
   session_policy:
     description:
       - A policy that limits the session, as a mapping or JSON text. It needs O(disable_session_tags=true).
-      - An empty string removes the session policy. EKS cannot remove it from an existing association, so the module deletes
-        the association and creates it again with another ID. Pods that start in between get no credentials. The module
-        fails before the deletion if the association has fields or tags that the new association could not have.
+      - EKS cannot remove the session policy of an association, so with an empty string the module fails if there is one. Set a
+        policy that allows everything, or delete the association and create it again.
       - Policies are compared by meaning, so the order of keys and lists does not matter.
     type: raw
   tags:

@@ -449,12 +449,18 @@ def option_policies(params: Mapping[str, Any]) -> RolePermissions:
     """Build the policies of a role from the options ``policies`` and ``permissions_boundary``.
 
     A policy without ``name`` is named by its position in the list, such as "policy 1".
+
+    :raises FactError: when an item with ``document`` has an empty name or an unknown key.
     """
     identity = []
     for number, item in enumerate(params["policies"], 1):
         wrapped = isinstance(item, Mapping) and "document" in item
-        name = item.get("name") if wrapped else None
-        identity.append(NamedPolicy(str(name or f"policy {number}"), item["document"] if wrapped else item))
+        name = item.get("name", f"policy {number}") if wrapped else f"policy {number}"
+        if not name or (wrapped and set(item) - {"document", "name"}):
+            raise FactError(
+                f"policies item {number} must have document, and may only have a name in addition."
+            )
+        identity.append(NamedPolicy(str(name), item["document"] if wrapped else item))
     boundary = params["permissions_boundary"]
     return RolePermissions(
         tuple(identity), None if boundary is None else NamedPolicy("permissions boundary", boundary)
@@ -466,11 +472,10 @@ def judge_documents(params: Mapping[str, Any], policies: RolePermissions) -> lis
 
     :returns: the name and the result of each document.
     """
-    judged = []
-    if params["policies"] is not None:
-        judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
-        if policies.boundary is not None:
-            judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
+    identity = policies.identity if params["policies"] is not None else ()
+    judged = [(policy.name, storability(policy.document, "identity")) for policy in identity]
+    if identity and policies.boundary is not None:
+        judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
     if params["session_policy"] is not None:
         judged.append(("session policy", storability(params["session_policy"], "session")))
     return judged
@@ -510,7 +515,11 @@ def judge(
     ]
     judged = judge_documents(params, policies)
     storable, reasons = together(judged)
-    notes: list[str] = []
+    notes = (
+        ["IAM's policy simulator ignores the session policy."]
+        if api is not None and session is not None
+        else []
+    )
     if api is not None:
 
         def simulate(permission: Required) -> Any:
@@ -526,8 +535,6 @@ def judge(
                 "missing_context": list(answer.missing),
                 "differs": answer.differs(verdict.decision),
             }
-        if session is not None:
-            notes.append("IAM's policy simulator ignores the session policy.")
     findings = list(refusal_findings(judged))
     if params["lint"]:
         lint_findings, note = lint_all(policies.identity, required)

@@ -8,18 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
-    expected_changes,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    as_text,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
@@ -39,14 +33,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import change_row
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import read_reports
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import Prepared
 
 # The value of the variable for the plans of the earlier jobs of an AWX workflow.
 ARTIFACTS = "artifacts"
+_Row = Mapping[str, Any]
 
 
-def read_plans(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """Return the reports among which the approved plan is, or None if the run needs no approval.
+def read_plans(values: _Row, variables: _Row) -> list[_Row] | None:
+    """Return the reports that may contain the approved plan, or None if the run needs no approval.
 
     :arg values: the result of ``read_role_variables``.
     :arg variables: all variables of the task.
@@ -58,52 +52,33 @@ def read_plans(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[
     return artifacts_in(variables) if source == ARTIFACTS else list(read_reports("approved", [source]))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Approval:
     """The approved plan of a cluster.
 
-    ``accepts`` is true if the run may exceed the plan. ``text`` describes the changes that exceed it, or is "". ``needed`` is the
-    number of changes that the run found before the first write.
+    :arg reports: the result of ``read_plans``.
+    :arg expected: the changes in Kubernetes that the run would make.
     """
 
-    plan: Mapping[str, Any] | None
+    reports: Sequence[_Row]
     cluster: Cluster
-    expected: Sequence[Mapping[str, Any]]
-    accepts: bool = False
-    text: str = ""
-    needed: int | None = None
+    expected: Sequence[_Row]
 
     def check(self, changes: Sequence[Change]) -> None:
         """Compare the changes of a run with the plan. Raises NotApprovedError."""
-        text = describe_unapproved(self.plan, [*map(change_row, changes), *self.expected])
-        if text and not self.accepts:
-            raise NotApprovedError(f"{describe_place(self.cluster)}: {text}".splitlines())
-        self.text = self.text or text
-        self.needed = len(changes) if self.needed is None else self.needed
+        if text := self._describe(map(change_row, changes)):
+            raise NotApprovedError(text.splitlines())
 
-    @property
-    def outcome(self) -> str:
-        """Return a line about the changes in AWS, of which the plan may have more."""
-        if self.text or self.plan is None:
-            return (
-                "changes that the approved plan lacks are accepted" if self.text else "no changes to approve"
-            )
-        return f"{self.needed} changes in AWS, all of them in the approved plan of {as_text(self.plan.get('time'))}"
+    def _describe(self, changes: Iterable[_Row]) -> str:
+        text = describe_unapproved(find_plan(self.reports, self.cluster.arn), [*changes, *self.expected])
+        return f"{describe_place(self.cluster)}: {text}" if text else ""
 
-    def note(self, aws: dict[str, Any]) -> None:
-        """Add a finding about accepted changes that exceed the plan to the result of the AWS part."""
-        if self.text:
-            finding = Finding(
-                Code.NOT_APPROVED, self.text.replace(":\n- ", ": ").replace("\n- ", "; "), NOT_APPROVED_REMEDY
-            )
-            aws["findings"] = [finding_row(finding), *aws.get("findings", ())]
-
-
-def make_approval(plans: Sequence[Mapping[str, Any]], prepared: Prepared, cluster: Cluster) -> Approval:
-    """Return the approval of a run. ``plans`` is the result of ``read_plans``."""
-    return Approval(
-        find_plan(plans, cluster.arn),
-        cluster,
-        expected_changes(prepared.preflight, removes=prepared.parsed.state == "absent"),
-        accepts=Code.NOT_APPROVED.value in prepared.values.get("ignore", ()),
-    )
+    def conclude(self, aws: dict[str, Any]) -> str:
+        """Add a finding about changes that exceed the plan to the result of the AWS part. Return a line for the screen."""
+        text = self._describe(aws.get("changes", ()))
+        if not text:
+            return "the approved plan has all changes of this run"
+        message = text.replace(":\n- ", ": ").replace("\n- ", "; ")
+        finding = Finding(Code.NOT_APPROVED, message, NOT_APPROVED_REMEDY)
+        aws["findings"] = [finding_row(finding), *aws.get("findings", ())]
+        return "changes that the approved plan lacks are accepted"

@@ -82,6 +82,7 @@ CHANGES = {
     "trust": "Trust policies",
     "role": "Roles",
     "source": "Credentials",
+    "known": "Unread permissions",
     "new": "New workloads",
     "resources": "Other resources",
     "lost": "Less access",

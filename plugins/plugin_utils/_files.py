@@ -20,12 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
     FileSource,
     locate,
     read_sources,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    sentence,
+)
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
@@ -39,12 +43,23 @@ def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> l
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
 
 
-def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> FileSource:
+def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None, loader: Any) -> FileSource:
     """Read workloads from files and folders. The result also has the file and line of each workload, for error messages.
 
-    :raises InputError: when a file cannot be found, read or parsed.
+    :arg loader: the loader of Ansible, which decrypts files that are encrypted with ansible-vault.
+    :raises InputError: when a file cannot be found, decrypted, read or parsed.
     """
-    return read_sources(locate_files(paths, variables))
+
+    def decrypt(path: str) -> bytes:
+        try:
+            plain = loader.get_real_file(path)
+        except AnsibleError as error:
+            raise InputError([f"{path}: cannot be decrypted: {sentence(str(error))}"]) from error
+        data = Path(plain).read_bytes()
+        loader.cleanup_tmp_file(plain)
+        return data
+
+    return read_sources(locate_files(paths, variables), decrypt=decrypt)
 
 
 def write_private(path: str, content: str | bytes) -> None:

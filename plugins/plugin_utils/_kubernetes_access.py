@@ -34,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
-    EksTarget,
+    Cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -98,7 +98,7 @@ class GivenAccess:
 class EksAccess:
     """Access with the endpoint and the certificate authority of an EKS cluster, and with tokens signed for the cluster."""
 
-    def __init__(self, target: EksTarget, clients: AwsClients) -> None:
+    def __init__(self, target: Cluster, clients: AwsClients) -> None:
         self.target, self._clients = target, clients
         self._source = TokenSource(self._sign, _now)
         self.arguments: Mapping[str, Any] = {
@@ -151,7 +151,7 @@ def find_access(
     return EksAccess(read_eks_target(clients.api, cluster, clients.region), clients)
 
 
-def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
+def access_for(task: ActionTask, target: Cluster | None, options: Mapping[str, Any]) -> Access:
     """Restore the access to the Kubernetes API that an earlier step of the play has chosen.
 
     :arg target: the EKS cluster to sign tokens for, or None to use the connection options of the user.
@@ -189,12 +189,12 @@ def no_token_message(error: AwsError) -> str:
     return str(with_option_names(message, ROLE))
 
 
-def write_authority(target: EksTarget) -> str:
+def write_authority(target: Cluster) -> str:
     """Write the certificate authority of a cluster to a file, and return its path.
 
     Ansible deletes the file when Ansible exits.
     """
-    pem = base64.b64decode(target.authority)
+    pem = base64.b64decode(target.certificate_authority_data)
     name = f"eks-authority-{hashlib.sha256(pem).hexdigest()[:16]}.crt"
     path = Path(constants.DEFAULT_LOCAL_TMP) / name
     if not path.exists():

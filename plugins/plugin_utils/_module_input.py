@@ -43,18 +43,20 @@ def plain_arguments(
     variables: Mapping[str, Any] | None,
     workloads_required: bool,
     region: str = "",
+    loader: Any = None,
 ) -> dict[str, Any]:
     """Validate the workloads in the arguments of a module. Return the arguments with the workloads as lists, and with policy
     documents in place of presets.
 
     :arg workloads_required: whether missing workloads are an error.
     :arg region: the region of the task, for presets; "" if it is unknown.
+    :arg loader: as for ``read_files``.
     :raises InputError: with the problems of the workloads, each with its place, such as file and line.
     """
 
     @cache
     def read(paths: tuple[str, ...]) -> FileSource:
-        return read_files(paths, variables)
+        return read_files(paths, variables, loader)
 
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
     options |= {"region": region} if region else {}
@@ -94,7 +96,7 @@ class WorkloadsModule(Normal):  # type: ignore[misc]  # Ansible has no type info
         arguments = dict(task.args)
         try:
             region = access.region(next(filter(None, map(arguments.get, REGIONS)), None))
-            task.args = plain_arguments(arguments, task_vars, self.workloads_required, region)
+            task.args = plain_arguments(arguments, task_vars, self.workloads_required, region, access.loader)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:

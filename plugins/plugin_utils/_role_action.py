@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
     Expansion,
     describe_matches,
@@ -37,7 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     NO_FACTS,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._approval import (
-    make_approval,
+    Approval,
     read_plans,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import warn_vanishing
@@ -182,7 +183,7 @@ class _Run:
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, steps.watch(task):
             steps.begin("reading the service accounts")
-            source = parse_input(values, variables, entry_point, expands=True)
+            source = parse_input(values, variables, entry_point, expands=True, loader=task.loader)
             applies = entry_point == "main" and not task.check_mode
             plans = read_plans(values, variables) if applies else None
             aws_part = begin_aws(task, source, entry_point, task.check_mode)
@@ -196,21 +197,20 @@ class _Run:
             files = [values.get(name) for name in FILES]
             result["warnings"] = [*prepared.warnings, *warn_vanishing(variables, files)]
             steps.begin(_aws_step(entry_point, task.check_mode))
-            approval = None
-            if plans is not None:
-                approval = make_approval(plans, prepared, aws_part.opening().cluster)
-            self._aws = run_aws(aws_part, prepared, entry_point, approval.check if approval else None)
+            expected = expected_changes(prepared.preflight, removes=source.parsed.state == "absent")
+            approval = None if plans is None else Approval(plans, aws_part.opening().cluster, expected)
+            accepts = Code.NOT_APPROVED.value in values.get("ignore", ())
+            approve = approval.check if approval and not accepts else None
+            self._aws = run_aws(aws_part, prepared, entry_point, approve)
             raise_if_ended(self._aws)
             if approval:
-                steps.show(approval.outcome)
-                approval.note(self._aws)
+                steps.show(approval.conclude(self._aws))
             mark_origins(self._aws, prepared.parsed.workloads)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
             kubernetes_run = run_kubernetes(task, prepared, aws, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
         result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
         result["warnings"] += [*kubernetes_run.warnings]
-        expected = expected_changes(prepared.preflight, removes=aws.state == "absent")
         report = leave_report(task, result, aws, kubernetes_run.outcome, values, host, expected)
         result["verification"] = dict(report["verification"])
         result["restarted"], result["not_restarted"] = (

@@ -175,15 +175,17 @@ def parse_role_input(
     variables: Mapping[str, Any],
     entry_point: EntryPoint,
     patterns: PatternInput | None = None,
+    loader: Any = None,
 ) -> ParsedInput:
     """Parse the workloads and options of a run, and check that the report files can be written.
 
     :arg values: the result of ``read_role_variables``.
     :arg patterns: allows patterns in the list of workloads.
+    :arg loader: as for ``read_files``.
     :raises InputError: with the problems of the first check that fails: report files, or options and workloads.
     """
     _check_files(values)
-    read = partial(read_files, variables=variables)
+    read = partial(read_files, variables=variables, loader=loader)
     options = {name: value for name, value in values.items() if name in (*INPUT_OPTIONS, "account_id")}
     # The caller has set the environment of the task.
     region = (values.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))

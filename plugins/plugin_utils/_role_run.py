@@ -44,7 +44,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
-    AccountPurgeScope,
     Preflight,
     TaskState,
     read_accounts,
@@ -256,16 +255,21 @@ class RoleInput:
 
 
 def parse_input(
-    values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint, expands: bool = False
+    values: Mapping[str, Any],
+    variables: dict[str, Any],
+    entry_point: EntryPoint,
+    expands: bool = False,
+    loader: Any = None,
 ) -> RoleInput:
     """Parse the input, and start the deadline of the run, without sending a request.
 
     :arg values: the result of ``read_role_variables``.
     :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid.
+    :arg loader: as for ``read_files``.
     :raises InputError: as ``parse_role_input``.
     """
     patterns = PatternInput()
-    parsed = parse_role_input(values, variables, entry_point, patterns if expands else None)
+    parsed = parse_role_input(values, variables, entry_point, patterns if expands else None, loader)
     warnings = find_ineffective(values, entry_point)
     return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
 
@@ -330,7 +334,7 @@ def expand_patterns(
         cluster,
         source.values.get("trust_scope"),
     )
-    parsed = parse_role_input(source.values, variables, entry_point, patterns)
+    parsed = parse_role_input(source.values, variables, entry_point, patterns, task.loader)
     return replace(source, parsed=parsed, service_accounts=service_accounts)
 
 
@@ -525,9 +529,7 @@ def _read_accounts(
     access: Access,
     service_accounts: Sequence[Object] | None,
 ) -> Preflight | ApiError:
-    purge = None
-    if parsed.purge and state == "present":
-        purge = AccountPurgeScope(parsed.purge_limit, parsed.purge_percent)
+    purge = parsed.purge if state == "present" else None
     try:
         reader = connect(task, access, deadline=deadline)
         preflight = read_accounts(

@@ -115,7 +115,7 @@ class Controller:
         self.writes: list[tuple[str, str]] = []
         self._last = 0
         self.superuser = True
-        # Whether the updates of projects succeed. A project without a successful update has no playbooks.
+        # True if the updates of projects succeed. A project without a successful update has no playbooks.
         self.reachable = True
         # By ID of an object's role, such as its execute role: the teams that have this role. The ID of a role consists of the ID
         # of the object and the index of the role in ROLES.

@@ -301,10 +301,25 @@ def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> No
     world.named("workflow_job_templates", "EKS Pod Identity: plan, approve, converge, verify").update(
         extra_vars="{}", limit="blue"
     )
-    world.named("schedules", "EKS Pod Identity: verify").update(enabled=False, limit="blue")
-    # One task for the job templates, one for the workflows, and one for the schedule.
-    assert changed(play(controller, tmp_path)) == 3
+    inventory = world.create("inventories", {"name": "canary", "organization": 1})["id"]
+    world.named("schedules", "EKS Pod Identity: verify").update(
+        enabled=False, limit="blue", inventory=inventory
+    )
+    node = next(
+        row
+        for row in world.objects["workflow_job_template_nodes"].values()
+        if row["identifier"] == "converge"
+    )
+    node["limit"] = "blue"
+    assert message(play(controller, tmp_path)) == (
+        'The workflow "EKS Pod Identity: plan, approve, converge, verify" has nodes with a limit, an inventory or variables that '
+        "this role did not set: converge. Clear the prompts of these nodes in AWX, and run again. All other settings are as "
+        "configured."
+    )
+    node["limit"] = None
+    world.remove("inventories", inventory)
     assert world.objects == initial
+    assert changed(play(controller, tmp_path)) == 0
 
 
 def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) -> None:
@@ -323,7 +338,8 @@ def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) ->
     )
     assert message(play(controller, tmp_path)) == f'The update of the project "{name}" is failed.{end}'
     world.reachable = True
-    assert changed(play(controller, tmp_path)) > 8
+    # The first run has changed the project and the objects before it. This run updates the project, and nine tasks follow.
+    assert changed(play(controller, tmp_path)) == 10
     world.playbooks = tuple(path for path in world.playbooks if path != "audit.yml")
     assert message(play(controller, tmp_path)) == f'The project "{name}" lacks audit.yml.{end}'
 

@@ -28,7 +28,7 @@ def test_who_can_read_a_bucket(show: Show) -> None:
     assert page.until("return document.querySelector('#who-status').innerText.includes('invoices')")
     assert (
         page.text("#who-status")
-        == "s3:GetObject on arn:aws:s3:::invoices/*: 1 yes 0 part 0 depends 3 unknown 16 no"
+        == "s3:GetObject on arn:aws:s3:::invoices/*: 1 yes 0 part 0 depends 0 obtain 3 unknown 16 no"
     )
     assert "payments/api" in page.texts("#who-result .answer:first-of-type .answer-head")[0]
     page.find("#who-result .answer li summary").click()

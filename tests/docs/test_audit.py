@@ -181,7 +181,7 @@ def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
     path.write_text(json.dumps(earlier), encoding="utf-8")
     done = cluster.audit("pod_identity_audit_previous=earlier.json")
     assert done.returncode == 0, done.stdout
-    assert "- shop/app-00 now uses EKS Pod Identity; previously it used IRSA." in done.stdout
+    assert "- shop/app-00: credentials pod identity; previously IRSA." in done.stdout
     assert "The reports have different namespaces." in done.stdout
 
 

@@ -98,14 +98,26 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
         for number in range(300)
     ]
     cluster.prepare(*accounts)
+    policies = [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]
     entries = [
-        {"namespace": "many-*", "service_account": "web-*", "role": {"name": "many-web"}},
-        {"namespace": "many-*", "service_account": "job-*", "role": {"name": "many-jobs"}},
+        {
+            "namespace": "many-*",
+            "service_account": "web-*",
+            "role": {"name": "many-web"},
+            "policies": policies,
+        },
+        {
+            "namespace": "many-*",
+            "service_account": "job-*",
+            "role": {"name": "many-jobs"},
+            "policies": policies,
+        },
         {
             "namespace": "*",
             "namespace_selector": "kind=many",
             "service_account": "api-*",
             "role": {"name": "many-api", "trust_scope": "cluster"},
+            "policies": policies,
         },
     ]
     variables = {
@@ -114,9 +126,9 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
         "pod_identity_owner": "many",
     }
     plan = cluster.play("site", variables, "--check")
-    assert (plan.returncode, changes(plan)) == (0, 303), plan.stdout
+    assert (plan.returncode, changes(plan)) == (0, 306), plan.stdout
     run = cluster.play("site", variables)
-    assert (run.returncode, changes(run)) == (0, 303), run.stdout
+    assert (run.returncode, changes(run)) == (0, 306), run.stdout
     assert "Verified: 300 workloads; 300 pass." in run.stdout
     assert changes(cluster.play("site", variables)) == 0
     cluster.prepare({"namespace": "many-07", "name": "web-new"})
@@ -129,7 +141,7 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
     assert "delete association many-07/web-new" in purged.stdout
     # With a narrower pattern, the run purges the other associations, and the trust policy no longer allows their service
     # accounts.
-    entries[0] = {"namespace": "many-0*", "service_account": "web-*", "role": {"name": "many-web"}}
+    entries[0] = {**entries[0], "namespace": "many-0*"}
     narrowed = cluster.play("site", variables, "-e", "pod_identity_purge=true pod_identity_purge_limit=100")
     assert narrowed.returncode == 0, narrowed.stdout
     assert narrowed.stdout.count("delete association") > 20

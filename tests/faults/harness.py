@@ -48,7 +48,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     WaitPolicy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     SHOWN_FAILURES,
@@ -250,7 +253,7 @@ class Account:
                 purge=PurgeScope() if spec.purge else None,
             )
             engine = Engine(api, group_clusters(cluster), width, wait_policy)
-            done = perform(engine, desired, order)
+            done = apply_order(engine, desired, order)
         except AwsError as error:
             return TaskOutcome(spec, error, aws_message(error, REGION))
         message = failure_message(done.run, cluster) if done.run.failures else ""

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -139,7 +139,9 @@ class Role:
             prepared = prepare(task, parse_input(values, {}, "main"), "main")
         if failure:
             return RoleRun(failure["msg"])
-        outcome = self.account.play(spec)
+        preflight = prepared.preflight
+        desired = spec.desired.with_kubernetes_findings((*preflight.plan.refused, *preflight.breakage))
+        outcome = self.account.play(replace(spec, desired=desired))
         if isinstance(outcome.ended, AwsError):
             return RoleRun(outcome.message)
         row = {

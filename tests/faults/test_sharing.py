@@ -145,7 +145,6 @@ def check_next_runs(playground: Playground, pair: str, aspect: str, value: Any) 
         assert property_of_first(playground, pair, aspect) == value
 
 
-@pytest.mark.xfail(reason="rule 8", strict=False)
 def test_teardown_names_running_pods_that_lose_the_role(playground: Playground) -> None:
     playground.clean()
     role = {"name": "lending"}

@@ -79,8 +79,8 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
     {
         "namespace": "old",
         "service_account": "app",
-        "role": {"arn": LEGACY},
-        "policies": [policy("old", "s3:GetObject")],
+        "role": {"arn": LEGACY, "extend_trust": True},
+        "policies": [{"arn": THEIRS}],
     },
 )
 # The same workloads with changed roles, descriptions, trust policies, documents, tags, target role and session policy.
@@ -106,6 +106,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[4],
         "role": {"name": "own"},
+        "policies": [policy("old", "s3:GetObject")],
     },
 )
 # Two lists that share a role: the second one has another policy and a narrower trust scope.

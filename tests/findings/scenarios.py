@@ -224,6 +224,13 @@ AWS_SCENARIOS = (
         ),
     ),
     Scenario(
+        "role without policies",
+        aws.unchanged,
+        "ROLE_WITHOUT_POLICIES",
+        made=aws.guide_with(policies=[], required_permissions=[]),
+        remedy=Repair("List the policies that the workload needs", changes={"policies": GUIDE["policies"]}),
+    ),
+    Scenario(
         "denying policy added",
         aws.add_denying_policy,
         "PERMISSION_DENIED",

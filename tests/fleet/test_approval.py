@@ -62,7 +62,7 @@ def plan(fleet: FleetFixture, folder: Path, **variables: Any) -> str:
 
 
 def test_unchanged_list_is_applied(fleet: FleetFixture, tmp_path: Path) -> None:
-    """Both clusters plan to create the shared role and its policy. The one that comes later only adds its trust."""
+    """Both clusters plan to create the shared role and its policy. The later cluster only adds its trust."""
     approved = plan(fleet, tmp_path)
     made = fleet.play("fleet", pod_identity_approved=approved)
     assert made.code == 0, made.output
@@ -70,7 +70,7 @@ def test_unchanged_list_is_applied(fleet: FleetFixture, tmp_path: Path) -> None:
     fleet.writes()
     again = fleet.play("site", pod_identity_approved=approved)
     assert (again.code, fleet.writes()) == (0, 0), again.output
-    assert "blue: 0 changes in AWS, all of them in the approved plan of " in again.output
+    assert "blue: the approved plan has all changes of this run\n" in again.output
 
 
 def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: Path) -> None:
@@ -83,7 +83,10 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
     made = fleet.play("fleet", pod_identity_approved=approved)
     assert made.code == 2
     assert f"  - new: attach policy {ADMIN} to role own-blue\n" in made.output
-    assert "  - new: create association default/later\n" in made.output
+    assert (
+        "  - new: create association default/later: role arn:aws:iam::111122223333:role/own-blue\n"
+        in made.output
+    )
     assert "  - new: apply ServiceAccount default/later\n" in made.output
     assert f"  {REMEDY}\n  Nothing was changed.\n" in made.output
     assert fleet.associations(PLACES[0]) == []
@@ -94,23 +97,23 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
 
 
 def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
-    """While the plan waits, somebody changes the document of a policy, which the apply would now overwrite."""
+    """While the plan waits, another run changes the document of a policy, which the apply would now overwrite."""
 
-    def wanted(*actions: str) -> list[dict[str, Any]]:
+    def listed(*actions: str) -> list[dict[str, Any]]:
         return [{**workload("app", "shared"), "policies": [document(*actions)]}]
 
     def site(*actions: str, **variables: Any) -> PlaybookResult:
-        return fleet.play("site", hosts="blue", pod_identity_workloads=wanted(*actions), **variables)
+        return fleet.play("site", hosts="blue", pod_identity_workloads=listed(*actions), **variables)
 
     assert site("s3:GetObject").code == 0
-    approved = plan(fleet, tmp_path, hosts="blue", pod_identity_workloads=wanted("s3:PutObject"))
+    approved = plan(fleet, tmp_path, hosts="blue", pod_identity_workloads=listed("s3:PutObject"))
     assert site("s3:DeleteObject").code == 0
     fleet.writes()
     made = site("s3:PutObject", pod_identity_approved=approved)
     assert (made.code, fleet.writes()) == (2, 0), made.output
     assert (
-        "- differs in document: update policy arn:aws:iam::111122223333:policy/shared (document): adds s3:PutObject on *; "
-        "removes s3:DeleteObject on *\n"
+        '- differs by -document Statement {"Action": ["s3:DeleteObject"], "Effect": "Allow", "Resource": "*"}: update policy '
+        "arn:aws:iam::111122223333:policy/shared (document): adds s3:PutObject on *; removes s3:DeleteObject on *\n"
     ) in made.output
 
 
@@ -121,7 +124,13 @@ def test_teardown_needs_its_own_plan(fleet: FleetFixture, tmp_path: Path) -> Non
     assert (refused.code, fleet.writes()) == (2, 0), refused.output
     assert "- new: delete association default/app\n" in refused.output
     approved = plan(fleet, tmp_path, pod_identity_state="absent")
-    removed = fleet.play("site", hosts="blue", pod_identity_state="absent", pod_identity_approved=approved)
+    teardown = {"pod_identity_state": "absent", "pod_identity_approved": approved}
+    more = fleet.play("site", hosts="blue", pod_identity_agent="absent", **teardown)
+    assert (more.code, fleet.writes()) == (2, 0), more.output
+    assert (
+        "lacks 1 of the 9 changes of this run:\n- new: delete add-on eks-pod-identity-agent\n" in more.output
+    )
+    removed = fleet.play("site", hosts="blue", **teardown)
     assert removed.code == 0, removed.output
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
 
@@ -131,7 +140,7 @@ def test_cluster_without_plan_is_not_changed(fleet: FleetFixture, tmp_path: Path
     only = str(tmp_path / "green.json")
     made = fleet.play("fleet", pod_identity_approved=only)
     assert made.code == 2
-    assert "the cluster has no approved plan, and this run would make " in made.output
+    assert "pod_identity_approved has no completed plan of this cluster, so it lacks " in made.output
     assert fleet.associations(PLACES[0]) == []
     fleet.writes()
     missing = fleet.play("fleet", pod_identity_approved=str(tmp_path / "none.json"))
@@ -141,7 +150,7 @@ def test_cluster_without_plan_is_not_changed(fleet: FleetFixture, tmp_path: Path
     )
 
 
-def test_purge_and_agent_are_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
+def test_purge_is_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
     assert fleet.play("fleet").code == 0
     fewer = {"pod_identity_workloads": [workload("app", "shared")], "pod_identity_purge": True}
     approved = plan(fleet, tmp_path)
@@ -154,7 +163,7 @@ def test_purge_and_agent_are_part_of_the_plan(fleet: FleetFixture, tmp_path: Pat
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
 
 
-def test_workflow_applies_only_what_was_approved(fleet: FleetFixture, tmp_path: Path) -> None:
+def test_workflow_applies_only_approved_changes(fleet: FleetFixture, tmp_path: Path) -> None:
     """Run the jobs of an AWX workflow: plan in two slices, plan report, and converge of a list that has grown in the meantime."""
     artifacts: dict[str, Any] = {}
     for host in ("blue", "green"):
@@ -167,7 +176,7 @@ def test_workflow_applies_only_what_was_approved(fleet: FleetFixture, tmp_path: 
     for line in (
         f"    attach policy {READ} to role shared",
         "    create role own-blue",
-        "    create association default/own-green",
+        "    create association default/own-green: role arn:aws:iam::111122223333:role/own-green",
     ):
         assert line in page
     events = (tmp_path / "page").glob("artifacts/slice/job_events/*-*.json")

@@ -176,14 +176,14 @@ FAULTS = (
     Fault(
         "boundaries are ignored",
         "permissions/permissions.py",
-        "    if boundary is not None:",
-        "    if False:",
+        '((boundary, "boundary"), (session, "session"))',
+        '((session, "session"),)',
     ),
     Fault(
         "session policies are ignored",
         "permissions/permissions.py",
-        "    if session is not None:",
-        "    if False:",
+        '((boundary, "boundary"), (session, "session"))',
+        '((boundary, "boundary"),)',
     ),
     Fault(
         "actions are case-sensitive",
@@ -266,20 +266,20 @@ FAULTS = (
     Fault(
         "ForAnyValue means ForAllValues",
         "language/conditions.py",
-        '        return _any(results) if quantifier == "ForAnyValue" else _all(results)',
-        "        return _all(results)",
+        '        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))',
+        "        return _not(_any(map(_not, results)))",
     ),
     Fault(
         "ForAllValues means ForAnyValue",
         "language/conditions.py",
-        '        return _any(results) if quantifier == "ForAnyValue" else _all(results)',
+        '        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))',
         "        return _any(results)",
     ),
     Fault(
         "set operators are not negated",
         "language/conditions.py",
-        "        return _not(answer) if self._negated else answer\n\n    def _match",
-        "        return answer\n\n    def _match",
+        "        results = map(_not, answers) if self._negated else answers",
+        "        results = answers",
     ),
     Fault(
         "Null true means present",
@@ -302,8 +302,8 @@ FAULTS = (
     Fault(
         "values are case-insensitive",
         "language/operators.py",
-        "            texts.add(fold(text) if ignore_case else text)",
-        "            texts.add(fold(text))",
+        "    return tuple(Glob(_fold(token, ignore_case) for token in tokens) for tokens in texts)",
+        "    return tuple(Glob(_fold(token, True) for token in tokens) for tokens in texts)",
     ),
     Fault(
         "less than includes equal",
@@ -387,8 +387,8 @@ FAULTS = (
     Fault(
         "a short ARN pattern is completed in conditions",
         "language/operators.py",
-        "    globs = [ArnGlob(_literals(tokens), complete=False) for tokens in values]",
-        "    globs = [ArnGlob(_literals(tokens)) for tokens in values]",
+        "        return tuple(ArnGlob(tokens, complete=False) for tokens in texts)",
+        "        return tuple(ArnGlob(tokens) for tokens in texts)",
     ),
     Fault(
         "the account of an ARN is its region",
@@ -471,20 +471,20 @@ FAULTS = (
     Fault(
         "services of actions have wildcards",
         "grammar/elements.py",
-        '_VENDOR = re.compile(r"[A-Za-z0-9-]+\\Z")',
-        '_VENDOR = re.compile(r"[A-Za-z0-9*-]+\\Z")',
+        '        r"(?![A-Za-z0-9-]+:).*",',
+        '        r"(?![A-Za-z0-9*-]+:).*",',
     ),
     Fault(
-        "trust policies accept every action",
+        "an unknown action of AWS STS belongs to another service",
         "grammar/elements.py",
-        "    if not is_refused_in_trust(action):",
-        "    if True:",
+        '        r"(?ai:sts:).*",',
+        '        r"(?ai:sts:)",',
     ),
     Fault(
         "sts:* is documented",
         "grammar/elements.py",
-        "    if folded in TRUST_ACTIONS:",
-        '    if folded in TRUST_ACTIONS or folded == "sts:*":',
+        '    (rf"(?ai:{_exactly(TRUST_ACTIONS)})", None),',
+        '    (rf"(?ai:{_exactly(TRUST_ACTIONS)})|sts:\\*", None),',
     ),
     Fault(
         "session policies complete ARNs",
@@ -507,8 +507,8 @@ FAULTS = (
     Fault(
         "every account exists",
         "grammar/elements.py",
-        "    if problem is None or name in existing:",
-        "    if problem is None or name:",
+        "        if problem is None and name not in existing:",
+        "        if problem is None and not name:",
     ),
     Fault(
         "known principals are validated",
@@ -531,8 +531,8 @@ FAULTS = (
     Fault(
         "every text is a date",
         "grammar/elements.py",
-        "        return date(value) is not None",
-        "        return True",
+        '    "Date": lambda value: date(value) is not None,',
+        '    "Date": lambda value: True,',
     ),
     Fault(
         "a rejected document is usable",

@@ -115,7 +115,8 @@ class Jobs:
         return done.stdout
 
     def reports(self, ident: str) -> dict[str, Any]:
-        return dict(artifacts(self.folder, ident)["pod_identity"])
+        """Return the reports of a job by the name of the cluster."""
+        return {report["cluster_name"]: report for report in artifacts(self.folder, ident).values()}
 
 
 @pytest.fixture(params=CORES[:1])

@@ -18,8 +18,12 @@ from .conftest import CORES, LONG, ROOT, run
 from .test_main_job import recap
 
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
+# An empty value of pod_identity_approved is invalid: a run must not apply changes because the name of the plan is missing.
 OPTIONS: dict[str, dict[str, Any]] = {
-    name: option for entry in SPECS["argument_specs"].values() for name, option in entry["options"].items()
+    name: option
+    for entry in SPECS["argument_specs"].values()
+    for name, option in entry["options"].items()
+    if name != "pod_identity_approved"
 }
 WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "texts"}}]
 # Values for variables that have no default, and for variables whose effect the test checks.
@@ -27,7 +31,6 @@ TEXTS = {
     "pod_identity_account_id": "111122223333",
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_workloads": json.dumps(WORKLOADS),
-    "pod_identity_approved": "",
     "pod_identity_region": "us-west-2",
     "pod_identity_profile": "",
     # The integration target assume_role tests these variables.

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import threading
 import uuid
@@ -395,9 +394,7 @@ def api_with(
     """
     if role is None:
         config = client_config(width)
-        return BotoApi(
-            lambda service: _with_all_members(make_client(service, aws_config=config), service), width=width
-        )
+        return BotoApi(lambda service: make_client(service, aws_config=config), width=width)
     session = session_with(make_client, connect, role)
     assumed = partial(_assumed_client, session, width)
     return BotoApi(assumed, width=width, ready=session.ready)
@@ -450,25 +447,6 @@ def validate_profile(profile: str | None) -> None:
 
 def _assumed_client(session: AssumedSession, width: int, service: str) -> Any:
     try:
-        return _with_all_members(session.client(service, Config(**client_config(width))), service)
+        return session.client(service, Config(**client_config(width)))
     except BotoCoreError as error:
         raise as_aws_error(error, service, "connect") from error
-
-
-def _with_all_members(client: Any, service: str) -> Any:
-    """Configure an EKS client to return all settings of an association, even those that the installed botocore does not know.
-
-    botocore drops unknown members of a response. So a run that deletes and recreates an association would lose these settings.
-    """
-    if service == "eks":
-        client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)
-    return client
-
-
-def add_unknown_members(http_response: Any, parsed: Response, model: Any, **_event: Any) -> None:
-    """Add to the parsed association the members of the response body that botocore does not know."""
-    if "association" not in parsed:
-        return
-    modelled = model.output_shape.members["association"].members
-    association = json.loads(http_response.content)["association"]
-    parsed["association"] |= {name: value for name, value in association.items() if name not in modelled}

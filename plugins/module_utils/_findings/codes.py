@@ -129,6 +129,7 @@ class Code(str, Enum):
     POD_BEFORE_CHANGE = "POD_BEFORE_CHANGE", "pods", "warning"
     POD_CREDENTIALS_UNKNOWN = "POD_CREDENTIALS_UNKNOWN", "pods", "warning"
     POD_HOST_PORT = "POD_HOST_PORT", "pods", "warning"
+    POD_LOSES_ROLE = "POD_LOSES_ROLE", "pods", "warning"
     POD_NOT_INJECTED = "POD_NOT_INJECTED", "pods", "error"
     POD_ON_UNSUPPORTED_NODE = "POD_ON_UNSUPPORTED_NODE", "pods", "error"
     POD_OTHER_CREDENTIALS = "POD_OTHER_CREDENTIALS", "pods", "error"

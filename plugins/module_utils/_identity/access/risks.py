@@ -11,43 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
-from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.rules import Rule
-from ..._policy.language.context import Context
 from ..._policy.permissions.levels import EVERY_SERVICE, Cell, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
-from ..._policy.trust.federation import federated_statements, parse_issuer, provider_host
+from ..._policy.trust.federation import allows_web_identity, parse_issuer, provider_host
 from ..._policy.trust.principals import GUESTS, GuestKind
 from ..._policy.trust.trust import Width, pod_identity_inquiry, reach
 from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
-from .assumption import Means, RoleGraph, RolePath
+from .assumption import Means, RoleGraph, Session
 from .effective import AccessTables, Profile
-from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject, role_name
-from .nodes import NodeRoleFinder
+from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject
+from .nodes import node_risks
 from .risk_kinds import RISK_SEVERITIES, Risk, RiskSeverity
-from .unused import ServicesVerdict, UseJudge
+from .unused import RoleVerdict, ServicesVerdict, UseJudge
 
+# A risk of permissions: its code, a clause after the name of the role, the statements, whether it is certain, and details.
+_Clause: TypeAlias = tuple[str, str, Iterable[Rule], bool, tuple[str, ...]]
 # The maximum number of names in the text of a risk.
 _SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Holding:
-    """A role with effective permissions, and the service accounts that have these permissions.
-
-    ``context`` has the condition keys of the first service account. It gives the same decisions for the other service accounts.
-    """
-
-    role: RoleFacts
-    profile: Profile
-    context: Context
-    members: tuple[AccessMember, ...]
 
 
 # Rows of the risk DATA_OF_ALL: an action that reads data, the pattern of all its resources, and a noun for the data.
@@ -88,7 +74,7 @@ class RiskFinder:
             *self._role_risks(),
             *self._guest_risks(),
             *self._member_risks(),
-            *self.nodes.risks(),
+            *node_risks(self.estate, self.graph, self.name),
         ]
         found += self._unused_risks(self.judge) if self.judge is not None else []
         order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
@@ -97,158 +83,107 @@ class RiskFinder:
         )
 
     @cached_property
-    def _holdings(self) -> list[_Holding]:
+    def _holdings(self) -> list[tuple[Session, tuple[AccessMember, ...]]]:
+        """Return a session for each role and profile, with the service accounts that have these permissions.
+
+        The session has the condition keys of the first service account, which give the same decisions for the other ones.
+        """
         groups: dict[tuple[str, int], list[AccessMember]] = {}
         for member in self.estate.members:
             profile = self.profiles.get((member.cluster.arn, member.key))
             credential = member.role_credential
             if profile is not None and credential is not None:
                 groups.setdefault((credential.effective_arn.lower(), profile.number), []).append(member)
-        holdings = []
-        for (arn, number), members in groups.items():
-            role = self.estate.roles[arn]
-            holdings.append(
-                _Holding(role, self.tables.profiles[number], members[0].context(role), tuple(members))
-            )
-        return holdings
+        roles, profiles, graph = self.estate.roles, self.tables.profiles, self.graph
+        return [
+            (graph.session(roles[arn], profiles[number], members[0].context(roles[arn])), tuple(members))
+            for (arn, number), members in groups.items()
+        ]
 
     @cached_property
-    def nodes(self) -> NodeRoleFinder:
-        """Return the finder of node roles, which shares the caches of this finder."""
-        return NodeRoleFinder(self.estate, self._graph, self.name)
-
-    @cached_property
-    def _graph(self) -> RoleGraph:
+    def graph(self) -> RoleGraph:
         return RoleGraph(self.estate, self.tables)
 
     def _permission_risks(self) -> Iterator[Risk]:
-        for holding in self._holdings:
-            administrator = self._administrator(holding)
-            if administrator is not None:
-                yield administrator
-            if administrator is None or not administrator.is_certain:
-                yield from self._further_risks(holding)
+        for session, members in self._holdings:
+            arn = session.role.arn
+            for code, clause, rules, is_certain, detail in self._clauses(session):
+                condition = "" if is_certain else ", under the conditions of the policies"
+                text = f"Role {self.estate.label(arn)} {clause}{condition}."
+                places = tuple(self.tables.places(rules))
+                yield Risk(code, arn, text, members, is_certain, places, (arn,), detail)
 
-    def _paths(self, holding: _Holding) -> list[RolePath]:
-        return self._graph.paths(holding.role, holding.profile, holding.context)
+    def _clauses(self, session: Session) -> Iterator[_Clause]:
+        """Yield the code of each risk of the permissions of a role, with a clause, statements, certainty and details."""
+        profile, grant = session.profile, session.grant
+        if grant is not None:
+            clause = f"can give itself any permission with {grant.action}"
+            if _allows_everything(profile.cells):
+                clause = "has all actions of all services on all resources"
+            yield "ADMINISTRATOR", clause, profile.statements("iam"), grant.is_certain, (grant.action,)
+            if grant.is_certain:
+                return
+        if profile.escalations:
+            certain = [entry for entry in profile.escalations if entry.is_certain]
+            chosen = certain or profile.escalations
+            effects = "; ".join(entry.combination.effect for entry in chosen[:_SHOWN])
+            more = f"; and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
+            needs = dict.fromkeys(action for entry in chosen for action in entry.combination.needs)
+            rules = dict.fromkeys(rule for entry in chosen for rule in entry.rules)
+            yield "ESCALATION", f"can {effects}{more}", rules, bool(certain), tuple(needs)
+        found = self.graph.paths(session)
+        for code, goal in (("PATH_TO_ADMINISTRATOR", "administrators: "), ("ASSUMES_ROLE", "")):
+            paths = [path for path in found if (path.session.grant is not None) == bool(goal)]
+            if paths:
+                names = [" → ".join(map(self.estate.label, path.arns)) for path in paths]
+                clause = f"can assume {goal}{listed(names, _SHOWN)}"
+                is_certain = any(path.is_certain for path in paths)
+                yield (
+                    code,
+                    clause,
+                    profile.statements("sts"),
+                    is_certain,
+                    tuple(path.arns[-1] for path in paths),
+                )
+        partition = session.role.arn.split(":")[1]
+        data = {
+            word: profile.statements(action.partition(":")[0])
+            for action, resource, word in _DATA
+            if check_permission(
+                profile.layers, Required(action, resource.format(partition=partition)), session.context
+            ).decision
+            == ALLOWED
+        }
+        if data:
+            rules = dict.fromkeys(rule for statements in data.values() for rule in statements)
+            yield "DATA_OF_ALL", f"can read all {listed(data)}", rules, True, ()
+        wide = [cell for cell in profile.cells if cell.everywhere & {"Write", "Permissions management"}]
+        if wide:
+            services = {cell.service: "services that its policies do not name" for cell in wide}
+            names = [title if name == EVERY_SERVICE else name for name, title in services.items()]
+            rules = dict.fromkeys(rule for cell in wide for rule in cell.rules)
+            clause = f"can change all resources of {listed(names, _SHOWN)}"
+            yield "WRITES_EVERYWHERE", clause, rules, True, tuple(names)
 
     @cached_property
     def means(self) -> Mapping[tuple[str, WorkloadKey], Means]:
-        """Return what the service accounts with a role can do to obtain further permissions."""
+        """Return what the service accounts can do to obtain further permissions."""
         found = {}
-        for holding in self._holdings:
-            means = self._graph.means(holding.role, holding.profile, holding.context)
-            found.update({(member.cluster.arn, member.key): means for member in holding.members})
+        known: dict[object, Means] = {}
+        sessions = {
+            (member.cluster.arn, member.key): session
+            for session, members in self._holdings
+            for member in members
+            if member.credentials[0].usable != "no"
+        }
+        for member in self.estate.members:
+            place = member.cluster.arn, member.key
+            session, others = sessions.get(place), tuple(self.estate.token_roles(member))
+            key = id(session), others
+            if key not in known:
+                known[key] = self.graph.means(session, others)
+            found[place] = known[key]
         return found
-
-    def _administrator(self, holding: _Holding) -> Risk | None:
-        role, name = holding.role, self.estate.label(holding.role.arn)
-        grant = self._graph.self_grant(role, holding.profile, holding.context)
-        if grant is None:
-            return None
-        text = f"Role {name} can give itself any permission with {grant.action}."
-        cell = holding.profile.cell("iam")
-        rules = cell.rules if cell is not None else ()
-        if _allows_everything(holding.profile.cells):
-            text = f"Role {name} has all actions of all services on all resources."
-        if not grant.is_certain:
-            text = f"{text[:-1]}, under the conditions of its policies."
-        return self._risk("ADMINISTRATOR", holding, text, rules, grant.is_certain, (grant.action,))
-
-    def _further_risks(self, holding: _Holding) -> Iterator[Risk]:
-        name = self.estate.label(holding.role.arn)
-        escalations = holding.profile.escalations
-        if escalations:
-            certain = [entry for entry in escalations if entry.is_certain]
-            chosen = certain or escalations
-            effects = "; ".join(entry.combination.effect for entry in chosen[:_SHOWN])
-            more = f"; and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
-            depends = "" if certain else ", under the conditions of its policies"
-            needs = dict.fromkeys(action for entry in chosen for action in entry.combination.needs)
-            rules = dict.fromkeys(rule for entry in chosen for rule in entry.rules)
-            text = f"Role {name} can{depends}: {effects}{more}."
-            yield self._risk("ESCALATION", holding, text, rules, bool(certain), tuple(needs))
-        yield from self._path_risks(holding, self._paths(holding))
-        data = [
-            (word, verdict)
-            for action, resource, word in _DATA
-            if (verdict := self._allowing_rules(holding, action, resource)) is not None
-        ]
-        if data:
-            *first, last = [word for word, _rules in data]
-            words = f"{', '.join(first)} and {last}" if first else last
-            rules = dict.fromkeys(rule for _word, found in data for rule in found)
-            yield self._risk("DATA_OF_ALL", holding, f"Role {name} can read all {words}.", rules)
-        wide = [
-            cell for cell in holding.profile.cells if cell.everywhere & {"Write", "Permissions management"}
-        ]
-        if wide:
-            names = [
-                "the services that its policies do not name"
-                if cell.service == EVERY_SERVICE
-                else cell.service
-                for cell in wide
-            ]
-            rules = dict.fromkeys(rule for cell in wide for rule in cell.rules)
-            text = f"Role {name} can change all resources of {listed(names, _SHOWN)}."
-            yield self._risk("WRITES_EVERYWHERE", holding, text, rules, True, tuple(names))
-
-    def _path_risks(self, holding: _Holding, paths: Sequence[RolePath]) -> Iterator[Risk]:
-        name = self.estate.label(holding.role.arn)
-        cell = holding.profile.cell("sts")
-        rules = cell.rules if cell is not None else ()
-        leading = [path for path in paths if path.administers]
-        for code, chosen in (
-            ("PATH_TO_ADMINISTRATOR", leading),
-            ("ASSUMES_ROLE", [path for path in paths if not path.administers]),
-        ):
-            if not chosen:
-                continue
-            texts = [" → ".join(self.estate.label(arn) for arn in path.arns) for path in chosen]
-            goal = ""
-            if code == "PATH_TO_ADMINISTRATOR":
-                roles, accounts = (
-                    ("a role", "its account") if len(chosen) == 1 else ("roles", "their accounts")
-                )
-                goal = f"{roles} that can administer {accounts}: "
-            is_certain = any(path.is_certain for path in chosen)
-            depends = "" if is_certain else ", under the conditions of the policies,"
-            text = f"Role {name} can{depends} assume {goal}{listed(texts, _SHOWN)}."
-            arns = tuple(path.arns[-1] for path in chosen)
-            yield self._risk(code, holding, text, rules, is_certain, arns)
-
-    def _allowing_rules(self, holding: _Holding, action: str, resource: str) -> list[Rule] | None:
-        """Return the statements that allow actions of the same service, or None unless the action is allowed on all resources.
-
-        :arg action: the action, such as "s3:GetObject".
-        :arg resource: the pattern of all resources, with ``{partition}`` for the partition of the role.
-        """
-        cell = holding.profile.cell(action.partition(":")[0])
-        if cell is None:
-            return None
-        arn = resource.format(partition=holding.role.arn.split(":")[1])
-        verdict = check_permission(holding.profile.layers, Required(action, arn), holding.context)
-        return list(cell.rules) if verdict.decision == ALLOWED else None
-
-    def _risk(
-        self,
-        code: str,
-        holding: _Holding,
-        text: str,
-        rules: Iterable[Rule] = (),
-        is_certain: bool = True,
-        detail: tuple[str, ...] = (),
-    ) -> Risk:
-        return Risk(
-            code,
-            holding.role.arn,
-            text,
-            holding.members,
-            is_certain,
-            tuple(self.tables.places(rules)),
-            (holding.role.arn,),
-            detail,
-        )
 
     def _role_risks(self) -> Iterator[Risk]:
         for arn, (role, members) in self._users(targets=False).items():
@@ -264,25 +199,21 @@ class RiskFinder:
                     roles=(role.arn,),
                     raised_as=severity,
                 )
-            outside = self.estate.outside.get(arn, ())
-            places = {*outside, *((member.cluster.arn, member.key.namespace) for member in members)}
-            clusters = {cluster for cluster, _namespace in places}
-            if len(places) > 1:
-                users = f"{len(members) + len(outside)} service accounts"
-                scope = f"{len(clusters)} clusters" if len(clusters) > 1 else f"{len(places)} namespaces"
-                hidden = (
-                    f", {len(outside)} of them outside of the namespaces of this report" if outside else ""
-                )
-                text = f"{users} in {scope} use role {name}{hidden}."
+            places = self.estate.places.get(arn, [])
+            clusters = len({cluster for cluster, _namespace in places})
+            if len(set(places)) > 1:
+                scope = f"{clusters} clusters" if clusters > 1 else f"{len(set(places))} namespaces"
+                outside = len(places) - len(members)
+                hidden = f", {outside} of them outside of the namespaces of this report" if outside else ""
+                text = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
                 yield Risk("ROLE_SHARED", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "missing":
                 text = f"Role {role.arn} does not exist, but {list_members(self.name, members)} would use it."
                 yield Risk("ROLE_MISSING", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "unread" or role.unread:
                 unread = listed(title for _layer, title in role.unread)
-                policies = "A policy" if len(role.unread) == 1 else "Policies"
                 text = (
-                    f"{policies} of role {name} could not be read: {unread}."
+                    f"Policies of role {name} could not be read: {unread}."
                     if unread
                     else f"Role {role.arn} could not be read."
                 )
@@ -355,8 +286,7 @@ class RiskFinder:
             by_template = [entry for entry in member.credentials if entry.owner]
             if by_template:
                 owners = [f"{entry.owner} ({', '.join(entry.variables)})" for entry in by_template]
-                verb = "sets" if len(owners) == 1 else "set"
-                text = f"{name}: {listed(owners)} {verb} credentials for the Pods."
+                text = f"{name}: Pod templates set credentials: {listed(owners)}."
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
                 yield Risk("CREDENTIALS_BY_HAND", _subject(member), text, (member,), detail=detail)
             if associated is not None and not member.exists:
@@ -372,58 +302,54 @@ class RiskFinder:
             yield Risk("IRSA_LEFT", f"{arn} {remainder}", text, tuple(members))
 
     def _unused_risks(self, judge: UseJudge) -> Iterator[Risk]:
-        for role, members in self._users().values():
-            verdict = judge.judge_role(role)
+        period = f"in the last {judge.days} days"
+        for role, members, verdict, services in self._uses(judge):
+            name = self.estate.label(role.arn)
             if verdict.usage == "unused":
-                text = f"Role {self.estate.label(role.arn)} {verdict.reason}."
-                yield Risk("ROLE_UNUSED", role.arn, text, tuple(members), roles=(role.arn,))
-        for role, holders, found in self._services_in_use(judge):
-            name, period = self.estate.label(role.arn), f"in the last {judge.days} days"
-            services, actions = listed(found.unused, _SHOWN), listed(found.actions, _SHOWN)
+                yield Risk(
+                    "ROLE_UNUSED", role.arn, f"Role {name} {verdict.reason}.", members, roles=(role.arn,)
+                )
             for code, unused, text in (
-                ("SERVICES_UNUSED", found.unused, f"Role {name} has not used {services} {period}."),
+                ("SERVICES_UNUSED", services.unused, f"Role {name} has not used {{}} {period}."),
                 (
                     "ACTIONS_UNUSED",
-                    found.actions,
-                    f"IAM has recorded no use of {actions} by role {name} {period}.",
+                    services.actions,
+                    f"IAM has recorded no use of {{}} by role {name} {period}.",
                 ),
             ):
                 if unused:
-                    yield Risk(code, role.arn, text, holders, roles=(role.arn,), detail=unused)
+                    text = text.format(listed(unused, _SHOWN))
+                    yield Risk(code, role.arn, text, members, roles=(role.arn,), detail=unused)
 
     def unknown_uses(self) -> Iterator[str]:
         """Yield sentences that name the roles and services whose use is unknown, with the reasons; none without ``judge``."""
-        judge = self.judge
-        if judge is None:
-            return
-        users = self._users().values()
-        verdicts = {role.arn: judge.judge_role(role) for role, _members in users if role.state != "missing"}
-        unknown = [(verdict.reason, arn) for arn, verdict in verdicts.items() if verdict.usage == "unknown"]
-        for reason, names in _by_reason(unknown):
-            subject, verb, pronoun = _role_subject(names)
-            yield f"It is unknown whether {subject} {verb} unused, because {pronoun} {reason}."
-        in_use = [(found, role.arn) for role, _holders, found in self._services_in_use(judge)]
-        unread = [(found.unknown, arn) for found, arn in in_use if verdicts[arn].usage == "used"]
-        for reason, names in _by_reason(unread):
-            subject = _role_subject(names)[0]
-            yield f"It is unknown which services and actions are unused by {subject}. {sentence(reason)}"
-        for missing, names in _by_reason((listed(found.unrecorded, _SHOWN), arn) for found, arn in in_use):
-            yield f"IAM does not report the use of {missing}, so it is unknown for {_role_subject(names)[0]}."
+        doubts: dict[str, list[str]] = {}
+        for role, _members, verdict, services in self._uses(self.judge) if self.judge is not None else ():
+            name = f"role {self.estate.label(role.arn)}"
+            if verdict.usage == "unknown" and role.state != "missing":
+                doubts.setdefault(f"the role {verdict.reason}", []).append(name)
+            if services.unknown and verdict.usage == "used":
+                doubts.setdefault(services.unknown, []).append(f"the services of {name}")
+            if services.unrecorded:
+                unrecorded = f"{listed(services.unrecorded, _SHOWN)} by {name}"
+                doubts.setdefault("IAM does not report it", []).append(unrecorded)
+        for reason, names in sorted(doubts.items()):
+            yield sentence(f"The use of {listed(names, _SHOWN)} is unknown: {reason}")
 
-    def _services_in_use(
+    def _uses(
         self, judge: UseJudge
-    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], ServicesVerdict]]:
-        """Yield each role that was read and is not unused, with its service accounts and the services that it does not use."""
-        by_role: dict[str, list[_Holding]] = {}
-        for holding in self._holdings:
-            by_role.setdefault(holding.role.arn.lower(), []).append(holding)
-        for _arn, holdings in sorted(by_role.items()):
-            role, profiles = holdings[0].role, [holding.profile for holding in holdings]
-            if judge.judge_role(role).usage != "unused":
-                members = tuple(member for holding in holdings for member in holding.members)
-                named = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
-                services = tuple(sorted(named - {EVERY_SERVICE}))
-                yield role, members, judge.judge_services(role, partial(_allows, profiles), services)
+    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], RoleVerdict, ServicesVerdict]]:
+        """Yield each role with its service accounts, and the verdicts on its use and on the use of its services."""
+        profiles: dict[str, list[Profile]] = {}
+        for session, _members in self._holdings:
+            profiles.setdefault(session.role.arn.lower(), []).append(session.profile)
+        for arn, (role, members) in self._users().items():
+            verdict, services, held = judge.judge_role(role), ServicesVerdict(), profiles.get(arn, [])
+            if held and verdict.usage != "unused":
+                named = {cell.service for profile in held for cell in profile.cells if cell.levels}
+                ordered = tuple(sorted(named - {EVERY_SERVICE}))
+                services = judge.judge_services(role, partial(_allows, held), ordered)
+            yield role, tuple(members), verdict, services
 
     def _users(self, targets: bool = True) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
         """Return each role, and each target role, with its service accounts, keyed and ordered by its lower-case ARN."""
@@ -440,39 +366,19 @@ class RiskFinder:
         return dict(sorted(found.items()))
 
     def _irsa_left(self, member: AccessMember, associated: Credential) -> str:
-        """Return a clause that names the annotation, ConfigMap or statement with which IRSA is still configured, or "".
+        """Return a clause about the configuration with which IRSA still works in addition to an association, or "".
 
         :arg associated: the credentials that the association gives.
         """
         if any(entry.kind == "irsa" for entry in member.credentials):
-            part = next(part for part in self.estate.parts if part.cluster == member.cluster)
-            if (account := part.accounts.get(member.key)) is not None and account.role_arn:
-                return "the IRSA annotation still exists, in addition to the association"
-            return "the ConfigMap of the IRSA webhook still has a role, in addition to the association"
-        issuer = parse_issuer(member.cluster.issuer)
-        role = self.estate.role(associated.role_arn)
+            return "an IRSA annotation, or the ConfigMap of its webhook, still has a role in addition to the association"
+        issuer, role = parse_issuer(member.cluster.issuer), self.estate.role(associated.role_arn)
         if issuer is None or role.trust is None or self.estate.trust(role) is None:
             return ""
         name = member.key.namespace, member.key.service_account
-        if any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, issuer)):
-            return "the trust policy of the role still has a statement for IRSA"
-        return ""
-
-
-def _by_reason(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Group the names of roles by a reason, ordered by reason and name. Omit roles with the reason "".
-
-    :arg pairs: reasons with the ARNs of roles.
-    """
-    named = sorted((reason, role_name(arn)) for reason, arn in pairs if reason)
-    return [(reason, [name for _reason, name in group]) for reason, group in groupby(named, itemgetter(0))]
-
-
-def _role_subject(names: Sequence[str]) -> tuple[str, str, str]:
-    """Return the subject of a sentence about roles, the matching form of "be", and the matching pronoun."""
-    if len(names) == 1:
-        return f"role {names[0]}", "is", "it"
-    return f"roles {listed(names, _SHOWN)}", "are", "each"
+        if allows_web_identity(role.trust, issuer, name) == "no":
+            return ""
+        return "the trust policy of the role still allows IRSA"
 
 
 def _allows(profiles: Sequence[Profile], name: str) -> bool:

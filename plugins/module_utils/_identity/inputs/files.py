@@ -14,181 +14,19 @@ purge would remove the missing workloads.
 from __future__ import annotations
 
 import codecs
-import json
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ..model.errors import InputError, Problems
-from .fields import LIMITS, Limits, find_excess_of_values, shown_value, too_deep
-from .yaml_file import (
-    CUT_OFF,
-    LIST_KEYS,
-    VAULT,
-    beyond_bounds,
-    describe_repeated,
-    list_key,
-    no_list,
-    no_workloads,
-    read_yaml,
-    read_yaml_value,
-    vaulted_file,
-)
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
-
-
-class _Lines:
-    """A counter of line numbers for ascending offsets in a text. It counts each line break only once."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._offset = 0
-        self._line = 1
-
-    def number(self, offset: int) -> int:
-        self._line += self._text.count("\n", self._offset, offset)
-        self._offset = offset
-        return self._line
-
-
-def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
-    """Return the line number and the parsed value of each workload in JSON text.
-
-    :arg path: the path of the file, for messages.
-    :raises InputError: with the first problem, or with all duplicate keys.
-    """
-    if not text.strip():
-        raise no_workloads(path)
-    repeated = False
-
-    def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        nonlocal repeated
-        content = dict(pairs)
-        repeated = repeated or len(content) < len(pairs)
-        return content
-
-    try:
-        content: object = json.loads(text, object_pairs_hook=mapping)
-    except json.JSONDecodeError as error:
-        raise InputError([_syntax(path, text, error)]) from error
-    except RecursionError as error:
-        raise beyond_bounds(path, _deep_line(text, limits), too_deep(limits)) from error
-    except ValueError as error:
-        raise InputError([f"{path}: cannot be read as JSON: {error}."]) from error
-    if excess := find_excess_of_values(content, limits):
-        line = _deep_line(text, limits) if excess.rule == too_deep(limits) else 1
-        raise beyond_bounds(path, line, excess.rule)
-    if repeated:
-        raise InputError(list(_find_repeated(path, text)))
-    if isinstance(content, dict):
-        line_numbers = _Lines(text)
-        lines = {key: line_numbers.number(offset) for key, offset in _members(text)}
-        name = list_key(path, lines)
-        content, line = content[name], lines[name]
-    else:
-        line = _line(text, _skip(text, 0))
-    if content is None:
-        raise no_workloads(path, line)
-    if not isinstance(content, list):
-        raise no_list(path, line)
-    return list(zip(_lines(text), content, strict=True))
-
-
-def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
-    end = len(text.rstrip())
-    hint = ""
-    if error.pos >= end or error.msg.startswith("Unterminated string"):
-        hint = CUT_OFF
-        # The position of the error may be after the last line, so move it to the end of the text.
-        error = json.JSONDecodeError(error.msg, text, min(error.pos, end))
-    return f"{path} line {error.lineno}: is not valid JSON: {error.msg} (column {error.colno}).{hint}"
-
-
-def _find_repeated(path: str, text: str) -> Iterator[str]:
-    """Yield a message for each duplicate key, because the JSON parser silently uses only the last value."""
-    levels: list[dict[str, int]] = []
-    last = None
-    line_numbers = _Lines(text)
-    for token in _TOKEN.finditer(text):
-        mark = token.group()
-        if mark in "{[":
-            levels.append({})
-        elif mark in "}]":
-            levels.pop()
-        elif mark == ":" and last is not None:
-            key, line = str(json.loads(last.group())), line_numbers.number(last.start())
-            if key in levels[-1]:
-                yield describe_repeated(path, key, line, levels[-1][key])
-            else:
-                levels[-1][key] = line
-        else:
-            last = token
-
-
-def _deep_line(text: str, limits: Limits) -> int:
-    """Return the first line that is nested too deeply, or 1 if there is none. The text up to that line must be valid JSON."""
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
-        if depth > limits.depth:
-            return _line(text, token.start())
-    return 1
-
-
-def _members(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each key of the top-level mapping of valid JSON, with its offset."""
-    read = json.JSONDecoder().raw_decode
-    offset = _skip(text, _skip(text, 0) + 1)
-    while text[offset] != "}":
-        key, end = read(text, offset)
-        yield key, offset
-        _value, end = read(text, _after_colon(text, end))
-        offset = _skip(text, end)
-        if text[offset] == ",":
-            offset = _skip(text, offset + 1)
-
-
-def _start(text: str) -> int:
-    """Return the offset of the top-level key of valid JSON whose value is the list of workloads."""
-    return next(place for key, place in _members(text) if key in LIST_KEYS)
-
-
-def _lines(text: str) -> Iterator[int]:
-    """Yield the line number of each workload. The text must be valid JSON with a list of workloads."""
-    read = json.JSONDecoder().raw_decode
-    offset = _skip(text, 0)
-    if text[offset] == "{":
-        offset = _after_colon(text, read(text, _start(text))[1])
-    line = _line(text, offset)
-    previous, offset = offset, _skip(text, offset + 1)
-    while text[offset] != "]":
-        line += text.count("\n", previous, offset)
-        yield line
-        previous, (_workload, offset) = offset, read(text, offset)
-        offset = _skip(text, offset)
-        if text[offset] == ",":
-            offset = _skip(text, offset + 1)
-
-
-def _after_colon(text: str, offset: int) -> int:
-    return _skip(text, _skip(text, offset) + 1)
-
-
-def _skip(text: str, offset: int) -> int:
-    space = _SPACE.match(text, offset)
-    return space.end() if space else offset
-
-
-def _line(text: str, offset: int) -> int:
-    return text.count("\n", 0, offset) + 1
-
+from .fields import LIMITS, Limits, shown_value
+from .yaml_file import read_yaml, read_yaml_value
 
 SUFFIXES = (".yml", ".yaml", ".json")
+# The beginning of a file that is encrypted with ansible-vault.
+VAULT = "$ANSIBLE_VAULT;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +78,11 @@ def _are_same(paths: Sequence[str]) -> bool:
         return False
 
 
-def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
+# A function that returns the content of a file that is encrypted with ansible-vault. Raises InputError.
+Decrypt = Callable[[str], bytes]
+
+
+def read_sources(paths: Sequence[str], limits: Limits = LIMITS, decrypt: Decrypt | None = None) -> FileSource:
     """Return the workloads of files and folders. In a folder, read the files that end in .yml, .yaml or .json, sorted by name.
 
     :raises InputError: for too many files, or with the problems of all files and folders.
@@ -248,83 +90,105 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     problems: list[str] = []
     if not paths:
         problems.append("the list of files with workloads is empty; write workloads: [] for no workloads.")
-    workloads: list[object] = []
-    places: list[str] = []
+    source = FileSource([], [])
     folders: list[Path] = []
     files = _files(paths, folders, problems)
     if len(files) > limits.files:
         more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
         raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
-    # A folder may also contain files with policy documents (document_file). They have no list of workloads, so the problems of
-    # these files are ignored.
-    documents: set[Path] = set()
+    reader = _FileReader(limits, decrypt)
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
         try:
-            text = _text(path, limits)
-            read = read_json if path.suffix.lower() == ".json" else read_yaml
-            for line, workload in read(str(path), text, limits):
+            # JSON is a subset of YAML.
+            for line, workload in read_yaml(str(path), reader.text(path), limits):
                 place = f"{path} line {line}"
-                workloads.append(_with_documents(workload, path.parent, place, documents, limits))
-                places.append(place)
+                source.workloads.append(reader.with_documents(workload, path.parent, place))
+                source.places.append(place)
         except InputError as error:
             invalid[path] = error.problems
+    # A folder may also contain files with policy documents (document_file). They have no list of workloads, so the problems of
+    # these files are ignored.
     for path, texts in invalid.items():
-        problems += texts if path.resolve() not in documents else ()
-    problems += _unread_folders(folders, documents)
+        problems += texts if path.resolve() not in reader.documents else ()
+    problems += _unread_folders(folders, reader.documents)
     if problems:
         raise InputError(problems)
-    return FileSource(workloads, places)
+    return source
 
 
-def _with_documents(
-    workload: object, folder: Path, place: str, documents: set[Path], limits: Limits
-) -> object:
-    """Replace ``document_file`` in the policies of a workload by ``document``, with the content of the file.
+@dataclass(frozen=True, slots=True)
+class _FileReader:
+    """The settings for reading files. ``documents`` has the paths of the files with policy documents that were read."""
 
-    :arg folder: the folder of the file with the workload, to which paths are relative.
-    :arg documents: receives the paths of the document files.
-    :raises InputError: with the first problem of each policy.
-    """
-    policies = workload.get("policies") if isinstance(workload, Mapping) else None
-    if not isinstance(workload, Mapping) or not isinstance(policies, list):
-        return workload
-    problems = Problems()
-    read = [
-        problems.attempt(
-            partial(_with_document, policy, folder, f"{place}, policies[{index}]", documents, limits)
-        )
-        for index, policy in enumerate(policies)
-    ]
-    problems.raise_if_any()
-    return {**workload, "policies": read}
+    limits: Limits
+    decrypt: Decrypt | None
+    documents: set[Path] = field(default_factory=set)
 
+    def with_documents(self, workload: object, folder: Path, place: str) -> object:
+        """Replace ``document_file`` in the policies of a workload by ``document``, with the content of the file.
 
-def _with_document(policy: object, folder: Path, place: str, documents: set[Path], limits: Limits) -> object:
-    if not isinstance(policy, Mapping) or policy.get("document_file") is None:
-        return policy
-    name = policy["document_file"]
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(
-            [f"{place}: document_file must be the path of a file, got {shown_value(repr(name))}."]
-        )
-    if policy.get("document") is not None:
-        raise InputError([f"{place}: document and document_file are both set; leave one of them out."])
-    path = folder / os.path.expanduser(name)
-    if not path.is_file():
-        raise InputError(
-            [
-                f"{place}: document_file {path}: {_describe(path)}. "
-                "A relative path starts in the folder of the file with the workload."
-            ]
-        )
-    documents.add(path.resolve())
-    document = read_yaml_value(str(path), _text(path, limits), limits)
-    if not isinstance(document, Mapping):
-        raise InputError(
-            [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
-        )
-    return {key: value for key, value in policy.items() if key != "document_file"} | {"document": document}
+        :arg folder: the folder of the file with the workload, to which paths are relative.
+        :raises InputError: with the first problem of each policy.
+        """
+        policies = workload.get("policies") if isinstance(workload, Mapping) else None
+        if not isinstance(workload, Mapping) or not isinstance(policies, list):
+            return workload
+        problems = Problems()
+        read = [
+            problems.attempt(partial(self._with_document, policy, folder, f"{place}, policies[{index}]"))
+            for index, policy in enumerate(policies)
+        ]
+        problems.raise_if_any()
+        return {**workload, "policies": read}
+
+    def _with_document(self, policy: object, folder: Path, place: str) -> object:
+        if not isinstance(policy, Mapping) or policy.get("document_file") is None:
+            return policy
+        name = policy["document_file"]
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(
+                [f"{place}: document_file must be the path of a file, got {shown_value(repr(name))}."]
+            )
+        if policy.get("document") is not None:
+            raise InputError([f"{place}: document and document_file are both set; leave one of them out."])
+        path = folder / os.path.expanduser(name)
+        if not path.is_file():
+            raise InputError(
+                [
+                    f"{place}: document_file {path}: {_describe(path)}. "
+                    "A relative path starts in the folder of the file with the workload."
+                ]
+            )
+        self.documents.add(path.resolve())
+        document = read_yaml_value(str(path), self.text(path), self.limits)
+        if not isinstance(document, Mapping):
+            raise InputError(
+                [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
+            )
+        rest = {key: value for key, value in policy.items() if key != "document_file"}
+        return rest | {"document": document}
+
+    def text(self, path: Path) -> str:
+        """Return the text of a file. Raises InputError."""
+        try:
+            with path.open("rb") as file:
+                data = file.read(self.limits.file_bytes + 1)
+        except OSError as error:
+            raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
+        if self.decrypt is not None and data.startswith(VAULT.encode()):
+            data = self.decrypt(str(path))
+        if len(data) > self.limits.file_bytes:
+            limit = f"{self.limits.file_bytes:,} bytes"
+            raise InputError([f"{path}: has more than {limit}; write the workloads into several files."])
+        data = data.removeprefix(codecs.BOM_UTF8)
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise InputError(
+                [f"{path} line {line}: is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8."]
+            ) from error
 
 
 def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
@@ -404,25 +268,3 @@ def _describe(path: Path) -> str:
     if path.is_dir():
         return "is a folder"
     return "is not a file or folder" if path.exists() else "there is no such file or folder"
-
-
-def _text(path: Path, limits: Limits) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limits.file_bytes + 1)
-    except OSError as error:
-        raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
-    if len(data) > limits.file_bytes:
-        raise InputError(
-            [f"{path}: has more than {limits.file_bytes:,} bytes; write the workloads into several files."]
-        )
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if data.startswith(VAULT.encode()):
-        raise vaulted_file(str(path))
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            [f"{path} line {line}: is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8."]
-        ) from error

@@ -192,9 +192,7 @@ def _filters(fields: Fields, name: str) -> tuple[Filter, ...]:
         inner = Fields(entry, place, fields.problems)
         tags = [str(key) for key in entry if str(key).startswith(TAG) and len(str(key)) > len(TAG)]
         inner.report_unknown((*_CRITERIA, *tags))
-        filters.append(
-            Filter({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)})
-        )
+        filters.append({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)})
     return tuple(filters)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.desired import PURGE_LIMIT, Options
+from ..model.desired import Options, PurgeScope
 from ..model.errors import Problems
 from ..model.names import ACCOUNT_ID, ACCOUNT_ID_RULE, CLUSTER_RULE, EKS_CLUSTER_NAME, OWNER_RULE, is_owner
 from ..model.roles import TRUST_SCOPES
@@ -123,24 +123,20 @@ def validate_numbers(fields: Fields) -> None:
         fields.integer(name, least)
 
 
-def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
-    """Return the limit of workloads that a purge may remove, as (number, percentage).
-
-    For a number, the percentage is None. For a text such as "20%", the percentage is a share of the managed workloads, and the
-    number has no meaning. For a missing or invalid option, return (PURGE_LIMIT, None). Report an invalid option.
-    """
+def read_purge_limit(fields: Fields) -> PurgeScope:
+    """Return the scope of a purge: a number, or a text such as "20%". Report an invalid option."""
     value = fields.raw.get("purge_limit")
     if value is None:
-        return PURGE_LIMIT, None
+        return PurgeScope()
     text = str(value).strip()
     percent = read_integer(text[:-1]) if text.endswith("%") else None
     if percent is not None and 0 <= percent <= 100:
-        return PURGE_LIMIT, percent
+        return PurgeScope(percent=percent)
     number = read_integer(value)
     if number is None or number < 0:
         fields.refuse("purge_limit", "a number, 0 or more, or a share from 0% to 100%")
-        return PURGE_LIMIT, None
-    return number, None
+        return PurgeScope()
+    return PurgeScope(number)
 
 
 def read_force(fields: Fields, name: str = "force") -> bool | list[str]:

@@ -42,10 +42,6 @@ EntryPoint = Literal["main", "verify"]
 _Reader: TypeAlias = Callable[[Fields, str], object]
 
 
-def _flag(fields: Fields, name: str) -> object:
-    return fields.flag(name)
-
-
 def _integer(least: int) -> _Reader:
     return lambda fields, name: fields.integer(name, least)
 
@@ -74,10 +70,6 @@ def _names(fields: Fields, name: str) -> object:
 def _name(fields: Fields, name: str) -> object:
     """Return a name, converted to text if it is a number. ``run_input`` validates it."""
     return number_as_text(fields.raw.get(name))
-
-
-def _mapping(fields: Fields, name: str) -> object:
-    return fields.mapping(name)
 
 
 def _pod(fields: Fields, name: str) -> object:
@@ -128,16 +120,16 @@ _RESERVED = frozenset(
 # The readers of the variables in meta/argument_specs.yml of the role, by name without prefix.
 VARIABLES: Mapping[str, _Reader] = {
     "account_id": _account_id,
-    "adopt": _flag,
+    "adopt": Fields.flag,
     "agent": _choice(*AGENT_STATES),
     "agent_version": _text,
-    "allow_breakage": _flag,
+    "allow_breakage": Fields.flag,
     "approved": _text,
     "assume_role_arn": _text,
     "assume_role_external_id": _text,
     "cluster_name": _name,
-    "create_namespaces": _flag,
-    "create_service_accounts": _flag,
+    "create_namespaces": Fields.flag,
+    "create_service_accounts": Fields.flag,
     "deadline": _integer(LEAST["deadline"]),
     "fail_on": _choice("error", "warning"),
     "force": read_force,
@@ -150,19 +142,19 @@ VARIABLES: Mapping[str, _Reader] = {
     "profile": _text,
     "proof_image": _text,
     "proof_pod": _pod,
-    "purge": _flag,
+    "purge": Fields.flag,
     "purge_limit": _purge_limit,
-    "purge_policies": _flag,
-    "purge_tags": _flag,
+    "purge_policies": Fields.flag,
+    "purge_tags": Fields.flag,
     "region": _text,
     "report_file": _text,
-    "restart_stale": _flag,
+    "restart_stale": Fields.flag,
     "restart_timeout": _integer(0),
-    "runtime_proof": _flag,
+    "runtime_proof": Fields.flag,
     "state": _choice(*STATES),
-    "tags": _mapping,
+    "tags": Fields.mapping,
     "trust_scope": _choice(*TRUST_SCOPES),
-    "verify_pods": _flag,
+    "verify_pods": Fields.flag,
     "workloads": _unparsed,
     "workloads_from": _unparsed,
 }
@@ -231,8 +223,8 @@ _LISTS = frozenset(
 # Variables that _check_characters skips, because their parsers validate the contents later.
 _READ_ELSEWHERE = frozenset(("tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
-# owner or another image than intended.
-_NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
+# owner or another image than intended, or would need no approval.
+_NOT_EMPTY = frozenset(("approved", "owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
@@ -455,6 +447,10 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
             "",
             f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods. Set {ROLE}verify_pods: true, or leave "
             f"{ROLE}restart_stale out.",
+        )
+    if "approved" in values and not values["approved"]:
+        problems.add(
+            "", f"{ROLE}approved has no value; name the report of the plan, or leave the variable out."
         )
     if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
         problems.add("", f"{ROLE}runtime_proof needs {ROLE}proof_image, which has no value.")

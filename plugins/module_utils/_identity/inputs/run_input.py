@@ -130,7 +130,7 @@ def read_input(
     )
     state = cast("State", fields.choice("state", STATES) or "present")
     validate_numbers(fields)
-    limit, percent = read_purge_limit(fields)
+    scope = read_purge_limit(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
         # If the empty variable were ignored, the run would manage and purge the resources of the default owner instead.
@@ -157,9 +157,7 @@ def read_input(
         state=state,
         workloads=workloads or (),
         owner=owner,
-        purge=purge,
-        purge_limit=limit,
-        purge_percent=percent,
+        purge=scope if purge else None,
     )
 
 

@@ -30,61 +30,12 @@ CUT_AT_A_SPACE = (
     """-e '{"name": value}'."""
 )
 _ADVICE = "shorten it, split it, or write it without aliases."
-_VAULT_ADVICE = (
-    "this collection does not decrypt files with workloads. Decrypt the file, or set pod_identity_workloads in a file that "
-    "Ansible decrypts (-e @file, group_vars)."
-)
-VAULT = "$ANSIBLE_VAULT;"
 LIST_KEYS = ("pod_identity_workloads", "workloads")
-
-
-def list_key(path: str, lines: Mapping[str, int]) -> str:
-    """Return the top-level key of a file whose value is the list of workloads.
-
-    :arg path: the path of the file, for messages.
-    :arg lines: the line number of each top-level key.
-    :raises InputError: unless the file has exactly one of LIST_KEYS.
-    """
-    keys = [key for key in lines if key in LIST_KEYS]
-    if not keys:
-        pairs = [(key, near) for key in lines for near in difflib.get_close_matches(key, LIST_KEYS, 1, 0.75)]
-        place, hint = "line 1", ""
-        if pairs:
-            key, near = pairs[0]
-            place, hint = (
-                f"line {lines[key]}",
-                f" Did you mean '{near}' instead of '{shown_value(key)}'?",
-            )
-        raise InputError([f"{path} {place}: has no list under {' or '.join(LIST_KEYS)}.{hint}"])
-    if len(keys) > 1:
-        raise InputError(
-            [
-                f"{path} line {lines[keys[1]]}: has workloads under {keys[1]}, and on line "
-                f"{lines[keys[0]]} under {keys[0]}; join them in one list."
-            ]
-        )
-    return keys[0]
-
-
-def no_list(path: str, line: int) -> InputError:
-    """Return the error for a file whose workloads are not a list."""
-    return InputError([f"{path} line {line}: must be a list of workloads, one mapping each."])
 
 
 def no_workloads(path: str, line: int = 1) -> InputError:
     """Return the error for an empty file or a null list. A truncated file must not count as an empty list of workloads."""
     return InputError([f"{path} line {line}: has no workloads; write [] for an empty list."])
-
-
-def vaulted_file(path: str) -> InputError:
-    """Return the error for a file that is encrypted with ansible-vault."""
-    return InputError([f"{path}: is encrypted with ansible-vault, and {_VAULT_ADVICE}"])
-
-
-def _describe_vaulted(path: str, line: int) -> str:
-    return (
-        f"{path} line {line}: has a value that is encrypted with ansible-vault (!vault), and {_VAULT_ADVICE}"
-    )
 
 
 def beyond_bounds(path: str, line: int, rule: str) -> InputError:
@@ -93,11 +44,6 @@ def beyond_bounds(path: str, line: int, rule: str) -> InputError:
     :arg rule: the predicate of the message ("is nested more than 64 levels deep").
     """
     return InputError([f"{path} line {line}: {rule}; {_ADVICE}"])
-
-
-def describe_repeated(path: str, key: object, line: int, first: int) -> str:
-    """Return the message for a duplicate key on ``line``, whose first occurrence is on line ``first``."""
-    return f"{path} line {line}: key '{key}' is a duplicate, first on line {first}; keep one of them."
 
 
 # The controller has PyYAML, but the Python that runs a module may lack it. In this case, _loader reports the missing package.
@@ -149,24 +95,10 @@ def read_yaml(
     :arg cut_off: the hint in the message about text that seems to be truncated.
     :raises InputError: with the first problem, with all duplicate keys, or with all invalid scalars such as the date 2001-99-99.
     """
-    loader = _loader()
-    root = _compose(path, text, loader, _Guard(path, limits), cut_off)
-    if root is None or root.tag == _NULL:
-        raise no_workloads(path)
-    _validate_bounds(path, text, root, limits)
-    constructor = loader("")
-    try:
-        if repeated := list(_find_repeated(path, root, constructor)):
-            raise InputError(repeated)
-        nodes = _nodes(path, root)
-        try:
-            return [(_line(node), constructor.construct_object(node, deep=True)) for node in nodes]
-        except yaml.YAMLError as error:
-            raise InputError([_syntax(path, text, error, cut_off)]) from error
-        except _VALUE_ERRORS as error:
-            raise InputError(_find_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
-    finally:
-        constructor.dispose()
+    with _parsed(path, text, limits, cut_off) as (root, constructor):
+        if root is None or root.tag == _NULL:
+            raise no_workloads(path)
+        return [(_line(node), constructor.construct_object(node, deep=True)) for node in _nodes(path, root)]
 
 
 def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
@@ -175,20 +107,29 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
     :arg place: the name of the option or the path of the file, for messages.
     :raises InputError: with the first problem, or with all duplicate keys.
     """
+    with _parsed(place, text, limits, CUT_AT_A_SPACE) as (root, constructor):
+        return None if root is None else constructor.construct_object(root, deep=True)
+
+
+@contextlib.contextmanager
+def _parsed(path: str, text: str, limits: Limits, cut_off: str) -> Iterator[tuple[Any, Any]]:
+    """Yield the root node of a document, or None for an empty document, and a constructor for the values of its nodes.
+
+    :raises InputError: for an error in the document, also if the constructor finds it.
+    """
     loader = _loader()
-    root = _compose(place, text, loader, _Guard(place, limits), CUT_AT_A_SPACE)
-    if root is None:
-        return None
-    _validate_bounds(place, text, root, limits)
+    root = _compose(path, text, loader, _Guard(path, limits), cut_off)
     constructor = loader("")
     try:
-        if repeated := list(_find_repeated(place, root, constructor)):
-            raise InputError(repeated)
-        return constructor.construct_object(root, deep=True)
+        if root is not None:
+            _validate_bounds(path, text, root, limits)
+            if repeated := list(_find_repeated(path, root, constructor)):
+                raise InputError(repeated)
+        yield root, constructor
     except yaml.YAMLError as error:
-        raise InputError([_syntax(place, text, error, CUT_AT_A_SPACE)]) from error
+        raise InputError([_syntax(path, text, error, cut_off)]) from error
     except _VALUE_ERRORS as error:
-        raise InputError([f"{place}: {error}."]) from error
+        raise InputError(_find_bad_values(path, text, root, loader) or [f"{path}: {error}."]) from error
     finally:
         constructor.dispose()
 
@@ -230,12 +171,9 @@ def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
         raise beyond_bounds(path, _line(excess.part), f"{excess.rule}, with aliases expanded")
     # PyYAML would spend minutes on an integer with very many digits, for example in base 60 (1:30:00).
     if re.search(f"[0-9_:]{{{limits.digits + 1}}}", text):
-        for node in _walk_collections(root):
-            for scalar in _parts(node) or ():
-                if scalar.tag == _INTEGER and len(scalar.value) > limits.digits:
-                    raise beyond_bounds(
-                        path, _line(scalar), f"has a number with {len(scalar.value):,} digits"
-                    )
+        for scalar in _scalars(root):
+            if scalar.tag == _INTEGER and len(scalar.value) > limits.digits:
+                raise beyond_bounds(path, _line(scalar), f"has a number with {len(scalar.value):,} digits")
 
 
 def _parts(node: Any) -> list[Any] | None:
@@ -254,15 +192,39 @@ def _nodes(path: str, root: Any) -> list[Any]:
     """Return the YAML node of each workload. Raises InputError if the document has no list of workloads."""
     node, line = root, _line(root)
     if isinstance(root, yaml.MappingNode):
-        keys = {str(key.value): key for key, _value in root.value}
-        name = list_key(path, {key: _line(node) for key, node in keys.items()})
-        node = next(value for key, value in root.value if key is keys[name])
+        lines = {str(key.value): _line(key) for key, _value in root.value}
+        name = _list_key(path, lines)
+        line, node = lines[name], next(value for key, value in root.value if key.value == name)
         if node.tag == _NULL:
-            raise no_workloads(path, _line(keys[name]))
+            raise no_workloads(path, line)
         line = _line(node)
     if not isinstance(node, yaml.SequenceNode):
-        raise no_list(path, line)
+        raise InputError([f"{path} line {line}: must be a list of workloads, one mapping each."])
     return list(node.value)
+
+
+def _list_key(path: str, lines: Mapping[str, int]) -> str:
+    """Return the top-level key of a file whose value is the list of workloads.
+
+    :arg lines: the line number of each top-level key.
+    :raises InputError: unless the file has exactly one of LIST_KEYS.
+    """
+    keys = [key for key in lines if key in LIST_KEYS]
+    if len(keys) > 1:
+        first, second = keys
+        raise InputError(
+            [
+                f"{path} line {lines[second]}: has workloads under {second}, and on line {lines[first]} under {first}; join "
+                "them in one list."
+            ]
+        )
+    if not keys:
+        line, hint = 1, ""
+        for key in lines:
+            if not hint and (near := difflib.get_close_matches(key, LIST_KEYS, 1, 0.75)):
+                line, hint = lines[key], f" Did you mean '{near[0]}' instead of '{shown_value(key)}'?"
+        raise InputError([f"{path} line {line}: has no list under {' or '.join(LIST_KEYS)}.{hint}"])
+    return keys[0]
 
 
 def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
@@ -274,7 +236,9 @@ def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
         for key, _value in node.value:
             name = key.value if key.tag == _TEXT else _construct_key(key, constructor)
             if name in lines:
-                yield describe_repeated(path, name, _line(key), lines[name])
+                yield (
+                    f"{path} line {_line(key)}: key '{name}' is a duplicate, first on line {lines[name]}; keep one of them."
+                )
             else:
                 lines[name] = _line(key)
 
@@ -294,9 +258,9 @@ def _construct_key(key: Any, constructor: Any) -> object:
     return name
 
 
-def _walk_collections(*roots: Any) -> Iterator[Any]:
+def _walk_collections(root: Any) -> Iterator[Any]:
     """Yield every mapping and sequence once, even if aliases refer to it several times."""
-    waiting = list(reversed(roots))
+    waiting = [root]
     seen: set[int] = set()
     while waiting:
         node = waiting.pop()
@@ -307,27 +271,28 @@ def _walk_collections(*roots: Any) -> Iterator[Any]:
         waiting += reversed(_parts(node) or ())
 
 
-def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
+def _find_bad_values(path: str, text: str, root: Any, loader: Any) -> list[str]:
     """Return a message with the line of each invalid scalar, because the exceptions of PyYAML do not contain the line."""
     problems: list[str] = []
     constructor = loader("")
-    for node in _walk_collections(*nodes):
-        for part in node.value:
-            for scalar in part if isinstance(part, tuple) else (part,):
-                if not isinstance(scalar, yaml.ScalarNode):
-                    continue
-                try:
-                    constructor.construct_object(scalar)
-                except yaml.YAMLError as error:
-                    problems.append(_syntax(path, text, error))
-                except _VALUE_ERRORS:
-                    kind = scalar.tag.removeprefix(_TAG)
-                    problems.append(
-                        f"{path} line {_line(scalar)}: YAML parses '{scalar.value}' as {kind}, which is not valid; "
-                        "quote it if it is text."
-                    )
+    for scalar in _scalars(root):
+        try:
+            constructor.construct_object(scalar)
+        except yaml.YAMLError as error:
+            problems.append(_syntax(path, text, error))
+        except _VALUE_ERRORS:
+            kind = scalar.tag.removeprefix(_TAG)
+            problems.append(
+                f"{path} line {_line(scalar)}: YAML parses '{scalar.value}' as {kind}, which is not valid; "
+                "quote it if it is text."
+            )
     constructor.dispose()
     return list(dict.fromkeys(problems))
+
+
+def _scalars(root: Any) -> Iterator[Any]:
+    for node in _walk_collections(root):
+        yield from (part for part in _parts(node) or () if isinstance(part, yaml.ScalarNode))
 
 
 def _line(node: Any) -> int:
@@ -351,12 +316,15 @@ def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
     if mark is not None:
         last = text.rstrip().count("\n")
         place = f" line {min(mark.line, last) + 1}"
-        hint = cut_off if mark.line > last else ""
+        hint = cut_off if mark.line > last or "end of stream" in str(error.problem) else ""
         if hint == CUT_AT_A_SPACE and len(text.split()) > 1:
             hint = ANSWER_CUT_OFF
         line = text.splitlines()[mark.line] if not hint and mark.line <= last else ""
         if "\t" in (line[: len(line) - len(line.lstrip())] + line[mark.column : mark.column + 1]):
             return f"{path}{place}: has a tab where YAML allows only spaces; replace it."
         if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
-            return _describe_vaulted(path, mark.line + 1)
+            return (
+                f"{path}{place}: has a value that is encrypted with ansible-vault (!vault); encrypt the whole file instead, "
+                "or set pod_identity_workloads in a file that Ansible reads (-e @file, group_vars)."
+            )
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from .cluster import Cluster
 from .errors import AwsError
 
 # The session name in CloudTrail, and the duration of a session in seconds, which every role allows, also with role chaining.
@@ -41,23 +42,14 @@ class RoleByName:
     name: str
     external_id: str = ""
 
-    def in_account(self, partition: str, account_id: str) -> AssumeRole:
-        arn = f"arn:{partition}:iam::{account_id}:role/{self.name}"
-        return AssumeRole(arn, self.external_id)
-
 
 # The prefix of a filter criterion for a tag, like "tag:environment".
 TAG = "tag:"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A filter for clusters. A cluster matches if it matches at least one pattern of each criterion.
-
-    ``criteria`` has shell patterns, like "prod-*", by the name of a property of clusters, like "name" or "tag:environment".
-    """
-
-    criteria: Mapping[str, tuple[str, ...]]
+# A filter for clusters: shell patterns, like "prod-*", by the name of a property of clusters, like "name" or "tag:environment". A
+# cluster matches if it matches at least one pattern of each property.
+Filter = Mapping[str, tuple[str, ...]]
 
 
 def matches_filters(
@@ -74,21 +66,19 @@ def matches_filters(
     :arg described: False if ``properties`` is incomplete, because the cluster was listed but not described. The result is
         then True if the cluster may match.
     """
-    if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
+    if any(_fits(criteria, properties, unknown=False) for criteria in exclude):
         return False
-    return not include or any(
-        _fits(criteria_filter, properties, unknown=not described) for criteria_filter in include
-    )
+    return not include or any(_fits(criteria, properties, unknown=not described) for criteria in include)
 
 
-def _fits(criteria_filter: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
+def _fits(criteria: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
     """Return whether a cluster matches all criteria of a filter.
 
     :arg unknown: the result for a criterion whose property is missing.
     """
     return all(
         any(fnmatchcase(properties[name], pattern) for pattern in patterns) if name in properties else unknown
-        for name, patterns in criteria_filter.criteria.items()
+        for name, patterns in criteria.items()
     )
 
 
@@ -153,24 +143,10 @@ class AgentAddon:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundCluster:
-    """A cluster as eks DescribeCluster returns it, and the role that was assumed to read it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCluster(Cluster):
+    """A cluster of an inventory, with its agent and the role that was assumed to read it."""
 
-    ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``certificate_authority_data`` is base64 of PEM.
-    """
-
-    arn: str
-    name: str
-    account_id: str
-    region: str
-    status: str
-    version: str
-    platform_version: str
-    endpoint: str
-    certificate_authority_data: str
-    auto_mode: bool
-    tags: Mapping[str, str]
     agent: AgentAddon
     role: AssumeRole | None
 

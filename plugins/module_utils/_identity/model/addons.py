@@ -142,11 +142,3 @@ def decode_releases(addons: Iterable[Mapping[str, Any]], kubernetes_version: str
         for raw in addon.get("addonVersions") or ()
     ]
     return tuple(sorted(releases, key=lambda release: version_order(release.version), reverse=True))
-
-
-def decode_identities(raw: Mapping[str, Any]) -> tuple[AddonIdentity, ...]:
-    """Decode the service accounts that can have a role in a version of an add-on. Source: eks DescribeAddonConfiguration."""
-    return tuple(
-        AddonIdentity(str(part["serviceAccount"]), tuple(part.get("recommendedManagedPolicies") or ()))
-        for part in raw.get("podIdentityConfiguration") or ()
-    )

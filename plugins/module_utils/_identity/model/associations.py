@@ -38,8 +38,7 @@ class AssociationSpec:
 class ObservedAssociation:
     """A pod identity association. Source: eks DescribePodIdentityAssociation.
 
-    ``created_at`` and ``modified_at`` are in ISO 8601. ``unknown`` has the fields of the API response that this version of the
-    collection does not know, by their names in the API.
+    ``created_at`` and ``modified_at`` are in ISO 8601.
     """
 
     key: WorkloadKey
@@ -54,7 +53,6 @@ class ObservedAssociation:
     external_id: str = ""
     created_at: str = ""
     modified_at: str = ""
-    unknown: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def marked(self) -> bool:
@@ -72,24 +70,6 @@ class ObservedAssociation:
         return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
 
 
-def group_by_role(
-    associations: Mapping[WorkloadKey, ObservedAssociation],
-) -> dict[str, tuple[WorkloadKey, ...]]:
-    """Return the keys of the associations by the ARN of their role and target role.
-
-    ARNs are in lower case, because IAM names are case-insensitive.
-    """
-    users: dict[str, list[WorkloadKey]] = {}
-    for association in associations.values():
-        for arn in association.roles:
-            users.setdefault(arn.lower(), []).append(association.key)
-    return {arn: tuple(keys) for arn, keys in users.items()}
-
-
-def _flag(value: Any) -> bool:
-    return bool(value)
-
-
 def _eks_tags(value: Any) -> dict[str, str]:
     return dict(value or {})
 
@@ -102,27 +82,10 @@ ASSOCIATION_SESSION_POLICY = Attribute(
 )
 ASSOCIATION_SETTINGS = (
     TARGET_ROLE,
-    Attribute("disable_session_tags", "disableSessionTags", _flag, removal="false"),
+    Attribute("disable_session_tags", "disableSessionTags", bool, removal="false"),
     ASSOCIATION_SESSION_POLICY,
 )
 ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))
-
-
-# The fields that ``decode_association`` reads in addition to ASSOCIATION_ATTRIBUTES.
-_ASSOCIATION_IDENTITY = (
-    "associationArn",
-    "associationId",
-    "clusterName",
-    "createdAt",
-    "externalId",
-    "modifiedAt",
-    "namespace",
-    "ownerArn",
-    "serviceAccount",
-)
-_ASSOCIATION_FIELDS = frozenset(
-    (*_ASSOCIATION_IDENTITY, *(attribute.parameter for attribute in ASSOCIATION_ATTRIBUTES))
-)
 
 
 def decode_association(response: Mapping[str, Any]) -> ObservedAssociation:
@@ -135,10 +98,5 @@ def decode_association(response: Mapping[str, Any]) -> ObservedAssociation:
         external_id=response.get("externalId") or "",
         created_at=decode_time(response.get("createdAt")),
         modified_at=decode_time(response.get("modifiedAt")),
-        unknown={
-            name: value
-            for name, value in response.items()
-            if name not in _ASSOCIATION_FIELDS and value not in (None, "", {}, [])
-        },
         **decode_attributes(ASSOCIATION_ATTRIBUTES, response),
     )

@@ -119,23 +119,21 @@ def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> 
 
     None in the definition accepts any value; an empty document removes the present document.
     """
-    differences = []
-    for attribute in attributes:
-        desired, present = getattr(spec, attribute.name), attribute.observed_value(resource)
-        if desired is not None and not attribute.equals(desired, present):
-            value = desired or None if attribute.document else desired
-            differences.append(Difference(attribute, present, value))
-    return differences
+    values = [
+        (attribute, attribute.observed_value(resource), getattr(spec, attribute.name))
+        for attribute in attributes
+    ]
+    return [
+        Difference(attribute, present, desired or None if attribute.document else desired)
+        for attribute, present, desired in values
+        if desired is not None and not attribute.equals(desired, present)
+    ]
 
 
 def split_states(differences: Iterable[Difference]) -> tuple[dict[str, object], dict[str, object]]:
     """Return the states before and after a change: the present and the desired values, by attribute name."""
-    present: dict[str, object] = {}
-    desired: dict[str, object] = {}
-    for difference in differences:
-        present[difference.attribute.name] = difference.present
-        desired[difference.attribute.name] = difference.desired
-    return present, desired
+    parts = [(part.attribute.name, part.present, part.desired) for part in differences]
+    return {name: old for name, old, _new in parts}, {name: new for name, _old, new in parts}
 
 
 def update_parameters(differences: Iterable[Difference]) -> dict[str, object]:
@@ -150,13 +148,10 @@ def creation(
     attributes: Iterable[Attribute], values: Mapping[str, Any]
 ) -> tuple[dict[str, object], dict[str, object]]:
     """Return the request parameters that create a resource, and its new state. Omit attributes without a value."""
-    parameters: dict[str, object] = {}
-    state: dict[str, object] = {}
-    for attribute in attributes:
-        value = values.get(attribute.name)
-        if value is not None and value != "" and value != {}:
-            parameters[attribute.parameter], state[attribute.name] = attribute.encode(value), value
-    return parameters, state
+    parts = [(attribute, values.get(attribute.name)) for attribute in attributes]
+    parts = [(attribute, value) for attribute, value in parts if value not in (None, "", {})]
+    parameters = {attribute.parameter: attribute.encode(value) for attribute, value in parts}
+    return parameters, {attribute.name: value for attribute, value in parts}
 
 
 def describe_value(value: object) -> str:

@@ -175,19 +175,12 @@ def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> 
     :arg kind: "Role" or "Policy".
     :arg identity: the request parameter that identifies the role or policy.
     """
-    calls = []
-    if change.remove:
-        calls.append(Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)}))
-    if change.set:
-        calls.append(Call("iam", f"Tag{kind}", {**identity, "Tags": iam_tags(change.set)}))
-    return calls
+    tag = Call("iam", f"Tag{kind}", {**identity, "Tags": iam_tags(change.set)})
+    untag = Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)})
+    return [*([untag] if change.remove else []), *([tag] if change.set else [])]
 
 
 def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
-    calls = []
-    if change.remove:
-        parameters = {"resourceArn": arn, "tagKeys": list(change.remove)}
-        calls.append(Call("eks", "UntagResource", parameters))
-    if change.set:
-        calls.append(Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)}))
-    return calls
+    tag = Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)})
+    untag = Call("eks", "UntagResource", {"resourceArn": arn, "tagKeys": list(change.remove)})
+    return [*([untag] if change.remove else []), *([tag] if change.set else [])]

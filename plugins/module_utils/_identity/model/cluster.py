@@ -19,6 +19,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..._findings.codes import Code
@@ -59,10 +60,10 @@ class Cluster:
     """An observed cluster, with the account of the credentials. Sources: eks DescribeCluster, sts GetCallerIdentity.
 
     ``status`` is "" for a cluster that does not exist. ``version`` is like "1.33", ``platform_version`` like "eks.4";
-    ``auto_mode`` is true with EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the
-    Kubernetes API at ``endpoint``. ``answered_at``
-    is as in ``Account``. ``issuer`` is the URL of the OIDC issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode,
-    or "".
+    ``auto_mode`` is true with EKS Auto Mode. ``certificate_authority_data`` is the certificate authority of the Kubernetes API
+    at ``endpoint``, PEM in base64. ``authentication_mode`` is API, API_AND_CONFIG_MAP, CONFIG_MAP or "". ``issuer`` is the URL of
+    the OIDC issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode, or "". ``caller_arn`` and ``answered_at`` are
+    as in ``Account``.
     """
 
     name: str
@@ -76,14 +77,48 @@ class Cluster:
     platform_version: str = ""
     auto_mode: bool = False
     endpoint: str = ""
-    authorities: frozenset[str] = frozenset()
+    certificate_authority_data: str = ""
     answered_at: datetime | None = field(default=None, compare=False)
     issuer: str = ""
     node_role_arn: str = ""
+    authentication_mode: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def authorities(self) -> frozenset[str]:
+        """Return the SHA-256 digests of the certificate authorities; empty for invalid data."""
+        try:
+            pem = base64.b64decode(self.certificate_authority_data, validate=True).decode("ascii")
+        except (binascii.Error, UnicodeDecodeError):
+            return frozenset()
+        return certificate_digests(pem)
 
     @property
     def account(self) -> Account:
         return Account(self.account_id, self.partition, self.caller_arn, self.answered_at)
+
+
+def decode_cluster(arn: str, response: Mapping[str, Any]) -> dict[str, Any]:
+    """Decode a cluster. Return the fields of ``Cluster`` by name, without the caller. Source: eks DescribeCluster."""
+    _arn, partition, _service, region, account_id, path = arn.split(":")
+    compute = response.get("computeConfig") or {}
+    return {
+        "name": path.partition("/")[2],
+        "arn": arn,
+        "account_id": account_id,
+        "region": region,
+        "partition": partition,
+        "status": str(response.get("status") or ""),
+        "version": str(response.get("version") or ""),
+        "platform_version": str(response.get("platformVersion") or ""),
+        "auto_mode": bool(compute.get("enabled")),
+        "endpoint": str(response.get("endpoint") or ""),
+        "certificate_authority_data": str((response.get("certificateAuthority") or {}).get("data") or ""),
+        "issuer": str(((response.get("identity") or {}).get("oidc") or {}).get("issuer") or ""),
+        "node_role_arn": str(compute.get("nodeRoleArn") or ""),
+        "authentication_mode": str((response.get("accessConfig") or {}).get("authenticationMode") or ""),
+        "tags": dict(response.get("tags") or {}),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +187,6 @@ def certificate_digests(pem: str) -> frozenset[str]:
     return frozenset(digests)
 
 
-def certificate_data_digests(data: str) -> frozenset[str]:
-    """Return the SHA-256 digests of the certificates in ``certificateAuthority.data`` of EKS, which is PEM in base64.
-
-    Return an empty set for invalid data.
-    """
-    try:
-        return certificate_digests(base64.b64decode(data, validate=True).decode("ascii"))
-    except (binascii.Error, UnicodeDecodeError):
-        return frozenset()
-
-
 def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
     """Return a finding unless it is proven that the Kubernetes API belongs to the cluster.
 
@@ -170,10 +194,41 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
     """
     if not cluster.status or _is_same(cluster, server):
         return None
+    subject = f"the Kubernetes API of the kubeconfig{f' ({server.url})' if server.url else ''}"
     has_own = bool(server.authorities) and server.checks_certificate
     if has_own and cluster.authorities and not server.authorities & cluster.authorities:
-        return _differs(cluster, server)
-    return _unknown(cluster, server)
+        return Finding(
+            Code.KUBERNETES_API_DIFFERS,
+            f"{subject} does not belong to {describe_place(cluster)}: for this cluster, "
+            f"EKS returns the endpoint {cluster.endpoint or '-'} and another certificate authority.",
+            "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
+            "(pod_identity_kubeconfig, pod_identity_kube_context).",
+        )
+    other_address = "EKS returns no endpoint for the cluster"
+    if cluster.endpoint:
+        other_address = f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
+    if not (cluster.endpoint or cluster.authorities):
+        reason = "EKS returns no endpoint and no certificate authority for the cluster"
+    elif not server.url:
+        reason = "the URL of the connection is unknown"
+    elif not server.checks_certificate:
+        reason = f"the connection does not check certificates, and {other_address}"
+    elif not server.authorities:
+        reason = (
+            "the connection trusts the certificate authorities of the system, or unknown ones, and "
+            f"{other_address}"
+        )
+    elif cluster.authorities:
+        reason = f"the connection also trusts certificate authorities of other servers, and {other_address}"
+    else:
+        reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
+    return Finding(
+        Code.KUBERNETES_API_UNKNOWN,
+        f"{subject} is not proven to belong to {describe_place(cluster)}: {reason}.",
+        "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one)."
+        if cluster.authorities
+        else "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster).",
+    )
 
 
 def as_verification_finding(finding: Finding) -> Finding:
@@ -182,7 +237,11 @@ def as_verification_finding(finding: Finding) -> Finding:
     Add to the message the checks whose results are unknown, and to the remedy the option ``kube_auth``.
     """
     return replace(
-        finding, message=f"{finding.message} {_UNKNOWN_CHECKS}", remedy=f"{finding.remedy} {_USE_EKS_AUTH}"
+        finding,
+        message=f"{finding.message} The objects of this API may belong to another cluster, so the results of the checks of "
+        "service accounts and Pods are unknown.",
+        remedy=f"{finding.remedy} With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
+        "certificate authority that EKS returns for the cluster.",
     )
 
 
@@ -208,94 +267,9 @@ def _address(url: str) -> tuple[str, int] | None:
     return (host.rstrip("."), port or _PORTS.get(parts.scheme, 0)) if host else None
 
 
-def _differs(cluster: Cluster, server: ApiServer) -> Finding:
-    return Finding(
-        Code.KUBERNETES_API_DIFFERS,
-        f"{_subject(server)} does not belong to {describe_place(cluster)}: for this cluster, "
-        f"EKS returns the endpoint {cluster.endpoint or '-'} and another certificate authority.",
-        _CORRECT,
-    )
-
-
-def _other_address(cluster: Cluster) -> str:
-    if not cluster.endpoint:
-        return "EKS returns no endpoint for the cluster"
-    return f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
-
-
-def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
-    if not (cluster.endpoint or cluster.authorities):
-        reason = "EKS returns no endpoint and no certificate authority for the cluster"
-    elif not server.url:
-        reason = "the URL of the connection is unknown"
-    elif not server.checks_certificate:
-        reason = f"the connection does not check certificates, and {_other_address(cluster)}"
-    elif not server.authorities:
-        reason = (
-            "the connection trusts the certificate authorities of the system, or unknown ones, and "
-            f"{_other_address(cluster)}"
-        )
-    elif cluster.authorities:
-        reason = f"the connection also trusts certificate authorities of other servers, and {_other_address(cluster)}"
-    else:
-        reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
-    return Finding(
-        Code.KUBERNETES_API_UNKNOWN,
-        f"{_subject(server)} is not proven to belong to {describe_place(cluster)}: {reason}.",
-        _USE_AUTHORITY if cluster.authorities else _AWAIT_AUTHORITY,
-    )
-
-
-_CORRECT = (
-    "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
-    "(pod_identity_kubeconfig, pod_identity_kube_context)."
-)
-_USE_AUTHORITY = (
-    "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one)."
-)
-_AWAIT_AUTHORITY = (
-    "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster)."
-)
-_UNKNOWN_CHECKS = (
-    "The objects of this API may belong to another cluster, so the results of the checks of service accounts and "
-    "Pods are unknown."
-)
-_USE_EKS_AUTH = (
-    "With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the certificate "
-    "authority that EKS returns for the cluster."
-)
-
-
-def _subject(server: ApiServer) -> str:
-    return f"the Kubernetes API of the kubeconfig{f' ({server.url})' if server.url else ''}"
-
-
 def describe_place(cluster: Cluster) -> str:
     """Return the name, account and region of a cluster as text for a message."""
     return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
-
-
-@dataclass(frozen=True, slots=True)
-class EksTarget:
-    """An EKS cluster whose Kubernetes API a run connects to.
-
-    ``authority`` is its certificate authority, PEM in base64. ``authentication_mode`` is API, API_AND_CONFIG_MAP or
-    CONFIG_MAP, or "" if EKS does not return an authentication mode. Source: eks DescribeCluster.
-    """
-
-    name: str
-    arn: str
-    endpoint: str
-    authority: str
-    authentication_mode: str = ""
-
-    @property
-    def account_id(self) -> str:
-        return self.arn.split(":")[4]
-
-    @property
-    def region(self) -> str:
-        return self.arn.split(":")[3]
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,30 +71,37 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeScope:
+    """The scope of a purge.
+
+    A purge removes at most ``limit`` workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set.
+    """
+
+    limit: int = PURGE_LIMIT
+    percent: int | None = None
+
+    def allowed(self, count: int) -> int:
+        """Return the number of workloads that a purge may remove. ``count`` is the number of managed workloads."""
+        return self.limit if self.percent is None else count * self.percent // 100
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedInput:
     """The validated input for one cluster, which the AWS part and the Kubernetes part of a run use.
 
-    ``owner`` is None without an owner. ``purge_limit`` is the number of workloads that a purge may remove; if ``purge_percent``
-    is not None, that percentage of the managed workloads applies instead.
+    ``owner`` is None without an owner, and ``purge`` is None without a purge.
     """
 
     cluster_name: str
     state: State
     workloads: tuple[Workload, ...]
     owner: str | None = None
-    purge: bool = False
-    purge_limit: int = PURGE_LIMIT
-    purge_percent: int | None = None
+    purge: PurgeScope | None = None
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Return the Kubernetes namespaces of the workloads, in alphabetical order."""
         return tuple(sorted({workload.key.namespace for workload in self.workloads}))
-
-
-def allowed_purge(count: int, limit: int, percent: int | None) -> int:
-    """Return the number of workloads that a purge may remove. ``count`` is the number of managed workloads."""
-    return limit if percent is None else count * percent // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,8 @@ class Options:
 
     def forces(self, keys: Iterable[WorkloadKey]) -> bool:
         """Return whether ``force`` is set for all of these workloads, which share a resource."""
-        if isinstance(self.force, bool):
-            return self.force
         names = frozenset(map(str, keys))
-        return bool(names) and names <= self.force
+        return self.force if isinstance(self.force, bool) else bool(names) and names <= self.force
 
     def changes_shared(self, keys: Iterable[WorkloadKey]) -> bool:
         """Return whether the run changes what these workloads have, even if others use it.
@@ -125,17 +130,6 @@ class Options:
         ``adopt`` is like ``force``, because the run after an adoption that was ended finds its own resources.
         """
         return self.adopt or self.forces(keys)
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeScope:
-    """The scope of a purge.
-
-    A purge removes at most ``limit`` workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set.
-    """
-
-    limit: int = PURGE_LIMIT
-    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

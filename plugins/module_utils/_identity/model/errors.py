@@ -93,7 +93,12 @@ class AwsError(Exception):
     @property
     def conflict(self) -> bool:
         """Return whether the run must read the resources again, because their state is not as expected."""
-        return self.kind in _CONFLICTS or (self.outcome_unknown and self.operation in ONCE_ONLY)
+        return self.kind in _CONFLICTS or self.once_only
+
+    @property
+    def once_only(self) -> bool:
+        """Return whether the response was lost and a repetition would create a second resource."""
+        return self.outcome_unknown and self.operation in ONCE_ONLY
 
 
 _T = TypeVar("_T")

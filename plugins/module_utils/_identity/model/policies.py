@@ -11,14 +11,13 @@ Sources: iam CreatePolicy, CreatePolicyVersion, GetPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
 from .names import is_marked
-from .roles import ObservedRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,6 @@ class ObservedPolicy:
     def marked(self) -> bool:
         return self.tags is not None and is_marked(self.tags)
 
-    def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
-        """Return whether only these roles use the policy, as permissions policy or boundary. Return False if that is unknown."""
-        uses = sum((self.arn in role.attached) + (self.arn == role.permissions_boundary) for role in roles)
-        return uses == self.user_count
-
 
 DOCUMENT = Attribute("document", "PolicyDocument", decode_document, to_json, document="identity")
 # IAM has no operation that changes the description.
@@ -109,24 +103,16 @@ POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)
 
 
 def decode_policy(response: Mapping[str, Any]) -> ObservedPolicy:
+    # AWS does not always count the uses.
+    attached, bounded = response.get("AttachmentCount"), response.get("PermissionsBoundaryUsageCount")
     return ObservedPolicy(
         arn=response["Arn"],
         name=response["PolicyName"],
         default_version=response["DefaultVersionId"],
-        user_count=_user_count(response),
-        changed_at=_changed_at(response),
+        user_count=None if attached is None or bounded is None else int(attached) + int(bounded),
+        changed_at=decode_time(response.get("UpdateDate") or response.get("CreateDate")),
         **decode_attributes(POLICY_DETAILS, response),
     )
-
-
-def _user_count(response: Mapping[str, Any]) -> int | None:
-    """Return the number of uses as permissions policy and as permissions boundary; None if AWS does not count them."""
-    attached, bounded = response.get("AttachmentCount"), response.get("PermissionsBoundaryUsageCount")
-    return None if attached is None or bounded is None else int(attached) + int(bounded)
-
-
-def _changed_at(response: Mapping[str, Any]) -> str:
-    return decode_time(response.get("UpdateDate") or response.get("CreateDate"))
 
 
 def decode_version(response: Mapping[str, Any]) -> PolicyVersion:
@@ -141,18 +127,6 @@ def decode_version(response: Mapping[str, Any]) -> PolicyVersion:
 def decode_policy_detail(response: Mapping[str, Any]) -> ObservedPolicy:
     """Decode a policy of GetAccountAuthorizationDetails, which returns all versions, but no description and no tags."""
     versions = tuple(map(decode_version, response.get("PolicyVersionList", ())))
-    default = next((version for version in versions if version.is_default), None)
-    return ObservedPolicy(
-        arn=response["Arn"],
-        name=response["PolicyName"],
-        default_version=response["DefaultVersionId"],
-        **_unread(POLICY_DETAILS),
-        document=default.document if default else None,
-        versions=versions,
-        user_count=_user_count(response),
-        changed_at=_changed_at(response),
-    )
-
-
-def _unread(attributes: Iterable[Attribute]) -> dict[str, Any]:
-    return {attribute.field or attribute.name: None for attribute in attributes}
+    default = next((version.document for version in versions if version.is_default), None)
+    unread: dict[str, Any] = {attribute.field or attribute.name: None for attribute in POLICY_DETAILS}
+    return replace(decode_policy(response), document=default, versions=versions, **unread)

@@ -118,6 +118,7 @@ ROLE_ATTRIBUTES = (*ROLE_SETTINGS, TRUST_POLICY, IAM_TAGS)
 
 
 def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any]]) -> ObservedRole:
+    use = response.get("RoleLastUsed")
     return ObservedRole(
         name=response["RoleName"],
         arn=response["Arn"],
@@ -125,15 +126,9 @@ def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any
         attached=tuple(entry["PolicyArn"] for entry in attached),
         created_at=decode_time(response.get("CreateDate")),
         role_id=str(response.get("RoleId") or ""),
-        last_used=decode_last_used(response),
+        last_used=None if use is None else decode_time(use.get("LastUsedDate")),
         **decode_attributes(ROLE_ATTRIBUTES, response),
     )
-
-
-def decode_last_used(response: Mapping[str, Any]) -> str | None:
-    """Return the time of the last use of a role, as in ``ObservedRole``."""
-    use = response.get("RoleLastUsed")
-    return None if use is None else decode_time(use.get("LastUsedDate"))
 
 
 def decode_role_detail(response: Mapping[str, Any]) -> ObservedRole:

@@ -25,9 +25,6 @@ def workload_text(key: WorkloadKey | None) -> str:
     return "" if key is None else str(key)
 
 
-_Response = Mapping[str, Any]
-
-
 class AssociationSummary(TypedDict):
     """An association as ListPodIdentityAssociations returns it, without role and tags."""
 
@@ -218,7 +215,7 @@ def association_row(association: ObservedAssociation) -> AssociationRow:
     }
 
 
-def association_summary(raw: _Response) -> AssociationSummary:
+def association_summary(raw: Mapping[str, Any]) -> AssociationSummary:
     return {
         "cluster_name": raw["clusterName"],
         "namespace": raw["namespace"],

@@ -82,21 +82,25 @@ def policies_of_going_workloads(clusters: Clusters, desired: Desired, inventory:
 
 
 def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[SharedRole]:
-    users: dict[str, list[Workload]] = {}
+    users: dict[str, tuple[RoleSpec, list[Workload]]] = {}
     for workload in workloads:
         if workload.role is not None:
-            users.setdefault(workload.role.name.lower(), []).append(workload)
-    roles = []
-    for sharers in users.values():
-        policies: dict[str, list[WorkloadKey]] = {}
-        for workload in sharers:
-            for arn in dict.fromkeys(account.policy_arn(spec) for spec in workload.policies):
-                policies.setdefault(arn, []).append(workload.key)
-        spec = sharers[0].role
-        if spec is not None:
-            policy_users = {arn: tuple(keys) for arn, keys in policies.items()}
-            roles.append(SharedRole(spec, tuple(sharers), policy_users))
-    return roles
+            users.setdefault(workload.role.name.lower(), (workload.role, []))[1].append(workload)
+    return [
+        SharedRole(
+            spec, tuple(sharers), {arn: tuple(keys) for arn, keys in _policy_users(account, sharers).items()}
+        )
+        for spec, sharers in users.values()
+    ]
+
+
+def _policy_users(account: Account, workloads: Iterable[Workload]) -> dict[str, dict[WorkloadKey, None]]:
+    """Return the policies that workloads list, by ARN, each with the keys of these workloads."""
+    users: dict[str, dict[WorkloadKey, None]] = {}
+    for workload in workloads:
+        for spec in workload.policies:
+            users.setdefault(account.policy_arn(spec), {})[workload.key] = None
+    return users
 
 
 def shared_policies(
@@ -108,15 +112,13 @@ def shared_policies(
     """
     workloads = list(workloads)
     specs: dict[str, PolicySpec] = {}
-    users: dict[str, dict[WorkloadKey, None]] = {}
-    for workload in workloads:
-        for spec in workload.policies:
-            arn = account.policy_arn(spec)
-            if arn not in specs or specs[arn].document is None:
-                specs[arn] = spec
-            users.setdefault(arn, {})[workload.key] = None
+    for spec in (spec for workload in workloads for spec in workload.policies):
+        arn = account.policy_arn(spec)
+        if arn not in specs or specs[arn].document is None:
+            specs[arn] = spec
+    users = _policy_users(account, workloads)
     for workload in workloads:
         boundary = workload.role.permissions_boundary if workload.role is not None else None
         if boundary in users:
             users[boundary][workload.key] = None
-    return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
+    return {arn: (spec, tuple(users[arn])) for arn, spec in specs.items()}

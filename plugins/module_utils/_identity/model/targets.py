@@ -74,10 +74,6 @@ class Target:
         """Return the cluster and the lower-case name; for a trust policy or an attachment, the name is the role's."""
         return self.cluster, self.name.lower()
 
-    def is_same_resource(self, other: Target) -> bool:
-        """Return whether both targets have the same type, cluster and name. ``step`` and ``policy_arn`` may differ."""
-        return (self.resource, self.touched) == (other.resource, other.touched)
-
 
 def association_target(key: WorkloadKey) -> Target:
     return Target("association", str(key), cluster=key.cluster)

@@ -76,7 +76,13 @@ def plan_association(
 def _create(desired: DesiredAssociation) -> Change:
     values = {attribute.name: getattr(desired.spec, attribute.name) for attribute in ASSOCIATION_SETTINGS}
     values |= {"role_arn": desired.role_arn, "tags": _tags(desired)}
-    call, state = _creation(desired.key, values)
+    parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
+    parameters |= {
+        "clusterName": desired.key.cluster,
+        "namespace": desired.key.namespace,
+        "serviceAccount": desired.key.service_account,
+    }
+    call = Call("eks", "CreatePodIdentityAssociation", parameters)
     return _change(desired, "create", None, state, (call,))
 
 
@@ -243,17 +249,6 @@ def find_extra_settings(
         association.key,
         raised_as="error" if notes else None,
     )
-
-
-def _creation(key: WorkloadKey, values: Mapping[str, object]) -> tuple[Call, dict[str, object]]:
-    """Return the request that creates an association, and the attributes that the association will have."""
-    parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
-    identity = {
-        "clusterName": key.cluster,
-        "namespace": key.namespace,
-        "serviceAccount": key.service_account,
-    }
-    return Call("eks", "CreatePodIdentityAssociation", {**identity, **parameters}), state
 
 
 def _change(

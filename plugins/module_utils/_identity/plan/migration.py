@@ -418,9 +418,7 @@ def _why_not_back(state: MigrationState, migrant: Migrant) -> list[Finding]:
     if association is not None and association.role_arn.lower() != migrant.role_arn.lower():
         return [_kept(association, f"it has role {association.role_arn} meanwhile.")]
     # A rollback that fails must be able to create the association again.
-    if association is not None and (
-        association.target_role_arn or association.session_policy or association.unknown
-    ):
+    if association is not None and (association.target_role_arn or association.session_policy):
         return [_kept(association, "it has settings that no migration sets, such as a target role.")]
     if finding := check_return(state, migrant):
         return [finding]

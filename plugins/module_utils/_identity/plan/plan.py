@@ -24,11 +24,10 @@ from ..model.roles import RoleSpec
 from ..model.shared import shared_roles
 from ..model.targets import (
     Failure,
-    Target,
 )
 from .associations import DesiredAssociation, find_extra_settings, plan_association
 from .policies import plan_policies
-from .problems import breaks, pattern_conflicts, refused_in_kubernetes
+from .problems import pattern_conflicts, refused_in_kubernetes, skip
 from .removal import plan_departure, plan_leaving
 from .roles import plan_roles
 from .scene import Scene
@@ -100,34 +99,21 @@ def _without_stopped(plan: Plan, scene: Scene) -> Plan:
     A workload without a failure gets one if it needs a stopped change. For a change that takes something, the workloads that
     prevent it get the failure instead.
     """
-    failed = {key for failure in plan.failures for key in failure.workloads}
+    failed = {key: failure for failure in plan.failures for key in failure.workloads}
     stops = Stops()
     for failure in plan.failures:
         stops.add(failure, scene.roles_of(failure.workloads))
     kept: list[Change] = []
-    skipped: list[Failure] = []
+    skips: list[Failure] = []
     for change in plan.changes:
-        reason = stops.find(change)
-        if change.workloads and not change.takes and failed.issuperset(change.workloads):
-            stops.add(_skipped(change, change.target, change.workloads), change.roles, change)
-        elif reason is None:
+        if change.workloads and not change.takes and failed.keys() >= {*change.workloads}:
+            stops.add(replace(failed[change.workloads[0]], target=change.target), change.roles, change)
+        elif (reason := stops.find(change)) is None:
             kept.append(change)
         else:
-            rest = tuple(key for key in change.workloads if key not in failed)
-            skipped.append(_skipped(change, reason.target, reason.workloads if change.takes else rest))
-            stops.add(skipped[-1], change.roles, change)
-    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *dict.fromkeys(skipped)))
-
-
-def _skipped(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    return Failure(
-        workloads,
-        change.target,
-        change.action,
-        Code.SKIPPED,
-        f"not done: it depends on the {need.display}, which is unchanged because of other failures.",
-        "Resolve those failures and run again.",
-    )
+            skips.append(skip(change, reason, failed))
+            stops.add(skips[-1], change.roles, change)
+    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *dict.fromkeys(skips)))
 
 
 def _plan_associations(scene: Scene, desired: Desired) -> None:
@@ -151,7 +137,11 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
             )
             planned = plan_association(wanted, association)
             if isinstance(planned, Change) and association is None and key in desired.would_break:
-                planned = breaks(desired.would_break[key], planned)
+                # A new association would break running Pods, because it replaces their present credentials.
+                found = desired.would_break[key]
+                planned = Failure(
+                    (key,), planned.target, planned.action, found.code, found.message, found.remedy
+                )
             if isinstance(planned, Change):
                 scene.draft.changes.append(planned)
             elif planned is not None:

@@ -11,7 +11,7 @@ Text in ⟨⟩ is the name of an option. For the Ansible role, the report adds t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -23,7 +23,6 @@ from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_marked
 from ..model.observed import Observed
-from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
 from ..model.targets import (
@@ -105,11 +104,6 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     )
 
 
-def trust_policy_limit(observed: Observed) -> int:
-    """Return the maximum size of a trust policy in characters, which is the default quota if that of the account is unknown."""
-    return observed.quotas.trust_policy or TRUST
-
-
 def exceeds_default_quota(plan: Plan) -> bool:
     """Return whether the plan has a failure for a quota, so that the quotas of the account must be read."""
     codes = (Code.ROLE_POLICIES_OVER_QUOTA, Code.TRUST_POLICY_TOO_LONG)
@@ -118,8 +112,8 @@ def exceeds_default_quota(plan: Plan) -> bool:
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed) -> list[Failure]:
     """Return a failure if the desired trust policy is too long; an empty list otherwise."""
-    size = policy_size(trust)
-    if size <= trust_policy_limit(observed):
+    size, limit = policy_size(trust), observed.quotas.trust_policy or TRUST
+    if size <= limit:
         return []
     plural = "" if len(shared.users) == 1 else "s"
     by_default = " by default (to use your quota, allow iam:GetAccountSummary)"
@@ -130,7 +124,7 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed
             "update",
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workload{plural} has "
-            f"{size} characters; {trust_policy_limit(observed)} are allowed{'' if observed.quotas.trust_policy else by_default}.",
+            f"{size} characters; {limit} are allowed{'' if observed.quotas.trust_policy else by_default}.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, "
             "or request an increase of the quota 'Role trust policy length'.",
         )
@@ -150,12 +144,17 @@ def refuse_other(
     :arg tags: the tags of the resource.
     :arg why: the reason why the resource would have to change, as a clause.
     """
+    has_name = target.resource != "association"
     if is_marked(tags):
         message = f"{target.display} belongs to owner '{tags.get(OWNER_TAG, '')}', and this run is for owner '{owner}'"
-        remedy = f"Change it in a run for owner '{tags.get(OWNER_TAG, '')}', use another name"
+        remedy = f"Change it in a run for owner '{tags.get(OWNER_TAG, '')}'{', use another name' if has_name else ''}"
     else:
         message = f"{target.display} exists without the tag {MANAGED_BY_TAG}, so this collection may not have created it"
-        remedy = "Use another name, or the existing resource by its ARN"
+        remedy = (
+            "Use another name, or the existing resource by its ARN"
+            if has_name
+            else "List its role and settings"
+        )
     return Failure(
         workloads,
         target,
@@ -233,10 +232,26 @@ def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     )
 
 
-def breaks(finding: Finding, change: Change) -> Failure:
-    """Return the failure of a new association that would break running Pods, because it replaces their present credentials."""
+def skip(change: Change, reason: Failure, failed: Collection[WorkloadKey] = ()) -> Failure:
+    """Return the failure of a change that another failure stops.
+
+    A skipped removal does not fail its own workloads, because they have all permissions that they need: it fails the workloads
+    of the other failure.
+
+    :arg failed: workloads that have a failure already.
+    """
+    own = tuple(key for key in change.workloads if key not in failed)
+    action = reason.action
+    if reason.target.policy_arn:
+        action = "delete" if action == "detach" else "create"
+    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
     return Failure(
-        change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
+        reason.workloads if change.takes else own,
+        change.target,
+        change.action,
+        Code.SKIPPED,
+        f"not done, because {action.removesuffix('e')}ing the {reason.target.display} failed ({reason.error_code}).{note}",
+        "Resolve that failure and run again.",
     )
 
 
@@ -364,22 +379,14 @@ def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequ
     )
 
 
-def role_not_own(role: ObservedRole, owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
-    return _not_own(f"role {role.arn}", role.tags, owner, keys)
-
-
-def policy_not_own(policy: ObservedPolicy, owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
-    return _not_own(f"policy {policy.arn}", policy.tags or {}, owner, keys)
-
-
-def _not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
+def not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
     """Report a resource that a removal keeps, because it does not belong to the owner of the run."""
     key, other = next(iter(keys), None), tags.get(OWNER_TAG, "")
     if is_marked(tags):
         return Finding(
             Code.NOT_OWNED,
             f"{subject} belongs to owner '{other}', and this run is for owner '{owner}', so it is kept.",
-            f"Remove it in a run for owner '{other}', or set ⟨adopt⟩: true.",
+            f"Remove it in a run for owner '{other}', or in a teardown with ⟨adopt⟩: true.",
             key,
         )
     return Finding(

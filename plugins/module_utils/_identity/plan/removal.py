@@ -20,7 +20,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import closed_for
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
-from ..model.desired import Desired, PurgeScope, Workload, allowed_purge
+from ..model.desired import Desired, PurgeScope, Workload
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
 from ..model.migration import DamagedRecord, read_record
 from ..model.names import CLUSTER_TAG, MANAGED_BY_TAG, is_marked, is_own
@@ -160,7 +160,7 @@ def _validate_limit(
         for workload in desired.workloads
     )
     count = len(names)
-    allowed = allowed_purge(listed_count + count, scope.limit, scope.percent)
+    allowed = scope.allowed(listed_count + count)
     if count <= allowed:
         return
     (cluster, *_others) = observed.clusters.members.values()
@@ -240,7 +240,7 @@ def _remove_policy(
 ) -> None:
     options, tags = scene.options, policy.tags or {}
     if not (is_own(tags, options.owner) or (options.adopt and is_marked(tags))):
-        scene.draft.findings.append(problems.policy_not_own(policy, options.owner, users))
+        scene.draft.findings.append(problems.not_own(f"policy {policy.arn}", tags, options.owner, users))
         return
     others = [entity for entity in policy.attached_to if entity not in lost]
     if others:

@@ -403,7 +403,7 @@ def plan_left_role(
         if own and may_delete:
             draft.findings.append(problems.role_still_used(role, keys, trust.others))
         elif may_delete:
-            draft.findings.append(problems.role_not_own(role, options.owner, keys))
+            draft.findings.append(problems.not_own(f"role {role.arn}", role.tags, options.owner, keys))
         elif keys:
             draft.findings += find_kept_scopes(role, keys[0], trust, scene.observed.clusters)
         return []

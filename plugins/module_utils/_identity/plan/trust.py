@@ -422,9 +422,10 @@ def find_restrictions(
             if denial.statement not in denies:
                 continue
             finding = _restriction(role_arn, denial, together, desired is not None, key)
-            present = worst.get(denial.label)
-            if present is None or _rank(finding) < _rank(present):
-                worst[denial.label] = finding
+            worst[denial.label] = min(
+                (worst.get(denial.label, finding), finding),
+                key=lambda found: _WORST_FIRST.index(found.severity),
+            )
     return list(worst.values())
 
 
@@ -446,10 +447,6 @@ def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, 
         denial.label,
         raised_as=severity,
     )
-
-
-def _rank(finding: Finding) -> int:
-    return _WORST_FIRST.index(finding.severity)
 
 
 def input_trust_remedy(workload: Workload) -> str:

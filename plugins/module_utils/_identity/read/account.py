@@ -61,15 +61,16 @@ class Snapshot:
 
         :arg planning: the options of the plan; None for a verification.
         """
-        found: dict[str, ObservedPolicy | None] = {}
-        for arn, spec in specs.items():
-            policy = self.policies.get(arn)
-            if policy is None:
-                if self.complete and not is_aws_managed(arn):
-                    found[arn] = None
-            elif not _details_matter(spec, policy, planning):
-                found[arn] = policy
-        return found
+        known = {
+            arn: self.policies.get(arn)
+            for arn in specs
+            if arn in self.policies or (self.complete and not is_aws_managed(arn))
+        }
+        return {
+            arn: policy
+            for arn, policy in known.items()
+            if policy is None or not _details_matter(specs[arn], policy, planning)
+        }
 
     def find_documents(self, roles: Iterable[ObservedRole]) -> dict[str, Document]:
         """Return the available documents of attached policies and permissions boundaries of the roles, by ARN."""
@@ -122,7 +123,13 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
     complete = all_pages
     for role_pages, all_roles in details:
         complete = complete and all_roles
-        roles = _with_details(roles, role_pages)
+        raw_roles = {raw["RoleName"].lower(): raw for page in role_pages for raw in page["Roles"]}
+        # A role that ListRoles does not return is read individually.
+        roles = {
+            name: replace(role, **decode_attributes(ROLE_DETAILS, raw_roles[name]))
+            for name, role in roles.items()
+            if name in raw_roles
+        }
     policies_by_arn = {
         raw["Arn"]: decode_policy_detail(raw) for page in pages for raw in page.get("Policies", ())
     }
@@ -139,19 +146,6 @@ def _pages(
         if len(pages) == budget:
             return pages, not page.get("IsTruncated")
     return pages, True
-
-
-def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:
-    """Add description and session duration from ``pages`` of ListRoles to the roles. Omit roles that the pages do not contain."""
-    details = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
-    return {
-        name: replace(
-            role,
-            **decode_attributes(ROLE_DETAILS, details[name]),
-        )
-        for name, role in roles.items()
-        if name in details
-    }
 
 
 def read_account(api: Api) -> tuple[list[ObservedRole], dict[str, ObservedPolicy]]:

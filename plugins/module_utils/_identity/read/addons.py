@@ -16,7 +16,6 @@ from ..model.addons import (
     AddonRelease,
     ObservedAddon,
     decode_addon,
-    decode_identities,
     decode_releases,
 )
 from ..model.cluster import Cluster
@@ -72,4 +71,8 @@ def read_identities(api: Api, name: str, version: str) -> tuple[AddonIdentity, .
     Source: eks DescribeAddonConfiguration.
     """
     request = {"addonName": name, "addonVersion": version}
-    return decode_identities(api.call("eks", "DescribeAddonConfiguration", request))
+    response = api.call("eks", "DescribeAddonConfiguration", request)
+    return tuple(
+        AddonIdentity(str(part["serviceAccount"]), tuple(part.get("recommendedManagedPolicies") or ()))
+        for part in response.get("podIdentityConfiguration") or ()
+    )

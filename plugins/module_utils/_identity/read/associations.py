@@ -28,19 +28,9 @@ def list_associations(
     api: Api, cluster_name: str, namespace: str = "", service_account: str = ""
 ) -> Iterable[dict[str, Any]]:
     """Yield the associations of a cluster, a namespace or a service account. Source: eks ListPodIdentityAssociations."""
-    parameters = {"clusterName": cluster_name}
-    if namespace:
-        parameters["namespace"] = namespace
-    if service_account:
-        parameters["serviceAccount"] = service_account
+    names = {"clusterName": cluster_name, "namespace": namespace, "serviceAccount": service_account}
+    parameters = {name: value for name, value in names.items() if value}
     return api.pages("eks", "ListPodIdentityAssociations", parameters, "associations")
-
-
-def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
-    """Return the first page of a cluster's associations, and whether there are more pages."""
-    request = {"clusterName": cluster_name}
-    page = next(response_pages(api, "eks", "ListPodIdentityAssociations", request))
-    return list(page["associations"]), bool(page.get("nextToken"))
 
 
 def describe_association(api: Api, cluster_name: str, association_id: str) -> ObservedAssociation | None:
@@ -63,7 +53,6 @@ MAX_DESCRIBED = 10
 class _AssociationSummary:
     """An association as ListPodIdentityAssociations returns it."""
 
-    cluster: Cluster
     key: WorkloadKey
     association_id: str
 
@@ -96,9 +85,10 @@ def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociati
     """Return all associations of the clusters. Raises AwsError if a read fails."""
 
     def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
-        if isinstance(summary, Failure):
-            raise summary.error
-        return _describe(reader, summary)
+        result = summary if isinstance(summary, Failure) else _describe(reader, summary)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
 
     associations = map_concurrently(read, _list_clusters(reader, None), reader.width)
     return {association.key: association for association in associations if association is not None}
@@ -125,7 +115,7 @@ def read_associations(
         present = unchanged.get(summary.key)
         if present is not None and present.association_id == summary.association_id:
             return present
-        return attempt(association_target(summary.key), partial(_describe, reader, summary))
+        return _describe(reader, summary)
 
     answers = map_concurrently(describe, _list_clusters(reader, frozenset(keys), remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
@@ -135,7 +125,11 @@ def read_associations(
         for result in results
         if isinstance(result, Failure) and result.target.resource == "associations"
     }
-    return [result for result in results if _cluster_key(result) not in unlisted]
+    return [
+        result
+        for result in results
+        if (result.target if isinstance(result, Failure) else result.key).cluster not in unlisted
+    ]
 
 
 def describe_unlisted(
@@ -153,23 +147,15 @@ def describe_unlisted(
             remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
         )[:MAX_DESCRIBED]
     ]
-
-    def describe(summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
-        return attempt(association_target(summary.key), partial(_describe, reader, summary))
-
-    answers = map_concurrently(describe, chosen, reader.width)
+    answers = map_concurrently(partial(_describe, reader), chosen, reader.width)
     results = {summary.key: answer for summary, answer in zip(chosen, answers, strict=True)}
     return {cluster: _unlisted(remainder, results) for cluster, remainder in remainders.items()}
 
 
-def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
-    """Return whether a workload has an association; None if the request fails."""
-    cluster = reader.clusters.of_workload(key)
-    try:
-        return any(list_associations(reader.api, cluster.name, key.namespace, key.service_account))
-    except AwsError:
-        # A failure is ignored, because without the result only a finding is missing.
-        return None
+def has_association(reader: Reader, key: WorkloadKey) -> bool | Failure:
+    """Return whether a workload has an association."""
+    listing = partial(list_associations, reader.api, key.cluster, key.namespace, key.service_account)
+    return attempt(association_target(key), lambda: any(listing()))
 
 
 def _unlisted(
@@ -193,12 +179,9 @@ def _unlisted(
     )
 
 
-def _cluster_key(result: ObservedAssociation | Failure) -> str:
-    return result.target.cluster if isinstance(result, Failure) else result.key.cluster
-
-
-def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | None:
-    return describe_association(reader.api, summary.cluster.name, summary.association_id)
+def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
+    read = partial(describe_association, reader.api, summary.key.cluster, summary.association_id)
+    return attempt(association_target(summary.key), read)
 
 
 def _list_clusters(
@@ -210,41 +193,22 @@ def _list_clusters(
 
     With ``remainders``, list every cluster, and add the associations of other workloads to the entry of the cluster in
     ``remainders``.
-
-    The associations of a single cluster are yielded page by page; several clusters are listed concurrently.
     """
-    by_cluster: dict[str, set[WorkloadKey]] = {}
-    for key in keys or ():
-        by_cluster.setdefault(key.cluster, set()).add(key)
-    clusters = [
-        cluster
-        for cluster in reader.clusters.members.values()
-        if cluster.status and (keys is None or remainders is not None or cluster.name in by_cluster)
-    ]
-    if remainders is not None:
-        remainders |= {cluster.name: Remainder() for cluster in clusters}
-    listings = [
-        _list_cluster(
-            reader,
-            cluster,
-            None if keys is None else by_cluster.get(cluster.name, set()),
-            remainders[cluster.name] if remainders is not None else None,
-        )
-        for cluster in clusters
-    ]
-    if len(listings) > 1:
-        listings = map_concurrently(list, listings, reader.width)
-    for listing in listings:
-        yield from listing
+    for cluster in reader.clusters.members.values():
+        some = None if keys is None else {key for key in keys if key.cluster == cluster.name}
+        if not cluster.status or (some == set() and remainders is None):
+            continue
+        remainder = remainders.setdefault(cluster.name, Remainder()) if remainders is not None else None
+        yield from _list_cluster(reader.api, cluster, some, remainder)
 
 
 def _list_cluster(
-    reader: Reader, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
+    api: Api, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
 ) -> _Listing:
     try:
-        for row in _summaries(reader.api, cluster, keys, remainder):
+        for row in _summaries(api, cluster, keys, remainder):
             key = WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"])
-            summary = _AssociationSummary(cluster, key, str(row["associationId"]))
+            summary = _AssociationSummary(key, str(row["associationId"]))
             if keys is None or key in keys:
                 yield summary
             elif remainder is not None:
@@ -269,9 +233,13 @@ def _summaries(
         return
     missing = set(keys)
     if remainder is not None:
-        page, remainder.more = _first_associations(api, cluster.name)
-        yield from page
-        missing -= {WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in page}
+        pages = response_pages(api, "eks", "ListPodIdentityAssociations", {"clusterName": cluster.name})
+        page = next(pages)
+        remainder.more = bool(page.get("nextToken"))
+        yield from page["associations"]
+        missing -= {
+            WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in page["associations"]
+        }
         if not remainder.more:
             return
     for key in sorted(missing):

@@ -19,7 +19,7 @@ from ..._aws.client import Api
 from ..._aws.errors import classify
 from ..._aws.transport import call_both
 from ..._findings.codes import Code
-from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, certificate_data_digests
+from ..model.cluster import Account, CallerAccess, Cluster, decode_cluster
 from ..model.errors import AwsError, ErrorKind
 from .associations import list_associations
 from .reader import read_composite, response_time
@@ -57,19 +57,19 @@ def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
     confirm that, because a removal deletes more resources if the cluster does not exist.
     """
 
-    def describe() -> Mapping[str, Any]:
-        cluster: Mapping[str, Any] = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
-        return cluster
+    def describe() -> Any:
+        return api.call("eks", "DescribeCluster", {"name": name})["cluster"]
 
-    def confirm() -> object:
-        return next(iter(list_associations(api, name)), None)
+    def confirm() -> bool:
+        return any(list_associations(api, name))
 
     try:
-        if state == "present":
-            return describe()
-        return read_composite(describe, lambda response: response, confirm) or {}
+        response: Mapping[str, Any] | None = (
+            describe() if state == "present" else read_composite(describe, lambda answer: answer, confirm)
+        )
     except AwsError as error:
         return error
+    return response or {}
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
@@ -83,18 +83,9 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present", accou
     if account_id:
         account = read_caller(api)
         require_account(account, account_id, name, region)
-        return _usable_cluster(account, name, region, state, describe())
-    account, response = call_both(partial(read_caller, api), describe)
-    return _usable_cluster(account, name, region, state, response)
-
-
-def _usable_cluster(
-    account: Account, name: str, region: str, state: str, response: Mapping[str, Any] | AwsError
-) -> Cluster:
-    """Return the cluster of a response of ``_describe``.
-
-    For a removal, a cluster that does not exist has the status "". Raises AwsError.
-    """
+        response = describe()
+    else:
+        account, response = call_both(partial(read_caller, api), describe)
     if isinstance(response, AwsError):
         if not (response.missing and state == "present"):
             raise response
@@ -104,27 +95,11 @@ def _usable_cluster(
             f"No cluster found for name: {name}. Requested in account {account.account_id}, region "
             f"{region}, as {account.caller_arn}.",
         ) from response
-    arn = str(
-        response.get("arn") or f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"
-    )
+    arn = f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"
     cluster = Cluster(
-        name=name,
-        arn=arn,
-        account_id=account.account_id,
-        region=arn.split(":")[3] or region,
-        partition=account.partition,
-        status=str(response.get("status", "")),
+        **decode_cluster(str(response.get("arn") or arn), response),
         caller_arn=account.caller_arn,
-        version=str(response.get("version") or ""),
-        platform_version=str(response.get("platformVersion") or ""),
-        auto_mode=bool((response.get("computeConfig") or {}).get("enabled")),
-        endpoint=str(response.get("endpoint") or ""),
-        authorities=certificate_data_digests(
-            str((response.get("certificateAuthority") or {}).get("data") or "")
-        ),
         answered_at=account.answered_at,
-        issuer=str(((response.get("identity") or {}).get("oidc") or {}).get("issuer") or ""),
-        node_role_arn=str((response.get("computeConfig") or {}).get("nodeRoleArn") or ""),
     )
     if state == "present" and cluster.status not in USABLE:
         raise classify(
@@ -141,30 +116,28 @@ _AWS_HOST = re.compile(r"sts[\w.-]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|c2s\.ic
 _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 
 
-def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
+def read_eks_target(api: Api, name: str, region: str) -> Cluster:
     """Return the endpoint and the certificate authority of a cluster. Source: eks DescribeCluster.
 
     Raises AwsError for a failed request, and for a cluster without an endpoint or certificate authority.
     """
     try:
-        cluster = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+        response = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
     except AwsError as error:
         if not error.missing:
             raise
         place = f"region {region}" if region else "the configured region"
         text = f"No cluster found for name: {name}. Requested in {place}."
         raise classify(error.operation, error.code, text) from error
-    endpoint = str(cluster.get("endpoint") or "")
-    authority = str((cluster.get("certificateAuthority") or {}).get("data") or "")
-    if not (endpoint and authority):
-        status = cluster.get("status") or "in an unknown state"
+    cluster = Cluster(**decode_cluster(str(response["arn"]), response))
+    if not (cluster.endpoint and cluster.certificate_authority_data):
+        status = cluster.status or "in an unknown state"
         text = f"cluster {name} is {status}, without an endpoint and certificate authority of its Kubernetes API."
         raise classify("eks:DescribeCluster", "ClusterNotActive", text)
-    mode = str((cluster.get("accessConfig") or {}).get("authenticationMode") or "")
-    return EksTarget(name, str(cluster["arn"]), endpoint, authority, mode)
+    return cluster
 
 
-def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
+def read_caller_access(api: Api, target: Cluster, sts_url: str, now: datetime) -> CallerAccess | None:
     """Read data to explain why the Kubernetes API responded with 401. Return None if sts:GetCallerIdentity fails.
 
     :arg sts_url: the STS endpoint in the token.
@@ -180,12 +153,17 @@ def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime)
     clock_ahead = (now - date).total_seconds() if date else None
     host = urlsplit(sts_url).hostname or ""
     foreign_host = "" if _AWS_HOST.fullmatch(host) or _LOOPBACK.fullmatch(host) else host
-    principal, has_entry, unknown = "", None, ""
+    principal, unknown = "", ""
+    has_entry: bool | None = None
     try:
         principal = _access_principal(api, arn)
-        has_entry = _has_entry(api, target, principal)
+        api.call("eks", "DescribeAccessEntry", {"clusterName": target.name, "principalArn": principal})
+        has_entry = True
     except AwsError as error:
-        unknown = f"{error.operation}: {error.code}"
+        if principal and error.missing:
+            has_entry = False
+        else:
+            unknown = f"{error.operation}: {error.code}"
     return CallerAccess(arn, principal, has_entry, unknown, clock_ahead, foreign_host)
 
 
@@ -198,14 +176,3 @@ def _access_principal(api: Api, caller_arn: str) -> str:
     if session is None:
         return caller_arn
     return str(api.call("iam", "GetRole", {"RoleName": session.group(3)})["Role"]["Arn"])
-
-
-def _has_entry(api: Api, target: EksTarget, principal: str) -> bool:
-    parameters = {"clusterName": target.name, "principalArn": principal}
-    try:
-        api.call("eks", "DescribeAccessEntry", parameters)
-    except AwsError as error:
-        if error.missing:
-            return False
-        raise
-    return True

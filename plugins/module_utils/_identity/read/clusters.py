@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
@@ -28,6 +28,7 @@ from ..model.accounts import (
     matches_filters,
 )
 from ..model.addons import AGENT_ADDON, decode_addon
+from ..model.cluster import decode_cluster
 from ..model.errors import AwsError
 
 _Item = TypeVar("_Item")
@@ -110,18 +111,15 @@ def _accounts(
     """Return the accounts to read, each once. Add the error of ListAccounts to ``failures``."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
+        role, members = request.organization.role, list[str]()
         try:
             members = _members(request.organization, api)
         except AwsError as error:
             failures.append(UnreadClusters("", "", "", error))
-            members = []
         for account_id in members:
-            role = (
-                None
-                if account_id == own_account
-                else request.organization.role.in_account(partition, account_id)
-            )
-            accounts[account_id] = AccountAccess(account_id, role, request.regions)
+            arn = f"arn:{partition}:iam::{account_id}:role/{role.name}"
+            assumed = AssumeRole(arn, role.external_id) if account_id != own_account else None
+            accounts[account_id] = AccountAccess(account_id, assumed, request.regions)
     accounts.update({access.account_id: access for access in request.accounts})
     if request.own_account:
         accounts[own_account] = AccountAccess(own_account, None, request.regions)
@@ -177,38 +175,12 @@ def _clusters(apis: ApiProvider, entry: _Named) -> _Answer[FoundCluster]:
         return (), [] if error.missing else [place.failure(error, entry.name)]
     failures: list[UnreadClusters] = []
     try:
-        agent = _agent(api, entry.name)
+        response = api.call("eks", "DescribeAddon", {"clusterName": entry.name, "addonName": AGENT_ADDON})
+        addon = decode_addon(response["addon"])
+        agent = AgentAddon(True, addon.status, addon.version)
     except AwsError as error:
-        agent = AgentAddon(present=None)
-        failures.append(place.failure(error, entry.name))
-    return [_cluster(raw, place, agent)], failures
-
-
-def _agent(api: Api, cluster: str) -> AgentAddon:
-    try:
-        response = api.call("eks", "DescribeAddon", {"clusterName": cluster, "addonName": AGENT_ADDON})
-    except AwsError as error:
+        agent = AgentAddon(present=False if error.missing else None)
         if not error.missing:
-            raise
-        return AgentAddon(present=False)
-    addon = decode_addon(response["addon"])
-    return AgentAddon(True, addon.status, addon.version)
-
-
-def _cluster(raw: Any, place: _Place, agent: AgentAddon) -> FoundCluster:
-    arn = str(raw["arn"])
-    return FoundCluster(
-        arn=arn,
-        name=str(raw["name"]),
-        account_id=place.access.account_id,
-        region=place.region,
-        status=str(raw.get("status") or ""),
-        version=str(raw.get("version") or ""),
-        platform_version=str(raw.get("platformVersion") or ""),
-        endpoint=str(raw.get("endpoint") or ""),
-        certificate_authority_data=str((raw.get("certificateAuthority") or {}).get("data") or ""),
-        auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
-        tags={str(key): str(value) for key, value in (raw.get("tags") or {}).items()},
-        agent=agent,
-        role=place.access.role,
-    )
+            failures.append(place.failure(error, entry.name))
+    fields = decode_cluster(str(raw["arn"]), raw)
+    return [FoundCluster(**fields, agent=agent, role=place.access.role)], failures

@@ -70,13 +70,14 @@ def read_composite(
     times: repeat ``details``, then ``head`` and ``details``. If the responses of MAX_READS attempts disagree, return None or,
     with ``confirm``, the result of one more attempt.
 
-    :arg confirm: another request about the resource. If it is not None, it must also report the resource as missing.
+    :arg confirm: another request about the resource, whose result is not None. Unless ``confirm`` is None, this request must also
+        report the resource as missing.
     :raises AwsError: if a request fails, or if the additional attempt reports the resource as missing.
     """
     for _attempt in range(MAX_READS):
         result = _catch_missing(head)
         if result is None:
-            if confirm is None or not _exists(confirm):
+            if confirm is None or _catch_missing(confirm) is None:
                 return None
             continue
         whole = none_if_missing(partial(details, result))
@@ -99,16 +100,6 @@ def early(read: Callable[[], _Found]) -> Iterator[Callable[[], _Found]]:
         if results:
             with suppress(AwsError):
                 results.pop()()
-
-
-def _exists(read: Callable[[], object]) -> bool:
-    try:
-        read()
-    except AwsError as error:
-        if error.missing:
-            return False
-        raise
-    return True
 
 
 Observation = TypeVar("Observation")

@@ -235,29 +235,26 @@ class _VerificationReader(Reader):
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
         """Return the IDs of non-default versions that have the desired document, by the ARN of the policy."""
-        differing: dict[str, tuple[ObservedPolicy, Document]] = {}
-        for workload in desired.workloads:
-            for spec in workload.policies:
-                policy = self.observed.policies.get(self.observed.account.policy_arn(spec))
-                if policy is None or policy.document is None or spec.document is None:
-                    continue
-                if not same_meaning(policy.document, spec.document, "identity"):
-                    differing[policy.arn] = (policy, spec.document)
+        differing = {
+            policy.arn: (policy, spec.document)
+            for workload in desired.workloads
+            for spec in workload.policies
+            if (policy := self.observed.policies.get(self.account.policy_arn(spec))) is not None
+            and policy.document is not None
+            and spec.document is not None
+            and not same_meaning(policy.document, spec.document, "identity")
+        }
         versions = self._concurrently(self._matching, differing)
         return {arn: version for arn, version in versions.items() if version}
 
     def _matching(self, item: tuple[ObservedPolicy, Document]) -> str:
         policy, desired = item
-        for version in policy.versions:
-            if version.is_default:
-                continue
-            document = version.document
-            if document is None:
-                try:
-                    document = read_document(self.api, policy.arn, version.version_id)
-                except AwsError:
-                    # A failure is ignored, because the finding about a different document is complete without this detail.
-                    return ""
+        for version in (version for version in policy.versions if not version.is_default):
+            read = partial(read_document, self.api, policy.arn, version.version_id)
+            document = version.document or attempt(policy_target(policy.arn), read)
+            # A failure is ignored, because the finding about a different document is complete without this detail.
+            if isinstance(document, Failure):
+                return ""
             if same_meaning(document, desired, "identity"):
                 return version.version_id
         return ""
@@ -295,10 +292,12 @@ class _VerificationReader(Reader):
                 "Check the trust policy with credentials of that account and workload_identity.aws.iam_trust_policy_check.",
             )
             return read_failure(Target("target role", arn), error)
-        try:
-            role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
-        except AwsError as error:
-            return None if error.missing else read_failure(Target("target role", arn), error)
+        answer = attempt(
+            Target("target role", arn), partial(self.api.call, "iam", "GetRole", {"RoleName": parts.name})
+        )
+        if isinstance(answer, Failure):
+            return None if answer.error.missing else answer
+        role = answer["Role"]
         return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
 
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Compare the changes of a run with those of an approved plan. Pure.
+"""Compare the changes of a run with the changes of an approved plan. Pure.
 
 A change consists of parts: an added or removed value of an attribute, tag or list, and for a policy document a statement. A plan
 approves its parts, not whole changes. So a run may do less than its plan, for example if another cluster has created a shared
@@ -23,9 +23,11 @@ from .text import describe_change
 
 # The number of hexadecimal digits of a digest. A list that is changed on purpose must not reach a digest of the plan.
 _DIGITS = 32
-# The creation of a role contains its trust policy, which a later run changes as a resource of its own.
+# The creation of a role contains its trust policy, which a later run changes as a separate resource.
 _OF_ROLE = {"trust_policy": "role"}
 _SHOWN = 10
+# The largest number of characters of a value in a difference.
+_LONGEST = 500
 _Part = tuple[str, ...]
 
 
@@ -47,20 +49,22 @@ def find_plan(reports: Iterable[Object], cluster_arn: str) -> Object | None:
 
 
 def describe_unapproved(plan: Object | None, changes: Sequence[Object]) -> str:
-    """Return a text about the changes that an approved plan lacks, or "" if it has all of them.
+    """Return a text about the changes that an approved plan lacks, or "" if it lacks no change.
 
-    :arg plan: the report of the plan, or None if the cluster has none.
+    :arg plan: the report of the plan, or None without a plan of the cluster.
     :arg changes: the changes that the run would make.
     """
     digests = (plan or {}).get("change_digests")
-    approved = frozenset(digests if isinstance(digests, Sequence) else ())
+    approved = frozenset(map(str, digests) if isinstance(digests, (list, tuple)) else ())
     lines = list(filter(None, (_difference(change, approved) for change in changes)))
     if not lines:
         return ""
-    head = f"the cluster has no approved plan, and this run would make {len(lines)} changes:"
-    if plan:
-        time = as_text(plan.get("time"))
-        head = f"the approved plan of {time} lacks {len(lines)} of the {len(changes)} changes of this run:"
+    subject = f"the approved plan of {as_text((plan or {}).get('time'))}"
+    if plan is None:
+        subject = "pod_identity_approved has no completed plan of this cluster, so it"
+    elif not isinstance(digests, (list, tuple)):
+        subject += " has no list change_digests, so another version of the collection wrote it, and it"
+    head = f"{subject} lacks {len(lines)} of the {len(changes)} changes of this run:"
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return "\n- ".join([head, *lines[:_SHOWN], *more])
 
@@ -70,11 +74,17 @@ def _difference(change: Object, approved: Collection[str]) -> str:
     lacking = [part for part in _parts(change) if _digest(part) not in approved]
     if not lacking:
         return ""
-    text = describe_change(change).line
+    line = describe_change(change).line
     if _digest(_subject(change)) not in approved:
-        return f"new: {text}"
-    names = sorted({part[3].replace("_", " ") for part in lacking if len(part) > 3})
-    return f"differs{f' in {listed(names)}' if names else ''}: {text}"
+        return f"new: {line}"
+    parts = [_in_words(*part[2:]) for part in lacking if len(part) > 3]
+    return f"differs{f' by {listed(parts)}' if parts else ''}: {line}"
+
+
+def _in_words(sign: str, *path: str) -> str:
+    """Describe an added or removed value, like '+tags team "a"'."""
+    *names, value = path
+    return f"{sign}{' '.join(names)} {value if len(value) < _LONGEST else value[:_LONGEST] + '…'}"
 
 
 def _subject(change: Object) -> _Part:
@@ -85,9 +95,9 @@ def _subject(change: Object) -> _Part:
 def _parts(change: Object) -> Iterator[_Part]:
     """Yield the parts of a change, each with the resource and the name."""
     subject, action = _subject(change), as_text(change.get("action"))
-    before, after = change.get("before"), change.get("after")
-    removed, added = set(_leaves(before)), set(_leaves(after))
-    if before is None or after is None or removed == added:
+    states = change.get("before"), change.get("after")
+    removed, added = (set(_leaves(state)) for state in states)
+    if None in states or removed == added:
         yield (*subject, action)
     for sign, leaves in (("-", removed - added), ("+", added - removed)):
         yield from ((*subject, sign, *leaf) for leaf in sorted(leaves))

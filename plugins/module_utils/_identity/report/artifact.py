@@ -21,11 +21,10 @@ from collections.abc import Mapping, Sequence
 
 from ..kubernetes.model.objects import Object
 from .rows import Report, ReportStep
+from .text import describe_change
 
-# The artifact COMMON has the reports of all clusters of a job, by name. In addition, each step (plan, apply, verify) has a
-# separate artifact for each cluster, because AWX keeps only the value of the last job that sets a name, and a verification
-# must not replace the plan.
-COMMON = "pod_identity"
+# Each step (plan, apply, verify) of each cluster has an artifact, because AWX keeps only the value of the last job that sets a
+# name, and a verification must not replace the plan.
 PREFIX = "pod_identity_artifact_"
 # With more workloads, artifacts have the short form. For 1,000 workloads the full form has 2 MB, and AWX stores it with every job
 # of a workflow.
@@ -55,9 +54,9 @@ def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -
 
 
 def make_artifacts(report: Report, host: str, stopped: bool = False) -> dict[str, object]:
-    """Return the artifacts of a report by name. With more than MOST_WORKLOADS workloads, they have the short form.
+    """Return the artifact of a report by its name. With more than MOST_WORKLOADS workloads, it has the short form.
 
-    Each artifact has all keys of a report: if one job reports a cluster twice, Ansible merges the two mappings, and a missing key
+    The artifact has all keys of a report: if one job reports a cluster twice, Ansible merges the two mappings, and a missing key
     would keep its former value.
 
     :arg host: the inventory name of the host for which the play runs.
@@ -68,22 +67,16 @@ def make_artifacts(report: Report, host: str, stopped: bool = False) -> dict[str
     if form == "short":
         content.update(dict.fromkeys(LEFT_OUT))
         content["changes"] = list(map(_without_documents, report["changes"]))
-    artifact = to_artifact(content)
     key = artifact_key(report["step"], report["cluster_name"], report["region"], report["account_id"])
-    common = {_text(report["cluster_name"]): artifact} if report["cluster_name"] else {}
-    return {key: artifact, COMMON: common}
+    return {key: to_artifact(content)}
 
 
 def _without_documents(change: Object) -> Object:
-    """Return a change in which the values in ``before`` and ``after`` are null, except the ARNs of policies."""
-    content = dict(change)
+    """Return a change with its description, in which the values in ``before`` and ``after`` are null."""
+    content = {**change, "text": describe_change(change).line}
     for name in _DOCUMENTS:
         value = change.get(name)
-        content[name] = (
-            {key: part if key == "policy" and isinstance(part, str) else None for key, part in value.items()}
-            if isinstance(value, Mapping)
-            else value
-        )
+        content[name] = dict.fromkeys(value) if isinstance(value, Mapping) else value
     return content
 
 

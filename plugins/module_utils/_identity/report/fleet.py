@@ -12,7 +12,7 @@ report, outdated reports, and planned changes that no job has applied.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, get_args
 
@@ -104,9 +104,14 @@ def _changed(report: Object) -> list[ChangeText]:
 
 
 def _warnings(report: Object) -> list[NoteRow]:
-    """Return the warnings of a report that are not accepted, not part of its failure, and not consequences of a failed change."""
+    """Return the warnings of a report that are not accepted, not part of its failure, and not consequences of a failed change.
+
+    A workload with a changed association is also a warning if its role administers the account.
+    """
     failure = as_text(report.get("failure"))
     refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
+    changes = as_objects(report.get("changes"))
+    granted = {as_text(row.get("workload")) for row in changes if row.get("resource") == "association"}
     return [
         {
             "label": "warning",
@@ -116,7 +121,12 @@ def _warnings(report: Object) -> list[NoteRow]:
             "remedy": as_text(finding.get("remedy")),
         }
         for finding in as_objects(report.get("findings"))
-        if finding.get("severity") == "warning"
+        if (
+            finding.get("severity") == "warning"
+            or (
+                finding.get("code") == Code.POLICY_ADMINISTERS and as_text(finding.get("workload")) in granted
+            )
+        )
         and (as_text(finding.get("workload")) not in refused or as_text(finding.get("code")) not in EXPLAINED)
         and not finding.get("accepted")
         and visible(as_text(finding.get("message"))) not in failure
@@ -265,11 +275,6 @@ NOT_APPLIED = (
     "The job that applies the plan did not run or left no report: for example, it was cancelled, or its approval was denied or "
     "timed out. Launch the workflow again: its plan shows the remaining changes."
 )
-APPLIED_OTHERWISE = (
-    "The job that applied the plan made other changes. Another process made the missing changes in the "
-    "meantime, or the two jobs had "
-    "different input, such as another commit of the project. Launch the workflow again: its plan shows the remaining changes."
-)
 WITHOUT_A_MESSAGE = "Its job failed before it wrote a report, without a message: see the output of the job."
 
 
@@ -314,9 +319,8 @@ def gather(
     clusters = _by_cluster(reports)
     names = {name for steps in clusters for report in steps.values() for name in _names(report)}
     missing = [name for name in expected if name not in names]
-    shared = _shared_changes(clusters)
     ended = sorted(
-        (_ended(steps, shared, plans) for steps in clusters),
+        (_ended(steps, plans) for steps in clusters),
         key=lambda result: (natural(result.host), natural(result.cluster)),
     )
     ended += [Ended(name, name, None, NO_REPORT) for name in missing]
@@ -345,7 +349,6 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
 
 _Steps: TypeAlias = Mapping[ReportStep, Object]
 _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
-_IAM_KINDS = ("policy", "role", "trust policy")
 
 
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
@@ -376,8 +379,10 @@ def _cluster_key(report: Object, arns: Mapping[str, Mapping[str, Collection[Repo
     """
     if arn := as_text(report.get("cluster_arn")):
         return arn
-    known = arns.get(_label(report), {})
-    joined = [arn for arn, steps in known.items() if len(known) == 1 and _step(report) not in steps]
+    steps_by_arn = arns.get(_label(report), {})
+    joined = [
+        arn for arn, steps in steps_by_arn.items() if len(steps_by_arn) == 1 and _step(report) not in steps
+    ]
     place = (report.get(name) for name in ("host", "cluster_name", "region", "account_id"))
     return joined[0] if joined else " ".join(map(as_text, place))
 
@@ -392,25 +397,6 @@ def _step(report: Object) -> ReportStep:
     return next((step for step in _STEPS if step == report.get("step")), mode)
 
 
-def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
-    """Return the applied changes in IAM of all clusters, as pairs of account ID and line.
-
-    The plans of two clusters may contain the same change in IAM, such as a new role for both, but only one job applies it.
-    """
-    return {
-        (as_text(steps["apply"].get("account_id")), _key(change))
-        for steps in clusters
-        if "apply" in steps and (reported := parse_reported(steps["apply"]))
-        for change in reported.changed
-        if change.kind in _IAM_KINDS
-    }
-
-
-def _key(change: ChangeText) -> str:
-    """Return the line of a change without the list of changed fields, so that a plan and an apply can be compared."""
-    return change.line.partition(" (")[0]
-
-
 def _names(report: Object) -> tuple[str, ...]:
     return tuple(str(report[key]) for key in ("host", "cluster_name", "cluster_arn") if report.get(key))
 
@@ -421,10 +407,9 @@ def _label(report: Object) -> str:
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
 
-def _ended(steps: _Steps, shared: set[tuple[str, str]], plans: bool) -> Ended:
+def _ended(steps: _Steps, plans: bool) -> Ended:
     """Return the result of a cluster from the reports of its steps.
 
-    :arg shared: changes in IAM that jobs of any cluster have applied.
     :arg plans: whether the cluster may have only a plan.
     """
     last = next(steps[step] for step in reversed(_STEPS) if step in steps)
@@ -436,7 +421,7 @@ def _ended(steps: _Steps, shared: set[tuple[str, str]], plans: bool) -> Ended:
             return Ended(host, cluster, None, stopped)
         work.append(reported)
     failures = [reported.failure for reported in work if reported.failed]
-    undone = "" if plans else _undone(steps, shared)
+    undone = "" if plans else _undone(steps)
     if undone:
         failures.insert(0, undone)
     elif set(steps) == {"plan"} and not plans:
@@ -462,39 +447,21 @@ def _parsed(report: Object) -> tuple[Reported | None, str]:
     return reported, ""
 
 
-def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
-    """Return a message about a plan that failed, or whose changes were not all reported as done; otherwise "".
-
-    :arg shared: changes in IAM that jobs of any cluster have applied.
-    """
-    plan, apply = steps.get("plan"), steps.get("apply")
-    if plan is None:
+def _undone(steps: _Steps) -> str:
+    """Return a message about a plan that failed, or whose changes no job has applied; otherwise ""."""
+    plan = steps.get("plan")
+    if plan is None or "apply" in steps:
         return ""
     if plan.get("stopped"):
-        return "" if apply else f"{PLAN_STOPPED}{as_text(plan.get('failure') or WITHOUT_A_MESSAGE)}"
-    announced = parse_reported(plan)
-    if announced is None:
-        return "" if apply else NOT_A_REPORT
-    done = parse_reported(apply) if apply else None
-    if done and len(done.changed) < done.changes:
-        # The report does not list all of its changes, so it is not known which of the planned ones are missing.
-        return ""
-    lines_done = {_key(change) for change in done.changed} if done else set()
-    account = as_text(plan.get("account_id"))
-    undone = [
-        change
-        for change in announced.changed
-        if _key(change) not in lines_done and (account, _key(change)) not in shared
-    ]
-    unnamed = 0 if apply else max(announced.changes - len(announced.changed), 0)
-    count = len(undone) + unnamed
-    if not count:
-        return announced.failure if announced.failed and not apply else ""
-    undone = sorted(undone, key=lambda change: not change.removes)
-    lines = [f"- {change.line}" for change in undone[:SHOWN_CHANGES]]
-    if count > len(lines):
-        lines.append(f"- {count - len(lines)} {'more ' if lines else ''}in the output of the plan")
-    head = f"The plan has {count} change{'' if count == 1 else 's'} that no job reported as done:"
-    if done and done.failed:
-        return "\n".join([head, *lines])
-    return "\n".join([head, *lines, APPLIED_OTHERWISE if apply else NOT_APPLIED])
+        return f"{PLAN_STOPPED}{as_text(plan.get('failure') or WITHOUT_A_MESSAGE)}"
+    planned = parse_reported(plan)
+    if planned is None:
+        return NOT_A_REPORT
+    if not planned.changes:
+        return planned.failure if planned.failed else ""
+    removals_first = sorted(planned.changed, key=lambda change: not change.removes)
+    lines = [f"- {change.line}" for change in removals_first[:SHOWN_CHANGES]]
+    if (more := planned.changes - len(lines)) > 0:
+        lines.append(f"- {more} {'more ' if lines else ''}in the output of the plan")
+    head = f"The plan has {planned.changes} change{'' if planned.changes == 1 else 's'} that no job reported as done:"
+    return "\n".join([head, *lines, NOT_APPLIED])

@@ -77,7 +77,7 @@ class Report(Place):
     ``lines`` are for the screen. For a failed run, ``failure`` has the reasons, and ``headline`` is a summary in one line; both
     are "" for a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of this collection. ``workloads`` are the
     verified workloads or, if none is verified, the workloads in the result of the module ``eks_pod_identity``.
-    ``change_digests`` are those of a plan (see ``approval.py``), and otherwise empty.
+    ``change_digests`` are the digests of a plan (see ``approval.py``), and otherwise empty.
     """
 
     time: str

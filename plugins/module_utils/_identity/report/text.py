@@ -22,8 +22,10 @@ from itertools import groupby
 from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
+from ..._policy.language.document import document_statements
 from ..._policy.language.document_changes import describe_document_change
-from ..kubernetes.model.objects import Object, as_mapping, as_objects, as_text
+from ..._policy.trust.statements import TrustGrant, read_statement
+from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .rows import NoteRow, Place, ReportSummary
@@ -69,7 +71,6 @@ SHOWN_CHANGES = 40
 # The preposition between policy and role, by action.
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
-_IN_KUBERNETES = ("Namespace", "ServiceAccount")
 # The order of the counts. Removals are last, next to the list of changes below, which may begin with the removals.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
@@ -80,7 +81,7 @@ class ChangeText:
 
     ``action`` is the verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
     text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role". ``has_details`` is true if the line names
-    the permissions that the change adds or removes. It may then be long, and is wrapped on the screen.
+    the role of an association, or the permissions that the change adds or removes. Such a line is wrapped on the screen.
     """
 
     action: str
@@ -100,8 +101,14 @@ class ChangeText:
 
 
 def describe_change(change: Object) -> ChangeText:
-    """Describe a change in AWS: the action, the resource and its changed attributes."""
+    """Describe a change in AWS: the action, the resource and its changed attributes.
+
+    A change of an artifact in the short form has this description as its ``text``.
+    """
     action, resource = as_text(change.get("action")), as_text(change.get("resource"))
+    kind = "policy" if resource == "attachment" else _noun(resource)
+    if text := as_text(change.get("text")):
+        return ChangeText(action, kind, visible(text), has_details=True)
     line = _resource_line(action, resource, as_text(change.get("name")))
     if (action, resource) == ("replace", "attachment"):
         leaving = as_mapping(change.get("before")).get("policy")
@@ -110,46 +117,38 @@ def describe_change(change: Object) -> ChangeText:
         line += f" ({', '.join(sorted(map(str, as_mapping(change.get('after'))))).replace('_', ' ')})"
     if origin := as_text(change.get("pattern")):
         line += f" (from {origin})"
-    details = (_document_details(change) or _trust_details(change)) if action == "update" else ""
+    details = _association_details(change) if resource == "association" else _document_details(change)
     line += f": {details}" if details else ""
-    kind = "policy" if resource == "attachment" else _noun(resource)
     return ChangeText(action, kind, visible(line), bool(details))
 
 
-def _document_details(change: Object) -> str:
-    """Describe the permissions that the update of a policy document adds and removes, or return ""."""
-    present, desired = (as_mapping(change.get(state)).get("document") for state in ("before", "after"))
-    return describe_document_change(present, desired) if present and desired else ""
-
-
-def _trust_details(change: Object) -> str:
-    """Name the callers in the statements that the update of a trust policy adds and removes, or return ""."""
-    old, new = (
-        set(map(_caller, as_objects(as_mapping(policy).get("Statement"))))
-        for policy in (as_mapping(change.get(state)).get("trust_policy") for state in ("before", "after"))
+def _association_details(change: Object) -> str:
+    """Name the roles that an association gets."""
+    roles = as_mapping(change.get("after"))
+    names = [name for name in ("role_arn", "target_role_arn") if roles.get(name)]
+    return ", ".join(
+        f"{name.removesuffix('_arn').replace('_', ' ')} {as_text(roles[name])}" for name in names
     )
-    parts = [f"adds {caller}" for caller in sorted(new - old)] + [
-        f"removes {caller}" for caller in sorted(old - new)
-    ]
-    return "; ".join(parts)
 
 
-def _caller(statement: Object) -> str:
-    principal = statement.get("Principal", {"not": statement.get("NotPrincipal")})
-    conditions = [
-        f"{name.rpartition('/')[2]} {'' if operator == 'StringEquals' else f'({operator}) '}{_plain(value)}"
-        for operator, keys in as_mapping(statement.get("Condition")).items()
-        for name, value in as_mapping(keys).items()
-    ]
-    effect = "a Deny for " if statement.get("Effect") == "Deny" else ""
-    return f"{effect}{_plain(principal)}{' if ' if conditions else ''}{', '.join(conditions)}"
+def _document_details(change: Object) -> str:
+    """Describe the permissions that a policy document or trust policy gets and loses, or return "".
+
+    The trust policy of a new role is described only if it allows more than single workloads, which the associations name.
+    """
+    old_state, new_state = (as_mapping(change.get(state)) for state in ("before", "after"))
+    if document := new_state.get("document"):
+        return describe_document_change(old_state.get("document"), document)
+    if not (trust := as_mapping(new_state.get("trust_policy"))):
+        return ""
+    present = old_state.get("trust_policy")
+    wide = {**trust, "Statement": [*filter(_is_wide, document_statements(trust))]}
+    return describe_document_change(present, trust if present else wide, "trust")
 
 
-def _plain(value: object) -> str:
-    """Return a value of a trust statement as text, without the punctuation of JSON."""
-    if isinstance(value, Mapping):
-        return " and ".join(f"{name} {_plain(part)}" for name, part in value.items())
-    return " or ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _is_wide(statement: object) -> bool:
+    grants = read_statement(statement) or (TrustGrant(),)
+    return not all(grant.is_single and grant.cluster_arn for grant in grants)
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:
@@ -170,9 +169,7 @@ def _noun(resource: str) -> str:
 
 
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
-    """Return lines with the number of changes, the numbers by kind, and at most SHOWN_CHANGES changes.
-
-    A plan shows all removals, even if they exceed this limit.
+    """Return lines with the number of changes, the numbers by kind, and the changes.
 
     :arg state: "absent" for a teardown.
     :arg place: the file or variable that has all changes, for the line about omitted changes.
@@ -183,31 +180,28 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     lines = [f"{head}: {count}; nothing was changed." if check_mode else f"{head}: {count}."]
     if changes:
         lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
-    changes = _by_name(changes)
-    if len(changes) <= SHOWN_CHANGES:
-        return [*lines, *(line for change in changes for line in change.screen_lines)]
-    removals = [change for change in changes if change.removes]
-    if not check_mode:
-        removals = removals[:SHOWN_CHANGES]
-    other_changes = [change for change in changes if not change.removes]
-    shown_changes = [*removals, *other_changes[: max(0, SHOWN_CHANGES - len(removals))]]
-    lines += [line for change in shown_changes for line in change.screen_lines]
-    if len(shown_changes) < len(changes):
-        lines.append(f"    and {len(changes) - len(shown_changes)} more, listed in {place}")
-    return lines
+    return [*lines, *_shown_changes(changes, check_mode, place)]
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
-    """Return lines with the numbers of a cluster's changes by kind, and its changes in AWS.
+    """Return lines with the numbers of a cluster's changes by kind, and its changes."""
+    head = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
+    return [*head, *_shown_changes(changes, check_mode, "the report of the cluster")]
 
-    A plan shows all of them, so that whoever approves it reads each permission; otherwise at most SHOWN_CHANGES are shown.
+
+def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
+    """Return a line for each change of a plan, because an approver must see each permission.
+
+    Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals are first.
     """
-    named = [change for change in _by_name(changes) if change.removes or change.kind not in _IN_KUBERNETES]
-    shown = named if check_mode else named[:SHOWN_CHANGES]
-    lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
-    lines += [line for change in shown for line in change.screen_lines]
-    more = len(named) - len(shown)
-    return [*lines, *([f"    and {more} more, listed in the report of the cluster"] if more else [])]
+    changes = _by_name(changes)
+    more = len(changes) - SHOWN_CHANGES
+    if more <= 0:
+        return [line for change in changes for line in change.screen_lines]
+    changes = sorted(changes, key=lambda change: not change.removes)
+    limit = None if check_mode else SHOWN_CHANGES
+    lines = [line for change in changes[:limit] for line in change.screen_lines]
+    return [*lines, *([] if check_mode else [f"    and {more} more, listed in {place}"])]
 
 
 def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:

@@ -226,50 +226,32 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
             return RoleFacts(arn, "unread")
         raise
     name = {"RoleName": role.name}
-    policies: list[tuple[str, Document]] = []
-    unread: list[tuple[PolicyLayer, str]] = []
-
-    def list_all(operation: str, key: str, title: str) -> list[Any]:
-        found = _if_allowed(lambda: list(api.pages("iam", operation, name, key)))
-        unread.extend(
-            [] if found is not None else [("identity", f"the {title} policies of role {role.name}")]
-        )
-        return found or []
-
-    attached = [
-        str(entry["PolicyArn"])
-        for entry in list_all("ListAttachedRolePolicies", "AttachedPolicies", "attached")
+    attached = _if_allowed(
+        lambda: list(api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies"))
+    )
+    names = _if_allowed(lambda: list(api.pages("iam", "ListRolePolicies", name, "PolicyNames")))
+    unread: list[tuple[PolicyLayer, str]] = [
+        ("identity", f"the {title} policies of role {role.name}")
+        for title, found in (("attached", attached), ("inline", names))
+        if found is None
     ]
-    for policy_arn in attached:
-        document = _if_allowed(partial(read_document, api, policy_arn))
-        if document is None:
-            unread.append(("identity", policy_arn))
-        else:
-            policies.append((policy_arn, document))
-    for policy_name in list_all("ListRolePolicies", "PolicyNames", "inline"):
+    inline: dict[str, Document] = {}
+    for policy_name in names or ():
         request = {**name, "PolicyName": policy_name}
         response = _if_allowed(partial(api.call, "iam", "GetRolePolicy", request))
-        title = f"inline policy {policy_name} of role {role.name}"
         if response is None:
-            unread.append(("identity", title))
+            unread.append(("identity", f"inline policy {policy_name} of role {role.name}"))
         else:
-            policies.append((title, load_document(response["PolicyDocument"])))
-    boundary = None
-    if role.permissions_boundary:
-        limit = _if_allowed(lambda: read_document(api, role.permissions_boundary))
-        boundary = (role.permissions_boundary, limit) if limit is not None else None
-        unread += [] if limit is not None else [("boundary", role.permissions_boundary)]
-    return RoleFacts(
-        role.arn,
-        "read",
-        role.trust,
-        role.tags,
-        tuple(policies),
-        boundary,
-        tuple(unread),
-        tuple(attached),
-        RoleUse(role.created_at, role.last_used),
-    )
+            inline[policy_name] = load_document(response["PolicyDocument"])
+    arns = tuple(str(entry["PolicyArn"]) for entry in attached or ())
+    read = {
+        arn: _if_allowed(partial(read_document, api, arn))
+        for arn in (*arns, role.permissions_boundary)
+        if arn
+    }
+    documents = {arn: document for arn, document in read.items() if document is not None}
+    facts = _with_documents(replace(role, attached=arns, inline_documents=inline), documents)
+    return replace(facts, unread=(*facts.unread, *unread))
 
 
 def _if_allowed(read: Callable[[], _T]) -> _T | None:

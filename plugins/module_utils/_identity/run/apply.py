@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,11 +17,11 @@ from typing import Any
 from ..._aws.client import Api
 from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
-from ..._findings.codes import Code
 from ..model.changes import Call, Change, Plan, Stage, Stops
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
-from ..model.targets import Failure, Target, request_failure
+from ..model.targets import Failure, request_failure
+from ..plan.problems import skip
 from .consistency import WaitPolicy, find_new_user, send
 from .outcome import Done, Journal, Outcome, Refusal
 from .trust_writes import UPDATE_TRUST, write_trust
@@ -30,7 +31,7 @@ from .trust_writes import UPDATE_TRUST, write_trust
 class ApplyContext:
     """The objects that all changes of a plan share while they are applied.
 
-    ``width`` is the number of threads. ``permanent`` has the failures of changes that are not attempted again, by target.
+    ``width`` is the number of threads.
     With ``awaits``, every request is sent again while AWS does not find a resource that it needs; otherwise only requests that
     need a resource which this run has created or changed.
     """
@@ -39,7 +40,6 @@ class ApplyContext:
     wait_policy: WaitPolicy
     width: int = 1
     journal: Journal = field(default_factory=Journal)
-    permanent: Mapping[Target, Failure] = field(default_factory=dict)
     awaits: bool = False
 
 
@@ -49,8 +49,8 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
     refusals: list[Refusal] = []
     stops = Stops()
     for change in plan.changes:
-        if change.target in context.permanent:
-            stops.add(context.permanent[change.target], change.roles, change)
+        if change.target in context.journal.permanent:
+            stops.add(context.journal.permanent[change.target], change.roles, change)
     deletions = {
         change.target.touched: change for change in plan.changes if change.stage == Stage.DELETE_ROLE
     }
@@ -71,8 +71,6 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
         for refusal in refusals:
             if refusal.change.stage == stage:
                 stops.add(refusal.failure, refusal.change.roles, refusal.change)
-    order = {id(change): index for index, change in enumerate(plan.changes)}
-    done.sort(key=lambda made: order[id(made.change)])
     return Outcome(tuple(done), tuple(refusals))
 
 
@@ -100,19 +98,22 @@ def _apply_group(
     stopped: Failure | None = None
     for change in changes:
         reason = stops.find(change) or (stopped if change.action == "replace" else None)
-        if change.target in context.permanent:
-            result: Done | Refusal = Refusal(change, replace(context.permanent[change.target], cause=None))
+        if change.target in context.journal.permanent:
+            result: Done | Refusal = Refusal(
+                change, replace(context.journal.permanent[change.target], cause=None)
+            )
         elif reason is not None:
-            result = Refusal(change, _skipped(change, reason))
+            result = Refusal(change, skip(change, reason))
         elif used is not None:
             result = Refusal(change, request_failure(used, change.workloads, change.target, change.action))
         else:
             awaits = context.awaits or not fresh.isdisjoint(_needs(change))
-            result = _apply_change(context, change, awaits)
+            # A swap is not interrupted between its two requests.
+            with uninterrupted() if change.action == "replace" else nullcontext():
+                result = _apply_change(context, change, awaits)
             if isinstance(result, Refusal):
                 result = replace(result, awaited=awaits)
-        if isinstance(result, Refusal) and change.action == "replace":
-            stopped = stopped or result.failure
+                stopped = stopped or (result.failure if change.action == "replace" else None)
         results.append(result)
         context.journal.end(result)
     return results
@@ -126,15 +127,8 @@ def _needs(change: Change) -> set[str]:
 
 
 def _apply_change(context: ApplyContext, change: Change, awaits: bool) -> Done | Refusal:
-    api = context.api
-    if change.action != "replace":
-        return _send_all(api, change, context, awaits)
-    with uninterrupted():
-        return _send_all(api, change, context, awaits)
-
-
-def _send_all(api: Api, change: Change, context: ApplyContext, awaits: bool) -> Done | Refusal:
-    wait_policy, journal, made = context.wait_policy, context.journal, list[Call]()
+    api, wait_policy, journal = context.api, context.wait_policy, context.journal
+    made: list[Call] = []
     last: Mapping[str, Any] = {}
     for call in change.calls:
         # The detached policy may still count for a moment. The role lacks permissions until the new one is attached, so wait.
@@ -187,25 +181,3 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     note = f" Done before the failure: {operations}."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=True)
-
-
-def _attempt(failure: Failure) -> str:
-    """Return the failed action as a noun, like "creating the role my-role"."""
-    action = failure.action
-    if failure.target.policy_arn:
-        action = "delete" if action == "detach" else "create"
-    return f"{action.removesuffix('e')}ing the {failure.target.display}"
-
-
-def _skipped(change: Change, reason: Failure) -> Failure:
-    # A skipped removal does not fail its own workloads: they have all permissions that they need.
-    workloads = reason.workloads if change.takes else change.workloads
-    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
-    return Failure(
-        workloads,
-        change.target,
-        change.action,
-        Code.SKIPPED,
-        f"not done, because {_attempt(reason)} failed ({reason.error_code}).{note}",
-        "Resolve that failure and run again.",
-    )

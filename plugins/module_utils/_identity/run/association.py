@@ -21,7 +21,7 @@ from ..model.associations import AssociationSpec, ObservedAssociation
 from ..model.changes import Change, Plan
 from ..model.cluster import Cluster, group_clusters
 from ..model.desired import Desired
-from ..model.errors import AwsError, InputError, sentence
+from ..model.errors import AwsError, ErrorKind, InputError, sentence
 from ..model.names import default_owner, parse_role_arn
 from ..model.observed import Observed
 from ..model.rows import AssociationRow, association_row
@@ -39,7 +39,7 @@ from ..read.cluster import find_cluster
 from ..read.roles import read_trust_policy
 from .apply import ApplyContext, apply_plan
 from .consistency import WaitPolicy, may_become_usable, unseen
-from .outcome import Attempts, Cause, Journal, Outcome, Refusal
+from .outcome import Cause, Journal, Outcome, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +113,28 @@ def _converge(
     wait_policy: WaitPolicy,
     journal: Journal,
 ) -> Result:
-    attempts = Attempts()
     refusal: Refusal | None = None
     # If another process created or deleted the association meanwhile, read the association again, once.
     for _turn in range(2):
         if refusal is None:
             association = _find(api, cluster, request.key)
         else:
-            association = _look_again(
-                api, cluster, request.key, refusal, attempts.perhaps_made(), wait_policy
-            )
+            association = _look_again(api, cluster, request.key, refusal, journal.perhaps_made(), wait_policy)
         change = _plan(request, cluster, association, refusal)
         plan = Plan((change,) if change else ())
         journal.begin(Observed(group_clusters(cluster)), plan)
-        attempts.drop_unplanned(plan)
         if change is None:
             row = association_row(association) if association else None
-            return Result(attempts.done[-1].change if attempts.done else None, row)
+            return Result(journal.done[-1].change if journal.done else None, row)
         if check_mode:
             return Result(change, predicted(change, association, request.key))
         outcome = _apply(api, change, cluster, request, wait_policy, journal)
-        attempts.add(outcome, ())
-        refusal = next(iter(attempts.pending.values()), None)
-        if not outcome.conflict and not any(refused.vanished for refused in outcome.refusals):
+        refusal = next(iter(journal.refusals), None)
+        if not any(refused.conflict or refused.reason is ErrorKind.MISSING for refused in outcome.refusals):
             break
     if refusal:
         raise _error(refusal.failure, cluster, request.key)
-    made = attempts.done[-1].change
+    made = journal.done[-1].change
     return Result(made, _read_back(api, cluster, made, wait_policy))
 
 
@@ -261,7 +256,7 @@ def _apply(
     """Apply the change. If EKS does not accept the role, wait only for a role that EKS may accept soon."""
     context = ApplyContext(api, wait_policy, journal=journal)
     outcome = apply_plan(Plan((change,)), context)
-    if not any(refusal.role_not_usable for refusal in outcome.refusals):
+    if not any(refusal.reason is ErrorKind.ROLE_NOT_USABLE for refusal in outcome.refusals):
         return outcome
     subject = trust_subject(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
     if not may_become_usable(api, request.role_arn, subject):

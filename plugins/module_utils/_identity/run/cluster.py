@@ -35,7 +35,7 @@ from ..model.cluster import (
     group_clusters,
     judge_api_server,
 )
-from ..model.desired import Desired, Options, ParsedInput, PurgeScope, State
+from ..model.desired import Desired, Options, ParsedInput, State
 from ..model.errors import (
     NOT_APPROVED_REMEDY,
     AwsError,
@@ -49,6 +49,7 @@ from ..model.observed import Observed
 from ..model.rows import finding_row
 from ..plan.unlisted import find_empty_list, find_unlisted
 from ..read.account import read_quotas
+from ..read.associations import read_all_associations
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..verify.chain import workloads_from_associations
@@ -57,7 +58,7 @@ from .addons import agent_run
 from .consistency import WaitPolicy
 from .engine import Approve, Engine
 from .guard import Guard, interrupted_result
-from .order import Order, perform, verify_workloads
+from .order import Order, apply_order, verify_workloads
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
 ModuleResult = dict[str, Any]
@@ -221,11 +222,10 @@ def change_cluster(
     params = job.params
     opened = opening() if opening else open_cluster(job, parsed.cluster_name, parsed.state)
     api, cluster = opened.api, opened.cluster
-    scope = PurgeScope(parsed.purge_limit, parsed.purge_percent)
     desired = Desired(
         parsed.workloads,
         run_options(params, _owner(parsed, cluster)),
-        purge=scope if parsed.purge and parsed.state == "present" else None,
+        purge=parsed.purge if parsed.state == "present" else None,
     ).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
@@ -256,19 +256,19 @@ def change_cluster(
         "cluster_arn": cluster.arn,
     }
     try:
-        performed = perform(engine, desired, order)
+        applied = apply_order(engine, desired, order)
     except NotApprovedError as error:
         text = "\n".join((*error.problems, NOT_APPROVED_REMEDY, "Nothing was changed."))
         details = {"error_code": Code.NOT_APPROVED.value, "remedy": NOT_APPROVED_REMEDY}
         return {"failed": True, "msg": text, **details, **place}
-    run = performed.run
+    run = applied.run
     run_result = build_result(run, job.check_mode)
     result: ModuleResult = {**run_result, **place}
-    if performed.verified is not None:
-        result["verification"] = verified_result(performed.verified, performed.observed, cluster)
+    if applied.verified is not None:
+        result["verification"] = verified_result(applied.verified, applied.observed, cluster)
     allowed = notes_of_new_associations(run, breakage)
     # A verification reports the findings about policy documents with its checks.
-    lints = performed.verified is None and parsed.state == "present"
+    lints = applied.verified is None and parsed.state == "present"
     linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" else []
     further = [*allowed, *empty, *linted]
@@ -276,8 +276,8 @@ def change_cluster(
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:
         result["msg"] = failure_message(run, cluster)
-        if performed.guard.trace and job.traces:
-            result["exception"] = performed.guard.trace
+        if applied.guard.trace and job.traces:
+            result["exception"] = applied.guard.trace
         if not params["continue_on_error"]:
             result["failed"] = True
     return result
@@ -306,7 +306,7 @@ def verify_cluster(
         api, cluster = opened.api, opened.cluster
         doubt = judge_api_server(cluster, server) if server else None
         observer = Observer(api, group_clusters(cluster), width)
-        associations = observer.all_associations() if parsed is None else None
+        associations = read_all_associations(observer) if parsed is None else None
         options = _verify_options(params, _owner(parsed, cluster))
         desired = Desired(
             workloads_from_associations((associations or {}).values())

@@ -190,8 +190,9 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
     collections: dict[str, Any] = {}
     targets: set[Target] = set()
     for resource_type in READ_TYPES:
-        again, name = resource_type.read_again(part, keys), resource_type.collection
+        name = resource_type.collection
         earlier, later = getattr(observed, name), getattr(part, name)
+        again: Collection[Any] = frozenset(keys) if resource_type.is_listed else later.keys()
         remaining = {key: resource for key, resource in earlier.items() if key in later or key not in again}
         collections[name] = remaining | {key: resource for key, resource in later.items() if key in again}
         targets.update(map(resource_type.read_target, again))

@@ -17,6 +17,7 @@ from ..._findings.finding import Finding
 from ..model.changes import Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
+from ..model.errors import ErrorKind
 from ..model.observed import Observed, Quotas
 from ..model.targets import Target, association_key
 from ..plan.left import find_left_behind
@@ -37,7 +38,7 @@ from .consistency import (
     unseen,
     without_unseen,
 )
-from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
+from .outcome import Journal, Outcome, Refusal, Run
 from .trust_writes import hold_trust
 
 # A conflict means that another process is changing the same resources. Give up after two more rounds.
@@ -119,29 +120,27 @@ class Engine:
         :raises InputError: before any change, if a purge would remove more workloads than its scope permits.
         :raises AwsError: before any change, if the account cannot be read for a purge.
         """
-        attempts = Attempts()
-        observed = first_look or self._look(desired, state, attempts, first=True)
+        observed = first_look or self._look(desired, state, first=True)
         surroundings = observed
         plan, observed = self._plan(desired, state, observed)
         if check_mode:
             findings = self._findings(desired, state, surroundings, plan, plan.changes)
             return Run(desired, state, observed, plan, (), plan.failures, findings, True)
         for turn in range(ROUNDS):
-            attempts.drop_unplanned(plan)
-            outcome = self._apply(plan, attempts, awaits=turn > 0)
-            retryable = self._retryable(desired, outcome, first=turn == 0)
-            attempts.add(outcome, retryable)
+            context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, awaits=turn > 0)
+            retryable = self._retryable(desired, apply_plan(plan, context), first=turn == 0)
+            self.journal.give_up(retryable)
             if not retryable or turn == ROUNDS - 1:
                 break
-            self._pause(turn)
-            observed = replace(self._look(desired, state, attempts), unlisted=surroundings.unlisted)
+            pause = self.wait_policy.first_pause * 2**turn
+            self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
+            observed = replace(self._look(desired, state), unlisted=surroundings.unlisted)
             plan, observed = self._plan(desired, state, observed)
-        changes = [done.change for done in attempts.done]
-        findings = self._findings(desired, state, surroundings, plan, changes)
-        failures = attempts.failures(plan, outcome)
-        return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
+        done = self.journal.done
+        findings = self._findings(desired, state, surroundings, plan, [made.change for made in done])
+        return Run(desired, state, observed, plan, done, self.journal.failures(), findings)
 
-    def _look(self, desired: Desired, state: str, attempts: Attempts, first: bool = False) -> Observed:
+    def _look(self, desired: Desired, state: str, first: bool = False) -> Observed:
         """Read the state for a plan. The ``first`` look includes unlisted associations, unless workloads are removed."""
         removal = state == "absent"
         inventory = (
@@ -153,7 +152,7 @@ class Engine:
             unlisted = first and not removal
             return self.observer().observe(part, removal, unchanged=just_read, unlisted=unlisted)
 
-        return replace(self._settled(desired, look, attempts.perhaps_made()), inventory=inventory)
+        return replace(self._settled(desired, look, self.journal.perhaps_made()), inventory=inventory)
 
     def _plan(self, desired: Desired, state: str, observed: Observed) -> tuple[Plan, Observed]:
         """Make a plan and record it in the journal. Return it with the observation.
@@ -174,26 +173,16 @@ class Engine:
     ) -> tuple[Finding, ...]:
         """Return the findings of a plan, and the findings about unlisted resources.
 
-        For a removal, these are instead the findings about resources that may exist although the run did not find them.
+        For a removal, these are instead findings about resources that may exist although the run did not find them.
 
         :arg surroundings: the first observation of the run.
         """
+        left = find_left_behind(desired, surroundings, changes)
         if state == "absent":
-            return (*plan.findings, *find_possibly_unseen(desired, surroundings))
+            return (*plan.findings, *left, *find_possibly_unseen(desired, surroundings))
         keys = {association_key(change.target) for change in plan.changes if change.action == "delete"}
         unlisted = find_unlisted(desired, surroundings, frozenset(key for key in keys if key is not None))
-        return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
-
-    def _apply(self, plan: Plan, attempts: Attempts, awaits: bool) -> Outcome:
-        context = ApplyContext(
-            self.api,
-            self.wait_policy,
-            self.width,
-            self.journal,
-            attempts.permanent,
-            awaits,
-        )
-        return apply_plan(plan, context)
+        return (*plan.findings, *unlisted, *left)
 
     def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.
@@ -202,48 +191,29 @@ class Engine:
 
         :arg first: whether this was the first round.
         """
-        targets = self._temporary_refusals(desired, outcome)
+        reasons: set[ErrorKind | None] = set()
         if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
             # EKS may have refused these changes because grants were missing from the trust policies.
-            targets |= {refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable}
+            reasons.add(ErrorKind.ROLE_NOT_USABLE)
         if first:
             # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM:
             # try once more.
-            targets |= {
-                refusal.change.target
-                for refusal in outcome.refusals
-                if refusal.vanished or refusal.lacks_room
-            }
-        return targets
+            reasons |= {ErrorKind.MISSING, ErrorKind.FULL}
+        workloads = {workload.key: workload for workload in desired.workloads}
 
-    def _pause(self, turn: int) -> None:
-        pause = self.wait_policy.first_pause * 2**turn
-        self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
-
-    def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
-        """Return the result of an interrupted run."""
-        return self.journal.cut_short(desired, state, self.clusters, cause, check_mode)
-
-    def _temporary_refusals(self, desired: Desired, outcome: Outcome) -> set[Target]:
-        """Return the targets of changes refused because of a conflict, or because EKS does not accept a new role yet."""
-        retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
-        roles = {
-            workload.key: (
-                self.clusters.account.role_arn(workload.role),
-                workload.association.disable_session_tags,
-            )
-            for workload in desired.workloads
-            if workload.role is not None
-        }
-        waiting = [refusal for refusal in outcome.refusals if refusal.role_not_usable and not refusal.awaited]
-
-        def is_usable_soon(refusal: Refusal) -> bool:
-            """Return whether EKS may accept the role soon: an interrupted run may have created the role a moment ago."""
+        def is_retryable(refusal: Refusal) -> bool:
+            """Return whether another round may succeed. EKS may accept a role that an interrupted run created a moment ago."""
+            if refusal.conflict or refusal.reason in reasons:
+                return True
+            if refusal.reason is not ErrorKind.ROLE_NOT_USABLE or refusal.awaited:
+                return False
             (key,) = refusal.change.workloads
-            role_arn, disabled = roles[key]
+            role, disabled = workloads[key].role, workloads[key].association.disable_session_tags
+            role_arn = self.clusters.account.role_arn(role) if role is not None else ""
             subject = trust_subject(self.clusters.of_workload(key), key, role_arn, bool(disabled))
             return may_become_usable(self.api, role_arn, subject)
 
-        usable = map_concurrently(is_usable_soon, waiting, self.width)
-        retryable |= {refusal.change.target for refusal, soon in zip(waiting, usable, strict=True) if soon}
-        return retryable
+        retryable = map_concurrently(is_retryable, outcome.refusals, self.width)
+        return {
+            refusal.change.target for refusal, soon in zip(outcome.refusals, retryable, strict=True) if soon
+        }

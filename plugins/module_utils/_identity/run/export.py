@@ -31,6 +31,7 @@ from ..model.names import default_owner, is_aws_managed, is_mark, parse_policy_a
 from ..model.policies import POLICY_SETTINGS, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS, TRUST_SCOPES, ObservedRole, RoleSpec
 from ..plan.trust import desired_grants, foreign_statements
+from ..read.associations import read_all_associations
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..read.roles import read_document, read_policy, read_role
@@ -150,8 +151,8 @@ def _trust_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
-    The default scope needs no entry. A policy with a Deny, or with statements for other principals, is exported whole: a trust
-    scope does not include such statements, so a new role that is created from the list would lack them.
+    The default scope needs no entry. A policy with a foreign statement is exported whole: a trust scope does not include such
+    statements, so a new role that is created from the list would lack them, and a run that adopts the role would add its own.
     """
     spec = RoleSpec(role.name)
     scopes = () if foreign_statements(role.trust) else (None, *TRUST_SCOPES)
@@ -200,7 +201,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         clusters = group_clusters(cluster)
         observer = Observer(api, clusters, width)
-        present = observer.all_associations()
+        present = read_all_associations(observer)
         _check_namespaces(chosen, present, cluster)
         associations = {
             key: association for key, association in present.items() if not chosen or key.namespace in chosen

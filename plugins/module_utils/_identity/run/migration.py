@@ -44,6 +44,7 @@ from ..model.observed import Document
 from ..model.roles import ObservedRole, RoleSpec, decode_role
 from ..model.targets import Failure, request_failure, trust_target
 from ..read.account import Snapshot, read_snapshot
+from ..read.associations import read_all_associations
 from ..read.observe import Observer
 from ..read.reader import none_if_missing
 from ..read.roles import read_document, read_role
@@ -73,7 +74,7 @@ def read_cluster_associations(
     api: Api, cluster: Cluster, width: int
 ) -> dict[WorkloadKey, ObservedAssociation]:
     """Read all associations of a cluster. Raises AwsError."""
-    return Observer(api, group_clusters(cluster), width).all_associations()
+    return read_all_associations(Observer(api, group_clusters(cluster), width))
 
 
 def read_all_roles(api: Api) -> Snapshot:

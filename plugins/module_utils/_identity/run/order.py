@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Execute the steps of a run: apply or remove workloads, purge unlisted ones, and verify the result."""
+"""Apply the steps of a run: apply or remove workloads, purge unlisted ones, and verify the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .outcome import Cause, Run
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The steps that a run must execute. ``deadline`` is in seconds.
+    """The steps that a run must apply. ``deadline`` is in seconds.
 
     ``agent`` is the run for the add-on of the EKS Pod Identity Agent, or None. ``read_ahead`` returns the state for the first
     plan if the caller has read it, otherwise None.
@@ -52,7 +52,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Performed:
+class Applied:
     """The result of an order.
 
     ``guard`` has the reason for an early end, if there was one. ``observed`` is the latest observation; before a verification in
@@ -65,8 +65,8 @@ class Performed:
     verified: Sequence[Verified] | None = None
 
 
-def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
-    """Execute the steps of an order. Raises InputError and AwsError, both before any change."""
+def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
+    """Apply an order. Raises InputError and AwsError, both before any change."""
     run: Run | None = None
     observed: Observed | None = None
     verified: Sequence[Verified] | None = None
@@ -90,12 +90,12 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             raise
         guard.cause = _late_error(error)
     if guard.cause is not None:
-        run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
+        run = engine.journal.cut_short(desired, order.state, engine.clusters, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
     if order.agent is not None:
         run = add_addon(run, order.agent, first=order.state == "present")
-    return Performed(run, guard, observed or run.observed, verified)
+    return Applied(run, guard, observed or run.observed, verified)
 
 
 def _late_error(error: AwsError | InputError) -> Cause:

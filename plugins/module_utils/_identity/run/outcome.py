@@ -4,10 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run: completed and refused changes, the attempts of all rounds, and the journal.
-
-The journal is the source for the report of an interrupted run.
-"""
+"""The outcome of a run: its completed and refused changes, and the journal, from which every run is reported."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..model.changes import Call, Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
-from ..model.errors import ONCE_ONLY, AwsError, ErrorKind
+from ..model.errors import ErrorKind
 from ..model.observed import Observed
 from ..model.targets import Failure, Target, associations_target
 
@@ -45,19 +42,14 @@ class Refusal:
     awaited: bool = False
 
     @property
-    def error(self) -> AwsError | None:
-        """Return the error of AWS; None if the change was not attempted."""
-        return self.failure.cause
+    def reason(self) -> ErrorKind | None:
+        """Return the kind of the error of AWS; None if the change was not attempted."""
+        return self.failure.cause.kind if self.failure.cause is not None else None
 
     @property
     def conflict(self) -> bool:
-        return self.error is not None and self.error.conflict
-
-    @property
-    def once_only(self) -> bool:
-        """Return whether the response was lost and a repetition would create a second resource."""
-        error = self.error
-        return error is not None and error.outcome_unknown and error.operation in ONCE_ONLY
+        """Return whether another process changed the resource in the meantime, so that a new plan may succeed."""
+        return self.failure.cause is not None and self.failure.cause.conflict
 
     @property
     def perhaps_made(self) -> bool:
@@ -66,34 +58,16 @@ class Refusal:
         This is so if the resource to create already exists, if the resource to delete does not exist, or for a lost response if
         a repetition would create a second resource.
         """
-        if self.error is None:
-            return False
         if self.change.action in ("delete", "detach"):
-            return self.error.missing
-        if self.once_only:
+            return self.reason is ErrorKind.MISSING
+        if self.failure.cause is not None and self.failure.cause.once_only:
             return True
-        return self.change.action == "create" and self.error.kind is ErrorKind.EXISTS
-
-    @property
-    def vanished(self) -> bool:
-        """Return whether a resource that the change needs no longer exists."""
-        return self.error is not None and self.error.missing
-
-    @property
-    def lacks_room(self) -> bool:
-        """Return whether the role has more policies than the plan counted."""
-        full = self.error is not None and self.error.kind is ErrorKind.FULL
-        return full and self.change.target.resource == "attachment"
-
-    @property
-    def role_not_usable(self) -> bool:
-        """Return whether EKS did not accept the role, perhaps because the role is too new."""
-        return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE
+        return self.change.action == "create" and self.reason is ErrorKind.EXISTS
 
     @property
     def outcome_unknown(self) -> bool:
         """Return whether the change may have been carried out completely or partly."""
-        return self.failure.partly or (self.error is not None and self.error.outcome_unknown)
+        return self.failure.partly or (self.failure.cause is not None and self.failure.cause.outcome_unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +76,6 @@ class Outcome:
 
     done: tuple[Done, ...]
     refusals: tuple[Refusal, ...] = ()
-
-    @property
-    def failures(self) -> tuple[Failure, ...]:
-        return tuple(refusal.failure for refusal in self.refusals)
-
-    @property
-    def conflict(self) -> bool:
-        """Return whether another process changed a resource in the meantime, so that a new plan may resolve the refusals."""
-        return any(refusal.conflict for refusal in self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,92 +93,6 @@ class Run:
     failures: tuple[Failure, ...]
     findings: tuple[Finding, ...]
     check_mode: bool = False
-
-
-@dataclass(slots=True)
-class Attempts:
-    """The results of a run's attempts, over all rounds.
-
-    ``done`` has the completed changes. ``pending`` has the last refusal of each change, by target, until the change is complete
-    or a later plan does not contain it. ``permanent`` has the failures of those pending changes that are not tried again, also
-    by target.
-    """
-
-    done: list[Done] = field(default_factory=list)
-    permanent: dict[Target, Failure] = field(default_factory=dict)
-    pending: dict[Target, Refusal] = field(default_factory=dict)
-    _awaited: set[Target] = field(default_factory=set)
-
-    def perhaps_made(self) -> list[Change]:
-        """Return the refused changes that reads may show later.
-
-        Most changes are returned only once, so that the run waits for them once. The exception is a change whose repetition
-        would create a second resource: it is returned each time.
-        """
-        refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
-        new = [
-            refusal.change
-            for target, refusal in refusals.items()
-            if refusal.once_only or target not in self._awaited
-        ]
-        self._awaited |= refusals.keys()
-        return new
-
-    def drop_unplanned(self, plan: Plan) -> None:
-        """Remove the pending refusals whose changes a new plan no longer contains, because those changes are complete.
-
-        A refusal is kept if one of its workloads fails in the new plan. A change that may have been carried out counts as
-        a change of this run.
-        """
-        planned = {change.target for change in plan.changes}
-        unknown = {key for failure in plan.failures for key in failure.workloads}
-        for target, refusal in list(self.pending.items()):
-            if target in planned or unknown.intersection(refusal.change.workloads):
-                continue
-            del self.pending[target]
-            self.permanent.pop(target, None)
-            if refusal.outcome_unknown:
-                self.done.append(Done(refusal.change))
-
-    def add(self, outcome: Outcome, retryable: Collection[Target]) -> None:
-        """Add the outcome of applying a plan. Refusals of targets that are not in ``retryable`` get no further attempt."""
-        for made in outcome.done:
-            earlier = self.pending.pop(made.change.target, None)
-            whole = joined(earlier.change, made.change) if earlier else made.change
-            self.done.append(replace(made, change=whole))
-        for refusal in outcome.refusals:
-            target = refusal.change.target
-            if refusal.error is None:
-                continue
-            earlier = self.pending.get(target)
-            if earlier is not None and earlier.failure.partly:
-                change = joined(earlier.change, refusal.change)
-                refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
-            self.pending[target] = refusal
-            if target not in retryable:
-                self.permanent[target] = refusal.failure
-
-    def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
-        """Return the failures of the last plan and its outcome, and of earlier refusals that are still pending.
-
-        A pending refusal is left out if the plan has a failure for the same target other than a failed read, or if its change
-        certainly had no effect and could have been tried again. A change that was carried out partly is always reported.
-        """
-        last = {refusal.change.target: refusal for refusal in outcome.refusals}
-        latest = [self._latest(target, refusal) for target, refusal in last.items()]
-        explained = {failure.target for failure in plan.failures if failure.action != "read"}
-        unseen = [
-            refusal.failure
-            for target, refusal in self.pending.items()
-            if target not in last
-            and (refusal.failure.partly or target not in explained)
-            and (refusal.outcome_unknown or target in self.permanent)
-        ]
-        return (*plan.failures, *latest, *unseen)
-
-    def _latest(self, target: Target, refusal: Refusal) -> Failure:
-        pending = self.pending.get(target)
-        return pending.failure if pending is not None and refusal.error is not None else refusal.failure
 
 
 def joined(earlier: Change, later: Change) -> Change:
@@ -248,31 +127,57 @@ class Cause:
 
 @dataclass(slots=True)
 class Journal:
-    """A record of the requests and changes that a run has completed, from which an interrupted run is reported.
+    """A record of a run, over all rounds: its completed changes, and its refused changes that are not complete yet.
 
-    ``observed`` and ``plan`` are the latest observation and plan.
+    ``observed`` and ``plan`` are the latest observation and plan. ``permanent`` has the failures of changes that are not tried
+    again, by target.
     """
 
     observed: Observed | None = None
     plan: Plan = field(default_factory=Plan)
+    permanent: dict[Target, Failure] = field(default_factory=dict)
     _done: dict[Target, Done] = field(default_factory=dict)
-    _answered: dict[Target, list[Call]] = field(default_factory=dict)
     _refused: dict[Target, Refusal] = field(default_factory=dict)
+    _answered: dict[Target, list[Call]] = field(default_factory=dict)
+    _awaited: set[Target] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def done(self) -> tuple[Done, ...]:
-        """Return the completed changes, in the order of their completion."""
+        """Return the completed changes, in the order of a plan."""
         with self._lock:
-            return tuple(self._done.values())
+            return tuple(sorted(self._done.values(), key=lambda done: done.change.place))
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Return the last refusal of each change that is not complete, in the order of a plan."""
+        return sorted(self._refused.values(), key=lambda refusal: refusal.change.place)
 
     def find_changes(self, target: Target) -> list[Change]:
-        """Return the completed changes of the same resource, oldest first."""
-        return [done.change for done in self.done if done.change.target.is_same_resource(target)]
+        """Return the completed changes of the same resource, in the order of a plan."""
+        return [
+            done.change
+            for done in self.done
+            if (done.change.target.resource, done.change.target.touched) == (target.resource, target.touched)
+        ]
 
     def begin(self, observed: Observed, plan: Plan) -> None:
-        """Set the latest observation and plan."""
+        """Set the latest observation and plan, and drop refusals whose changes the plan does not contain: these are complete.
+
+        A refusal is kept if one of its workloads fails in the plan. A change that may have been carried out counts as a change
+        of this run.
+        """
         self.observed, self.plan = observed, plan
+        planned = {change.target for change in plan.changes}
+        unknown = {key for failure in plan.failures for key in failure.workloads}
+        for target, refusal in list(self._refused.items()):
+            if refusal.reason is None:
+                del self._refused[target]
+            elif target not in planned and unknown.isdisjoint(refusal.change.workloads):
+                del self._refused[target]
+                self.permanent.pop(target, None)
+                if refusal.outcome_unknown:
+                    self._add(Done(refusal.change))
 
     def answer(self, change: Change, call: Call) -> None:
         """Record that AWS carried out a request of a change."""
@@ -281,16 +186,71 @@ class Journal:
 
     def end(self, result: Done | Refusal) -> None:
         """Record the result of a change."""
-        target = result.change.target
+        target, change = result.change.target, result.change
         with self._lock:
             self._answered.pop(target, None)
-            self._refused.pop(target, None)
-            if isinstance(result, Refusal):
-                self._refused[target] = result
-                return
-            earlier = self._done.pop(target, None)
-            change = joined(earlier.change, result.change) if earlier else result.change
-            self._done[target] = Done(change, result.answer)
+            earlier = self._refused.pop(target, None)
+            if earlier is not None and earlier.outcome_unknown:
+                change = joined(earlier.change, change)
+            if isinstance(result, Done):
+                self._add(replace(result, change=change))
+            elif earlier is not None and result.reason is None:
+                self._refused[target] = earlier
+            else:
+                partly = result.failure.partly or (earlier is not None and earlier.failure.partly)
+                failure = replace(result.failure, partly=partly)
+                self._refused[target] = replace(result, change=change, failure=failure)
+
+    def _add(self, done: Done) -> None:
+        target = done.change.target
+        earlier = self._done.get(target)
+        change = joined(earlier.change, done.change) if earlier else done.change
+        self._done[target] = Done(change, done.answer)
+
+    def give_up(self, retryable: Collection[Target]) -> None:
+        """Give no further attempt to the refused changes of the plan, except to those of ``retryable``."""
+        planned = {change.target for change in self.plan.changes} - set(retryable)
+        self.permanent |= {
+            target: refusal.failure
+            for target, refusal in self._refused.items()
+            if target in planned and refusal.reason is not None
+        }
+
+    def perhaps_made(self) -> list[Change]:
+        """Return the refused changes that reads may show later.
+
+        Most changes are returned only once, so that the run waits for them once. The exception is a change whose repetition
+        would create a second resource: it is returned each time.
+        """
+        refusals = [refusal for refusal in self.refusals if refusal.perhaps_made]
+        new = [
+            refusal.change
+            for refusal in refusals
+            if refusal.change.target not in self._awaited
+            or (refusal.failure.cause is not None and refusal.failure.cause.once_only)
+        ]
+        self._awaited |= {refusal.change.target for refusal in refusals}
+        return new
+
+    def failures(self) -> tuple[Failure, ...]:
+        """Return the failures of the last plan, and of the changes that are not complete.
+
+        A refusal of an earlier plan is left out if the last plan has a failure for the same target other than a failed read, or
+        if the change certainly had no effect and could have been tried again. A change that was carried out partly is always
+        reported.
+        """
+        planned = {change.target for change in self.plan.changes}
+        explained = {failure.target for failure in self.plan.failures if failure.action != "read"}
+        left = [
+            refusal.failure
+            for refusal in self.refusals
+            if (target := refusal.change.target) in planned
+            or (
+                (refusal.failure.partly or target not in explained)
+                and (refusal.outcome_unknown or target in self.permanent)
+            )
+        ]
+        return (*self.plan.failures, *left)
 
     def cut_short(
         self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
@@ -300,10 +260,9 @@ class Journal:
         Without such a change, the read of the associations is the failure.
         """
         observed = self.observed or Observed(clusters)
-        refused = {target: refusal.failure for target, refusal in self._refused.items()}
-        ended = {*self._done, *refused}
+        ended = {*self._done, *self._refused}
         undone = [self._undone(change, cause) for change in self.plan.changes if change.target not in ended]
-        failures = [*self.plan.failures, *refused.values(), *undone]
+        failures = [*self.plan.failures, *(refusal.failure for refusal in self.refusals), *undone]
         if not undone:
             # There is no plan yet, or all planned changes are complete or refused.
             failed = {key for failure in failures for key in failure.workloads}

@@ -52,10 +52,9 @@ def write_trust(
             if wait_policy.now() - began <= READ_PAUSE:
                 break
         for made in (*earlier, change):
-            if (documents := _documents(made)) is not None:
-                before, present = present, merge_trust(*documents, present)
-                if present is before:
-                    raise _emptied(call)
+            before, present = present, _merge(made, present)
+            if present is before:
+                raise _emptied(call)
         return _with_document(call, present)
 
     with wait_policy.exclusive(change.target.name):
@@ -84,13 +83,10 @@ def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> 
 
 def _repeat_write(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> bool:
     """Repeat a change of a trust policy if another run has overwritten it. Return whether the change was repeated."""
-    documents = _documents(change)
-    if documents is None:
-        return False
     try:
         with wait_policy.exclusive(change.target.name):
             present = _read(api, call)
-            merged = merge_trust(*documents, present)
+            merged = _merge(change, present)
             if TRUST_POLICY.equals(present, merged):
                 return False
             send(api, _with_document(call, merged), wait_policy, False, False)
@@ -113,12 +109,12 @@ def _emptied(call: Call) -> AwsError:
     )
 
 
-def _documents(change: Change) -> tuple[Mapping[str, object], Mapping[str, object]] | None:
-    old = (change.before or {}).get("trust_policy")
-    new = (change.after or {}).get("trust_policy")
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return old, new
-    return None
+def _merge(change: Change, present: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the present trust policy with the change of a trust policy. Return ``present`` itself if nothing would be left."""
+    old, new = (change.before or {})["trust_policy"], (change.after or {})["trust_policy"]
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        raise AssertionError("a change of a trust policy without documents")
+    return merge_trust(old, new, present)
 
 
 def _with_document(call: Call, document: Mapping[str, object]) -> Call:

@@ -49,7 +49,6 @@ from .confirmations import (
 from .documents import Lints
 from .permissions import check_permissions, extra_permissions
 from .trust import (
-    add_access_findings,
     check_trust_policy,
     find_unexpected_access,
     has_foreign_role,
@@ -66,14 +65,33 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
 
     The findings concern the cluster, so they name no workload.
     """
-    too_old = _platform(cluster)
-    if too_old is not None:
-        return too_old
+    floor = PLATFORM_FLOORS.get(cluster.version)
+    version = re.fullmatch(r"eks\.(\d+)", cluster.platform_version)
+    if floor is not None and version is not None and int(version.group(1)) < floor:
+        return conclude(
+            "agent",
+            Finding(
+                Code.CLUSTER_PLATFORM_TOO_OLD,
+                f"cluster {cluster.name} has Kubernetes {cluster.version} at platform version "
+                f"{cluster.platform_version}; EKS Pod Identity needs eks.{floor} or newer.",
+                "Update the cluster's Kubernetes version, which updates the platform version.",
+            ),
+        )
     agent = reads.agents[cluster.name]
-    if isinstance(agent, Failure):
-        return Check("agent", PASS, "auto mode") if cluster.auto_mode else conclude_unread("agent", agent)
+    if cluster.auto_mode and isinstance(agent, ObservedAddon):
+        return conclude(
+            "agent",
+            Finding(
+                Code.AGENT_ADDON_WITH_AUTO_MODE,
+                f"cluster {cluster.name} has the add-on eks-pod-identity-agent, although EKS Auto Mode has a built-in agent.",
+                f"Remove the add-on if all nodes are managed by Auto Mode: aws eks delete-addon --cluster-name "
+                f"{cluster.name} --addon-name eks-pod-identity-agent",
+            ),
+        )
     if cluster.auto_mode:
-        return _auto_mode(cluster, agent)
+        return Check("agent", PASS, "auto mode")
+    if isinstance(agent, Failure):
+        return conclude_unread("agent", agent)
     if agent is None:
         return conclude(
             "agent",
@@ -103,36 +121,6 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     return Check("agent", PASS, agent.version.partition("-")[0])
 
 
-def _auto_mode(cluster: Cluster, agent: ObservedAddon | None) -> Check:
-    if agent is None:
-        return Check("agent", PASS, "auto mode")
-    return conclude(
-        "agent",
-        Finding(
-            Code.AGENT_ADDON_WITH_AUTO_MODE,
-            f"cluster {cluster.name} has the add-on eks-pod-identity-agent, although EKS Auto Mode has a built-in agent.",
-            f"Remove the add-on if all nodes are managed by Auto Mode: aws eks delete-addon --cluster-name "
-            f"{cluster.name} --addon-name eks-pod-identity-agent",
-        ),
-    )
-
-
-def _platform(cluster: Cluster) -> Check | None:
-    floor = PLATFORM_FLOORS.get(cluster.version)
-    version = re.fullmatch(r"eks\.(\d+)", cluster.platform_version)
-    if floor is None or version is None or int(version.group(1)) >= floor:
-        return None
-    return conclude(
-        "agent",
-        Finding(
-            Code.CLUSTER_PLATFORM_TOO_OLD,
-            f"cluster {cluster.name} has Kubernetes {cluster.version} at platform version "
-            f"{cluster.platform_version}; EKS Pod Identity needs eks.{floor} or newer.",
-            "Update the cluster's Kubernetes version, which updates the platform version.",
-        ),
-    )
-
-
 NO_LINTS = Lints()
 
 
@@ -160,14 +148,17 @@ def verify(
             verified.append(Verified(workload, (conclude("association", workload.conflict), agent)))
             continue
         trust = check_trust_policy(workload, observed, scopes, owner)
+        # A failed check explains that the workload cannot use the role; only other errors are worth adding.
+        access = [
+            finding
+            for finding in access_findings.get(workload.key, ())
+            if trust.status != FAIL or finding.severity == "error"
+        ]
         contents = check_contents(workload, observed, reads)
         association = check_association(workload, observed, reads, owner)
         permissions = check_permissions(workload, observed, reads)
         checks = (
-            add_findings(
-                add_access_findings(trust, access_findings.get(workload.key, ())),
-                role_settings(workload, observed, owner),
-            ),
+            add_findings(trust, [*access, *role_settings(workload, observed, owner)]),
             join_checks("attachment", [check_attachment(workload, observed), *extra.get(workload.key, [])]),
             check_version(workload, observed, reads),
             contents

@@ -261,10 +261,11 @@ def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iter
 
     :arg matches: the association matches the list. Otherwise another finding has the remedy.
     """
-    account, association = observed.account, observed.associations.get(workload.key)
-    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    account, named, association = observed.account, workload.role, observed.associations.get(workload.key)
+    role = observed.roles.get(named.name.lower()) if named is not None and not named.existing else None
     subjects = []
-    if role is not None and workload.role is not None and not workload.role.existing and not role.marked:
+    # A run cannot adopt a role with another path.
+    if role is not None and named is not None and not role.marked and role.arn == account.role_arn(named):
         subjects.append(f"role {role.arn}")
     for spec in workload.policies:
         policy = observed.policies.get(account.policy_arn(spec))

@@ -13,7 +13,7 @@ or cluster. So the result does not depend on how its statements are written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..._findings.codes import CheckName, Code
@@ -21,7 +21,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.trust.statements import read_statement
 from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_trust
-from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread, join_checks
+from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread
 from ..model.cluster import Account
 from ..model.desired import Desired, Workload
 from ..model.names import parse_role_arn
@@ -225,19 +225,16 @@ def find_observed_role(
         remedy = missing_role_remedy([workload], role)
     if has_foreign_role(workload, account):
         message = (
-            f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account"
+            f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account, "
+            f"{account.account_id}"
         )
-        message += f", {account.account_id}"
         remedy = f"Set a role of account {account.account_id}, and set the other role as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"
-        remedy = (
-            f"Set role.path to {role.path}, or choose another role name: IAM identifies roles by name alone."
-        )
-        if spec.existing and workload.origin is None:
+        if not spec.existing:
+            remedy = f"Set role.path to {role.path}, or choose another role name: IAM identifies roles by name alone."
+        elif workload.origin is None:
             remedy = f"Set role.arn to {role.arn}: IAM identifies roles by name alone."
-        elif spec.existing:
-            remedy = missing_role_remedy([workload], role)
     return None, conclude(check, Finding(Code.ROLE_MISSING, f"{message}.", remedy, workload.key))
 
 
@@ -280,9 +277,3 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
             ]
             findings[key] = [*find_public_access(role, key), *principals, *restrictions]
     return findings
-
-
-def add_access_findings(check: Check, findings: Sequence[Finding]) -> Check:
-    """Add findings from ``find_unexpected_access`` to a check; to a failed check only those with severity "error"."""
-    visible = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
-    return join_checks(check.name, [check, *(conclude(check.name, finding) for finding in visible)])

@@ -4,17 +4,35 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The evaluation logic of IAM: whether statements allow or deny a request, or whether this depends on unknown keys.
+"""The evaluation logic of IAM: return whether statements allow a request, deny it, or whether this depends on unknown keys.
 
-An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
-have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
+Each statement has one of Kleene's three values for a request: it applies (yes), does not apply (no), or this depends on unknown
+condition keys (maybe). "Deny" is Kleene's OR of the Deny statements of all layers. "Allow" is his AND of the layers (identity
+policies, permissions boundary, session policy), and a layer is the OR of its Allow statements:
 
-Each statement applies, does not apply, or depends on unknown condition keys. These three values are combined with Kleene's
-logic, so a definite decision holds for all values of the unknown keys. "conditional" may also be the decision if a proof with
-the values of several keys would show that all values have the same outcome.
+=====  ===  =====  =====    =====  =====  =====  ==
+OR     yes  maybe  no       AND    yes    maybe  no
+=====  ===  =====  =====    =====  =====  =====  ==
+yes    yes  yes    yes      yes    yes    maybe  no
+maybe  yes  maybe  maybe    maybe  maybe  maybe  no
+no     yes  maybe  no       no     no     no     no
+=====  ===  =====  =====    =====  =====  =====  ==
 
-A request with wildcards, such as s3:Get*, represents every literal request that matches it. It is allowed if all of them are
-allowed, and partly allowed if only some of them are.
+The decision follows from both values. "Denied" is explicit_deny if Deny is yes, otherwise implicit_deny:
+
+===========  ===========  ============  =========
+decision     Allow: yes   Allow: maybe  Allow: no
+===========  ===========  ============  =========
+Deny: yes    denied       denied        denied
+Deny: maybe  conditional  conditional   denied
+Deny: no     allowed      conditional   denied
+===========  ===========  ============  =========
+
+So a definite decision holds for all values of the unknown keys. A conditional decision may have the same outcome for all values.
+
+A request with wildcards, such as s3:Get*, represents every literal request that matches it. Then yes means that a statement
+applies to all of them, and no to none. If literal requests show that one is certainly allowed and another certainly is not, the
+decision is partly_allowed. Source: IAM User Guide, "Policy evaluation logic".
 """
 
 from __future__ import annotations
@@ -80,7 +98,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Effect:
-    """A statement with the part of a request to which it applies: at least ``least`` and at most ``most``."""
+    """A statement that applies to a request or may apply: at least to the part ``least``, at most to the part ``most`` of it.
+
+    For a request without wildcards, the value is yes if ``least`` is ALL, otherwise maybe.
+    """
 
     rule: Rule
     least: Cover
@@ -105,6 +126,7 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 
 def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
     """Return the verdict on a request, without the condition keys on which it depends."""
+    # The statements that are not no: the Deny statements, and the Allow statements by layer.
     denies: list[_Effect] = []
     allows: list[tuple[str, list[_Effect]]] = []
     for layer in layers:
@@ -114,12 +136,14 @@ def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ve
             if most is not Cover.NONE:
                 (allowing if rule.allow else denies).append(_Effect(rule, least, most))
         allows.append((layer.name, allowing))
+    # A layer without them is no.
     missing = tuple(name for name, effects in allows if not effects)
     denying = tuple(effect.rule for effect in denies if effect.least is Cover.ALL)
     if denying:
         return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
     if missing:
         return Verdict(IMPLICIT_DENY, missing=missing)
+    # From here on, Allow is yes or maybe, and Deny is maybe or no. The open layers are maybe.
     granting = [effect for _name, effects in allows for effect in effects]
     open_layers = [effects for _name, effects in allows if not _allows_all(effects, request, context)]
     if not denies and not open_layers:

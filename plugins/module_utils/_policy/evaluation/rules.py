@@ -6,9 +6,20 @@
 
 """Statements compiled for evaluation, and requests.
 
-A request with wildcards in its action or resource represents every request that the wildcards match. Conditions, and resources
-with policy variables, have three values (Kleene's logic): they match, they do not match, or it depends on unknown condition
-keys.
+A request with wildcards in its action or resource represents every request that the wildcards match. A statement applies to
+``Cover.ALL``, ``SOME`` or ``NONE`` of them. ``Rule.cover`` returns two of these values, the least and the most for all values of
+the unknown condition keys:
+
+=====================  =============================  =============================
+conditions             least                          most
+=====================  =============================  =============================
+hold (True)            min(action, least resources)   min(action, most resources)
+depend on keys (None)  NONE                           min(action, most resources)
+do not hold (False)    NONE                           NONE
+=====================  =============================  =============================
+
+The conditions of a statement are combined by Kleene's AND: one False is False; otherwise one None is None; otherwise True.
+Conditions are False, too, if no state of one condition key meets all of them.
 """
 
 from __future__ import annotations

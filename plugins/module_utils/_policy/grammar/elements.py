@@ -29,12 +29,12 @@ parsing" (also for a date condition whose value is not a date).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias
 
 from ..._findings.text import visible
-from ..language.document import Condition, Statement
+from ..language.document import Statement
 from ..language.match import ARN_PARTS, arn_parts
 from ..language.operators import binary, date, family, network, number
 
@@ -44,15 +44,6 @@ _MAX_QUOTED = 120
 def quote(value: str) -> str:
     """Return a value in quotes for a message, shortened to ``_MAX_QUOTED`` characters."""
     return repr(value if len(value) <= _MAX_QUOTED else f"{value[: _MAX_QUOTED - 3]}...")
-
-
-class ReasonRow(TypedDict):
-    """A reason in the result of a module. ``statement`` is empty for the whole document, or if the document cannot be parsed."""
-
-    certain: bool
-    statement: str
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +70,10 @@ class Reason:
         """Return ``text`` and the remedy, if any."""
         return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
-    def as_row(self) -> ReasonRow:
-        return {
-            "certain": self.certain,
-            "statement": visible(self.statement),
-            "message": visible(self.message),
-            "remedy": visible(self.remedy),
-        }
+    def as_row(self) -> dict[str, object]:
+        """Return the reason as a row of a module result."""
+        texts = {"statement": self.statement, "message": self.message, "remedy": self.remedy}
+        return {"certain": self.certain, **{name: visible(text) for name, text in texts.items()}}
 
 
 # The actions that the IAM User Guide and the AWS STS API Reference show in trust policies.
@@ -112,8 +100,68 @@ _STS_ACTIONS = frozenset(
         *("sts:getsessiontoken", "sts:getwebidentitytoken", "sts:taggetwebidentitytoken"),
     }
 )
-_VENDOR = re.compile(r"[A-Za-z0-9-]+\Z")
-_NAME = re.compile(r"[A-Za-z0-9*?_.-]+\Z")
+# The certainty, the message and the remedy of a reason, or None for a valid value.
+_Problem: TypeAlias = tuple[bool, str, str] | None
+# The first regular expression that matches the whole value decides. In the messages, {value} is replaced with the value, {quoted}
+# with the value in quotes, {name} with the quoted text after its first colon, and {id} with the account ID of a principal.
+_Rules: TypeAlias = Sequence[tuple[str, _Problem]]
+
+
+def _exactly(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, names))
+
+
+_PERMISSION_ACTIONS: _Rules = (
+    (r"\*", None),
+    (
+        r"(?![A-Za-z0-9-]+:).*",
+        (
+            True,
+            "the service prefix of the action {quoted} may only have letters, digits and hyphens",
+            "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon.",
+        ),
+    ),
+    (
+        r"[^:]*:.*:.*",
+        (True, "the action {quoted} has more than one colon", "Write it as service:Action."),
+    ),
+    (r"[^:]*:[A-Za-z0-9*?_.-]+", None),
+    (
+        r".*",
+        (
+            False,
+            "{name} cannot be the name of an action; AWS does not document whether IAM stores such a policy",
+            "Correct the name of the action.",
+        ),
+    ),
+)
+_TRUST_ACTIONS: _Rules = (
+    (rf"(?ai:{_exactly(TRUST_ACTIONS)})", None),
+    (
+        rf"\*|(?ai:{_exactly(_STS_ACTIONS)}|sts:.*[*?].*)",
+        (
+            False,
+            "AWS does not document whether IAM accepts the action {quoted} in a trust policy",
+            "List the actions: sts:AssumeRole and sts:TagSession.",
+        ),
+    ),
+    (
+        r"(?ai:sts:).*",
+        (
+            True,
+            "AWS STS has no action {quoted}",
+            "Correct the name; EKS Pod Identity needs sts:AssumeRole and sts:TagSession.",
+        ),
+    ),
+    (
+        r".*",
+        (
+            True,
+            "the action {quoted} does not belong to AWS STS, and a trust policy may only have actions that assume a role",
+            "List sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
+        ),
+    ),
+)
 
 
 def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
@@ -130,71 +178,30 @@ def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
         )
         return
     for action in statement.actions:
-        reason = _trust(statement.label, action) if trust else _permission(statement.label, action)
-        if reason is not None:
-            yield reason
+        problem = _find_problem(_TRUST_ACTIONS if trust else _PERMISSION_ACTIONS, action)
+        if problem is not None:
+            yield Reason(problem[0], statement.label, *problem[1:])
 
 
-def _permission(label: str, action: str) -> Reason | None:
-    if action == "*":
+def _find_problem(rules: _Rules, value: str, account_id: str = "") -> _Problem:
+    problem = next(rule for pattern, rule in rules if re.fullmatch(pattern, value, re.DOTALL))
+    if problem is None:
         return None
-    vendor, _colon, name = action.partition(":")
-    if not _VENDOR.match(vendor):
-        return Reason(
-            True,
-            label,
-            f"the service prefix of the action {quote(action)} may only have letters, digits and hyphens",
-            "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon.",
-        )
-    if ":" in name:
-        return Reason(
-            True, label, f"the action {quote(action)} has more than one colon", "Write it as service:Action."
-        )
-    if not _NAME.match(name):
-        return Reason(
-            False,
-            label,
-            f"{quote(name)} cannot be the name of an action; AWS does not document whether IAM stores such a policy",
-            "Correct the name of the action.",
-        )
-    return None
-
-
-def is_refused_in_trust(action: str) -> bool:
-    """Return whether IAM certainly rejects an action in a trust policy."""
-    folded = action.lower()
-    if not folded.startswith("sts:"):
-        return action != "*"
-    return not (folded in TRUST_ACTIONS | _STS_ACTIONS or "*" in folded or "?" in folded)
-
-
-def _trust(label: str, action: str) -> Reason | None:
-    folded = action.lower()
-    if folded in TRUST_ACTIONS:
-        return None
-    if folded.startswith("sts:") and is_refused_in_trust(action):
-        return Reason(
-            True,
-            label,
-            f"AWS STS has no action {quote(action)}",
-            "Correct the name; EKS Pod Identity needs sts:AssumeRole and sts:TagSession.",
-        )
-    if not is_refused_in_trust(action):
-        return Reason(
-            False,
-            label,
-            f"AWS does not document whether IAM accepts the action {quote(action)} in a trust policy",
-            "List the actions: sts:AssumeRole and sts:TagSession.",
-        )
-    return Reason(
-        True,
-        label,
-        f"the action {quote(action)} does not belong to AWS STS, and a trust policy may only have actions that assume a role",
-        "List sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
-    )
+    certain, message, remedy = problem
+    name = quote(value.partition(":")[2])
+    return certain, message.format(value=value, quoted=quote(value), name=name, id=account_id), remedy
 
 
 _FORMATS = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR block", "Binary": "base64"}
+# The functions that return whether a value of a type is valid. Every text is a valid String and a valid Arn.
+_VALID: Mapping[str, Callable[[str], bool]] = {
+    "Numeric": lambda value: number(value) is not None,
+    "Date": lambda value: date(value) is not None,
+    "Ip": lambda value: network(value) is not None,
+    "Binary": lambda value: not binary(value).startswith("not base64"),
+    "Bool": lambda value: value.lower() in ("true", "false"),
+    "Null": lambda value: value.lower() in ("true", "false"),
+}
 
 
 def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
@@ -211,13 +218,27 @@ def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
                 f"the condition key {quote(condition.key)} has no service prefix",
                 "Write it as service:key, such as aws:SourceAccount.",
             )
-        yield from _values(label, condition)
-    yield from _empty(label, block)
-    yield from _spelling(label, block, {condition.operator for condition in statement.conditions})
-
-
-def _empty(label: str, block: object) -> Iterator[Reason]:
+        if not condition.values:
+            yield Reason(
+                False,
+                label,
+                f"{condition.operator} {condition.key} has no values; AWS does not document whether IAM stores such a policy",
+                "Add at least one value.",
+            )
+        kind = family(condition.base)
+        for value in condition.values if kind in _VALID else ():
+            if not _VALID[kind](value):
+                # IAM has an error message for a value that is not a date, so this rejection is certain. For the other types,
+                # only the IAM User Guide calls such values invalid.
+                yield Reason(
+                    kind == "Date" and "${" not in value,
+                    label,
+                    f"{condition.operator} {condition.key} requires {_FORMATS.get(kind, 'true or false')}, not {quote(value)}",
+                    "Correct the value, or use a String operator.",
+                )
+    spellings = {condition.operator.lower(): condition.operator for condition in statement.conditions}
     for operator, keys in block.items() if isinstance(block, Mapping) else ():
+        spelling = spellings.get(str(operator).lower(), operator)
         if not keys:
             yield Reason(
                 True,
@@ -225,54 +246,12 @@ def _empty(label: str, block: object) -> Iterator[Reason]:
                 f"the condition operator {quote(str(operator))} has no condition keys",
                 "Remove the operator, or add a condition key.",
             )
-
-
-def _values(label: str, condition: Condition) -> Iterator[Reason]:
-    if not condition.values:
-        yield Reason(
-            False,
-            label,
-            f"{condition.operator} {condition.key} has no values; AWS does not document whether IAM stores such a policy",
-            "Add at least one value.",
-        )
-    kind = family(condition.base)
-    for value in condition.values:
-        if _is_valid(kind, value):
-            continue
-        # IAM has an error message for a value that is not a date, so this rejection is certain. For the other types, only the
-        # IAM User Guide calls such values invalid.
-        yield Reason(
-            kind == "Date" and "${" not in value,
-            label,
-            f"{condition.operator} {condition.key} requires {_FORMATS.get(kind, 'true or false')}, not {quote(value)}",
-            "Correct the value, or use a String operator.",
-        )
-
-
-def _is_valid(kind: str, value: str) -> bool:
-    if kind == "Numeric":
-        return number(value) is not None
-    if kind == "Date":
-        return date(value) is not None
-    if kind == "Ip":
-        return network(value) is not None
-    if kind == "Binary":
-        return not binary(value).startswith("not base64")
-    if kind in ("Bool", "Null"):
-        return value.lower() in ("true", "false")
-    return True
-
-
-def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason]:
-    """Yield a reason for each operator in an unusual letter case, because AWS does not document whether IAM accepts it."""
-    for operator in block if isinstance(block, Mapping) else ():
-        folded = [name for name in canonical if name.lower() == str(operator).lower()]
-        if folded and str(operator) not in folded:
+        elif spelling != operator:
             yield Reason(
                 False,
                 label,
                 f"AWS does not document whether IAM accepts the condition operator {quote(str(operator))} in this letter case",
-                f"Write {folded[0]}.",
+                f"Write {spelling}.",
             )
 
 
@@ -291,8 +270,8 @@ def resource_reasons(statement: Statement, session: bool) -> Iterator[Reason]:
     :arg session: whether the statement belongs to a session policy.
     """
     for resource in statement.resources or ():
-        for certain, message, remedy in _problems(resource, session):
-            yield Reason(certain, statement.label, message, remedy)
+        for certain, *texts in _problems(resource, session):
+            yield Reason(certain, statement.label, *texts)
 
 
 def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
@@ -408,17 +387,8 @@ _WEB_IDENTITY = (
     "accounts.google.com",
 )
 _NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
-# The certainty, the message and the remedy of a reason, or None for a valid principal.
-_Problem: TypeAlias = tuple[bool, str, str] | None
-
-
-def _exactly(names: Iterable[str]) -> str:
-    return "|".join(map(re.escape, names))
-
-
-# The rules for each kind of principal. The first regular expression that matches the principal decides. In the messages,
-# {value} is replaced with the principal, {quoted} with the principal in quotes, and {id} with the account ID.
-_RULES: Mapping[str, Sequence[tuple[str, _Problem]]] = {
+# The rules for each kind of principal.
+_RULES: Mapping[str, _Rules] = {
     "Service": (
         (_exactly(SERVICES), None),
         (
@@ -527,10 +497,13 @@ def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterat
     for kind, value in statement.principals or ():
         if value in existing:
             continue
-        problem = _partition(value) or _problem(kind, value, existing)
+        account = re.fullmatch(_ACCOUNT, value)
+        name = next(filter(None, account.groups())) if account else ""
+        problem = _partition(value)
+        if problem is None and name not in existing:
+            problem = _find_problem(_RULES[kind], value, name)
         if problem is not None:
-            certain, message, remedy = problem
-            yield Reason(certain, statement.label, message, remedy)
+            yield Reason(problem[0], statement.label, *problem[1:])
 
 
 def _partition(value: str) -> _Problem:
@@ -542,13 +515,3 @@ def _partition(value: str) -> _Problem:
         f"{quote(parts[0])} in the principal {quote(value)} is not an AWS partition",
         "Write aws, aws-cn, aws-us-gov, or another partition of AWS.",
     )
-
-
-def _problem(kind: str, value: str, existing: Collection[str]) -> _Problem:
-    account = re.fullmatch(_ACCOUNT, value)
-    name = next(filter(None, account.groups())) if account else ""
-    problem = next(rule for pattern, rule in _RULES[kind] if re.fullmatch(pattern, value, re.DOTALL))
-    if problem is None or name in existing:
-        return None
-    certain, message, remedy = problem
-    return certain, message.format(value=value, quoted=quote(value), id=name), remedy

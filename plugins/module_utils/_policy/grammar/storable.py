@@ -31,7 +31,6 @@ from ..language.document import (
 )
 from .elements import (
     Reason,
-    ReasonRow,
     action_reasons,
     condition_reasons,
     principal_reasons,
@@ -144,18 +143,12 @@ class Storability:
         return tuple(reason for reason in self.reasons if reason.certain)
 
     @property
-    def rows(self) -> list[ReasonRow]:
+    def rows(self) -> list[dict[str, object]]:
         """Return the reasons as rows of a module result. If at least one reason is certain, only certain reasons are included."""
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
-class NamedReasonRow(ReasonRow):
-    """A reason in the result of a module, with the name of its policy."""
-
-    policy: str
-
-
-def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
+def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[dict[str, object]]]:
     """Combine the results for several documents.
 
     :arg judged: pairs of a document's name and the result of ``storability``.
@@ -163,7 +156,7 @@ def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[Named
     """
     answers = [verdict.answer for _name, verdict in judged]
     answer = next((worst for worst in ("no", "unknown") if worst in answers), "yes")
-    rows: list[NamedReasonRow] = [
+    rows = [
         {"policy": visible(name), **row}
         for name, verdict in judged
         if verdict.answer == answer

@@ -20,9 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import TypedDict
 
-from ..._findings.codes import Severity
 from ..._findings.finding import Finding
 from ..._findings.text import visible
 from .document import Policy, Statement, parse_policy
@@ -108,17 +106,8 @@ def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
     return sorted({fold(value) for value in values})
 
 
-class PolicyFindingRow(TypedDict):
-    """A finding in the result of a module. ``statement`` is empty if the finding does not concern a statement."""
-
-    code: str
-    severity: Severity
-    statement: str
-    message: str
-    remedy: str
-
-
-def policy_finding_row(finding: Finding) -> PolicyFindingRow:
+def policy_finding_row(finding: Finding) -> dict[str, str]:
+    """Return a finding in the result of a module. ``statement`` is empty if the finding does not concern a statement."""
     return {
         "code": finding.code.value,
         "severity": finding.severity,

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from .context import Context, Unknown
 from .document import Condition
 from .match import Cover, WildText, policy_variables
-from .operators import NEGATED, OpenValue, comparison, family, pattern_cover, value_tokens
+from .operators import NEGATED, OpenValue, comparison, compile_values, family, pattern_cover, value_tokens
 
 # The condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
 _MULTIVALUED = frozenset(
@@ -61,7 +61,7 @@ class Test:
         self.variable_names = {
             variable.key: variable.name for value in opened for variable in policy_variables(value)
         }
-        self._closed = tuple(value for value in tokens if not policy_variables(value)) if opened else tokens
+        self._closed = compile_values(base, (value for value in tokens if not policy_variables(value)))
         self.open_values = tuple(OpenValue(value, base) for value in opened)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
@@ -101,12 +101,9 @@ class Test:
             answer = _any(self._match(value, context) for value in values)
             return _not(answer) if self._negated else answer
         # ForAllValues and ForAnyValue ignore empty values.
-        results = [self._test_value(value, context) for value in values if value]
-        return _any(results) if quantifier == "ForAnyValue" else _all(results)
-
-    def _test_value(self, value: str, context: Context) -> bool | None:
-        answer = self._match(value, context)
-        return _not(answer) if self._negated else answer
+        answers = [self._match(value, context) for value in values if value]
+        results = map(_not, answers) if self._negated else answers
+        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))
 
     def _match(self, value: str, context: Context) -> bool | None:
         if self._compare(value):
@@ -142,23 +139,8 @@ def _not(answer: bool | None) -> bool | None:
 
 
 def _any(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = False
-    for answer in answers:
-        if answer:
-            return True
-        if answer is None:
-            result = None
-    return result
-
-
-def _all(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = True
-    for answer in answers:
-        if answer is False:
-            return False
-        if answer is None:
-            result = None
-    return result
+    values = set(answers)
+    return True if True in values else None if None in values else False
 
 
 _SHOWN = 5

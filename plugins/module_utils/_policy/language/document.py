@@ -138,7 +138,9 @@ def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:
             if not isinstance(key, str) or not key.strip():
                 raise PolicyError(f"{statement}: Condition.{operator} has an empty condition key")
             place = f"{statement}: Condition.{operator}.{key:.128}"
-            condition = Condition(base, str(key), _values(content, place), quantifier, if_exists)
+            items = content if isinstance(content, list | tuple) else (content,)
+            values = tuple(_value(item, place) for item in items)
+            condition = Condition(base, str(key), values, quantifier, if_exists)
             identity = (condition.operator, key.lower())
             if identity in seen:
                 raise PolicyError(
@@ -174,11 +176,6 @@ def _check_elements(
         if key not in allowed:
             name = key if isinstance(key, str) else repr(key)
             raise PolicyError(f"{place}: unknown element {name[:64]!r}" + _hint(name, allowed))
-
-
-def _values(content: object, place: str) -> tuple[str, ...]:
-    items = content if isinstance(content, list | tuple) else (content,)
-    return tuple(_value(item, place) for item in items)
 
 
 def _value(item: object, place: str) -> str:
@@ -462,9 +459,25 @@ def _statement(item: object, index: int, kind: str) -> Statement:
     action = _single_element(item, "Action", "NotAction", place)
     actions = _parse_strings(item[action], place, action)
     for value in actions:
-        _check_action(value, place, action)
-    resources, not_resource = _resources(item, place, kind)
-    principals, not_principal = _principals(item, place, kind)
+        if value != "*" and not all(value.partition(":")):
+            raise PolicyError(
+                f"{place}: {action} {value!r} must have the form service:Action, such as s3:GetObject"
+            )
+    is_trust = kind == "trust"
+    for prohibited in ("Resource", "NotResource") if is_trust else ("Principal", "NotPrincipal"):
+        if prohibited in item:
+            raise PolicyError(
+                f"{place}: {prohibited} is not allowed in a trust policy"
+                f" (IAM: Has prohibited field {prohibited}); remove it"
+                if is_trust
+                else f"{place}: {prohibited} is allowed in a trust policy only"
+            )
+    target = "Principal" if is_trust else "Resource"
+    element = _single_element(item, target, f"Not{target}", place)
+    resources = None if is_trust else _parse_strings(item[element], place, element)
+    for value in resources or ():
+        if value != "*" and not value.startswith(("arn:", "*", "?", "${")):
+            raise PolicyError(f"{place}: {element} {value!r} must be an ARN or '*'")
     return Statement(
         index=index,
         sid=sid or None,
@@ -472,60 +485,19 @@ def _statement(item: object, index: int, kind: str) -> Statement:
         actions=actions,
         not_action=action == "NotAction",
         resources=resources,
-        not_resource=not_resource,
-        principals=principals,
-        not_principal=not_principal,
+        not_resource=element == "NotResource",
+        principals=_parse_principals(item[element], place, element) if is_trust else None,
+        not_principal=element == "NotPrincipal",
         conditions=parse_conditions(item.get("Condition", {}), place),
     )
 
 
-def _resources(item: Mapping[object, object], place: str, kind: str) -> tuple[tuple[str, ...] | None, bool]:
-    if kind == "trust":
-        for element in ("Resource", "NotResource"):
-            if element in item:
-                raise PolicyError(
-                    f"{place}: {element} is not allowed in a trust policy"
-                    f" (IAM: Has prohibited field {element}); remove it"
-                )
-        return None, False
-    element = _single_element(item, "Resource", "NotResource", place)
-    resources = _parse_strings(item[element], place, element)
-    for value in resources:
-        if value != "*" and not value.startswith(("arn:", "*", "?", "${")):
-            raise PolicyError(f"{place}: {element} {value!r} must be an ARN or '*'")
-    return resources, element == "NotResource"
-
-
-def _principals(
-    item: Mapping[object, object], place: str, kind: str
-) -> tuple[tuple[tuple[str, str], ...] | None, bool]:
-    if kind != "trust":
-        for element in ("Principal", "NotPrincipal"):
-            if element in item:
-                raise PolicyError(f"{place}: {element} is allowed in a trust policy only")
-        return None, False
-    element = _single_element(item, "Principal", "NotPrincipal", place)
-    return _parse_principals(item[element], place, element), element == "NotPrincipal"
-
-
-def _check_action(value: str, place: str, element: str) -> None:
-    if value == "*":
-        return
-    vendor, colon, name = value.partition(":")
-    if not colon or not vendor or not name:
-        raise PolicyError(
-            f"{place}: {element} {value!r} must have the form service:Action, such as s3:GetObject"
-        )
-
-
 def _single_element(item: Mapping[object, object], name: str, alternative: str, place: str) -> str:
-    if name in item and alternative in item:
-        raise PolicyError(f"{place}: has both {name} and {alternative}; use exactly one")
-    if name in item:
-        return name
-    if alternative in item:
-        return alternative
-    raise PolicyError(f"{place}: {name} (or {alternative}) is missing")
+    names = [element for element in (name, alternative) if element in item]
+    if len(names) != 1:
+        problem = f"has both {name} and {alternative}; use exactly one"
+        raise PolicyError(f"{place}: {problem if names else f'{name} (or {alternative}) is missing'}")
+    return names[0]
 
 
 def _label(index: int, sid: str | None) -> str:

@@ -13,13 +13,15 @@ an equal or wider permission of the other document covers it.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .document import Condition, Policy, PolicyError, parse_policy
+from .document import Condition, Policy, PolicyError, Statement, parse_policy
 
 # The limits for the actions, resources, condition values and parts in a description.
 _ACTIONS, _RESOURCES, _VALUES, _PARTS = 4, 2, 2, 4
+_UNLIMITED = sys.maxsize
 # With more permissions than ``_MOST_GRANTS``, the difference is not described. With more comparisons than ``_MOST_PAIRS``, a
 # permission that a wider one covers is described as well.
 _MOST_GRANTS, _MOST_PAIRS = 4_000, 400_000
@@ -40,23 +42,26 @@ class _Grant:
 _Grants = dict[_Grant, _Grant]
 
 
-def describe_document_change(present: object, desired: object) -> str:
+def describe_document_change(present: object, desired: object, kind: str = "identity") -> str:
     """Return a text such as "adds s3:PutObject on arn:aws:s3:::b/*; removes s3:GetObject on arn:aws:s3:::b/*".
 
-    Return "" if neither the permissions nor the Version differ, if a document cannot be parsed, or if the documents have too many
-    permissions.
+    If ``present`` is None, all permissions are added. For a trust policy (``kind`` "trust"), the text names all principals in the
+    place of the resources. Return "" if neither the permissions nor the Version differ, if a document cannot be parsed, or if the
+    documents have too many permissions.
     """
     try:
-        old, new = parse_policy(present, "identity"), parse_policy(desired, "identity")
+        old = parse_policy(present, kind) if present is not None else None
+        new = parse_policy(desired, kind)
     except PolicyError:
         return ""
-    old_grants, new_grants = _read_grants(old), _read_grants(new)
+    old_grants, new_grants = _read_grants(old) if old else {}, _read_grants(new)
     if len(old_grants) + len(new_grants) > _MOST_GRANTS:
         return ""
+    whole = kind == "trust"
     parts = [
-        f"changes Version from {old.version} to {new.version}" if old.version != new.version else "",
-        *_describe("adds", _uncovered(new_grants, old_grants)),
-        *_describe("removes", _uncovered(old_grants, new_grants)),
+        f"changes Version from {old.version} to {new.version}" if old and old.version != new.version else "",
+        *_describe("adds", _uncovered(new_grants, old_grants), whole),
+        *_describe("removes", _uncovered(old_grants, new_grants), whole),
     ]
     return "; ".join(filter(None, parts))
 
@@ -65,9 +70,14 @@ def _read_grants(policy: Policy) -> _Grants:
     """Return the permissions of a policy, each with its form for display."""
     grants: _Grants = {}
     for statement in policy.statements:
-        condition = " and ".join(sorted(_condition_text(part, None) for part in statement.conditions))
-        condition_text = " and ".join(_condition_text(part, _VALUES) for part in statement.conditions)
+        conditions = statement.conditions
         resources = _elements(statement.resources or (), statement.not_resource, "all resources", _RESOURCES)
+        if statement.principals is not None:
+            callers, conditions = _read_callers(statement)
+            resources = _elements(callers, statement.not_principal, "all principals", _UNLIMITED)
+        limit = _VALUES if statement.principals is None else _UNLIMITED
+        condition = " and ".join(sorted(_condition_text(part, None) for part in conditions))
+        condition_text = " and ".join(_condition_text(part, limit) for part in conditions)
         for action, action_text in _elements(
             statement.actions, statement.not_action, "all actions", _ACTIONS
         ):
@@ -78,6 +88,19 @@ def _read_grants(policy: Policy) -> _Grants:
         if len(grants) > _MOST_GRANTS:
             break
     return grants
+
+
+def _read_callers(statement: Statement) -> tuple[list[str], tuple[Condition, ...]]:
+    """Return the callers that a trust statement names, and the conditions that all of them must meet.
+
+    The last condition of a statement from this collection has the service accounts, so each of its values is a caller.
+    """
+    names = [" ".join(principal) for principal in statement.principals or ()]
+    conditions = statement.conditions
+    if not conditions or conditions[-1].operator != "StringEquals" or statement.not_principal:
+        return names, conditions
+    last = conditions[-1]
+    return [f"{name} with {last.key} {value}" for name in names for value in last.values], conditions[:-1]
 
 
 def _elements(values: Sequence[str], negated: bool, everything: str, limit: int) -> list[tuple[str, str]]:
@@ -143,8 +166,12 @@ def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def _describe(verb: str, grants: Iterable[_Grant]) -> Iterator[str]:
-    """Yield a part of the description for each group of actions with the same effect, resources and condition."""
+def _describe(verb: str, grants: Iterable[_Grant], whole: bool) -> Iterator[str]:
+    """Yield a part of the description for each group of actions with the same effect, resources and condition.
+
+    :arg whole: whether to yield all parts with all resources.
+    """
+    most = _UNLIMITED if whole else _PARTS
     resources: dict[tuple[str, str, str], list[str]] = {}
     for grant in grants:
         resources.setdefault((grant.effect, grant.condition, grant.action), []).append(grant.resource)
@@ -152,21 +179,21 @@ def _describe(verb: str, grants: Iterable[_Grant]) -> Iterator[str]:
     for (effect, condition, action), targets in resources.items():
         groups.setdefault((effect, condition, tuple(targets)), []).append(action)
     parts = [
-        _describe_group(verb, effect, actions, targets, condition)
+        _describe_group(
+            verb, effect, actions, _shorten(targets, _UNLIMITED if whole else _RESOURCES), condition
+        )
         for (effect, condition, targets), actions in groups.items()
     ]
-    yield from parts[:_PARTS]
-    if len(parts) > _PARTS:
-        count = sum(map(len, list(groups.values())[_PARTS:]))
+    yield from parts[:most]
+    if len(parts) > most:
+        count = sum(map(len, list(groups.values())[most:]))
         yield f"{verb} {count} more action{'' if count == 1 else 's'}"
 
 
-def _describe_group(
-    verb: str, effect: str, actions: Sequence[str], resources: Sequence[str], condition: str
-) -> str:
+def _describe_group(verb: str, effect: str, actions: Sequence[str], resources: str, condition: str) -> str:
     denial = "" if effect == "Allow" else "Deny of "
     limit = f" if {condition}" if condition else ""
-    return f"{verb} {denial}{_shorten(actions, _ACTIONS)} on {_shorten(resources, _RESOURCES)}{limit}"
+    return f"{verb} {denial}{_shorten(actions, _ACTIONS)} on {resources}{limit}"
 
 
 def _shorten(names: Iterable[str], limit: int) -> str:

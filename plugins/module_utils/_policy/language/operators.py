@@ -19,7 +19,7 @@ import datetime
 import ipaddress
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
@@ -42,6 +42,7 @@ from .match import (
 
 # A function that returns whether a value of the request matches any value of the policy.
 Compare: TypeAlias = Callable[[str], bool]
+Pattern: TypeAlias = Glob | ArnGlob
 
 NEGATED = frozenset(
     {
@@ -95,17 +96,24 @@ def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[t
     return tuple(tokenize(value, variables=variables, wildcards=wildcards) for value in values)
 
 
-def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Compare:
+def compile_values(base: str, values: Iterable[tuple[Token, ...]]) -> tuple[Pattern, ...]:
+    """Compile values without policy variables (see ``value_tokens``) of a String or Arn operator."""
+    texts = [tuple(token for token in tokens if isinstance(token, str | Wild)) for tokens in values]
+    if family(base) == "Arn":
+        return tuple(ArnGlob(tokens, complete=False) for tokens in texts)
+    ignore_case = "IgnoreCase" in base
+    return tuple(Glob(_fold(token, ignore_case) for token in tokens) for tokens in texts)
+
+
+def comparison(base: str, values: tuple[str, ...], patterns: Sequence[Pattern]) -> Compare:
     """Return a function that compares a value of the request with the values of a condition.
 
     :arg base: the operator of the condition.
-    :arg tokens: the tokens of the values without variables (see ``value_tokens``), for String and Arn operators only.
+    :arg patterns: the result of ``compile_values``, for String and Arn operators only.
     """
     kind = family(base)
-    if kind == "String":
-        return _strings(tokens, "IgnoreCase" in base)
-    if kind == "Arn":
-        return _arns(tokens)
+    if kind in ("String", "Arn"):
+        return _texts(patterns, "IgnoreCase" in base)
     if kind == "Numeric":
         return _ordered(number, values, base.removeprefix("Numeric"))
     if kind == "Date":
@@ -117,41 +125,39 @@ def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ..
     return lambda value: convert(value) in converted
 
 
-def pattern_cover(base: str, tokens: tuple[tuple[Token, ...], ...], text: WildText) -> Cover:
+def pattern_cover(base: str, patterns: Iterable[Pattern], text: WildText) -> Cover:
     """Return whether the values of a condition match all, some or none of the texts that a pattern represents.
 
     :arg base: the operator of the condition. For operators that do not compare text, the result is SOME.
-    :arg tokens: the tokens of the values without variables (see ``value_tokens``).
+    :arg patterns: the result of ``compile_values``.
     """
     kind = family(base)
     if kind not in ("String", "Arn"):
         return Cover.SOME
-    return max(
-        (_cover(_literals(value), kind == "Arn", "IgnoreCase" in base, text) for value in tokens),
-        default=Cover.NONE,
+    folded = WildText(fold(text)) if "IgnoreCase" in base else text
+    parts = tuple(map(WildText, arn_parts(text)))
+    covers = (
+        glob.covers(folded, True)
+        if isinstance(glob, Glob)
+        # A pattern with fewer parts, such as "*", may represent every ARN.
+        else glob.covers(parts, True)
+        if len(parts) == ARN_PARTS
+        else Cover.SOME
+        for glob in patterns
     )
-
-
-def _cover(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool, text: WildText) -> Cover:
-    if arn:
-        parts = tuple(map(WildText, arn_parts(text)))
-        # The pattern "*" represents every ARN.
-        return ArnGlob(tokens, complete=False).covers(parts, True) if len(parts) == ARN_PARTS else Cover.SOME
-    if ignore_case:
-        return Glob(_fold(token, True) for token in tokens).covers(WildText(fold(text)), True)
-    return Glob(tokens).covers(text, True)
+    return max(covers, default=Cover.NONE)
 
 
 class OpenValue:
     """A condition value that contains policy variables."""
 
-    __slots__ = ("_relaxed", "arn", "ignore_case", "tokens")
+    __slots__ = ("_base", "_ignore_case", "_relaxed", "tokens")
 
     def __init__(self, tokens: tuple[Token, ...], base: str) -> None:
         self.tokens = tokens
-        self.arn = family(base) == "Arn"
-        self.ignore_case = "IgnoreCase" in base
-        self._relaxed = Glob(_fold(t, self.ignore_case) for t in relax(tokens))
+        self._base = base
+        self._ignore_case = "IgnoreCase" in base
+        self._relaxed = Glob(_fold(token, self._ignore_case) for token in relax(tokens))
 
     def cover(self, text: WildText, context: Context) -> Cover:
         """Return whether the value matches all, some or none of the texts that a pattern represents.
@@ -162,45 +168,35 @@ class OpenValue:
         if isinstance(resolved, bool):
             return Cover.NONE
         if resolved is not None:
-            return _cover(resolved, self.arn, self.ignore_case, text)
-        relaxed = WildText(fold(text)) if self.ignore_case else text
+            return pattern_cover(self._base, compile_values(self._base, (resolved,)), text)
+        relaxed = WildText(fold(text)) if self._ignore_case else text
         return min(self._relaxed.covers(relaxed, True), Cover.SOME)
 
     def matches(self, value: str, context: Context) -> bool | None:
         """Return whether a value of the request matches, or None if that depends on an unknown variable."""
         resolved = resolve(self.tokens, context)
-        text = fold(value) if self.ignore_case else value
-        if resolved is None:
-            return None if self._relaxed.matches(text) else False
+        text = fold(value) if self._ignore_case else value
         if isinstance(resolved, bool):
             return False
-        if self.arn:
-            return ArnGlob(resolved, complete=False).matches(arn_parts(value))
-        return Glob(_fold(token, self.ignore_case) for token in resolved).matches(text)
+        if resolved is None:
+            return None if self._relaxed.matches(text) else False
+        (pattern,) = compile_values(self._base, (resolved,))
+        return pattern.matches(arn_parts(value)) if isinstance(pattern, ArnGlob) else pattern.matches(text)
 
 
-def _strings(values: tuple[tuple[Token, ...], ...], ignore_case: bool) -> Compare:
-    texts: set[str] = set()
-    globs: list[Glob] = []
-    for tokens in values:
-        if not tokens or (len(tokens) == 1 and isinstance(tokens[0], str)):
-            text = "".join(token for token in tokens if isinstance(token, str))
-            texts.add(fold(text) if ignore_case else text)
-        else:
-            globs.append(Glob(_literals(tokens)))
+def _texts(patterns: Sequence[Pattern], ignore_case: bool) -> Compare:
+    literals = {glob.literal for glob in patterns if isinstance(glob, Glob)}
     if ignore_case:
-        return lambda value: fold(value) in texts
-    if not globs:
-        return texts.__contains__
-    return lru_cache(_CACHED)(lambda value: value in texts or any(glob.matches(value) for glob in globs))
-
-
-def _arns(values: tuple[tuple[Token, ...], ...]) -> Compare:
-    globs = [ArnGlob(_literals(tokens), complete=False) for tokens in values]
+        return lambda value: fold(value) in literals
+    wild = [glob for glob in patterns if isinstance(glob, ArnGlob) or glob.literal is None]
+    if not wild:
+        return literals.__contains__
 
     def compare(value: str) -> bool:
         parts = arn_parts(value)
-        return any(glob.matches(parts) for glob in globs)
+        return value in literals or any(
+            glob.matches(parts) if isinstance(glob, ArnGlob) else glob.matches(value) for glob in wild
+        )
 
     return lru_cache(_CACHED)(compare)
 
@@ -223,7 +219,13 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
 
 
 def _addresses(values: tuple[str, ...]) -> Compare:
-    ranges = {version: _merged(blocks) for version, blocks in address_ranges(values).items()}
+    blocks = [block for block in map(network, values) if block is not None]
+    ranges = {
+        version: _merged(
+            [(int(b.network_address), int(b.broadcast_address)) for b in blocks if b.version == version]
+        )
+        for version in (4, 6)
+    }
 
     def compare(value: str) -> bool:
         try:
@@ -237,15 +239,6 @@ def _addresses(values: tuple[str, ...]) -> Compare:
     return compare
 
 
-def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
-    """Return the first and last address of each CIDR block as integers, by IP version (4 and 6). Ignore invalid values."""
-    ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-    for block in map(network, values):
-        if block is not None:
-            ranges[block.version].append((int(block.network_address), int(block.broadcast_address)))
-    return ranges
-
-
 def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
     """Join overlapping ranges, and return the sorted starts and ends."""
     starts: list[int] = []
@@ -257,10 +250,6 @@ def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
             starts.append(start)
             ends.append(end)
     return starts, ends
-
-
-def _literals(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
-    return tuple(token for token in tokens if isinstance(token, str | Wild))
 
 
 def fold(text: str) -> str:

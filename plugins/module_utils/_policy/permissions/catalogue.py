@@ -24,7 +24,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..language.conditions import describe_action
 from ..language.document import Policy, Statement, parse_policy
-from ..language.match import ArnGlob, Cover, arn_parts, compile_glob, literal_tokens
+from ..language.match import ARN_PARTS, ArnGlob, Cover, arn_parts, compile_glob, literal_tokens
 from ..language.resources import ResourceTest
 from .permissions import NamedPolicy, Required
 
@@ -236,26 +236,19 @@ class ArnFormat:
     """The ARN format of a resource type, with placeholders such as ${BucketName}, compiled for repeated comparisons."""
 
     def __init__(self, arn: str) -> None:
-        self._pattern = _pattern(arn)
+        self._pattern = ArnGlob(literal_tokens(_PLACEHOLDER.sub("*", arn)))
         # The ARN of an S3 object has a slash, the ARN of a bucket does not.
         self._is_bucket = arn.endswith("${BucketName}")
 
     def fits(self, resource: str) -> bool:
         """Return whether a resource in a policy, which may have wildcards and policy variables, can have the format."""
         # A policy variable may have any value, so treat it as a wildcard.
-        parts = _complete(arn_parts(_PLACEHOLDER.sub("*", resource)))
+        parts = arn_parts(_PLACEHOLDER.sub("*", resource))
+        # IAM completes an ARN with fewer than six parts.
+        parts += ("*",) * (ARN_PARTS - len(parts))
         if self._is_bucket and "/" in parts[-1]:
             return False
         return self._pattern.covers(parts, True) is not Cover.NONE
-
-
-def _pattern(arn: str) -> ArnGlob:
-    return ArnGlob(literal_tokens(_PLACEHOLDER.sub("*", arn)))
-
-
-def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Add ``*`` for each missing part of an ARN, which has six parts."""
-    return (*parts, *("*" for _index in range(6 - len(parts))))
 
 
 _OBJECT_ACTIONS = frozenset(

@@ -186,7 +186,12 @@ class _Summary:
     def cell(self, service: str) -> Cell | None:
         """Return the access to a service; None if no action is allowed and ``is_wide`` is false."""
         layers = [
-            Layer(layer.name, tuple(rule for rule in layer.rules if self._concerns(rule, service)))
+            Layer(
+                layer.name,
+                tuple(
+                    rule for rule in layer.rules if self._is_open(rule) or service in self._patterns[id(rule)]
+                ),
+            )
             for layer in self._layers
         ]
         rules = [rule for layer in layers for rule in layer.rules]
@@ -203,9 +208,6 @@ class _Summary:
     def _is_open(self, rule: Rule) -> bool:
         """Return whether a statement applies to services that it does not name."""
         return rule.statement.not_action or "" in self._patterns[id(rule)]
-
-    def _concerns(self, rule: Rule, service: str) -> bool:
-        return self._is_open(rule) or service in self._patterns[id(rule)]
 
     def _evaluate(self, service: str, layers: Sequence[Layer]) -> Cell | None:
         decisions: dict[str, Decision] = {}

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from types import NoneType
 from typing import Any
 
@@ -41,10 +42,19 @@ from ..evaluation.request import (
     org_keys,
     session_tags,
 )
-from ..evaluation.rules import Request, Rule, build_rules
+from ..evaluation.rules import Request, build_rules
 from ..grammar.storable import Storability
 from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
-from ..language.document import MAX_BITS, Policy, PolicyError, describe_type, parse_policy
+from ..language.document import (
+    MAX_BITS,
+    MAX_CHARACTERS,
+    Policy,
+    PolicyError,
+    Statement,
+    describe_type,
+    parse_policy,
+    policy_size,
+)
 from ..language.match import ARN_PARTS, arn_parts
 
 _CLUSTER = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -207,16 +217,18 @@ def _parse_context(context: Mapping[str, object] | None) -> Mapping[str, object]
         raise FactError("context is null. Set condition keys, or remove the option.")
     names: dict[str, str] = {}
     for key, content in context.items():
-        if not key.strip():
-            raise FactError("context has an empty key. Write a condition key, such as aws:SourceVpc.")
+        if key != key.strip() or not all(key.partition(":")):
+            problem = f"{key!r}, which is not a condition key" if key.strip() else "an empty key"
+            raise FactError(f"context has {problem}. Write a condition key, such as aws:SourceVpc.")
         other = names.setdefault(key.lower(), key)
         if other != key:
             raise FactError(
                 f"context has {other} and {key}, which are the same condition key. Remove one of them."
             )
-        if isinstance(content, list | tuple) and not content:
+        if isinstance(content, list | tuple) and (not content or None in content):
+            problem = "a list with null" if content else "an empty list"
             raise FactError(
-                f"context {key} is an empty list. Set a value, or null if the request does not have the key."
+                f"context {key} is {problem}. Set a value, or null if the request does not have the key."
             )
         for value in content if isinstance(content, list | tuple) else (content,):
             if not isinstance(value, str | int | float | bool | NoneType):
@@ -239,12 +251,16 @@ def permission_layers(
     :returns: the layers that must each allow a request: identity policies, permissions boundary, session policy.
     :raises PolicyError: when a policy is malformed. The message begins with the name of the policy.
     """
-    layers = [Layer(IDENTITY, tuple(r for p in identity for r in _rules(p, "identity")))]
-    if boundary is not None:
-        layers.append(Layer(boundary.name, _rules(boundary, "boundary")))
-    if session is not None:
-        layers.append(Layer(session.name, _rules(session, "session")))
-    return tuple(layers)
+    limits = [(policy, kind) for policy, kind in ((boundary, "boundary"), (session, "session")) if policy]
+    parsed = [(policy, _parse(policy, kind)) for policy, kind in [(p, "identity") for p in identity] + limits]
+    size = sum(policy_size(policy.document) for policy, _parsed in parsed)
+    if size > MAX_CHARACTERS:
+        raise PolicyError(
+            f"{len(parsed)} policies have {size:,} characters together; the maximum is {MAX_CHARACTERS:,}"
+        )
+    rules = [(policy.name, build_rules(document, policy.name)) for policy, document in parsed]
+    identity_rules = tuple(rule for _name, built in rules[: len(identity)] for rule in built)
+    return (Layer(IDENTITY, identity_rules), *(Layer(name, built) for name, built in rules[len(identity) :]))
 
 
 def check_permission(layers: Sequence[Layer], required: Required, context: Context) -> PermissionVerdict:
@@ -320,12 +336,11 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     return Context(keys, (("aws:principaltag/", other),), UNKNOWN_VALUE)
 
 
-def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
+def _parse(policy: NamedPolicy, kind: str) -> Policy:
     try:
-        parsed = parse_policy(policy.document, kind)
+        return parse_policy(policy.document, kind)
     except PolicyError as error:
         raise PolicyError(f"{policy.name}: {error}") from error
-    return build_rules(parsed, policy.name)
 
 
 def key_state(value: object) -> tuple[str, ...]:
@@ -404,11 +419,12 @@ def find_denying_policies(
     :returns: the names of the policies, or an empty list if a permission may be effective or ``granting`` has no permissions.
     """
     context = pod_context(subject, role_tags)
-    parsed = [(policy.name, parse_policy(policy.document, "identity")) for policy in granting]
-    layers = [Layer(IDENTITY, tuple(rule for name, policy in parsed for rule in build_rules(policy, name)))]
-    layers += [Layer(limit.name, _rules(limit, "boundary")) for limit in limits]
+    layers = [
+        *permission_layers(granting),
+        *(replace(permission_layers([limit])[0], name=limit.name) for limit in limits),
+    ]
     causes: dict[str, None] = {}
-    for grant in (grant for _name, policy in parsed for grant in _grants(policy)):
+    for grant in (grant for rule in layers[0].rules for grant in _grants(rule.statement)):
         verdict = evaluate(layers, grant, context) if grant is not None else None
         denied = _change(verdict) if verdict is not None and verdict.denied else ()
         cause = next((name for name in denied if name != IDENTITY), None)
@@ -418,22 +434,20 @@ def find_denying_policies(
     return list(causes)
 
 
-def _grants(policy: Policy) -> Iterator[Request | None]:
-    """Yield a request for each action and resource that a policy allows.
+def _grants(statement: Statement) -> Iterator[Request | None]:
+    """Yield a request for each action and resource that a statement allows.
 
     The request is None for a statement with NotAction or NotResource, which cannot be expressed as requests.
     """
-    for statement in policy.statements:
-        if statement.effect != "Allow":
-            continue
-        if statement.not_action or statement.not_resource or not statement.resources:
-            yield None
-            continue
-        for action in statement.actions:
-            for resource in statement.resources:
-                pattern = _PLACEHOLDER.sub("*", resource)
-                missing = ARN_PARTS - len(arn_parts(pattern))
-                yield Request(action, _EVERYTHING if pattern == "*" else pattern + ":*" * missing)
+    if statement.effect == "Allow" and (
+        statement.not_action or statement.not_resource or not statement.resources
+    ):
+        yield None
+    elif statement.effect == "Allow":
+        for action, resource in product(statement.actions, statement.resources or ()):
+            pattern = _PLACEHOLDER.sub("*", resource)
+            missing = ARN_PARTS - len(arn_parts(pattern))
+            yield Request(action, _EVERYTHING if pattern == "*" else pattern + ":*" * missing)
 
 
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
@@ -233,40 +233,38 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 def lint(rules: Sequence[Rule]) -> list[Finding]:
     """Return findings on common mistakes in a trust policy. The findings are the same for every workload."""
-    findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
-    for rule in rules:
-        findings.extend(_statement(rule, trusted, rules))
-    return findings
+    return [finding for rule in rules for finding in _lint_statement(rule, trusted, rules)]
 
 
-def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding]:
+def _lint_statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> Iterator[Finding]:
     statement = rule.statement
     label = statement.label
-    findings: list[Finding] = []
     if _allows_everyone(rule):
-        findings.append(_open_to_everyone(rule, is_narrowed(rule, rules)))
+        yield _open_to_everyone(rule, is_narrowed(rule, rules))
     if rule.allow and trusted and _cluster_providers(statement):
-        findings.append(
-            Finding(
-                Code.TRUST_IRSA_LEFTOVER,
-                f"{label} still allows IAM roles for service accounts (IRSA) to use the role.",
-                f"Remove {label} when no Pod uses IRSA with this role.",
+        yield Finding(
+            Code.TRUST_IRSA_LEFTOVER,
+            f"{label} still allows IAM roles for service accounts (IRSA) to use the role.",
+            f"Remove {label} when no Pod uses IRSA with this role.",
+            statement=label,
+        )
+    if rule.allow and trusted and (similar := lookalikes(statement)):
+        yield Finding(
+            Code.TRUST_WRONG_PRINCIPAL,
+            f"{label} trusts {', '.join(similar)}; the service of EKS Pod Identity is {SERVICE}.",
+            "Remove the other service unless another use of the role needs it.",
+            statement=label,
+            raised_as="warning",
+        )
+    for test in rule.tests:
+        if similar_key := _similar_key(test.key):
+            yield Finding(
+                Code.TRUST_MISSPELT_KEY,
+                f"{label} has a condition on {test.condition.key}, which requests of EKS Pod Identity do not have.",
+                f"Did you mean {similar_key}?",
                 statement=label,
             )
-        )
-    if rule.allow and trusted and lookalikes(statement):
-        findings.append(
-            Finding(
-                Code.TRUST_WRONG_PRINCIPAL,
-                f"{label} trusts {', '.join(lookalikes(statement))}; the service of EKS Pod Identity is {SERVICE}.",
-                "Remove the other service unless another use of the role needs it.",
-                statement=label,
-                raised_as="warning",
-            )
-        )
-    findings.extend(_key(rule, test.condition.key) for test in rule.tests if _similar_key(test.key))
-    return findings
 
 
 def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
@@ -299,16 +297,6 @@ def _similar_key(key: str) -> str | None:
     return next(name for name in _KEYS if name.lower() == near[0])
 
 
-def _key(rule: Rule, key: str) -> Finding:
-    label = rule.statement.label
-    return Finding(
-        Code.TRUST_MISSPELT_KEY,
-        f"{label} has a condition on {key}, which requests of EKS Pod Identity do not have.",
-        f"Did you mean {_similar_key(key.lower())}?",
-        statement=label,
-    )
-
-
 _SEVERITIES: Mapping[str, Severity] = {"yes": "info", "no": "error", "conditional": "warning"}
 _TAG_KEYS = ("aws:tagkeys", "sts:transitivetagkeys")
 
@@ -329,7 +317,7 @@ def diagnose(
     :arg session_tags: whether the association has session tags.
     """
     severity: Severity = _SEVERITIES[usable]
-    findings = _denies(rules, requests, context, usable)
+    findings = list(_denies(rules, requests, context, usable))
     allows = [rule for rule in rules if rule.allow]
     matching = [rule for rule in allows if rule.matches_caller(requests[0].caller)]
     if not matching:
@@ -345,41 +333,43 @@ def diagnose(
                 _failing_condition(rule, test, context, severity, session_tags) for test in failing
             )
             if not failing and rule.applies(request, context) is False:
-                findings.append(_contradiction(rule, severity))
+                findings.append(
+                    Finding(
+                        Code.TRUST_CONDITION_UNMATCHED,
+                        f"{rule.statement.label} never applies{_because(rule)}: no request meets all of these conditions.",
+                        "Change the conditions, or add a statement for this workload.",
+                        statement=rule.statement.label,
+                        raised_as=severity,
+                    )
+                )
     return list(dict.fromkeys(findings))
 
 
 def _denies(
     rules: Sequence[Rule], requests: Sequence[Request], context: Context, usable: str
-) -> list[Finding]:
-    findings = []
+) -> Iterator[Finding]:
     for rule in rules:
-        if rule.allow:
-            continue
-        concerned = [request for request in requests if rule.concerns(request)]
+        concerned = [request for request in requests if not rule.allow and rule.concerns(request)]
         answers = {rule.applies(request, context) for request in concerned}
-        actions = " and ".join(_action_name(request) for request in concerned)
+        denied = " and ".join(
+            ASSUME_ROLE if request.action == ASSUME_ROLE.lower() else TAG_SESSION for request in concerned
+        )
+        denied += f" to {_name_caller(requests[0])}"
+        label = rule.statement.label
         if True in answers:
-            findings.append(
-                Finding(
-                    Code.TRUST_EXPLICIT_DENY,
-                    f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])}"
-                    f"{_because(rule)}. A Deny overrides every Allow.",
-                    "Narrow or remove the Deny, for example with a condition that excludes this caller.",
-                    statement=rule.statement.label,
-                )
+            yield Finding(
+                Code.TRUST_EXPLICIT_DENY,
+                f"{label} denies {denied}{_because(rule)}. A Deny overrides every Allow.",
+                "Narrow or remove the Deny, for example with a condition that excludes this caller.",
+                statement=label,
             )
         elif None in answers and usable != "yes":
-            findings.append(
-                Finding(
-                    Code.TRUST_MAY_BE_DENIED,
-                    f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])} for some"
-                    f" requests{_because(rule)}.",
-                    "Find out which values the condition keys of the Deny have, or narrow the Deny.",
-                    statement=rule.statement.label,
-                )
+            yield Finding(
+                Code.TRUST_MAY_BE_DENIED,
+                f"{label} denies {denied} for some requests{_because(rule)}.",
+                "Find out which values the condition keys of the Deny have, or narrow the Deny.",
+                statement=label,
             )
-    return findings
 
 
 def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
@@ -424,16 +414,6 @@ def _failing_condition(
     )
 
 
-def _contradiction(rule: Rule, severity: Severity) -> Finding:
-    return Finding(
-        Code.TRUST_CONDITION_UNMATCHED,
-        f"{rule.statement.label} never applies{_because(rule)}: no request meets all of these conditions.",
-        "Change the conditions, or add a statement for this workload.",
-        statement=rule.statement.label,
-        raised_as=severity,
-    )
-
-
 def _condition_remedy(test: Test, context: Context, rule: Rule) -> str:
     condition = test.condition
     state = context.get(test.key)
@@ -460,7 +440,3 @@ def _because(rule: Rule) -> str:
     if not rule.tests:
         return ""
     return ", because of " + " and ".join(describe_condition(test.condition) for test in rule.tests)
-
-
-def _action_name(request: Request) -> str:
-    return ASSUME_ROLE if request.action == ASSUME_ROLE.lower() else TAG_SESSION

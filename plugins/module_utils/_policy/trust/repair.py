@@ -92,7 +92,8 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> Sugge
         return None
     values = ", ".join(f"{key} {value}" for key, value in pins)
     who = "Only this workload" if inquiry.remedy.identity else "Every workload"
-    lets_in = f"{who}: requests of {_names(inquiry)} with {values}."
+    callers = ", ".join(inquiry.remedy.principal.values())
+    lets_in = f"{who}: requests of {callers} with {values}."
     return Suggestion("; ".join(edits) + ".", lets_in, added, document, storable)
 
 
@@ -158,7 +159,3 @@ def _storability(trust: TrustPolicy, document: PolicyDocument, inquiry: Inquiry,
     present = storability(trust.document, "trust", existing=existing).reasons
     accepted = {reason.message for reason in present if not _UNIQUE_ID.search(reason.message)}
     return Storability(tuple(reason for reason in judged.reasons if reason.message not in accepted))
-
-
-def _names(inquiry: Inquiry) -> str:
-    return ", ".join(inquiry.remedy.principal.values())

@@ -288,7 +288,7 @@ def test_each_module_reports_an_empty_list(run: Run, aws: FakeAws) -> None:
 
 def test_each_module_reports_unlisted_associations(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
-    shared = {"role": {"name": "shared"}, "policies": None}
+    shared = {"role": {"name": "shared"}}
     all_of_them = [workload(**shared), workload("two", **shared), workload("gone", **shared)]
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=all_of_them)
     aws.eks.associations = {

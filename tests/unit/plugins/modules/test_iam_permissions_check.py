@@ -315,6 +315,13 @@ FAILURES = [
         "IAM would reject a policy: policy 1: a policy document must be a mapping or JSON text, got null. Correct that "
         "policy.",
     ),
+    *(
+        (
+            {"policies": [policy(), item], "required_permissions": [GET]},
+            "policies item 2 must have document, and may only have a name in addition.",
+        )
+        for item in ({"document": policy(), "name": None}, {"document": policy(), "nam": "p"})
+    ),
     (
         {"policies": [policy()], "permissions_boundary": "", "required_permissions": [GET]},
         "IAM would reject a policy: permissions boundary: the policy document is empty. Correct that policy.",

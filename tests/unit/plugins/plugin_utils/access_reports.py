@@ -296,6 +296,7 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
         "policies": policies,
         "roles": roles,
         "profiles": profiles,
+        "chains": [],
         "rules": _add_rules(profiles, policies),
         "workloads": workloads,
         "questions": [],

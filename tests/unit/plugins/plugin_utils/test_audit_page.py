@@ -137,6 +137,7 @@ def test_each_kind_of_change_has_a_heading() -> None:
         "gained",
         "lost",
         "trust",
+        "known",
         "risk_new",
         "risk_gone",
         "cluster",

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
     hand_over,
     locate_files,
+    read_files,
     take_over,
     warn_vanishing,
     why_not_writable,
@@ -43,6 +46,19 @@ def test_path_without_playbook_is_in_the_working_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.yml").touch()
     assert locate_files(["a.yml"], None) == [str(tmp_path / "a.yml")]
+
+
+def test_file_is_decrypted_with_the_secrets_of_the_run(tmp_path: Path) -> None:
+    secrets = [("default", VaultSecret(b"secret"))]
+    path = tmp_path / "team.yml"
+    path.write_bytes(VaultLib(secrets).encrypt("- {namespace: default,\n   service_account: app}\n- {}\n"))
+    loader = DataLoader()
+    with pytest.raises(InputError, match=f"^{path}: cannot be decrypted: .+"):
+        read_files([str(path)], None, loader)
+    loader.set_vault_secrets(secrets)
+    found = read_files([str(path)], None, loader)
+    assert found.workloads == [{"namespace": "default", "service_account": "app"}, {}]
+    assert found.places == [f"{path} line 1", f"{path} line 3"]
 
 
 @pytest.mark.parametrize("existing", ["nothing", "file", "link", "link that leads nowhere"])

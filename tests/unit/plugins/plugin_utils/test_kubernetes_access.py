@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     WriteResult,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
@@ -136,7 +135,9 @@ def test_cleanup_after_an_interrupt_has_a_time_limit(
 
 def test_certificate_authority_is_in_a_private_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
-    target = EksTarget("blue", "arn:of:blue", "https://eks", base64.b64encode(b"PEM\n").decode())
+    target = Cluster(
+        "blue", "arn", "111122223333", "eu-central-1", "aws", certificate_authority_data="UEVNCg=="
+    )
     original = os.umask(0)
     try:
         path = Path(write_authority(target))

@@ -64,7 +64,7 @@ def test_artifact_names_the_requested_cluster(
     run: Any, variables: dict[str, Any], facts: dict[str, Any], key: str
 ) -> None:
     data = run(variables, "No.", facts)["ansible_stats"]["data"]
-    assert set(data) == {key, "pod_identity"}
+    assert set(data) == {key}
     assert (data[key]["failure"], data[key]["failed"], data[key]["stopped"]) == ("No.", True, True)
 
 
@@ -93,7 +93,7 @@ def test_unwritable_file_is_a_warning(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "report.json"
     result = run({**GREEN, "pod_identity_report_file": str(path)})
     assert result["warnings"] == [f"The report cannot be written to {path}: No such file or directory."]
-    assert result["ansible_stats"]["data"]["pod_identity"]
+    assert result["ansible_stats"]["data"]
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
@@ -102,10 +102,9 @@ def test_region_of_the_task_overrides_the_shell(run: Any, monkeypatch: pytest.Mo
     blue = {"pod_identity_cluster_name": "blue"}
     assert set(run(blue)["ansible_stats"]["data"]) == {
         "pod_identity_artifact_apply_blue_us_east_1",
-        "pod_identity",
     }
     data = run(blue, **{name: "eu-central-1"})["ansible_stats"]["data"]
-    assert set(data) == {"pod_identity_artifact_apply_blue_eu_central_1", "pod_identity"}
+    assert set(data) == {"pod_identity_artifact_apply_blue_eu_central_1"}
 
 
 def test_unreadable_environment_leaves_an_artifact(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from typing import Literal
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.cluster import ApiServer
-from ...model.desired import Workload, allowed_purge
+from ...model.desired import PurgeScope, Workload
 from ...model.errors import SHOWN_UNLISTED, listed, sentence
 from ..api.api_errors import FORBIDDEN, ApiError
 from ..api.cluster import ClusterReader, Query
@@ -209,19 +209,14 @@ def plan_removal(
 
 
 def plan_purge(
-    workloads: Iterable[Workload],
-    accounts: Accounts,
-    owner: str | None = None,
-    limit: int = 10,
-    percent: int | None = None,
+    workloads: Iterable[Workload], accounts: Accounts, owner: str | None, scope: PurgeScope
 ) -> AccountPlan:
     """Plan to delete the managed service accounts without a workload.
 
     If the deletions exceed the limit, the plan has a problem.
 
     :arg owner: the owner whose service accounts are deleted; None for service accounts without owner.
-    :arg limit: the maximum number of deletions.
-    :arg percent: the maximum share of the managed service accounts to delete, in percent, or None to use ``limit``.
+    :arg scope: the limit of the deletions; a percentage is a share of the managed service accounts.
     """
     desired = {workload.key for workload in workloads}
     managed = [
@@ -233,14 +228,14 @@ def plan_purge(
     ]
     keys = [key for key in managed if key not in desired]
     problems = []
-    allowed = allowed_purge(len(managed), limit, percent)
+    allowed = scope.allowed(len(managed))
     if len(keys) > allowed:
-        share = f"{percent}% of the managed service accounts ({len(managed)}), which is {allowed}"
+        share = f"{scope.percent}% of the managed service accounts ({len(managed)}), which is {allowed}"
         number = f"{len(keys)} service account{' that is' if len(keys) == 1 else 's that are'}"
         problems.append(
             f"purge would remove {number} not listed ({_listed(keys)}), "
-            f"but pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, "
-            f"or raise the limit to {len(keys)}."
+            f"but pod_identity_purge_limit is {scope.limit if scope.percent is None else share}. Check that the list is "
+            f"complete, or raise the limit to {len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
 
@@ -417,18 +412,6 @@ SHOWN_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class AccountPurgeScope:
-    """The scope of a purge of service accounts.
-
-    The purge deletes at most ``limit`` service accounts or, if ``percent`` is
-    set, that percentage of the managed service accounts.
-    """
-
-    limit: int = 10
-    percent: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Preflight:
     """The service accounts and namespaces of the workloads before any change, and the plan for them.
 
@@ -481,7 +464,7 @@ def read_accounts(
     cluster: str,
     state: TaskState,
     owner: str | None = None,
-    purge: AccountPurgeScope | None = None,
+    purge: PurgeScope | None = None,
     adopt: bool = False,
     service_accounts: Sequence[Object] | None = None,
 ) -> Preflight | ApiError:
@@ -545,7 +528,7 @@ def read_accounts(
         return preflight
     plan = plan_apply(workloads, accounts, existing, owner, adopt, terminating, unlisted_namespaces)
     if purge is not None:
-        unlisted = plan_purge(workloads, accounts, owner, purge.limit, purge.percent)
+        unlisted = plan_purge(workloads, accounts, owner, purge)
         plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)
     return replace(preflight, plan=plan)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal
 
-from ...model.cluster import CallerAccess, EksTarget
+from ...model.cluster import CallerAccess, Cluster
 from ...model.errors import InputError
 
 KubeAuth = Literal["auto", "eks", "kubeconfig"]
@@ -65,7 +65,7 @@ LONGEST_BEHIND = 900.0
 GROUP = "pod-identity-operators"
 
 
-def unauthorized_message(target: EksTarget, access: CallerAccess | None) -> str:
+def unauthorized_message(target: Cluster, access: CallerAccess | None) -> str:
     """Return the message for a 401 with its causes and remedies, in several lines.
 
     :arg access: the caller and its access entry as AWS returned them, or None if sts:GetCallerIdentity failed.
@@ -83,7 +83,7 @@ def unauthorized_message(target: EksTarget, access: CallerAccess | None) -> str:
     return "\n".join([head, *_reason(target, access), "Nothing was changed."])
 
 
-def _reason(target: EksTarget, access: CallerAccess) -> list[str]:
+def _reason(target: Cluster, access: CallerAccess) -> list[str]:
     if access.sts_host:
         endpoint_reason = (
             f"The token names the STS endpoint {access.sts_host}; EKS accepts the endpoints of AWS only. Unset "
@@ -99,7 +99,7 @@ def _reason(target: EksTarget, access: CallerAccess) -> list[str]:
     return _entry_reason(target, access)
 
 
-def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
+def _entry_reason(target: Cluster, access: CallerAccess) -> list[str]:
     mode = target.authentication_mode
     principal = access.principal or _without_session(access.caller_arn)
     if mode == "CONFIG_MAP":
@@ -137,7 +137,7 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
     ]
 
 
-def _commands(target: EksTarget, principal: str) -> list[str]:
+def _commands(target: Cluster, principal: str) -> list[str]:
     return [
         f"aws eks create-access-entry --cluster-name {target.name} --region {target.region} --principal-arn {principal} "
         f"--kubernetes-groups {GROUP}",

@@ -148,12 +148,6 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
     return bool(aws.changes or aws.failures or changes or failures)
 
 
-def result_cluster_name(result: Object) -> str:
-    """Return the name of the cluster from the ARN or the workloads in the result of a module, or ""."""
-    names = [as_text(row.get("cluster")) for row in as_objects(result.get("workloads"))[:1]]
-    return as_text(result.get("cluster_arn")).rpartition("/")[2] or next(iter(names), "")
-
-
 def parse_findings(rows: object, cluster: str) -> list[Finding]:
     return [parse_finding(row, cluster) for row in as_objects(rows)]
 

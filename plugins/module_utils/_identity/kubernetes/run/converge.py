@@ -60,7 +60,7 @@ from ..proof.injection_checks import (
     run_probes,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
-from .usage import keep_used_accounts
+from .usage import find_losing_pods, keep_used_accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +230,7 @@ def converge_kubernetes(
         on_step("reading the objects to delete")
     recheck = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     plan, unknown = keep_used_accounts(cluster, aws.cluster, recheck, removes=removes)
+    losing = find_losing_pods(cluster, aws, clock.now())
     unread = [*recheck.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
@@ -261,7 +262,7 @@ def converge_kubernetes(
             ],
             failures=[*failures, *verified.restarted.failures, *verified.proof.failures],
             error=applied.error.text if applied.error else "",
-            findings=[*plan.findings, *verified.outcome.findings],
+            findings=[*plan.findings, *losing, *verified.outcome.findings],
         ),
         applied.changed or verified.restarted.changed,
         applied.diffs,

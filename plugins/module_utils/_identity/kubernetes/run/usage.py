@@ -32,10 +32,10 @@ from ...model.rows import FailureRow
 from ..accounts.account_findings import IRSA_ANNOTATION
 from ..accounts.account_plan import AccountPlan, Accounts
 from ..accounts.account_writes import RemovalCheck, account_key, unread_failure
-from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules
-from ..api.cluster import ClusterReader, Reads
-from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object, member, object_name, other_managers, release_manifest
+from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules, remedy_for
+from ..api.cluster import ClusterReader, Listing, Reads
+from ..model.aws_result import AwsResult, Verification, VerifiedWorkload
+from ..model.objects import Object, as_text, member, object_name, other_managers, release_manifest
 from ..pods.environment import preferred_provider, uses_irsa
 from ..pods.pod_faults import Association, has_injection, on_unsupported_node
 from ..pods.pods import (
@@ -45,6 +45,7 @@ from ..pods.pods import (
     Pod,
     controller,
     has_ended,
+    is_live,
     parse_pod,
     pod_service_account,
 )
@@ -269,6 +270,48 @@ def _template_pods(template: Template, pods: Iterable[Pod], templates: Templates
     """Return the Pods that the owner of a template created, directly or by a ReplicaSet or Job."""
     owners = {template.owner, templates.root(template.owner)}
     return [pod for pod in pods if owners & {pod.owner, templates.root(pod.owner)}]
+
+
+def find_losing_pods(reader: ClusterReader, aws: AwsResult, now: datetime) -> list[Finding]:
+    """Return a finding for each workload that has running Pods and whose association the run deletes, or would delete."""
+    roles = {
+        WorkloadKey(aws.cluster, *as_text(row.get("workload")).split("/")): as_text(
+            member(row, "before").get("role_arn")
+        )
+        for row in aws.changes
+        if (row.get("resource"), row.get("action")) == ("association", "delete")
+    }
+    listing = reader.list_objects(live_pods_query([*roles])) if roles else Listing()
+    if listing.error is not None:
+        return [
+            Finding(
+                Code.KUBERNETES_NOT_READABLE,
+                f"it is not known whether running Pods of {listed(map(str, roles), SHOWN_USERS)} lose their roles: pods could "
+                f"not be listed: {listing.error.text}",
+                remedy_for(listing.error),
+                raised_as="warning",
+            )
+        ]
+    pods: dict[WorkloadKey, list[Pod]] = {}
+    for item in listing.items:
+        if is_live(item) and not is_proof(item) and pod_service_account(item, aws.cluster) in roles:
+            pods.setdefault(pod_service_account(item, aws.cluster), []).append(parse_pod(item, aws.cluster))
+    state = KubeState(now)
+    return [_losing_pods(key, roles[key], users, state) for key, users in sorted(pods.items())]
+
+
+def _losing_pods(key: WorkloadKey, role_arn: str, pods: Sequence[Pod], state: KubeState) -> Finding:
+    owners = [state.find_owner(pod) for pod in pods]
+    names = [
+        f"{pod.name} of {owner}" if owner.kind else pod.name for pod, owner in zip(pods, owners, strict=True)
+    ]
+    return Finding(
+        Code.POD_LOSES_ROLE,
+        f"the run deletes the association of {key}, so its running Pods lose role {role_arn}: {listed(names, SHOWN_USERS)}. "
+        "Their present credentials expire within six hours.",
+        "If the Pods still need AWS, list the workload again, or give them another service account.",
+        key,
+    )
 
 
 SHOWN_USERS = 5

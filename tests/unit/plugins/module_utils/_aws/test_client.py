@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import Connection
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
     RETRIES,
     TIMEOUTS,
     BotoApi,
     api_for,
-    api_with,
     as_aws_error,
     response_pages,
     snake_case,
@@ -29,9 +26,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transpo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     InputError,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.associations import (
-    describe_association,
 )
 
 awsrequest = pytest.importorskip("botocore.awsrequest")
@@ -73,46 +67,6 @@ def test_response_is_returned() -> None:
     iam = Stubbed("iam")
     iam.stubber.add_response("get_role", {"Role": ROLE}, {"RoleName": "r"})
     assert iam.api.call("iam", "GetRole", {"RoleName": "r"})["Role"] == ROLE
-
-
-def test_unknown_field_is_part_of_a_described_association() -> None:
-    """Check that the result has fields that botocore does not know. A replacement of the association must set them again."""
-    members = {
-        "clusterName": "c",
-        "namespace": "n",
-        "serviceAccount": "s",
-        "associationId": "a-1",
-        "associationArn": "arn:a-1",
-        "roleArn": "arn:role",
-        "createdAt": 1795515330.5,
-    }
-    body = json.dumps({"association": {**members, "newField": {"enabled": True}, "another": None}}).encode()
-    client = botocore_session.get_session().create_client(
-        "eks", region_name="us-west-2", aws_access_key_id="test", aws_secret_access_key="test"
-    )
-    headers = {"x-amzn-requestid": "1", "content-type": "application/json"}
-
-    def answer(**_event: Any) -> Any:
-        return awsrequest.AWSResponse("https://x", 200, headers, Raw(body))
-
-    client.meta.events.register("before-send.eks", answer)
-    # A second BotoApi with the same client must work as well.
-    for _ in range(2):
-        api = api_with(lambda _service, **_options: client, Connection, 1, None)
-        association = describe_association(api, "c", "a-1")
-        assert association is not None
-        assert (association.unknown, association.role_arn) == ({"newField": {"enabled": True}}, "arn:role")
-        assert association.created_at == "2026-11-24T10:15:30.500000+00:00"
-
-
-class Raw:
-    """A response body with the interface of urllib3."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def stream(self, **_options: Any) -> list[bytes]:
-        return [self.body]
 
 
 def test_api_error_keeps_its_code_and_text() -> None:

@@ -177,6 +177,35 @@ def test_difference_of_two_documents(name: str) -> None:
     assert describe_document_change(present, desired) == text
 
 
-@pytest.mark.parametrize("value", [None, {}, "{", {"Statement": "x"}, 1])
+@pytest.mark.parametrize("value", [{}, "{", {"Statement": "x"}, 1])
 def test_unreadable_document_has_no_difference(value: object) -> None:
     assert describe_document_change(value, document(statement("s3:GetObject"))) == ""
+
+
+def test_new_document_adds_all_its_permissions() -> None:
+    found = describe_document_change(
+        None, document(statement("s3:GetObject"), statement("s3:*", "*", "Deny"))
+    )
+    assert found == f"adds s3:GetObject on {OBJECTS}; adds Deny of s3:* on *"
+
+
+def test_trust_policy_names_every_principal_and_value() -> None:
+    def allow(principal: Any, *accounts: str) -> dict[str, Any]:
+        condition = {"StringEquals": {"aws:RequestTag/kubernetes-service-account": list(accounts)}}
+        more = {"Condition": condition} if accounts else {}
+        return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, **more}
+
+    pods = {"Service": "pods.eks.amazonaws.com"}
+    guests = {"AWS": [f"arn:aws:iam::11112222333{number}:root" for number in range(6)]}
+    found = describe_document_change(
+        document(allow(pods, "a")), document(allow(pods, *"abcdef"), allow(guests)), "trust"
+    )
+    caller = "Service pods.eks.amazonaws.com with aws:RequestTag/kubernetes-service-account"
+    assert found == (
+        f"adds sts:AssumeRole on {', '.join(f'{caller} {name}' for name in 'bcdef')}, "
+        f"{', '.join(f'AWS {arn}' for arn in guests['AWS'])}"
+    )
+    wide = describe_document_change(document(allow(pods)), document(allow(pods, "a")), "trust")
+    assert (
+        wide == f"adds sts:AssumeRole on {caller} a; removes sts:AssumeRole on Service pods.eks.amazonaws.com"
+    )

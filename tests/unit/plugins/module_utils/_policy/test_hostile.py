@@ -240,3 +240,14 @@ def test_recursion_limit_is_unchanged():
     with pytest.raises(PolicyError):
         parse_policy("[" * 50_000)
     assert sys.getrecursionlimit() == limit
+
+
+def test_many_large_policies_are_refused():
+    resources = [f"arn:aws:s3:::b/*{number}*a*" for number in range(4_000)]
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resources}
+    document = to_json({"Version": "2012-10-17", "Statement": statement})
+    with pytest.raises(PolicyError) as caught:
+        permission_layers([NamedPolicy(f"p{number}", document) for number in range(10)])
+    assert str(caught.value) == (
+        f"10 policies have {10 * len(document):,} characters together; the maximum is 400,000"
+    )

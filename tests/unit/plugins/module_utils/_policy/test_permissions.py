@@ -709,6 +709,19 @@ def test_item_context_overrides_shared_context():
             "required_permissions item 1: context aws:a is an empty list. Set a value, or null if the request does not have the key.",
         ),
         (
+            {"action": "s3:GetObject", "context": {"aws:a": ["x", None]}},
+            "required_permissions item 1: context aws:a is a list with null. Set a value, or null if the request does not have the"
+            " key.",
+        ),
+        *(
+            (
+                {"action": "s3:GetObject", "context": {key: "x"}},
+                f"required_permissions item 1: context has '{key}', which is not a condition key. Write a condition key, such as"
+                " aws:SourceVpc.",
+            )
+            for key in ("aws:SourceVpc ", "SourceVpc", ":a", "aws:")
+        ),
+        (
             {"action": "s3:GetObject", "context": {"": "x"}},
             "required_permissions item 1: context has an empty key. Write a condition key, such as aws:SourceVpc.",
         ),

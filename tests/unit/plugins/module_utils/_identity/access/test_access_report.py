@@ -34,9 +34,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleFacts,
     RoleUse,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Account,
+    Clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import listed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     PodCredentials,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import (
+    find_foreign_access,
+    find_public_access,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
     ActionIndex,
@@ -142,8 +151,8 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
     "access keys in four templates": (
         make_facts([], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}),
         "keys",
-        f"{' '.join(f'{name} sets {KEY_NAMES} itself, and SDKs prefer these credentials.' for name in 'abc')} 1 more Pod "
-        "template sets credentials itself.",
+        f"{' '.join(f'{name} sets {KEY_NAMES} itself, and SDKs prefer these credentials.' for name in 'abc')} Further Pod "
+        "templates that set credentials: 1.",
         "unknown",
         ["keys"] * 4,
     ),
@@ -620,6 +629,27 @@ def test_each_principal_of_a_trust_policy_is_a_row_and_a_risk(case: str) -> None
         assert [row["kind"] for row in rows] == ["oidc"]
 
 
+@pytest.mark.parametrize("case", GUESTS)
+def test_verification_names_the_same_principals(case: str) -> None:
+    """Compare the report with the findings TRUST_STATEMENT_FOREIGN and TRUST_OPEN_TO_EVERYONE about the same statement."""
+    statement, expected = GUESTS[case]
+    role = ObservedRole("api", role_arn("api"), "/", document(statement))
+    clusters = Clusters(Account(ACCOUNT, "aws"), {"blue": make_cluster()})
+    findings = [
+        *find_foreign_access(role, key("api"), [statement], clusters),
+        *find_public_access(role, key("api")),
+    ]
+    name = "" if expected is None else expected[2]
+    if name and name != "*":
+        assert [name in finding.message for finding in findings if "STATEMENT" in finding.code].count(
+            True
+        ) == 1
+    elif name:
+        assert [finding.code for finding in findings] == ["TRUST_OPEN_TO_EVERYONE"]
+    elif case == "a Deny":
+        assert findings == []
+
+
 def test_the_role_of_an_association_is_no_risk_of_its_target_role() -> None:
     target = make_role("target", READS, trust=principal_trust(role_arn("api"), role_arn("x")))
     pods = [associate("api", target_role_arn=role_arn("target"))]
@@ -677,14 +707,14 @@ def test_severity_of_wide_trust() -> None:
 
 
 FALLBACK = (
-    "without credentials use the role of their node if they reach the instance metadata service. Whether they reach it depends "
-    "on the hop limit of the node, which is unknown."
+    "Pods of cluster blue without credentials use the role of their node if they reach the instance metadata service. Whether "
+    "they reach it depends on the hop limit of the node, which is unknown."
 )
 OTHER_NODES = (
     "Self-managed nodes, Karpenter nodes and custom node classes of EKS Auto Mode can have other roles, which EKS does "
     "not show."
 )
-STARTED = "1 Pod of shop/api started without the credentials of its service account."
+STARTED = "Pods of shop/api that started without credentials: 1."
 NODE = role_arn("node")
 HOST_POD = PodCredentials(none=("api-1", "api-2"), on_host_network=("api-1", "other"))
 UNREAD_NODES = "eks:ListNodegroups: AccessDeniedException"
@@ -699,22 +729,22 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles({NODE: ("node group a", "node group b")}),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (node group a, node group b). {OTHER_NODES}",
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a, node group b). {OTHER_NODES}",
         [],
     ),
     "administrator": (
         make_role("node", allow("*")),
         NodeRoles({NODE: ("EKS Auto Mode",), role_arn("gone"): ("node group b",)}),
         PodCredentials(none=("api-1",)),
-        f"high {STARTED} Pods {FALLBACK} Node roles: {NODE} (EKS Auto Mode), which can administer the account; "
-        f"{role_arn('gone')} (node group b), whose permissions are not completely known. {OTHER_NODES}",
+        f"high {STARTED} {FALLBACK} Node role: {NODE} (EKS Auto Mode), which can administer the account. "
+        f"Node role: {role_arn('gone')} (node group b), whose permissions are not completely known. {OTHER_NODES}",
         [ADMINISTERS_UNKNOWN.replace(NODE, role_arn("gone"))],
     ),
     "administrator under conditions": (
         make_role("node", allow("*", **FROM_VPC)),
         NodeRoles({NODE: ("node group a",)}),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (node group a), which can administer the account under the "
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a), which can administer the account under the "
         f"conditions of its policies. {OTHER_NODES}",
         [],
     ),
@@ -722,7 +752,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", allow("*"), unread=(("boundary", "arn:b"),)),
         NodeRoles({NODE: ("node group a",)}),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (node group a), whose permissions are not completely known. "
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a), whose permissions are not completely known. "
         f"{OTHER_NODES}",
         [ADMINISTERS_UNKNOWN],
     ),
@@ -737,7 +767,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles({}, UNREAD_NODES),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods {FALLBACK} The node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
+        f"medium {STARTED} {FALLBACK} Node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
         [
             f"Not all node roles could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
         ],
@@ -746,7 +776,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles({NODE: ("EKS Auto Mode",)}, UNREAD_NODES),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (EKS Auto Mode). Further node roles could not be read: "
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (EKS Auto Mode). Node roles could not be read: "
         f"{UNREAD_NODES}. {OTHER_NODES}",
         [
             f"Not all node roles could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
@@ -756,8 +786,8 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles(),
         HOST_POD,
-        f"medium 2 Pods of shop/api started without the credentials of their service account. Pods {FALLBACK} 1 of these Pods "
-        "uses hostNetwork, so the hop limit does not affect it. The cluster has no managed node group, and no role for EKS Auto "
+        f"medium Pods of shop/api that started without credentials: 2. {FALLBACK} Of these Pods, the hop "
+        "limit does not affect those with hostNetwork: 1. The cluster has no managed node group, and no role for EKS Auto "
         "Mode. "
         f"{OTHER_NODES}",
         [],
@@ -766,7 +796,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", allow("*")),
         NodeRoles({NODE: ("node group a",)}),
         PodCredentials(),
-        f"high Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a), which can administer the account. {OTHER_NODES}",
+        f"high {FALLBACK} Node role: {NODE} (node group a), which can administer the account. {OTHER_NODES}",
         [],
     ),
 }
@@ -792,7 +822,7 @@ def test_service_account_without_credentials_may_have_the_role_of_its_node() -> 
     report = build(facts)
     assert only(report)["source"] == "node"
     assert [risk["text"] for risk in report["risks"]] == [
-        f"These service accounts have no credentials for AWS: shop/api. Pods {FALLBACK} Node role: {NODE} (node group a). "
+        f"Service accounts without credentials for AWS: shop/api. {FALLBACK} Node role: {NODE} (node group a). "
         f"{OTHER_NODES}"
     ]
 
@@ -876,10 +906,10 @@ def test_unknown_last_uses_are_notes_instead_of_risks() -> None:
     assert {"ROLE_UNUSED", "SERVICES_UNUSED", "ACTIONS_UNUSED"}.isdisjoint(codes(report))
     assert report["notes"] == [
         *REPORT_LIMITS,
-        "It is unknown whether role far is unused, because it could not be read.",
-        "It is unknown whether roles fresh, young are unused, because each is younger than 90 days.",
-        f"It is unknown which services and actions are unused by roles a, b. {DENIED_USES}.",
-        "IAM does not report the use of madeup, so it is unknown for role c.",
+        "The use of madeup by role c is unknown: IAM does not report it.",
+        f"The use of the services of role a, the services of role b is unknown: {DENIED_USES}.",
+        "The use of role far is unknown: the role could not be read.",
+        "The use of role fresh, role young is unknown: the role is younger than 90 days.",
     ]
     assert build(facts)["notes"] == [*REPORT_LIMITS]
 
@@ -1012,16 +1042,19 @@ def test_configuration_of_irsa_is_named() -> None:
         make_facts([make_role("api", READS)], [associate("api")]), configured={key("api"): arn}
     )
     texts = [risk["text"] for facts in (by_annotation, by_config_map) for risk in build(facts)["risks"]]
-    assert texts == [
-        "shop/api: the IRSA annotation still exists, in addition to the association.",
-        "shop/api: the ConfigMap of the IRSA webhook still has a role, in addition to the association.",
-    ]
+    assert (
+        texts
+        == [
+            "shop/api: an IRSA annotation, or the ConfigMap of its webhook, still has a role in addition to the association."
+        ]
+        * 2
+    )
 
 
 def test_path_names_its_roles() -> None:
     report = build(*RISKS["path to an administrator"][0])
     assert [risk["text"] for risk in report["risks"]] == [
-        "Role api can assume a role that can administer its account: middle → deploy.",
+        "Role api can assume administrators: middle → deploy.",
         "Role api can assume middle.",
     ]
 
@@ -1094,11 +1127,22 @@ def test_csv() -> None:
     head, first, second = access_csv(report).splitlines()
     assert head == (
         "cluster,account,region,namespace,service_account,source,role,target_role,usable,access,service,list,read,write,tagging,"
-        "permissions_management,unknown,resources,depends_on,risks,role_last_used,service_last_used"
+        "permissions_management,unknown,resources,depends_on,risks,lets_in,role_last_used,service_last_used"
     )
     start = f"blue,{ACCOUNT},eu-central-1,shop,api,pod_identity,{role_arn('api')},,yes,known"
-    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,,,"
-    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,,,"
+    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,,,,"
+    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,,,,"
+
+
+def test_csv_has_the_other_principals_of_both_roles() -> None:
+    trust = document(*pod_identity_trust("api")["Statement"], trusts({"AWS": OTHER_ROOT}))
+    roles = [
+        make_role("api", allow(["sts:AssumeRole", "sts:TagSession"]), trust=trust),
+        make_role("target", READS, trust=principal_trust(role_arn("api"))),
+    ]
+    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
+    [row] = csv.DictReader(access_csv(report).splitlines())
+    assert row["lets_in"] == f"{OTHER_ROOT} {role_arn('api')}"
 
 
 def test_csv_has_no_formulas() -> None:

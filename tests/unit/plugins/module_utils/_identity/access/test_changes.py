@@ -58,67 +58,71 @@ IRSA = [make_facts([make_role("api", READS, trust=irsa_trust("api"))], (), {"api
 RED = make_facts([make_role("x", READS, trust=wide_trust())], cluster=make_cluster("red"))
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 TEAM_ARN = f"arn:aws:iam::{ACCOUNT}:role/team/api"
+ALL_LEVELS = "list, read, write, tagging, permissions management"
 WIDE = "The trust policy of role {} allows every service account of every cluster in the account."
 CASES = {
     "nothing": (cluster(READS), cluster(READS), []),
     "other resources": (
         cluster(READS),
         cluster(allow("s3:GetObject", "arn:aws:s3:::c/*")),
-        ["shop/api now has access in s3 to arn:aws:s3:::c/*; previously it had access to arn:aws:s3:::b/*."],
+        ["shop/api: access in s3 read on arn:aws:s3:::c/*; previously read on arn:aws:s3:::b/*."],
     ),
     "more access": (
         cluster(READS),
         cluster(READS, WRITES),
-        ["shop/api can now write in s3; previously it could read."],
+        ["shop/api: access in s3 read, write on arn:aws:s3:::b/*; previously read on arn:aws:s3:::b/*."],
     ),
     "access under conditions": (
         cluster(READS),
         cluster(READS, {**WRITES, **FROM_VPC}),
-        ["shop/api can now write (under conditions) in s3; previously it could read."],
+        [
+            "shop/api: access in s3 read, write (under conditions) on arn:aws:s3:::b/*; previously read on arn:aws:s3:::b/*."
+        ],
     ),
     "access without conditions": (
         cluster({**READS, **FROM_VPC}),
         cluster(READS),
-        ["shop/api can now read in s3; previously it could read (under conditions)."],
+        [
+            "shop/api: access in s3 read on arn:aws:s3:::b/*; previously read (under conditions) on arn:aws:s3:::b/*."
+        ],
     ),
     "less access": (
         cluster(READS, WRITES),
         cluster(READS),
-        ["shop/api can no longer write in s3 as before; it can still read."],
+        ["shop/api: access in s3 read on arn:aws:s3:::b/*; previously read, write on arn:aws:s3:::b/*."],
     ),
     "another service": (
         cluster(READS),
         cluster(allow("sqs:SendMessage", "arn:aws:sqs:*:*:q")),
         [
-            "shop/api can now write in sqs; previously it had no access.",
-            "shop/api can no longer read in s3 as before; it has no access any more.",
+            "shop/api: access in sqs write on arn:aws:sqs:*:*:q; previously none.",
+            "shop/api: access in s3 none; previously read on arn:aws:s3:::b/*.",
         ],
     ),
     "everything": (
         cluster(READS),
         cluster(allow("*")),
         [
-            "shop/api can now list, read, write, tag and manage permissions in all other services; previously it had no access.",
-            "shop/api can now list, write, tag and manage permissions in s3; previously it could read.",
-            "shop/api now has access in s3 to *; previously it had access to arn:aws:s3:::b/*.",
-            "New risk (high): Role api has all actions of all services on all resources.",
+            f"shop/api: access in all other services {ALL_LEVELS} on *; previously none.",
+            f"shop/api: access in s3 {ALL_LEVELS} on *; previously read on arn:aws:s3:::b/*.",
+            "shop/api: new risk (high): Role api has all actions of all services on all resources.",
         ],
     ),
     "migration": (
         IRSA,
         cluster(READS),
         [
-            "shop/api now uses EKS Pod Identity; previously it used IRSA.",
-            f"New risk (medium): {WIDE.format('api')}",
+            "shop/api: credentials pod identity; previously IRSA.",
+            f"shop/api: new risk (medium): {WIDE.format('api')}",
         ],
     ),
     "another role": (
         cluster(READS),
         [make_facts([make_role("other", READS, trust=wide_trust())], [associate("api", "other")])],
         [
-            "shop/api now has role other; previously it had role api.",
-            f"New risk (medium): {WIDE.format('other')}",
-            f"Resolved: {WIDE.format('api')}",
+            f"shop/api: role {role_arn('other')}; previously {role_arn('api')}.",
+            f"shop/api: new risk (medium): {WIDE.format('other')}",
+            f"shop/api: resolved: {WIDE.format('api')}",
         ],
     ),
     "new service account": (
@@ -129,24 +133,32 @@ CASES = {
             )
         ],
         [
-            "shop/web uses EKS Pod Identity with role api and is new.",
-            f"The risk TRUST_WIDE also concerns shop/web: {WIDE.format('api')}",
+            f"shop/web: new, with pod identity, role {role_arn('api')}.",
+            f"shop/web: new risk (medium): {WIDE.format('api')}",
         ],
     ),
     "deleted service account": (
         cluster(READS),
         [make_facts()],
-        ["shop/api has no credentials for AWS any more.", f"Resolved: {WIDE.format('api')}"],
+        ["shop/api: no credentials for AWS any more.", f"shop/api: resolved: {WIDE.format('api')}"],
     ),
     "role is no longer usable": (
         cluster(READS),
         [make_facts([make_role("api", READS, trust=wide_trust(OTHER_ACCOUNT))], [associate("api")])],
         [
-            "shop/api can no longer use its role.",
-            "shop/api can no longer read in s3 as before; it has no access any more.",
-            "New risk (medium): shop/api cannot use role api. Statement 1 requires StringEquals aws:SourceAccount "
+            "shop/api: use of the role no; previously yes.",
+            "shop/api: access in s3 none; previously read on arn:aws:s3:::b/*.",
+            "shop/api: new risk (medium): shop/api cannot use role api. Statement 1 requires StringEquals aws:SourceAccount "
             "'444455556666', but the request has '111122223333'.",
-            f"Resolved: {WIDE.format('api')}",
+            f"shop/api: resolved: {WIDE.format('api')}",
+        ],
+    ),
+    "role could no longer be read": (
+        cluster(READS),
+        [make_facts([], [associate("api")])],
+        [
+            "shop/api: permissions unknown; previously read.",
+            f"shop/api: new risk (low): Role {role_arn('api')} could not be read.",
         ],
     ),
     "another role with the same name": (
@@ -158,19 +170,20 @@ CASES = {
             )
         ],
         [
-            f"shop/api now has role {TEAM_ARN}; previously it had role {role_arn('api')}.",
-            f"New risk (medium): {WIDE.format('api')}",
-            f"Resolved: {WIDE.format('api')}",
+            f"shop/api: role {TEAM_ARN}; previously {role_arn('api')}.",
+            f"shop/api: new risk (medium): {WIDE.format('api')}",
+            f"shop/api: resolved: {WIDE.format('api')}",
         ],
     ),
     "no role in place of an unusable one": (
         [make_facts([make_role("api", READS, trust=wide_trust(OTHER_ACCOUNT))], [associate("api")])],
         [make_facts((), (), {"api": ""}, pods={"api": PodCredentials(templates={"Deployment a": KEYS})})],
         [
-            "shop/api now uses access keys in its Pod template; previously it used EKS Pod Identity.",
-            "shop/api now has no role; previously it had role api.",
-            f"New risk (high): shop/api: Deployment a ({', '.join(KEYS)}) sets credentials for the Pods.",
-            "Resolved: shop/api cannot use role api. Statement 1 requires StringEquals aws:SourceAccount "
+            "shop/api: credentials access keys; previously pod identity.",
+            f"shop/api: role none; previously {role_arn('api')}.",
+            "shop/api: permissions unknown; previously read.",
+            f"shop/api: new risk (high): shop/api: Pod templates set credentials: Deployment a ({', '.join(KEYS)}).",
+            "shop/api: resolved: shop/api cannot use role api. Statement 1 requires StringEquals aws:SourceAccount "
             "'444455556666', but the request has '111122223333'.",
         ],
     ),
@@ -182,12 +195,12 @@ CASES = {
     "cluster that could not be read": (
         [*cluster(READS), RED],
         [*cluster(READS), ClusterFacts("red", error="No response.")],
-        ["Cluster red is missing from this report, or could not be read for it."],
+        ["Cluster red is missing from this report, or could not be read for the other report."],
     ),
     "cluster that could not be read before": (
         [*cluster(READS), ClusterFacts("red", error="No response.")],
         [*cluster(READS), RED],
-        ["Cluster red is new in this report, or could not be read for the earlier report."],
+        ["Cluster red is new in this report, or could not be read for the other report."],
     ),
 }
 
@@ -249,14 +262,14 @@ UNUSED_CHANGES: Mapping[
         used(RoleUse(OLD, "", {"s3": ""})),
         9,
         9,
-        [f"New risk (low): {UNUSED}"],
+        [f"shop/api: new risk (low): {UNUSED}"],
     ),
     "used again": (
         used(RoleUse(OLD, "", {"s3": ""})),
         used(RoleUse(OLD, NEW, {"s3": NEW})),
         9,
         9,
-        [f"Resolved: {UNUSED}"],
+        [f"shop/api: resolved: {UNUSED}"],
     ),
     "services are no longer known": (
         used(RoleUse(OLD, NEW, {"s3": OLD})),
@@ -270,14 +283,16 @@ UNUSED_CHANGES: Mapping[
         used_actions(NEW, CreateBucket=OLD),
         9,
         9,
-        ["New risk (low): IAM has recorded no use of s3:CreateBucket by role api in the last 9 days."],
+        [
+            "shop/api: new risk (low): IAM has recorded no use of s3:CreateBucket by role api in the last 9 days."
+        ],
     ),
     "an action was used again": (
         used_actions(NEW, CreateBucket=""),
         used_actions(NEW, CreateBucket=NEW),
         9,
         9,
-        ["Resolved: IAM has recorded no use of s3:CreateBucket by role api in the last 9 days."],
+        ["shop/api: resolved: IAM has recorded no use of s3:CreateBucket by role api in the last 9 days."],
     ),
     "the service of an action became unused": (
         used_actions(NEW, CreateBucket=""),
@@ -285,8 +300,8 @@ UNUSED_CHANGES: Mapping[
         9,
         9,
         [
-            "New risk (low): Role api has not used s3 in the last 9 days.",
-            "Resolved: IAM has recorded no use of s3:CreateBucket by role api in the last 9 days.",
+            "shop/api: new risk (low): Role api has not used s3 in the last 9 days.",
+            "shop/api: resolved: IAM has recorded no use of s3:CreateBucket by role api in the last 9 days.",
         ],
     ),
     "actions are no longer known": (used_actions(NEW, CreateBucket=""), used_actions(NEW), 9, 9, []),
@@ -323,9 +338,9 @@ def test_changes_of_unused_roles(case: str) -> None:
 def test_changes_of_node_roles() -> None:
     harmless, powerful = make_role("node", READS), make_role("node", allow("*"))
     appeared = compare(nodes(harmless), nodes(powerful))["rows"]
-    assert [row["text"].partition(":")[0] for row in appeared] == ["New risk (high)"]
+    assert [row["text"].split(": ")[:2] for row in appeared] == [["cluster blue", "new risk (high)"]]
     resolved = compare(nodes(powerful), nodes(harmless))["rows"]
-    assert [row["text"].partition(":")[0] for row in resolved] == ["Resolved"]
+    assert [row["text"].split(": ")[:2] for row in resolved] == [["cluster blue", "resolved"]]
     assert compare(nodes(powerful), nodes(powerful, unread="denied"))["rows"] == []
     assert compare(nodes(harmless, unread="denied"), nodes(powerful))["rows"] == []
 
@@ -340,7 +355,7 @@ def test_severity_of_a_risk_rises() -> None:
     harmless, powerful = facts(READS), facts(allow("*"))
     [row] = compare(harmless, powerful)["rows"]
     assert row["text"].startswith(
-        "The risk NODE_CREDENTIALS is now high; previously it was medium: 1 Pod of shop/api started"
+        "shop/api: NODE_CREDENTIALS is now high, previously medium: Pods of shop/api that started"
     )
     assert compare(powerful, harmless)["rows"] == []
 

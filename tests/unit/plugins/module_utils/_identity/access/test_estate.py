@@ -205,7 +205,9 @@ EXPECTED = {
     "to-way-out": "uuu",
     "with-target": "ynn",
     "with-session": "nnn",
-    "irsa": "ynn",
+    "irsa": "yoo",
+    "old-irsa": "non",
+    "gone-irsa": "nnn",
     "stranger": "nnn",
     "gone": "nnn",
     "elsewhere": "uuu",
@@ -219,6 +221,14 @@ def make_estate() -> ClusterFacts:
         make_role("with-target", assume("eks-target"), allow("sts:TagSession", role_arn("eks-target"))),
         make_role("with-session", READ_PAYMENTS),
         make_role("irsa", READ_PAYMENTS, trust=irsa_trust("irsa")),
+        make_role("also-irsa", READ_LOGS, assume("hop9-secret"), trust=irsa_trust("irsa")),
+        make_role(
+            "hop9-secret",
+            allow("secretsmanager:GetSecretValue", SECRET),
+            trust=principal_trust(role_arn("also-irsa")),
+        ),
+        make_role("old-irsa", READ_PAYMENTS, trust=irsa_trust("nobody")),
+        make_role("new-irsa", READ_LOGS, trust=irsa_trust("old-irsa")),
         make_role("stranger", READ_PAYMENTS, trust=irsa_trust("somebody")),
         RoleFacts(role_arn("gone"), "missing"),
     ]
@@ -232,7 +242,8 @@ def make_estate() -> ClusterFacts:
     ]
     roles = [*direct, *TARGETS, *others]
     assert len(roles) >= 60
-    return make_facts(roles, pods, {"irsa": role_arn("irsa")})
+    annotated = {"irsa": "irsa", "old-irsa": "old-irsa", "gone-irsa": "gone"}
+    return make_facts(roles, pods, {name: role_arn(role) for name, role in annotated.items()})
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +283,8 @@ def test_means_are_named(report: dict[str, Any]) -> None:
     assert keys["to-other-accounts"] == ["unread roles arn:aws:iam::*:role/x"]
     assert keys["to-opaque"] == ["unread roles arn:aws:iam::*:role/*", "role opaque"]
     assert keys["unread"] == []
+    [secret] = [row for row in report["questions"][2]["answers"] if accounts[row["workload"]] == "irsa"]
+    assert secret["keys"] == ["role also-irsa → hop9-secret"]
 
 
 def test_roles_of_an_account_that_were_not_all_read_are_unknown() -> None:

@@ -133,11 +133,19 @@ NO_VALUE = {"owner", "workloads", "workloads_from"}
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
-@pytest.mark.parametrize("name", sorted(OPTIONS))
+@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {"approved"}))
 def test_empty_survey_answer_sets_no_variable(name: str, empty: object) -> None:
     expected = {name: empty} if name in NO_VALUE else {}
     found = read_variables({name: empty}, "main")
     assert found == expected
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+@pytest.mark.parametrize("entry_point", ["main", "verify"])
+def test_empty_approval_is_an_error(empty: object, entry_point: str) -> None:
+    assert find_problems({"approved": empty}, entry_point) == [
+        "pod_identity_approved has no value; name the report of the plan, or leave the variable out."
+    ]
 
 
 def test_invalid_yaml_fails_with_its_line() -> None:

@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
+    PurgeScope,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -127,8 +128,7 @@ def test_run_options_apply_to_all_workloads(options: dict[str, Any]) -> None:
         state="present",
         workloads=parse_workloads([ONE], "c", defaults=defaults),
         owner="team-a",
-        purge=True,
-        purge_limit=0,
+        purge=PurgeScope(0),
     )
 
 
@@ -306,7 +306,7 @@ def test_verification_of_an_empty_list_is_allowed() -> None:
 
 @pytest.mark.parametrize(("limit", "percent"), [("20%", 20), (" 0 % ", 0), ("100%", 100)])
 def test_purge_limit_may_be_a_share(limit: str, percent: int) -> None:
-    assert read(workloads=[ONE], purge_limit=limit).purge_percent == percent
+    assert read(workloads=[ONE], purge=True, purge_limit=limit).purge == PurgeScope(percent=percent)
 
 
 @pytest.mark.parametrize("limit", ["101%", "-1%", "1.5%", "%", "many%"])

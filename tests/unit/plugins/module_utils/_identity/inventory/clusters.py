@@ -18,6 +18,7 @@ _BLUE = FoundCluster(
     name="blue",
     account_id="111122223333",
     region="eu-central-1",
+    partition="aws",
     status="ACTIVE",
     version="1.33",
     platform_version="eks.9",

@@ -14,24 +14,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ApiServer,
     Cluster,
     as_verification_finding,
-    certificate_data_digests,
     certificate_digests,
     judge_api_server,
 )
 
 ENDPOINT = "https://ABC.gr7.us-west-2.eks.amazonaws.com"
-OURS, NEXT, OTHER = frozenset({"aa"}), frozenset({"aa", "bb"}), frozenset({"cc"})
-CLUSTER = Cluster(
-    "my-cluster",
-    "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
-    "111122223333",
-    "us-west-2",
-    "aws",
-    endpoint=ENDPOINT,
-    authorities=OURS,
-)
-TUNNEL = "https://localhost:8443"
-PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
 
 
 def make_pem(*contents: bytes) -> str:
@@ -39,11 +26,32 @@ def make_pem(*contents: bytes) -> str:
     return "".join(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n" for body in bodies)
 
 
+def encode(pem: str) -> str:
+    return base64.b64encode(pem.encode()).decode()
+
+
+OURS, OTHER = (certificate_digests(make_pem(content)) for content in (b"aa", b"cc"))
+NEXT = encode(make_pem(b"aa", b"bb"))
+CLUSTER = Cluster(
+    "my-cluster",
+    "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    "111122223333",
+    "us-west-2",
+    "aws",
+    endpoint=ENDPOINT,
+    certificate_authority_data=encode(make_pem(b"aa")),
+)
+TUNNEL = "https://localhost:8443"
+PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
+
+
 @pytest.mark.parametrize(
     ("cluster", "server"),
     [
         pytest.param(CLUSTER, ApiServer(TUNNEL, OURS), id="a tunnel with the authority of the cluster"),
-        pytest.param(replace(CLUSTER, authorities=NEXT), ApiServer(TUNNEL, OURS), id="rotated authority"),
+        pytest.param(
+            replace(CLUSTER, certificate_authority_data=NEXT), ApiServer(TUNNEL, OURS), id="rotated authority"
+        ),
         pytest.param(
             CLUSTER,
             ApiServer(ENDPOINT.lower() + ":443/", OTHER),
@@ -100,7 +108,7 @@ def test_api_server_of_the_cluster_has_no_finding(cluster: Cluster, server: ApiS
             id="authorities of the system",
         ),
         pytest.param(
-            replace(CLUSTER, endpoint="", authorities=frozenset()),
+            replace(CLUSTER, endpoint="", certificate_authority_data=""),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
             f"is not proven to belong to {PLACE}: EKS returns no endpoint and no certificate authority for the "
@@ -108,7 +116,7 @@ def test_api_server_of_the_cluster_has_no_finding(cluster: Cluster, server: ApiS
             id="no endpoint in EKS",
         ),
         pytest.param(
-            replace(CLUSTER, authorities=frozenset()),
+            replace(CLUSTER, certificate_authority_data=""),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
             f"is not proven to belong to {PLACE}: EKS returns no certificate authority for the cluster, only "
@@ -169,11 +177,11 @@ def test_each_certificate_has_a_digest() -> None:
     digests = {hashlib.sha256(content).hexdigest() for content in (b"one", b"two" * 40)}
     pem = make_pem(b"one", b"two" * 40)
     assert certificate_digests(f"comment\n{pem}") == digests
-    assert certificate_data_digests(base64.b64encode(pem.encode()).decode()) == digests
+    assert replace(CLUSTER, certificate_authority_data=encode(pem)).authorities == digests
 
 
 def test_remedy_for_a_cluster_without_authority_is_to_wait() -> None:
-    finding = judge_api_server(replace(CLUSTER, authorities=frozenset()), ApiServer(TUNNEL, OURS))
+    finding = judge_api_server(replace(CLUSTER, certificate_authority_data=""), ApiServer(TUNNEL, OURS))
     assert finding is not None
     assert finding.remedy == (
         "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster)."
@@ -188,4 +196,4 @@ def test_malformed_certificate_is_ignored(body: str) -> None:
 
 @pytest.mark.parametrize("data", ["", "!", "Q0VSVA==", "/////w=="])
 def test_invalid_certificate_has_no_digest(data: str) -> None:
-    assert certificate_data_digests(data) == frozenset()
+    assert replace(CLUSTER, certificate_authority_data=data).authorities == frozenset()

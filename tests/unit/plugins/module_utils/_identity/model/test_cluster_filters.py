@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
-    Filter,
     matches_filters,
 )
 
@@ -37,7 +36,7 @@ CASES: list[tuple[list[Criteria], list[Criteria], bool]] = [
 
 @pytest.mark.parametrize(("include", "exclude", "expected"), CASES)
 def test_described_cluster(include: list[Criteria], exclude: list[Criteria], expected: bool) -> None:
-    assert matches_filters(PROD, list(map(Filter, include)), list(map(Filter, exclude))) is expected
+    assert matches_filters(PROD, include, exclude) is expected
 
 
 @pytest.mark.parametrize(("include", "exclude", "expected"), CASES)
@@ -45,7 +44,7 @@ def test_name_filter_does_not_exclude_possible_matches(
     include: list[Criteria], exclude: list[Criteria], expected: bool
 ) -> None:
     partial = {name: PROD[name] for name in ("name", "region")}
-    early = matches_filters(partial, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+    early = matches_filters(partial, include, exclude, described=False)
     assert early or not expected
 
 
@@ -59,6 +58,4 @@ def test_name_filter_does_not_exclude_possible_matches(
 )
 def test_decisive_name_needs_no_description(include: list[Criteria], exclude: list[Criteria]) -> None:
     partial = {name: PROD[name] for name in ("name", "region")}
-    assert not matches_filters(
-        partial, list(map(Filter, include)), list(map(Filter, exclude)), described=False
-    )
+    assert not matches_filters(partial, include, exclude, described=False)

@@ -406,9 +406,9 @@ OTHER = role_arn("other")
             id="target role",
         ),
         pytest.param(
-            {"associations": (association(unknown={"x": 1}),)},
+            {"associations": (association(session_policy={"Statement": []}),)},
             "it has settings that no migration sets, such as a target role.",
-            id="unknown setting",
+            id="session policy",
         ),
     ],
 )

@@ -17,7 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Origin,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+    OWNER_TAG,
+    owner_tags,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     policy_target,
@@ -32,6 +35,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER_ARN,
     OWNED,
+    OWNER,
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
@@ -203,6 +207,35 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true.",
             ),
             id="association of an add-on",
+        ),
+        pytest.param(
+            lambda aws: create_association(aws, "app", "other"),
+            workload(policies=[]),
+            Failure(
+                APP,
+                association_target(APP[0]),
+                "update",
+                "NOT_OWNED",
+                f"association default/app {UNMARKED} It is unchanged, although the list does not agree with its role "
+                f"{role_arn('other')}.",
+                "List its role and settings, or set ⟨adopt⟩: true to take it over (check mode with diff shows the changes).",
+            ),
+            id="unmanaged association",
+        ),
+        pytest.param(
+            lambda aws: create_association(aws, "app", "other", tags=owner_tags("green")),
+            workload(policies=[]),
+            Failure(
+                APP,
+                association_target(APP[0]),
+                "update",
+                "NOT_OWNED",
+                f"association default/app belongs to owner 'green', and this run is for owner '{OWNER}'. It is unchanged, "
+                f"although the list does not agree with its role {role_arn('other')}.",
+                "Change it in a run for owner 'green', or set ⟨adopt⟩: true to take it over (check mode with diff shows the "
+                "changes).",
+            ),
+            id="association of another owner",
         ),
     ],
 )

@@ -17,7 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AccountAccess,
     AgentAddon,
     AssumeRole,
-    Filter,
     FoundClusters,
     InventoryRequest,
     Organization,
@@ -202,13 +201,13 @@ def test_own_account_is_read_once(cloud: Cloud) -> None:
 
 
 def test_excluded_name_is_not_described(cloud: Cloud) -> None:
-    found = read(cloud, exclude=(Filter({"name": ("green",)}),))
+    found = read(cloud, exclude=({"name": ("green",)},))
     assert places(found) == [("blue", "eu-central-1", OWN)]
     assert (cloud.requests["DescribeCluster"], cloud.requests["DescribeAddon"]) == (1, 1)
 
 
 def test_excluded_tag_is_filtered_after_describe(cloud: Cloud) -> None:
-    found = read(cloud, include=(Filter({"tag:stage": ("prod",)}),))
+    found = read(cloud, include=({"tag:stage": ("prod",)},))
     assert places(found) == [("blue", "eu-central-1", OWN)]
     assert cloud.requests["DescribeCluster"] == 2
 

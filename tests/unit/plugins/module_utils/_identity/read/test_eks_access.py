@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
-    EksTarget,
+    Cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
@@ -29,7 +29,16 @@ CLUSTER = {
     "certificateAuthority": {"data": "UEVN"},
     "accessConfig": {"authenticationMode": "API"},
 }
-TARGET = EksTarget("blue", ARN, "https://abc", "UEVN", "API")
+TARGET = Cluster(
+    "blue",
+    ARN,
+    "111122223333",
+    "eu-central-1",
+    "aws",
+    endpoint="https://abc",
+    certificate_authority_data="UEVN",
+    authentication_mode="API",
+)
 USER = "arn:aws:iam::111122223333:user/ops/ann"
 SESSION = "arn:aws:sts::111122223333:assumed-role/deployer/job-7"
 ROLE = "arn:aws:iam::111122223333:role/ci/deployer"

@@ -37,7 +37,12 @@ def change(resource: str, name: str, action: str, before: Raw | None, after: Raw
 
 def allow(*names: str, principal: str = "pods.eks.amazonaws.com") -> Raw:
     condition = {"StringEquals": {"aws:RequestTag/kubernetes-service-account": list(names)}}
-    return {"Effect": "Allow", "Principal": {"Service": principal}, "Condition": condition}
+    return {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": principal},
+        "Condition": condition,
+    }
 
 
 def trust(*statements: Raw) -> Raw:
@@ -114,20 +119,21 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
         pytest.param(
             PLAN,
             [{**ASSOCIATE, "name": "default/b"}],
-            ["- new: create association default/b"],
+            ["- new: create association default/b: role arn:web"],
             id="association",
         ),
         pytest.param(
             [ASSOCIATE],
             [{**ASSOCIATE, "after": {"role_arn": "arn:other", "tags": {}}}],
-            ["- differs in role arn: create association default/app"],
+            ['- differs by +role_arn "arn:other": create association default/app: role arn:other'],
             id="another role",
         ),
         pytest.param(
             [UPDATE],
             [{**UPDATE, "after": {"document": document("s3:PutObject", "iam:*")}}],
             [
-                "- differs in document: update policy p (document): adds s3:PutObject, iam:* on *; removes s3:GetObject on *"
+                '- differs by +document Statement {"Action": "iam:*", "Effect": "Allow", "Resource": "*"}: '
+                "update policy p (document): adds s3:PutObject, iam:* on *; removes s3:GetObject on *"
             ],
             id="another statement",
         ),
@@ -135,7 +141,8 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
             [UPDATE],
             [{**UPDATE, "before": {"document": document("s3:DeleteObject")}}],
             [
-                "- differs in document: update policy p (document): adds s3:PutObject on *; removes s3:DeleteObject on *"
+                '- differs by -document Statement {"Action": "s3:DeleteObject", "Effect": "Allow", "Resource": "*"}: update '
+                "policy p (document): adds s3:PutObject on *; removes s3:DeleteObject on *"
             ],
             id="AWS has changed",
         ),
@@ -145,15 +152,23 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
         pytest.param(
             [DELETE],
             [{**DELETE, "before": {"document": document("s3:PutObject")}}],
-            ["- differs in document: delete policy p"],
+            [
+                '- differs by -document Statement {"Action": "s3:PutObject", "Effect": "Allow", "Resource": "*"}: delete policy p'
+            ],
             id="a deletion of another document",
         ),
         pytest.param(
             [CREATE],
-            [trust_update(trust(), trust(allow("app", principal="ec2.amazonaws.com")))],
             [
-                "- differs in trust policy: update trust policy web (trust policy): adds Service ec2.amazonaws.com if "
-                "kubernetes-service-account app"
+                trust_update(
+                    trust(allow("app")), trust(allow("app"), allow("app", principal="ec2.amazonaws.com"))
+                )
+            ],
+            [
+                '- differs by +trust_policy Statement {"Action": "sts:AssumeRole", "Condition": {"StringEquals": '
+                '{"aws:RequestTag/kubernetes-service-account": ["app"]}}, "Effect": "Allow", "Principal": {"Service": '
+                '"ec2.amazonaws.com"}}: update trust policy web (trust policy): adds sts:AssumeRole on Service ec2.amazonaws.com '
+                "with aws:RequestTag/kubernetes-service-account app"
             ],
             id="another principal",
         ),
@@ -161,18 +176,31 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
             [trust_update(trust(allow("app")), trust(allow("app"), allow("b")))],
             [trust_update(trust(allow("app")), trust(allow("b")))],
             [
-                "- differs in trust policy: update trust policy web (trust policy): adds Service pods.eks.amazonaws.com if "
-                "kubernetes-service-account b; removes Service pods.eks.amazonaws.com if kubernetes-service-account app"
+                '- differs by -trust_policy Statement {"Action": "sts:AssumeRole", "Condition": {"StringEquals": '
+                '{"aws:RequestTag/kubernetes-service-account": ["app"]}}, "Effect": "Allow", "Principal": {"Service": '
+                '"pods.eks.amazonaws.com"}}: update trust policy web (trust policy): adds sts:AssumeRole on Service '
+                "pods.eks.amazonaws.com with aws:RequestTag/kubernetes-service-account b; removes sts:AssumeRole on "
+                "Service pods.eks.amazonaws.com with aws:RequestTag/kubernetes-service-account app"
             ],
             id="a statement is removed",
         ),
         pytest.param(
             [APPLY],
             [{**APPLY, "after": {"annotations": {"eks.amazonaws.com/role-arn": "arn:x"}}}],
-            ["- differs in annotations: apply ServiceAccount default/app"],
+            [
+                '- differs by +annotations eks.amazonaws.com/role-arn "arn:x": apply ServiceAccount default/app'
+            ],
             id="an annotation",
         ),
-        pytest.param([], [CREATE], ["- new: create role web"], id="empty plan"),
+        pytest.param(
+            [],
+            [CREATE],
+            [
+                "- new: create role web: adds sts:AssumeRole on Service pods.eks.amazonaws.com with "
+                "aws:RequestTag/kubernetes-service-account app"
+            ],
+            id="empty plan",
+        ),
     ],
 )
 def test_difference_is_described(planned: list[Raw], made: list[Raw], lines: list[str]) -> None:
@@ -190,7 +218,7 @@ def test_single_statement_is_one_part() -> None:
     ]
     mixed = {"Statement": {**statements[0], "Resource": "b"}}
     assert compare(planned, [change("policy", "p", "update", None, {"document": mixed})]) == [
-        "- differs in document: update policy p (document)"
+        '- differs by +document Statement {"Action": "s3:*", "Effect": "Allow", "Resource": "b"}: update policy p (document)'
     ]
 
 
@@ -202,14 +230,28 @@ def test_head_has_the_numbers_and_the_time() -> None:
     assert (len(lines), lines[-1]) == (12, "- and 2 more")
 
 
-@pytest.mark.parametrize("plan", [None, {"time": TIME}, {"time": TIME, "change_digests": "none"}])
-def test_nothing_is_approved_without_digests(plan: Raw | None) -> None:
+NO_LIST = "has no list change_digests, so another version of the collection wrote it, and it"
+
+
+@pytest.mark.parametrize(
+    ("plan", "subject"),
+    [
+        pytest.param(
+            None, "pod_identity_approved has no completed plan of this cluster, so it", id="no plan"
+        ),
+        pytest.param({"time": TIME}, f"the approved plan of {TIME} {NO_LIST}", id="older version"),
+        pytest.param(
+            {"time": TIME, "change_digests": "none"}, f"the approved plan of {TIME} {NO_LIST}", id="text"
+        ),
+        pytest.param(
+            {"time": TIME, "change_digests": [{}, None]}, f"the approved plan of {TIME}", id="wrong items"
+        ),
+        pytest.param({"time": None, "change_digests": []}, "the approved plan of ", id="no changes, no time"),
+    ],
+)
+def test_nothing_is_approved_without_digests(plan: Raw | None, subject: str) -> None:
     head = describe_unapproved(plan, [CREATE]).splitlines()[0]
-    assert head == (
-        f"the approved plan of {TIME} lacks 1 of the 1 changes of this run:"
-        if plan
-        else "the cluster has no approved plan, and this run would make 1 changes:"
-    )
+    assert head == f"{subject} lacks 1 of the 1 changes of this run:"
     assert describe_unapproved(plan, []) == ""
 
 

@@ -139,7 +139,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
-    """Check that the changes of each cluster have a summary line, and a line for each change in AWS."""
+    """Check that the changes of each cluster have a summary line, and a line for each change."""
     assert lines_around_the_table(
         Ended("blue", "prod", reported(**CHANGES)),
         Ended("green", "green", reported()),
@@ -150,7 +150,10 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
         "blue: create 1 role; apply 2 ServiceAccounts; detach 1 policy.",
         "    create role app",
         f"    detach policy {ARN}:policy/old from role app",
+        "    apply ServiceAccount default/app",
+        "    apply ServiceAccount default/other",
         "red: apply 1 ServiceAccount.",
+        "    apply ServiceAccount a/b",
     ]
 
 
@@ -166,6 +169,35 @@ def test_report_without_list_of_changes_has_no_lines_about_them() -> None:
     """Use a report without its list of changes, as in the short form of an artifact."""
     ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
+
+
+def test_association_with_an_administrator_is_a_warning_before_all_others() -> None:
+    """Check that a workload that is not changed is no warning: an info about its role is not repeated in each plan."""
+    association = {
+        "action": "create",
+        "resource": "association",
+        "name": "default/app",
+        "workload": "default/app",
+    }
+    infos = [
+        {
+            "code": "POLICY_ADMINISTERS",
+            "severity": "info",
+            "workload": name,
+            "message": "role admin administers the account.",
+            "remedy": "Detach it.",
+        }
+        for name in ("default/app", "default/unchanged")
+    ]
+    assert lines_around_the_table(
+        Ended("blue", "blue", reported(changes=[association], findings=[WARNING, *infos]))
+    )[-5:] == [
+        "",
+        "  warning POLICY_ADMINISTERS default/app (blue): role admin administers the account.",
+        "    Detach it.",
+        "  warning RESOURCE_KEPT default/app (blue): role app stays, as cluster grey uses it.",
+        "    Take it down there as well.",
+    ]
 
 
 def test_warning_of_several_clusters_is_shown_once() -> None:

@@ -17,7 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Plan,
     Stage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    ErrorKind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Failure,
@@ -29,7 +32,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     ApplyContext,
     apply_plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Outcome
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
+    Journal,
+    Outcome,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     Clock,
     key,
@@ -101,6 +107,10 @@ def done(outcome: Outcome) -> list[str]:
     return [named(applied.change) for applied in outcome.done]
 
 
+def failures(outcome: Outcome) -> tuple[Failure, ...]:
+    return tuple(refusal.failure for refusal in outcome.refusals)
+
+
 def test_empty_plan_sends_no_requests() -> None:
     api = Script()
     assert apply(api) == Outcome(())
@@ -111,7 +121,7 @@ def test_stages_run_in_order() -> None:
     api = Script()
     outcome = apply(api, change("c", "C", stage=3), change("a", "A", stage=1), change("b", "B", stage=2))
     assert api.operations == ["A", "B", "C"]
-    assert (outcome.failures, outcome.conflict) == ((), False)
+    assert outcome.refusals == ()
 
 
 def test_keeps_the_last_response_with_the_association() -> None:
@@ -141,7 +151,7 @@ def test_failure_does_not_stop_other_workloads() -> None:
     api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
     outcome = apply(api, change("a", "Bad"), change("b", "Good"), change("c", "Later", stage=2))
     assert done(outcome) == ["update role b", "update role c"]
-    assert outcome.failures == (
+    assert failures(outcome) == (
         Failure(
             KEY,
             Target("role", "a"),
@@ -189,7 +199,7 @@ STOPPED: list[tuple[str, Change, Change, bool]] = [
 def test_failure_stops_later_stages(failing_change: Change, later: Change, stopped: bool) -> None:
     api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
     outcome = apply(api, failing_change, later)
-    assert (api.operations, [failure.error_code for failure in outcome.failures]) == (
+    assert (api.operations, [failure.error_code for failure in failures(outcome)]) == (
         (["Bad"], ["AccessDenied", "SKIPPED"]) if stopped else (["Bad", "Good"], ["AccessDenied"])
     )
 
@@ -199,7 +209,7 @@ def test_stopped_change_names_the_reason() -> None:
     outcome = apply(
         api, change("r", "CreateRole", action="create", stage=Stage.ROLE), change("r", "A", **ATTACH)
     )
-    assert [(failure.message, failure.remedy) for failure in outcome.failures[1:]] == [
+    assert [(failure.message, failure.remedy) for failure in failures(outcome)[1:]] == [
         (
             "not done, because creating the role r failed (LimitExceeded).",
             "Resolve that failure and run again.",
@@ -212,18 +222,23 @@ def test_permanent_failure_is_not_retried_and_stops_later_changes() -> None:
     first = change("r", "CreateRole", action="create", stage=Stage.ROLE)
     earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
     outcome = apply(
-        api, first, change("r", "AttachRolePolicy", **ATTACH), permanent={role_target("r"): earlier}
+        api,
+        first,
+        change("r", "AttachRolePolicy", **ATTACH),
+        journal=Journal(permanent={role_target("r"): earlier}),
     )
     assert api.operations == []
-    assert outcome.failures[0] == earlier
-    assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
-    assert outcome.conflict is False
+    assert failures(outcome)[0] == earlier
+    assert [failure.error_code for failure in failures(outcome)] == ["AccessDenied", "SKIPPED"]
+    assert not any(refusal.conflict for refusal in outcome.refusals)
 
 
 def test_permanent_failure_outside_the_plan_stops_no_change() -> None:
     earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
     outcome = apply(
-        Script(), change("r", "AttachRolePolicy", **ATTACH), permanent={role_target("r"): earlier}
+        Script(),
+        change("r", "AttachRolePolicy", **ATTACH),
+        journal=Journal(permanent={role_target("r"): earlier}),
     )
     assert done(outcome) == ["attach attachment r p"]
 
@@ -232,7 +247,7 @@ def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
     missing = classify("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
     api = Script(DeletePolicyVersion=[missing], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
     outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
-    assert [failure.partly for failure in outcome.failures] == [True]
+    assert [failure.partly for failure in failures(outcome)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +296,7 @@ def test_permanent_error_is_not_retried(operation: str, code: str, text: str) ->
         clock=clock,
         awaits=True,
     )
-    assert [failure.error_code for failure in outcome.failures] == [code]
+    assert [failure.error_code for failure in failures(outcome)] == [code]
     assert clock.pauses == []
 
 
@@ -291,7 +306,7 @@ def test_does_not_wait_for_resources_outside_the_plan() -> None:
     outcome = apply(
         Script(CreatePodIdentityAssociation=[error]), change("a", "CreatePodIdentityAssociation"), clock=clock
     )
-    assert [failure.message for failure in outcome.failures] == [
+    assert [failure.message for failure in failures(outcome)] == [
         f"eks:CreatePodIdentityAssociation: {UNKNOWN_ROLE}"
     ]
     assert clock.pauses == []
@@ -308,7 +323,7 @@ def test_waiting_times_out_and_message_names_the_timeout(timeout: float, pauses:
         awaits=True,
         timeout=timeout,
     )
-    assert [failure.message for failure in outcome.failures] == [
+    assert [failure.message for failure in failures(outcome)] == [
         f"iam:AttachRolePolicy: Unknown (still refused after {timeout:g} s)"
     ]
     assert clock.pauses == pauses
@@ -336,7 +351,7 @@ def test_concurrent_modification_is_retried(code: str) -> None:
 def test_deleting_a_missing_resource_succeeds(operation: str, code: str) -> None:
     outcome = apply(Script(**{operation: [failing(f"x:{operation}", code)]}), change("a", operation, "Then"))
     assert done(outcome) == ["update role a"]
-    assert outcome.failures == ()
+    assert failures(outcome) == ()
 
 
 @pytest.mark.parametrize(
@@ -347,14 +362,14 @@ def test_changing_a_missing_resource_fails(operation: str) -> None:
     outcome = apply(
         Script(**{operation: [failing(f"x:{operation}", "NoSuchEntity")]}), change("a", operation)
     )
-    assert [failure.error_code for failure in outcome.failures] == ["NoSuchEntity"]
-    assert [refusal.vanished for refusal in outcome.refusals] == [True]
+    assert [failure.error_code for failure in failures(outcome)] == ["NoSuchEntity"]
+    assert [refusal.reason for refusal in outcome.refusals] == [ErrorKind.MISSING]
 
 
 def test_failure_lists_the_completed_requests() -> None:
     api = Script(TagRole=[failing("iam:TagRole", "AccessDenied", "User is not authorized")])
     outcome = apply(api, change("a", "UpdateRole", "UntagRole", "TagRole", "Never"))
-    (failure,) = outcome.failures
+    (failure,) = failures(outcome)
     assert failure.message == (
         "iam:TagRole: User is not authorized. Done before the failure: iam:UpdateRole, iam:UntagRole."
     )
@@ -364,7 +379,7 @@ def test_failure_lists_the_completed_requests() -> None:
 
 def test_failure_of_the_first_request_is_not_partial() -> None:
     outcome = apply(Script(A=[failing("iam:A", "AccessDenied")]), change("a", "A", "B"))
-    assert [failure.partly for failure in outcome.failures] == [False]
+    assert [failure.partly for failure in failures(outcome)] == [False]
 
 
 def test_deletion_of_a_missing_resource_is_not_a_completed_request() -> None:
@@ -373,7 +388,7 @@ def test_deletion_of_a_missing_resource_is_not_a_completed_request() -> None:
         CreatePolicyVersion=[failing("iam:C", "LimitExceeded")],
     )
     outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
-    assert [(failure.message, failure.partly) for failure in outcome.failures] == [("iam:C: No.", False)]
+    assert [(failure.message, failure.partly) for failure in failures(outcome)] == [("iam:C: No.", False)]
 
 
 @pytest.mark.parametrize(
@@ -382,7 +397,7 @@ def test_deletion_of_a_missing_resource_is_not_a_completed_request() -> None:
 )
 def test_existing_resource_is_a_conflict(code: str, conflict: bool) -> None:
     outcome = apply(Script(CreateRole=[failing("iam:CreateRole", code)]), change("a", "CreateRole"))
-    assert outcome.conflict is conflict
+    assert [refusal.conflict for refusal in outcome.refusals] == [conflict]
 
 
 SWAP = replace(
@@ -421,7 +436,7 @@ def test_swap_waits_for_the_room() -> None:
 )
 def test_failed_swap_puts_the_former_policy_back(errors: int, note: str, partly: bool) -> None:
     api = Script(AttachRolePolicy=[failing("iam:AttachRolePolicy", "AccessDenied")] * errors)
-    (failure,) = apply(api, SWAP).failures
+    (failure,) = failures(apply(api, SWAP))
     assert (failure.message, failure.partly) == (f"iam:AttachRolePolicy: {note}", partly)
     assert api.requests[-1] == ("AttachRolePolicy", {"RoleName": "r", "PolicyArn": "old"})
 

@@ -19,7 +19,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     describe_unapproved,
     digest_changes,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import change_row
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -38,16 +41,16 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 
-def run_approved(aws: FakeAws, wanted: Desired, approved: Desired) -> Run:
-    """Plan ``approved``, then apply ``wanted``."""
+def run_approved(aws: FakeAws, target: Desired, approved: Desired) -> Run:
+    """Plan ``approved``, then apply ``target``."""
     digests = digest_changes(map(change_row, plan(aws, approved).changes))
 
     def approve(changes: Sequence[Change]) -> None:
         if text := describe_unapproved({"change_digests": digests}, list(map(change_row, changes))):
             raise NotApprovedError(text.splitlines())
 
-    bound = replace(engine(aws, wanted), approve=approve)
-    return perform(bound, wanted, Order("present")).run
+    bound = replace(engine(aws, target), approve=approve)
+    return apply_order(bound, target, Order("present")).run
 
 
 def test_other_list_is_refused_before_the_first_write() -> None:
@@ -66,7 +69,10 @@ def test_repetition_after_a_conflict_stays_within_the_plan() -> None:
     )
     run = run_approved(aws, desired(workload()), desired(workload()))
     (failure,) = [failure for failure in run.failures if failure.error_code == Code.NOT_APPROVED]
-    assert "- differs in role arn: update association default/app (role arn)" in failure.message
+    assert (
+        '- differs by -role_arn "arn:aws:iam::111122223333:role/other": update association default/app (role arn): '
+        in failure.message
+    )
     assert failure.remedy == NOT_APPROVED_REMEDY
     assert len(run.done) == 3
     assert [association["roleArn"] for association in aws.state()["associations"]] == [role_arn("other")]

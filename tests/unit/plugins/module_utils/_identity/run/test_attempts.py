@@ -16,17 +16,24 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
+    Target,
     role_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
-    Attempts,
     Done,
-    Outcome,
+    Journal,
     Refusal,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import key
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    HERE,
+    key,
+)
 
 KEY = key("app")
 OTHER = key("other")
@@ -52,64 +59,68 @@ def refusal(
     )
 
 
-def refused(*refusals: Refusal) -> Outcome:
-    return Outcome((), refusals)
-
-
 def failed(name: str, action: Action, key: WorkloadKey = KEY) -> Failure:
     return Failure((key,), role_target(name), action, "CODE", "No.", "Ask.")
 
 
-def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
-    return [failure.error_code for failure in rounds.failures(plan, outcome)]
+def begin(journal: Journal, *changes: Change, failures: tuple[Failure, ...] = ()) -> None:
+    journal.begin(Observed(group_clusters(HERE)), Plan(changes, failures))
+
+
+def attempt(result: Done | Refusal, *retryable: Target, journal: Journal | None = None) -> Journal:
+    """Carry out one round with one change."""
+    journal = journal or Journal()
+    begin(journal, result.change)
+    journal.end(result)
+    journal.give_up(retryable)
+    return journal
+
+
+def codes(journal: Journal) -> list[str]:
+    return [failure.error_code for failure in journal.failures()]
+
+
+def names(journal: Journal) -> list[str]:
+    return [done.change.target.name for done in journal.done]
 
 
 def test_permanent_failure_is_reported_once() -> None:
-    rounds, denied = Attempts(), refusal(change())
-    rounds.add(refused(denied), retryable=())
-    assert rounds.permanent == {ROLE: denied.failure}
-    plan = Plan((change(),))
-    rounds.drop_unplanned(plan)
-    again = refused(Refusal(change(), replace(denied.failure, cause=None)))
-    rounds.add(again, retryable=())
-    assert codes(rounds, plan, again) == ["AccessDenied"]
+    denied = refusal(change())
+    journal = attempt(denied)
+    assert journal.permanent == {ROLE: denied.failure}
+    attempt(Refusal(change(), replace(denied.failure, cause=None)), journal=journal)
+    assert codes(journal) == ["AccessDenied"]
 
 
 def test_retryable_failure_is_not_permanent() -> None:
-    rounds = Attempts()
-    rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=(ROLE,))
-    assert rounds.permanent == {}
+    assert attempt(refusal(change(), "EntityAlreadyExists"), ROLE).permanent == {}
 
 
 @pytest.mark.parametrize(
-    ("outcome_unknown", "partly", "names"),
+    ("outcome_unknown", "partly", "found"),
     [(False, False, []), (True, False, ["r"]), (False, True, ["r"])],
     ids=["known outcome", "unknown outcome", "partly done"],
 )
 def test_uncertain_creation_counts_as_done_once_found(
-    outcome_unknown: bool, partly: bool, names: list[str]
+    outcome_unknown: bool, partly: bool, found: list[str]
 ) -> None:
-    rounds = Attempts()
-    rounds.add(refused(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly)), retryable=(ROLE,))
-    rounds.drop_unplanned(Plan())
-    assert [done.change.target.name for done in rounds.done] == names
-    assert rounds.failures(Plan(), Outcome((), ())) == ()
+    journal = attempt(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly), ROLE)
+    begin(journal)
+    assert names(journal) == found
+    assert journal.failures() == ()
 
 
 def test_failed_read_proves_no_change() -> None:
-    rounds = Attempts()
-    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
-    plan = Plan((), (failed("r", "read"),))
-    rounds.drop_unplanned(plan)
-    assert rounds.done == []
-    assert codes(rounds, plan, Outcome((), ())) == ["CODE", "Lost"]
+    journal = attempt(refusal(change(), "Lost", outcome_unknown=True), ROLE)
+    begin(journal, failures=(failed("r", "read"),))
+    assert journal.done == ()
+    assert codes(journal) == ["CODE", "Lost"]
 
 
 def test_failure_of_other_workloads_hides_no_change() -> None:
-    rounds = Attempts()
-    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
-    rounds.drop_unplanned(Plan((), (failed("x", "read", OTHER),)))
-    assert [done.change.target.name for done in rounds.done] == ["r"]
+    journal = attempt(refusal(change(), "Lost", outcome_unknown=True), ROLE)
+    begin(journal, failures=(failed("x", "read", OTHER),))
+    assert names(journal) == ["r"]
 
 
 @pytest.mark.parametrize(
@@ -125,46 +136,48 @@ def test_failure_of_other_workloads_hides_no_change() -> None:
     ],
 )
 def test_failure_in_the_later_plan_replaces_the_conflict(earlier: Refusal, expected: list[str]) -> None:
-    rounds = Attempts()
-    rounds.add(refused(earlier), retryable=(ROLE,))
-    plan = Plan((), (failed("r", "update"),))
-    rounds.drop_unplanned(plan)
-    assert codes(rounds, plan, Outcome((), ())) == expected
+    journal = attempt(earlier, ROLE)
+    begin(journal, failures=(failed("r", "update"),))
+    assert codes(journal) == expected
 
 
 def test_two_parts_of_an_update_are_one_change() -> None:
-    rounds = Attempts()
     first = change("r", "update", {"tags": 1, "description": "a"}, {"tags": 2, "description": "b"})
     rest = change("r", "update", {"tags": 1}, {"tags": 3})
-    rounds.add(refused(refusal(first, "Half", partly=True)), retryable=(ROLE,))
-    rounds.drop_unplanned(Plan((rest,)))
-    rounds.add(Outcome((Done(rest),), ()), retryable=())
-    (applied,) = rounds.done
+    journal = attempt(refusal(first, "Half", partly=True), ROLE)
+    attempt(Done(rest), journal=journal)
+    (applied,) = journal.done
     assert applied.change.before == {"tags": 1, "description": "a"}
     assert applied.change.after == {"tags": 3, "description": "b"}
-    assert rounds.pending == {}
+    assert journal.refusals == []
+
+
+def test_refused_update_without_effect_is_no_part_of_the_later_one() -> None:
+    rest = change("r", "update", {"tags": 1}, {"tags": 3})
+    journal = attempt(refusal(change("r", "update", {"a": 1}, {"a": 2}), "EntityAlreadyExists"), ROLE)
+    attempt(Done(rest), journal=journal)
+    assert [done.change for done in journal.done] == [rest]
 
 
 def test_creation_after_a_partial_update_is_a_change_by_itself() -> None:
-    rounds, creation = Attempts(), change("r", "create", None, {"arn": "x"})
-    rounds.add(refused(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True)), (ROLE,))
-    rounds.add(Outcome((Done(creation),), ()), retryable=())
-    assert [done.change for done in rounds.done] == [creation]
+    creation = change("r", "create", None, {"arn": "x"})
+    journal = attempt(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True), ROLE)
+    attempt(Done(creation), journal=journal)
+    assert [done.change for done in journal.done] == [creation]
 
 
-def test_partial_change_is_remembered_after_a_later_failure() -> None:
-    rounds = Attempts()
-    rounds.add(refused(refusal(change("r", "update"), "Half", partly=True)), retryable=(ROLE,))
-    plan = Plan((change("r", "update"),))
-    rounds.drop_unplanned(plan)
-    last = refused(refusal(change("r", "update")))
-    rounds.add(last, retryable=())
-    (failure,) = rounds.failures(plan, last)
-    assert (failure.error_code, failure.partly) == ("AccessDenied", True)
+@pytest.mark.parametrize("skipped", [False, True])
+def test_partial_change_is_remembered_after_a_later_failure(skipped: bool) -> None:
+    update = change("r", "update")
+    journal = attempt(refusal(update, "Half", partly=True), ROLE)
+    later = Refusal(update, failed("r", "update")) if skipped else refusal(update)
+    attempt(later, journal=journal)
+    (failure,) = journal.failures()
+    assert (failure.error_code, failure.partly) == ("Half" if skipped else "AccessDenied", True)
 
 
-def test_skipped_change_is_neither_permanent_nor_pending() -> None:
-    rounds = Attempts()
-    skipped = Refusal(change(), failed("r", "create"))
-    rounds.add(refused(skipped), retryable=())
-    assert (rounds.permanent, rounds.pending) == ({}, {})
+def test_skipped_change_is_not_permanent() -> None:
+    journal = attempt(Refusal(change(), failed("r", "create")))
+    assert (journal.permanent, codes(journal)) == ({}, ["CODE"])
+    begin(journal)
+    assert codes(journal) == []

@@ -278,8 +278,8 @@ def test_policy_deleted_since_the_read_is_created_again() -> None:
     outcome = run(aws, desired(workload("two", role={"name": "two"})))
     assert outcome.failures == ()
     assert [named(done.change) for done in outcome.done] == [
-        "create role two",
         ALL[0],
+        "create role two",
         f"attach attachment two {policy_arn('my-policy')}",
         "create association default/two",
     ]
@@ -721,6 +721,8 @@ def test_large_run_detaches_a_policy_of_other_workloads() -> None:
     aws = FakeAws()
     many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
     run(aws, desired(*many))
+    # The bulk read of the empty account also shows that no policy has the listed name.
+    assert aws.parameters("iam:ListPolicies") == []
     aws.requests.clear()
     outcome = run(aws, desired(*many[1:], {**many[0], "policies": []}))
     assert [named(applied.change) for applied in outcome.done] == [

@@ -172,9 +172,8 @@ def choose_options(chance: random.Random) -> dict[str, Any]:
     return options
 
 
-@pytest.mark.parametrize("number", range(WORLDS))
-def test_invariants_of_a_world(number: int, request: pytest.FixtureRequest) -> None:
-    chance = random.Random(f"{request.config.getoption('hypothesis_seed') or 0} {number}")
+def begin_world(chance: random.Random) -> tuple[FakeAws, list[Party]]:
+    """Return an account in which two parties have applied their first lists."""
     aws = new_account()
     first, second = chance.choice(PAIRS)
     far = second[1] == OTHER_CLUSTER
@@ -182,21 +181,34 @@ def test_invariants_of_a_world(number: int, request: pytest.FixtureRequest) -> N
     for party in parties:
         party.edit(chance)
         party.play(aws)
+    return aws, parties
+
+
+def prepare_step(
+    aws: FakeAws, parties: list[Party], chance: random.Random
+) -> tuple[Party, dict[str, Any]] | None:
+    """Edit a list and the account. Return the party that runs next with its options, or None if it has nothing to remove."""
+    party = chance.choice(parties)
+    if chance.random() < 0.6:
+        party.edit(chance)
+    for _edit in range(chance.choice((0, 1, 1, 2))):
+        present = [role for role in ROLES if role in aws.iam.roles]
+        edit_by_hand(aws, chance.choice(present or [GIVEN_ROLE]), chance)
+    options = choose_options(chance)
+    return None if options.get("state") == "absent" and not party.workloads else (party, options)
+
+
+@pytest.mark.parametrize("number", range(WORLDS))
+def test_invariants_of_a_world(number: int, request: pytest.FixtureRequest) -> None:
+    chance = random.Random(f"{request.config.getoption('hypothesis_seed') or 0} {number}")
+    aws, parties = begin_world(chance)
     denies = chance.random() < 0.2
     if denies:
         operation = chance.choice(READS)
         aws.fail_on(operation, *[classify(operation, "AccessDenied", "not authorized")] * 9999)
     for _step in range(chance.choice((2, 2, 3))):
-        party = chance.choice(parties)
-        if chance.random() < 0.6:
-            party.edit(chance)
-        for _edit in range(chance.choice((0, 1, 1, 2))):
-            present = [role for role in ROLES if role in aws.iam.roles]
-            edit_by_hand(aws, chance.choice(present or [GIVEN_ROLE]), chance)
-        options = choose_options(chance)
-        if options.get("state") == "absent" and not party.workloads:
-            continue
-        check_step(aws, party, options, chance, denies)
+        if step := prepare_step(aws, parties, chance):
+            check_step(aws, *step, chance, denies)
 
 
 def check_step(

@@ -35,7 +35,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     ReportSettings,
     make_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     build_result,
     verified_result,
@@ -403,9 +406,9 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
         result |= verified_result(read_and_verified(aws, config), observed, cluster)
     else:
         check_mode = way == "check mode"
-        performed = perform(engine(aws, config), config, Order("present", check_mode, verify=True))
-        verification = verified_result(performed.verified or (), performed.observed, cluster)
-        result |= {**build_result(performed.run, check_mode), "verification": verification}
+        applied = apply_order(engine(aws, config), config, Order("present", check_mode, verify=True))
+        verification = verified_result(applied.verified or (), applied.observed, cluster)
+        result |= {**build_result(applied.run, check_mode), "verification": verification}
     report = make_report(
         parse_aws_result(result, CLUSTER), KubernetesOutcome(), ReportSettings(check_mode=way == "check mode")
     )

@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
-    AccountPurgeScope,
     Preflight,
     TaskState,
     describe_plan,
@@ -44,6 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     MANAGED_BY_LABELS as MANAGED,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    PurgeScope,
     ServiceAccountSpec,
     Workload,
 )
@@ -292,7 +292,7 @@ def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
     assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
         [], released=[], findings=[]
     )
-    assert plan_purge([], accounts) == AccountPlan(unlisted=[], problems=[])
+    assert plan_purge([], accounts, None, PurgeScope()) == AccountPlan(unlisted=[], problems=[])
 
 
 @pytest.mark.parametrize("creates", [True, False])
@@ -468,21 +468,21 @@ def test_purge_deletes_managed_unlisted_service_accounts(
         **account("owned", labels={**MANAGED, OWNER_LABEL: "a"}),
         **account("theirs"),
     }
-    plan = plan_purge([request()], accounts, owner)
+    plan = plan_purge([request()], accounts, owner, PurgeScope())
     assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
 
 
 def test_empty_purge_is_within_any_limit() -> None:
-    assert plan_purge([], {}, limit=0) == AccountPlan(unlisted=[], problems=[])
+    assert plan_purge([], {}, None, PurgeScope(0)) == AccountPlan(unlisted=[], problems=[])
 
 
 def test_purge_over_its_limit_is_a_problem() -> None:
     accounts: Accounts = {}
     for number in range(11):
         accounts = {**accounts, **account(f"s{number:02}", labels=MANAGED)}
-    assert plan_purge([], accounts, limit=11).problems == []
+    assert plan_purge([], accounts, None, PurgeScope(11)).problems == []
     names = ", ".join(f"default/s{number:02}" for number in range(11))
-    assert plan_purge([], accounts).problems == [
+    assert plan_purge([], accounts, None, PurgeScope()).problems == [
         f"purge would remove 11 service accounts that are not listed ({names}), but "
         "pod_identity_purge_limit is 10. Check that the list is complete, or raise the limit to 11."
     ]
@@ -512,12 +512,12 @@ def test_purge_limit_as_percentage() -> None:
     accounts: Accounts = {}
     for number in range(4):
         accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
-    (problem,) = plan_purge((), accounts, percent=80).problems
+    (problem,) = plan_purge((), accounts, None, PurgeScope(percent=80)).problems
     assert (
         "but pod_identity_purge_limit is 80% of the managed service accounts (4), which is 3. Check"
         in problem
     )
-    assert plan_purge((), accounts, percent=100).problems == []
+    assert plan_purge((), accounts, None, PurgeScope(percent=100)).problems == []
 
 
 def item(name: str, namespace: str = "shop", managed: bool = False) -> dict[str, object]:
@@ -538,7 +538,7 @@ ACCOUNTS = Listing(
 
 
 def read_preflight(
-    workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, **lists: Listing
+    workloads: list[Workload], state: TaskState, purge: PurgeScope | None, **lists: Listing
 ) -> tuple[Preflight | ApiError, list[str]]:
     cluster = FakeCluster({"ServiceAccount": ACCOUNTS, **lists})
     return read_accounts(cluster, workloads, build.CLUSTER, state, None, purge), cluster.log
@@ -552,7 +552,7 @@ def read_preflight(
         ([API, LATE], "absent", None, ["list ServiceAccount"]),
         ([API, LATE], "verify", None, ["list ServiceAccount", "list Namespace"]),
         ([API], "verify", None, ["list ServiceAccount shop"]),
-        ([API], "present", AccountPurgeScope(), ["list ServiceAccount"]),
+        ([API], "present", PurgeScope(), ["list ServiceAccount"]),
         ([], "present", None, ["list ServiceAccount"]),
     ],
     ids=[
@@ -566,7 +566,7 @@ def read_preflight(
     ],
 )
 def test_preflight_requests_depend_on_the_run(
-    workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, log: list[str]
+    workloads: list[Workload], state: TaskState, purge: PurgeScope | None, log: list[str]
 ) -> None:
     assert read_preflight(workloads, state, purge)[1] == log
 
@@ -584,7 +584,7 @@ def test_service_accounts_of_the_caller_are_not_listed_again() -> None:
         ("present", None, ["apply Namespace batch", "apply ServiceAccount batch/late"], 0),
         (
             "present",
-            AccountPurgeScope(),
+            PurgeScope(),
             [
                 "apply Namespace batch",
                 "apply ServiceAccount batch/late",
@@ -595,7 +595,7 @@ def test_service_accounts_of_the_caller_are_not_listed_again() -> None:
         ),
         (
             "present",
-            AccountPurgeScope(limit=1),
+            PurgeScope(limit=1),
             [
                 "apply Namespace batch",
                 "apply ServiceAccount batch/late",
@@ -604,12 +604,12 @@ def test_service_accounts_of_the_caller_are_not_listed_again() -> None:
             ],
             1,
         ),
-        ("absent", AccountPurgeScope(), [], 0),
+        ("absent", PurgeScope(), [], 0),
         ("verify", None, [], 0),
     ],
 )
 def test_preflight_plan_by_state(
-    state: TaskState, purge: AccountPurgeScope | None, lines: list[str], problems: int
+    state: TaskState, purge: PurgeScope | None, lines: list[str], problems: int
 ) -> None:
     preflight, _log = read_preflight([API, LATE], state, purge)
     assert isinstance(preflight, Preflight)

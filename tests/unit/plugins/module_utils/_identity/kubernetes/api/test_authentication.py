@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
-    EksTarget,
+    Cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -73,8 +73,13 @@ def test_eks_token_with_kubeconfig_options_is_an_error(
     assert error.value.problems == (problem,)
 
 
-TARGET = EksTarget(
-    "blue", "arn:aws:eks:eu-central-1:111122223333:cluster/blue", "https://abc", "UEVN", "API_AND_CONFIG_MAP"
+TARGET = Cluster(
+    "blue",
+    "arn:aws:eks:eu-central-1:111122223333:cluster/blue",
+    "111122223333",
+    "eu-central-1",
+    "aws",
+    authentication_mode="API_AND_CONFIG_MAP",
 )
 SESSION = "arn:aws:sts::111122223333:assumed-role/deployer/job-7"
 ROLE = "arn:aws:iam::111122223333:role/ci/deployer"

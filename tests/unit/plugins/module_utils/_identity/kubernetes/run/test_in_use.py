@@ -445,7 +445,42 @@ def test_purge_keeps_unmanaged_service_accounts() -> None:
     kube_run = converge_kubernetes(
         cluster, aws, Preflight(), KubernetesSettings(verify_pods=False), FakeClock()
     )
-    assert (cluster.log, kube_run.outcome.changes) == ([], [])
+    assert (cluster.log, kube_run.outcome.changes) == (["list Pod shop"], [])
+
+
+LENDING = "arn:aws:iam::111122223333:role/lending"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_pods_that_lose_their_role_are_named(state: str, check_mode: bool) -> None:
+    """A teardown or purge deletes the association of a workload with running Pods, also in the plan of check mode."""
+    pods = [build.pod("web-1"), build.pod("debug", owner=None), build.pod("old", deleted=True)]
+    cluster = FakeCluster({"Pod": build.read(pods)})
+    change = {"workload": "shop/api", "resource": "association", "action": "delete"}
+    result = {"changes": [{**change, "before": {"role_arn": LENDING}}], "state": state, "workloads": []}
+    aws = build.parse_aws_result(result, build.CLUSTER)
+    settings = KubernetesSettings(check_mode, verify_pods=False)
+    outcome = converge_kubernetes(cluster, aws, Preflight(), settings, FakeClock()).outcome
+    assert [(str(finding.code), finding.message) for finding in outcome.findings] == [
+        (
+            "POD_LOSES_ROLE",
+            f"the run deletes the association of shop/api, so its running Pods lose role {LENDING}: web-1 of Deployment web, "
+            "debug. Their present credentials expire within six hours.",
+        )
+    ]
+
+
+def test_unread_pods_leave_the_loss_unknown() -> None:
+    cluster = FakeCluster({"Pod": build.refused("pods")})
+    change = {"workload": "shop/api", "resource": "association", "action": "delete"}
+    aws = build.parse_aws_result({"changes": [change], "state": "absent"}, build.CLUSTER)
+    settings = KubernetesSettings(verify_pods=False)
+    (finding,) = converge_kubernetes(cluster, aws, Preflight(), settings, FakeClock()).outcome.findings
+    assert (str(finding.code), finding.severity) == ("KUBERNETES_NOT_READABLE", "warning")
+    assert finding.message.startswith(
+        "it is not known whether running Pods of shop/api lose their roles: pods could not be"
+    )
 
 
 @pytest.mark.parametrize(
