@@ -30,8 +30,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     load_preset,
     preset_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,12 +118,9 @@ def _is_listed(action: str, patterns: Iterable[str]) -> bool:
 
 def expand_action(pattern: str) -> list[str]:
     """Return the actions of the Service Authorization Reference that a pattern matches."""
-    service, _colon, name = pattern.partition(":")
-    data = load_action_index().data
-    if not data.services.service_exists(service):
-        return []
-    names = data.actions.get_actions_for_service(service)
-    return [f"{service}:{other}" for other in names if fnmatch.fnmatchcase(other.lower(), name.lower())]
+    prefix = pattern.partition(":")[0]
+    service = load_catalogue().service(prefix)
+    return [f"{prefix}:{service.actions[name].spelling}" for name in service.matching(pattern.lower())]
 
 
 def install_data() -> bool:

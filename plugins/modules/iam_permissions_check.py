@@ -423,11 +423,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
-    lint_all,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
     explain,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.lints import (
+    lint_all,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,

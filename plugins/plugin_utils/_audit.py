@@ -76,9 +76,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     read_cluster_associations,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    load_action_index,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
 )
@@ -369,18 +366,18 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
     parts = [_take_part(host, variables["hostvars"][host], reads) for host in hosts]
     _check_namespaces(options, parts)
     previous = _read_previous(options, variables) if options.previous else None
+    catalogue = load_catalogue()
     report = build_report(
         parts,
-        load_action_index(),
+        catalogue,
         datetime.now(timezone.utc),
         options.namespaces,
         previous,
         options.unused_days,
         options.questions,
     )
-    catalogue = load_catalogue()
     writers: Mapping[str, Callable[[], str]] = {
-        "file": lambda: render_page(report, catalogue.action_names if catalogue is not None else None),
+        "file": lambda: render_page(report, catalogue.action_names or None),
         "json": lambda: f"{json.dumps(report, indent=1)}\n",
         "csv": lambda: access_csv(report),
     }

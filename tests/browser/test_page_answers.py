@@ -35,10 +35,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import Layer
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    ActionIndex,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.lints import (
     applies_to_objects,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
@@ -178,7 +178,7 @@ def random_facts(seed: int) -> ClusterFacts:
 def make_report(facts: ClusterFacts, questions: Sequence[AccessQuestion]) -> dict[str, Any]:
     """Return the report of a cluster, as parsed from JSON."""
     time = datetime(2026, 11, 29, tzinfo=timezone.utc)
-    report = build_report([facts], ActionIndex(), time, questions=questions)
+    report = build_report([facts], Catalogue(), time, questions=questions)
     loaded: dict[str, Any] = json.loads(json.dumps(report))
     return loaded
 
@@ -214,7 +214,7 @@ class Evaluator:
     """The complete evaluation of the policies of a report, for requests without wildcards."""
 
     def __init__(self, facts: ClusterFacts) -> None:
-        estate, tables = AccessEstate([facts]), AccessTables(ActionIndex())
+        estate, tables = AccessEstate([facts]), AccessTables(Catalogue())
         self.members = estate.members
         self.layers: list[tuple[tuple[Layer, ...], Context] | None] = []
         for member in self.members:

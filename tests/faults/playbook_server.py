@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run playbooks of the collection, each in a fork of this process, which has imported Ansible already.
+"""Run playbooks of the collection in forks of this process, which has imported Ansible already.
 
 This saves more than a second of processor time for each run. Each line of the standard input has the arguments of a run as JSON:
-first the file for its output, then those of ansible-playbook. The response is a line with the exit code.
+first the file for its output, then the arguments of ansible-playbook. The response is a line with the exit code.
 """
 
 from __future__ import annotations

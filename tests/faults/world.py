@@ -79,7 +79,7 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
     {
         "namespace": "old",
         "service_account": "app",
-        "role": {"arn": LEGACY, "extend_trust": True},
+        "role": {"arn": LEGACY},
         "policies": [{"arn": THEIRS}],
     },
 )

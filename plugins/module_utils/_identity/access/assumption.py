@@ -123,7 +123,7 @@ class RoleGraph:
         """
         if role.state != "read":
             return "unknown"
-        context = pod_context(_caller_of(role), role.tags)
+        context = pod_context(_role_caller(role), role.tags)
         session = self.session(role, self.tables.profile(role, context), context)
         is_limited = any(layer == "boundary" for layer, _title in role.unread)
         if is_limited or (session.grant is None and session.profile.unread):
@@ -132,11 +132,11 @@ class RoleGraph:
             return "no"
         return "yes" if session.grant.is_certain else "depends"
 
-    def means(self, session: Session | None, others: Iterable[str]) -> Means:
+    def means(self, session: Session | None, further_roles: Iterable[str]) -> Means:
         """Return the means of a service account to obtain further permissions.
 
         :arg session: its session, or None if it cannot use its role.
-        :arg others: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA.
+        :arg further_roles: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA.
         """
         found: list[str] = []
         chains: dict[str, Profile] = {}
@@ -147,7 +147,7 @@ class RoleGraph:
             found += [" and ".join(entry.combination.needs) for entry in session.profile.escalations]
             unread |= dict.fromkeys(session.unread)
         paths = [*self.paths(session)] if session is not None else []
-        for arn in others:
+        for arn in further_roles:
             first = RolePath((arn,), self._chain(arn), False)
             further = [replace(path, arns=(arn, *path.arns)) for path in self.paths(first.session)]
             paths += [first, *further]
@@ -165,7 +165,7 @@ class RoleGraph:
     def _unread(self, role: RoleFacts, profile: Profile) -> Iterator[str]:
         """Yield texts about roles that were not read, and that sessions of a role may be able to assume.
 
-        A trust policy can let in a role of the same account that has no permissions, so these are all roles of its account unless
+        A trust policy can allow a role of the same account that has no permissions, so these are all roles of its account unless
         all of them were read. In other accounts, the policies of the role must also allow sts:AssumeRole.
         """
         account, every_role = arn_account(role.arn), _every_role(role)
@@ -206,8 +206,8 @@ class RoleGraph:
                 for arn, is_certain in self._assumable(path.session):
                     session = self._chain(arn)
                     certain = is_certain and path.is_certain
-                    known = found.get(arn)
-                    if arn != start.role.arn and (known is None or (certain and not known.is_certain)):
+                    earlier = found.get(arn)
+                    if arn != start.role.arn and (earlier is None or (certain and not earlier.is_certain)):
                         is_proven = certain and (session.grant is None or session.grant.is_certain)
                         found[arn] = RolePath((*path.arns, arn), session, is_proven)
                         waiting.append(replace(found[arn], is_certain=certain))
@@ -220,7 +220,7 @@ class RoleGraph:
         """Return a session that another role has created. Its tags and its source identity are unknown."""
         if arn not in self._chained:
             role = self.estate.role(arn)
-            context = pod_context(_caller_of(role)).assume({"aws:sourceidentity": UNKNOWN_VALUE})
+            context = pod_context(_role_caller(role)).assume({"aws:sourceidentity": UNKNOWN_VALUE})
             self._chained[arn] = self.session(role, self.tables.profile(role, context), context)
         return self._chained[arn]
 
@@ -270,6 +270,6 @@ def _every_role(role: RoleFacts) -> str:
     return f"arn:{role.arn.split(':')[1]}:iam::*:role/*"
 
 
-def _caller_of(role: RoleFacts) -> Subject:
+def _role_caller(role: RoleFacts) -> Subject:
     """Return the caller of requests from a session of a role without session tags."""
     return Subject(account_id=arn_account(role.arn), role_arn=role.arn, session_tags=False)

@@ -99,7 +99,7 @@ class _Report:
 
     @cached_property
     def risks(self) -> dict[_Identity, dict[tuple[str, str], _Row]]:
-        """Return the risks of each service account, and of each cluster with a risk of its own, by code and subject."""
+        """Return the risks of each service account, and of each cluster with a risk, by code and subject."""
         found: dict[_Identity, dict[tuple[str, str], _Row]] = {}
         identities = list(self.numbers)
         for risk in self.row["risks"]:

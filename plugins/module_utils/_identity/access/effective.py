@@ -23,7 +23,7 @@ from ..._policy.evaluation.evaluate import Layer
 from ..._policy.evaluation.rules import Rule, build_rules
 from ..._policy.language.context import Context
 from ..._policy.language.document import Policy, PolicyError, document_statements, parse_policy
-from ..._policy.permissions.actions import ActionIndex
+from ..._policy.permissions.catalogue import Catalogue
 from ..._policy.permissions.escalation import Escalation, EscalationFinder
 from ..._policy.permissions.levels import (
     Cell,
@@ -94,11 +94,11 @@ class Profile:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        return summarise_access(self.layers, self.context, self.tables.index, self.tables.memo)
+        return summarise_access(self.layers, self.context, self.tables.catalogue, self.tables.memo)
 
     @cached_property
     def escalations(self) -> list[Escalation]:
-        return EscalationFinder(self.layers, self.context, self.tables.index).find()
+        return EscalationFinder(self.layers, self.context, self.tables.catalogue).find()
 
     def cell(self, service: str) -> Cell | None:
         """Return the cell of a service, or else the cell for all other services; None without either."""
@@ -118,7 +118,7 @@ class AccessTables:
     ``memo``, ``reduced`` and the private attributes are caches.
     """
 
-    index: ActionIndex
+    catalogue: Catalogue
     policies: list[CompiledPolicy] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     _by_document: dict[tuple[str, str, str], CompiledPolicy] = field(default_factory=dict)

@@ -237,7 +237,7 @@ class AccessEstate:
         return self._trusts[key]
 
     def guests(self, role: RoleFacts) -> list[Guest]:
-        """Return the principals, except EKS Pod Identity, that the trust policy of a role lets in."""
+        """Return the principals, except EKS Pod Identity, that the trust policy of a role allows."""
         trust = self.trust(role)
         return find_guests(trust.rules, arn_account(role.arn)) if trust is not None else []
 
@@ -262,11 +262,11 @@ class AccessEstate:
         if issuer is None or not any(entry.kind in ("irsa", "web_identity") for entry in member.credentials):
             return []
         name = member.key.namespace, member.key.service_account
-        own = {entry.role_arn.lower() for entry in member.credentials}
+        present = {entry.role_arn.lower() for entry in member.credentials}
         found = {
             role.arn: None
             for role, entry in self._federated.get(issuer, ())
-            if role.arn.lower() not in own
+            if role.arn.lower() not in present
             and (entry.accounts is None or name in entry.accounts)
             and allows_web_identity(role.trust or {}, issuer, name) != "no"
         }

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ..._policy.permissions.actions import LEVELS, UNKNOWN_LEVEL
+from ..._policy.permissions.catalogue import LEVELS, UNKNOWN_LEVEL
 from ..model.errors import listed
 
 _Row = Mapping[str, Any]

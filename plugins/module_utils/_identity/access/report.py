@@ -23,7 +23,7 @@ from ..._findings.finding import WorkloadKey
 from ..._findings.text import visible_values
 from ..._policy.evaluation.rules import Request, Rule
 from ..._policy.language.context import Context
-from ..._policy.permissions.actions import ActionIndex
+from ..._policy.permissions.catalogue import Catalogue
 from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
@@ -53,7 +53,7 @@ _Row = dict[str, Any]
 
 def build_report(
     parts: Iterable[ClusterFacts],
-    index: ActionIndex,
+    catalogue: Catalogue,
     now: datetime,
     namespaces: Collection[str] = (),
     previous: Mapping[str, Any] | None = None,
@@ -63,7 +63,7 @@ def build_report(
     """Return the access report of the clusters.
 
     :arg parts: the data of each cluster. A cluster that several hosts have read is in the report once.
-    :arg index: the actions of AWS services with their access levels.
+    :arg catalogue: the actions of AWS services with their access levels.
     :arg now: the time of the report, with a time zone.
     :arg namespaces: the namespaces of the report; empty for all.
     :arg previous: an earlier report, for the changes since then, or None.
@@ -71,7 +71,7 @@ def build_report(
     :arg questions: the questions that the report answers.
     """
     judge = UseJudge(now, unused_days) if unused_days is not None else None
-    builder = _Builder(_with_names(parts), index, now, sorted(namespaces), judge, questions)
+    builder = _Builder(_with_names(parts), catalogue, now, sorted(namespaces), judge, questions)
     report = builder.report
     if previous is not None:
         report["changes"] = compare_reports(previous, report)
@@ -106,7 +106,7 @@ class _Numbers:
 @dataclass
 class _Builder:
     parts: Sequence[ClusterFacts]
-    index: ActionIndex
+    catalogue: Catalogue
     now: datetime
     namespaces: Sequence[str]
     judge: UseJudge | None = None
@@ -120,7 +120,7 @@ class _Builder:
 
     def __post_init__(self) -> None:
         self._estate = AccessEstate(self.parts, self.namespaces)
-        self._tables = AccessTables(self.index)
+        self._tables = AccessTables(self.catalogue)
         self._clusters = {
             part.cluster.arn: number for number, part in enumerate(self.parts) if part.cluster is not None
         }
@@ -158,11 +158,11 @@ class _Builder:
             "kind": REPORT_KIND,
             "time": self.now.isoformat(timespec="seconds"),
             "namespaces": list(self.namespaces),
-            "catalogue": self.index.version,
+            "catalogue": self.catalogue.version,
             **({"unused_days": self.judge.days} if self.judge is not None else {}),
             "notes": self._notes(finder),
             "clusters": clusters,
-            "services": {name: title for name in services if (title := self.index.title(name))},
+            "services": {name: title for name in services if (title := self.catalogue.service(name).title)},
             "policies": [
                 {"name": entry.name, "short": entry.short, "kind": entry.kind, "statements": entry.statements}
                 for entry in policies
@@ -218,7 +218,7 @@ class _Builder:
         return f"{self.parts[self._clusters[member.cluster.arn]].name} {member.key}"
 
     def _notes(self, finder: RiskFinder) -> list[str]:
-        notes = [*REPORT_LIMITS, *([] if self.index.version else [NO_CATALOGUE])]
+        notes = [*REPORT_LIMITS, *([] if self.catalogue.version else [NO_CATALOGUE])]
         notes += finder.unknown_uses()
         for part in self.parts:
             prefix = f"{part.name}: " if len(self.parts) > 1 else ""

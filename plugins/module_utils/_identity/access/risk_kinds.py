@@ -68,10 +68,10 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "conditions.",
     ),
     "TRUST_OTHERS": RiskKind(
-        "The trust policy lets in other principals",
+        "The trust policy allows other principals",
         "medium",
         "These principals can use all permissions of the role without a Pod. The account does not control principals "
-        "of other accounts, nor who gets an identity of a provider without a condition on its claim sub.",
+        "of other accounts, or the identities of a provider without a condition on its claim sub.",
         "Remove the statements whose principals do not need the role, or limit them: name single roles of an account, and add a "
         "condition on the claim sub of an OIDC provider.",
     ),

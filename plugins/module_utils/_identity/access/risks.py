@@ -167,9 +167,9 @@ class RiskFinder:
 
     @cached_property
     def means(self) -> Mapping[tuple[str, WorkloadKey], Means]:
-        """Return what the service accounts can do to obtain further permissions."""
+        """Return the means of each service account to obtain further permissions."""
         found = {}
-        known: dict[object, Means] = {}
+        cache: dict[object, Means] = {}
         sessions = {
             (member.cluster.arn, member.key): session
             for session, members in self._holdings
@@ -178,11 +178,11 @@ class RiskFinder:
         }
         for member in self.estate.members:
             place = member.cluster.arn, member.key
-            session, others = sessions.get(place), tuple(self.estate.token_roles(member))
-            key = id(session), others
-            if key not in known:
-                known[key] = self.graph.means(session, others)
-            found[place] = known[key]
+            session, further_roles = sessions.get(place), tuple(self.estate.token_roles(member))
+            key = id(session), further_roles
+            if key not in cache:
+                cache[key] = self.graph.means(session, further_roles)
+            found[place] = cache[key]
         return found
 
     def _role_risks(self) -> Iterator[Risk]:
@@ -239,7 +239,7 @@ class RiskFinder:
                     by_kind.setdefault(guest.kind, {})[guest.name] = None
             for kind, names in by_kind.items():
                 severity, title = GUESTS[kind]
-                text = f"The trust policy of role {self.estate.label(role.arn)} lets in {title}"
+                text = f"The trust policy of role {self.estate.label(role.arn)} allows {title}"
                 shown = "" if set(names) == {"*"} else f": {listed(names, _SHOWN)}"
                 yield Risk(
                     "TRUST_OTHERS",
@@ -391,7 +391,10 @@ def _allows(profiles: Sequence[Profile], name: str) -> bool:
         return any(cell is not None and cell.levels for cell in cells)
     found = (
         find_possibility(
-            profile.layers, profile.tables.index.find(name.lower()), profile.context, profile.tables.index
+            profile.layers,
+            profile.tables.catalogue.find(name.lower()),
+            profile.context,
+            profile.tables.catalogue,
         )
         for profile in profiles
     )

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..._policy.language.match import ARN_PARTS, arn_parts
-from ..._policy.permissions.catalogue import Catalogue, applies_to_objects, lint_required, load_catalogue
+from ..._policy.permissions.catalogue import Catalogue, load_catalogue
+from ..._policy.permissions.lints import applies_to_objects, lint_required, unknown_action
 from ..model.access import AccessQuestion
 from ..model.errors import Problems
 from .fields import Fields, shown_value
@@ -30,7 +31,7 @@ def read_questions(fields: Fields, name: str) -> list[AccessQuestion]:
 
 
 def _parse(texts: Sequence[str], option: str, problems: Problems) -> list[AccessQuestion]:
-    catalogue = load_catalogue() if texts else None
+    catalogue = load_catalogue() if texts else Catalogue()
     questions: dict[AccessQuestion, None] = {}
     for number, text in enumerate(texts, 1):
         place = f"{option} item {number}"
@@ -50,7 +51,7 @@ def _parse(texts: Sequence[str], option: str, problems: Problems) -> list[Access
     return list(questions)
 
 
-def _problems(question: AccessQuestion, catalogue: Catalogue | None) -> Iterator[str]:
+def _problems(question: AccessQuestion, catalogue: Catalogue) -> Iterator[str]:
     action, resource = question.action, question.resource
     parts = arn_parts(resource)
     if resource != "*" and not (
@@ -64,9 +65,9 @@ def _problems(question: AccessQuestion, catalogue: Catalogue | None) -> Iterator
         yield f"resource '{shown_value(resource)}' has a policy variable. Write * in its place."
     if applies_to_objects(action, resource):
         yield f"{action} applies to the objects of a bucket. Write {resource}/*."
-    if catalogue is None:
+    if not catalogue.services:
         return
-    if (unknown := catalogue.unknown_action(action)) is not None:
+    if (unknown := unknown_action(catalogue, action)) is not None:
         yield f"{unknown} {_NEW_ACTION}"
     if (mismatch := lint_required(catalogue, action, resource)) is not None:
         yield f"{mismatch.message} {mismatch.remedy}"

@@ -51,7 +51,7 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a resource, on behalf of workloads. A role or policy without workloads has none.
+    """A change of a resource, on behalf of workloads. ``workloads`` may be empty for a role or policy.
 
     Changes of a lower ``stage`` are applied first; inside a stage, changes of different resources are concurrent. ``before`` and
     ``after`` have only the attributes that change; None means that the resource does not exist. ``roles`` has the lower-case

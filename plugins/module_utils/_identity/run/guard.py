@@ -52,7 +52,12 @@ class Guard:
             self.cause = _stopped(self._stop.reason, self.deadline)
             return True
         if isinstance(error, Exception) and not isinstance(error, self.passed_through):
-            self.cause = _unexpected(error)
+            self.cause = Cause(
+                Code.INTERNAL_ERROR,
+                f"an internal error of the collection: {type(error).__name__}: {error}.",
+                "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run "
+                f"again{_CHANGES_KEPT}.",
+            )
             self.trace = "".join(traceback.format_exception(kind, error, trace))
             return True
         return None
@@ -79,12 +84,4 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
         Code.INTERRUPTED,
         f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
         f"Run again{_CHANGES_KEPT}.",
-    )
-
-
-def _unexpected(error: Exception) -> Cause:
-    return Cause(
-        Code.INTERNAL_ERROR,
-        f"an internal error of the collection: {type(error).__name__}: {error}.",
-        f"Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again{_CHANGES_KEPT}.",
     )

@@ -135,7 +135,7 @@ def verify(
     :arg lints: the findings about the input from ``lint_workloads``.
     """
     agents = {key: _check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
-    scopes = widest_scopes(desired)
+    scopes = widest_scopes(desired, observed.account)
     extra = extra_permissions(desired, observed, reads)
     access_findings = find_unexpected_access(desired, observed)
     owner = desired.options.owner

@@ -49,10 +49,9 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
     ]
     if not missing:
         return Check("attachment", PASS, str(len(workload.policies) or ""))
-    existing = workload.role is not None and workload.role.existing
     findings = [
         not_attached(role, workload.key, arn)
-        if existing
+        if workload.role is not None and workload.role.existing
         else Finding(
             Code.POLICY_NOT_ATTACHED,
             f"policy {arn} is not attached to role {role.arn}.",
@@ -148,22 +147,22 @@ def _check_policies(
 ) -> Check | None:
     if not workload.policies:
         return None
-    checks = []
-    for spec in workload.policies:
-        failure = observed.unread.get(policy_target(observed.account.policy_arn(spec)))
-        checks.append(conclude_unread(name, failure, workload.key) if failure else judge(spec))
+    checks = [
+        conclude_unread(name, failure, workload.key)
+        if (failure := observed.unread.get(policy_target(observed.account.policy_arn(spec)))) is not None
+        else judge(spec)
+        for spec in workload.policies
+    ]
     return join_checks(name, checks)
 
 
 _APPLY = "Apply the workload, which corrects it."
 
 
-def _adoption(resource: str, own: bool) -> str:
-    return (
-        ""
-        if own
-        else f" The {resource} does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."
-    )
+def _adoption(resource: str, is_owned: bool) -> str:
+    if is_owned:
+        return ""
+    return f" The {resource} does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
@@ -267,10 +266,13 @@ def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iter
     # A run cannot adopt a role with another path.
     if role is not None and named is not None and not role.marked and role.arn == account.role_arn(named):
         subjects.append(f"role {role.arn}")
-    for spec in workload.policies:
-        policy = observed.policies.get(account.policy_arn(spec))
-        if spec.document is not None and policy is not None and policy.tags is not None and not policy.marked:
-            subjects.append(f"policy {policy.arn}")
+    subjects += [
+        f"policy {policy.arn}"
+        for spec in workload.policies
+        if spec.document is not None
+        and (policy := observed.policies.get(account.policy_arn(spec))) is not None
+        if policy.tags is not None and not policy.marked
+    ]
     if matches and association is not None and not association.owner_arn and not association.marked:
         subjects.append(f"association {association.association_id} of {workload.key}")
     if subjects:

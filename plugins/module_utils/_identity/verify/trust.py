@@ -58,15 +58,15 @@ _NARROW_WITH_ADOPT = (
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
-def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
+def widest_scopes(desired: Desired, account: Account) -> dict[str, TrustScope]:
     """Return the widest trust scope among the workloads of each role, by the lower-case name of the role."""
-    scopes: dict[str, TrustScope] = {}
-    for workload in desired.workloads:
-        if workload.role is not None:
-            name = workload.role.name.lower()
-            scope = effective_scope(workload.role, desired.options, workload)
-            scopes[name] = max(scopes.get(name, scope), scope, key=TRUST_SCOPES.index)
-    return scopes
+    return {
+        shared.spec.name.lower(): max(
+            (effective_scope(shared.spec, desired.options, user) for user in shared.users),
+            key=TRUST_SCOPES.index,
+        )
+        for shared in shared_roles(account, desired.workloads)
+    }
 
 
 def check_width(
@@ -258,10 +258,8 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
             if (grants := read_statement(statement)) is None
             or not all(named_workloads(observed.clusters, [grant]) & keys for grant in grants)
         ]
-        for workload in shared.users:
-            key, document = workload.key, workload.role.trust_policy if workload.role is not None else None
-            if key not in observed.clusters:
-                continue
+        for workload in (user for user in shared.users if user.key in observed.clusters):
+            key = workload.key
             subject = trust_subject(
                 observed.clusters.of_workload(key), key, role.arn, tags_disabled(workload, observed)
             )
@@ -272,7 +270,7 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
             )
             restrictions = [
                 finding
-                for finding in find_restrictions(role.arn, role.trust, document, {key: subject})
+                for finding in find_restrictions(role.arn, role.trust, spec.trust_policy, {key: subject})
                 if is_managed or finding.severity != "info"
             ]
             findings[key] = [*find_public_access(role, key), *principals, *restrictions]

@@ -7,8 +7,9 @@
 """The evaluation logic of IAM: return whether statements allow a request, deny it, or whether this depends on unknown keys.
 
 Each statement has one of Kleene's three values for a request: it applies (yes), does not apply (no), or this depends on unknown
-condition keys (maybe). "Deny" is Kleene's OR of the Deny statements of all layers. "Allow" is his AND of the layers (identity
-policies, permissions boundary, session policy), and a layer is the OR of its Allow statements:
+condition keys or, for a request with wildcards, on the part of the request (maybe). "Deny" is Kleene's OR of the Deny statements
+of all layers. "Allow" is his AND of the layers (identity policies, permissions boundary, session policy), and a layer is the OR
+of its Allow statements:
 
 =====  ===  =====  =====    =====  =====  =====  ==
 OR     yes  maybe  no       AND    yes    maybe  no
@@ -33,6 +34,11 @@ So a definite decision holds for all values of the unknown keys. A conditional d
 A request with wildcards, such as s3:Get*, represents every literal request that matches it. Then yes means that a statement
 applies to all of them, and no to none. If literal requests show that one is certainly allowed and another certainly is not, the
 decision is partly_allowed. Source: IAM User Guide, "Policy evaluation logic".
+
+Words: a rule is a compiled statement, and a test a compiled condition. A policy variable is a condition key in the text of a
+pattern. Only condition keys are unknown. Yes, maybe and no are values of statements and layers; allowed, conditional and the
+other constants are decisions on a request. A match is a rule with the share of a request to which it applies. A part of a
+request with wildcards is another request that represents fewer requests, or one.
 """
 
 from __future__ import annotations
@@ -54,7 +60,7 @@ CONDITIONAL = "conditional"
 # For a request with wildcards: the largest number of literal requests to evaluate, and the largest number of comparisons of these
 # requests with actions and resources of statements.
 _SAMPLES, _COMPARISONS = 40, 10_000
-# Texts in place of the wildcards of a pattern.
+# Texts in place of each ``*`` of a request: a short text, no text, and a longer text with a "-", as names often have it.
 _FILLS = ("x", "", "xy-z")
 
 
@@ -75,8 +81,9 @@ class Verdict:
 
     ``decision`` is one of the constants of this module. ``rules`` has the statements that determine the decision; for
     "conditional", the statements that may determine it. ``missing`` has the names of the layers without an Allow.
-    ``conditional_on`` has the unknown condition keys of these statements, as the policy spells them. ``allows_part`` is set if a
-    part of the request is certainly allowed, or the whole request.
+    ``conditional_on`` has the unknown condition keys of these statements, as the policy spells them; it is empty if the decision
+    depends on the part of the request only. ``allows_part`` is set if a part of the request is certainly allowed, or the whole
+    request.
     """
 
     decision: str
@@ -97,10 +104,10 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Effect:
-    """A statement that applies to a request or may apply: at least to the part ``least``, at most to the part ``most`` of it.
+class _Match:
+    """A statement that applies to a request or may apply: to the share ``least`` of it at least, to the share ``most`` at most.
 
-    For a request without wildcards, the value is yes if ``least`` is ALL, otherwise maybe.
+    Its value is yes if ``least`` is ALL, otherwise maybe.
     """
 
     rule: Rule
@@ -108,7 +115,8 @@ class _Effect:
     most: Cover
 
     @property
-    def is_unknown(self) -> bool:
+    def is_open(self) -> bool:
+        """Return whether the share depends on unknown keys, or on exceptions that match the wildcards only partly."""
         return self.least is not self.most
 
 
@@ -127,73 +135,80 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
     """Return the verdict on a request, without the condition keys on which it depends."""
     # The statements that are not no: the Deny statements, and the Allow statements by layer.
-    denies: list[_Effect] = []
-    allows: list[tuple[str, list[_Effect]]] = []
+    denies: list[_Match] = []
+    allows: list[tuple[str, list[_Match]]] = []
     for layer in layers:
-        allowing: list[_Effect] = []
+        allowing: list[_Match] = []
         for rule in layer.rules:
             least, most = rule.cover(request, context)
             if most is not Cover.NONE:
-                (allowing if rule.allow else denies).append(_Effect(rule, least, most))
+                (allowing if rule.allow else denies).append(_Match(rule, least, most))
         allows.append((layer.name, allowing))
     # A layer without them is no.
-    missing = tuple(name for name, effects in allows if not effects)
-    denying = tuple(effect.rule for effect in denies if effect.least is Cover.ALL)
+    missing = tuple(name for name, allowing in allows if not allowing)
+    denying = tuple(match.rule for match in denies if match.least is Cover.ALL)
     if denying:
         return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
     if missing:
         return Verdict(IMPLICIT_DENY, missing=missing)
-    # From here on, Allow is yes or maybe, and Deny is maybe or no. The open layers are maybe.
-    granting = [effect for _name, effects in allows for effect in effects]
-    open_layers = [effects for _name, effects in allows if not _allows_all(effects, request, context)]
-    if not denies and not open_layers:
-        complete = tuple(effect.rule for effect in granting if effect.least is Cover.ALL)
-        rules = complete or tuple(effect.rule for effect in granting)
+    # From here on, Allow is yes or maybe, and Deny is maybe or no. A layer is yes if statements of it allow the whole request.
+    grants = [_find_grants(allowing, request, context) for _name, allowing in allows]
+    if not denies and all(grants):
+        rules = tuple(rule for layer_rules in grants for rule in layer_rules)
         return Verdict(ALLOWED, rules=rules, allows_part=True)
-    effects = (*denies, *granting)
-    part = _find_part(layers, request, context, effects) if request.is_wild else None
+    matches = (*denies, *(match for _name, allowing in allows for match in allowing))
+    part = _find_allowed_part(layers, request, context, matches) if request.is_wild else None
     if part is not None and part.decision == PARTLY_ALLOWED:
         return part
-    candidates = (*denies, *(effect for layer_effects in open_layers for effect in layer_effects))
-    unknown = tuple(effect.rule for effect in candidates if effect.is_unknown)
-    rules = unknown or tuple(effect.rule for effect in effects)
+    undecided = [
+        match
+        for (_name, allowing), layer_rules in zip(allows, grants, strict=True)
+        for match in allowing
+        if not layer_rules
+    ]
+    candidates = tuple(match.rule for match in (*denies, *undecided) if match.is_open)
+    rules = candidates or tuple(match.rule for match in matches)
     return Verdict(CONDITIONAL, rules=rules, allows_part=part is not None)
 
 
-def _allows_all(effects: Sequence[_Effect], request: Request, context: Context) -> bool:
-    """Return whether Allow statements certainly allow every request that a request represents.
+def _find_grants(matches: Sequence[_Match], request: Request, context: Context) -> tuple[Rule, ...]:
+    """Return the Allow statements of a layer that certainly allow every part of a request, or nothing if there are none.
 
-    One statement does, or a statement with NotAction or NotResource together with statements for its exceptions.
+    Each statement that allows the whole request is one of them. Without such a statement, they are all statements of the layer if
+    one has NotAction or NotResource, and for each of its exceptions there is a statement that allows it.
     """
-    if any(effect.least is Cover.ALL for effect in effects):
-        return True
-    if not request.is_wild:
-        return False
-    for effect in effects:
-        parts = effect.rule.exceptions(request, context)
-        if parts is not None and all(
-            any(other.rule.cover(part, context)[0] is Cover.ALL for other in effects) for part in parts
+    grants = tuple(match.rule for match in matches if match.least is Cover.ALL)
+    if grants or not request.is_wild:
+        return grants
+    rules = tuple(match.rule for match in matches)
+    for rule in rules:
+        exceptions = rule.exceptions(request, context)
+        if exceptions is not None and all(
+            any(other.cover(exception, context)[0] is Cover.ALL for other in rules)
+            for exception in exceptions
         ):
-            return True
-    return False
+            return rules
+    return ()
 
 
-def _find_part(
-    layers: Sequence[Layer], request: Request, context: Context, effects: Sequence[_Effect]
+def _find_allowed_part(
+    layers: Sequence[Layer], request: Request, context: Context, matches: Sequence[_Match]
 ) -> Verdict | None:
-    """Return "partly_allowed" if one part of a request with wildcards is certainly allowed, and another part certainly is not.
+    """Return the verdict on a part of a request with wildcards that is certainly allowed, or None without such a part.
 
-    To find the parts, the function evaluates literal requests that match the patterns in the statements.
+    The parts are literal requests that match the patterns in the statements; ``_evaluate`` decides on each of them. The verdict
+    is "partly_allowed" if another part is certainly denied, and "allowed" if no denied part is found.
 
-    :arg effects: the statements that apply, or may apply, to a part of the request.
-    :returns: the verdict on an allowed part if no part is certainly denied; None if no part is certainly allowed.
+    :arg matches: the statements that apply, or may apply, to a part of the request.
     """
-    denying = tuple(effect.rule for effect in effects if not effect.rule.allow)
-    denied = any(effect.least is not Cover.NONE for effect in effects if not effect.rule.allow)
+    denying = tuple(match.rule for match in matches if not match.rule.allow)
+    # A Deny certainly applies to a part, even if no literal request shows which one.
+    denied = any(match.least is not Cover.NONE for match in matches if not match.rule.allow)
     allowed: Verdict | None = None
     missing: tuple[str, ...] = ()
-    limit = min(_SAMPLES, _COMPARISONS // sum(effect.rule.weight for effect in effects))
-    for sample in islice(_samples(request, effects, context), limit):
+    # Zero for too many statements. Then no part is found, and the decision on the request is conditional.
+    limit = min(_SAMPLES, _COMPARISONS // sum(match.rule.weight for match in matches))
+    for sample in islice(_samples(request, matches, context), limit):
         verdict = _evaluate(layers, sample, context)
         if verdict.allowed:
             allowed = allowed or verdict
@@ -205,13 +220,14 @@ def _find_part(
     return allowed
 
 
-def _samples(request: Request, effects: Iterable[_Effect], context: Context) -> Iterator[Request]:
+def _samples(request: Request, matches: Iterable[_Match], context: Context) -> Iterator[Request]:
     for fill in _FILLS:
         resource = request.resource
         if resource is not None and request.resource_wild:
             resource = fill_wildcards(resource, fill)
         action = fill_wildcards(request.action, fill) if request.action_wild else request.action
+        # No action has an empty service or name, which the empty text leaves of "s3:*".
         if all(action.split(":")):
             yield Request(action, resource, request.caller)
-    for effect in effects:
-        yield from effect.rule.samples(request, context)
+    for match in matches:
+        yield from match.rule.samples(request, context)

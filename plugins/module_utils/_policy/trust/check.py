@@ -100,7 +100,7 @@ def _chain_inquiry(
 
 
 def judge_session(trust: TrustPolicy, role_arn: str, context: Context) -> str:
-    """Return whether a trust policy lets a session of another role use its role with sts:AssumeRole: yes, no or conditional.
+    """Decide whether a session of another role can use the role of a trust policy with sts:AssumeRole: yes, no or conditional.
 
     A statement that names single sessions of the role depends on the name of the session.
 
@@ -110,11 +110,11 @@ def judge_session(trust: TrustPolicy, role_arn: str, context: Context) -> str:
     caller = Caller(role_arn=role_arn)
     principals = {value for rule in trust.rules for _kind, value in rule.statement.principals or ()}
     sessions = [replace(caller, session_arn=value) for value in principals if caller.has_session(value)]
-    usable, *others = (
+    usable, *by_session = (
         judge(trust.rules, (Request(ASSUME_ROLE, None, entry),), context).usable
         for entry in (caller, *sessions)
     )
-    return "conditional" if usable == "no" and set(others) - {"no"} else usable
+    return "conditional" if usable == "no" and set(by_session) - {"no"} else usable
 
 
 def check_chain_permissions(

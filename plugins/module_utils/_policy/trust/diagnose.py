@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
-from ..evaluation.request import ACTIONS, ASSUME_ROLE, SERVICE, SESSION_TAGS, TAG_SESSION
+from ..evaluation.request import ACTIONS, ASSUME_ROLE, SERVICE, SESSION_TAGS
 from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test, describe_actual, describe_condition
 from ..language.context import Context, Unknown
@@ -348,22 +348,21 @@ def diagnose(
 def _denies(
     rules: Sequence[Rule], requests: Sequence[Request], context: Context, usable: str
 ) -> Iterator[Finding]:
-    for rule in rules:
-        concerned = [request for request in requests if not rule.allow and rule.concerns(request)]
-        answers = {rule.applies(request, context) for request in concerned}
-        denied = " and ".join(
-            ASSUME_ROLE if request.action == ASSUME_ROLE.lower() else TAG_SESSION for request in concerned
-        )
+    for rule in (rule for rule in rules if not rule.allow):
+        answers = {
+            action: rule.applies(request, context) for request, action in zip(requests, ACTIONS, strict=False)
+        }
+        denied = " and ".join(action for action, answer in answers.items() if answer is not False)
         denied += f" to {_name_caller(requests[0])}"
         label = rule.statement.label
-        if True in answers:
+        if True in answers.values():
             yield Finding(
                 Code.TRUST_EXPLICIT_DENY,
                 f"{label} denies {denied}{_because(rule)}. A Deny overrides every Allow.",
                 "Narrow or remove the Deny, for example with a condition that excludes this caller.",
                 statement=label,
             )
-        elif None in answers and usable != "yes":
+        elif None in answers.values() and usable != "yes":
             yield Finding(
                 Code.TRUST_MAY_BE_DENIED,
                 f"{label} denies {denied} for some requests{_because(rule)}.",

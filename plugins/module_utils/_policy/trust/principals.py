@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the principals other than EKS Pod Identity that a trust policy lets in.
+"""Find the principals that a trust policy allows in addition to EKS Pod Identity.
 
 The plan and the access report judge these principals with the same function. It ignores Deny statements and most conditions, so a
 principal can be in the result although it is denied, but none is left out.
@@ -30,7 +30,7 @@ GUESTS: Final[Mapping[GuestKind, tuple[GuestSeverity, str]]] = {
     "everyone": ("high", "everyone"),
     "other account": ("high", "other accounts"),
     "provider": ("high", "every identity of an identity provider (no condition on sub)"),
-    "limited": ("medium", "everyone whom the conditions and Deny statements do not exclude"),
+    "limited": ("medium", "everyone except principals that conditions or Deny statements exclude"),
     "account": ("medium", "each principal of the account whose policies allow it"),
     "service": ("medium", "other AWS services"),
     "saml": ("medium", "a SAML provider"),
@@ -47,7 +47,7 @@ _POSITIVE = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals"
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A principal that a trust policy lets in. ``index`` is the position, from 0, of the statement that does."""
+    """A principal that a trust policy allows. ``index`` is the position, from 0, of the statement that names it."""
 
     name: str
     kind: GuestKind
@@ -72,8 +72,8 @@ def _guests(rule: Rule, rules: Sequence[Rule], account: str) -> Iterator[Guest]:
     everyone: GuestKind = "limited" if is_narrowed(rule, rules) else "everyone"
     names = dict.fromkeys(statement.principals or ())
     if statement.not_principal:
-        listed = ", ".join(value for _kind, value in names)
-        yield Guest(f"everyone except {listed}", everyone, index)
+        excepted = ", ".join(value for _kind, value in names)
+        yield Guest(f"everyone except {excepted}", everyone, index)
         return
     for kind, value in names:
         if value == "*":

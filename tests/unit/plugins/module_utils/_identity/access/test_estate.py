@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare the answers about an estate of many roles with a table that was made by hand."""
+"""Compare the answers about an estate of many roles with a table that was written by hand."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ClusterFacts,
     RoleFacts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
 )
 
 from .facts import (
@@ -49,7 +49,7 @@ def assume(*names: str, **more: Any) -> dict[str, Any]:
 
 
 def trust(name: str, **conditions: Any) -> dict[str, Any]:
-    """Return a trust policy that lets in sessions of a role, under conditions such as StringEquals={key: value}."""
+    """Return a trust policy that allows sessions of a role, under conditions such as StringEquals={key: value}."""
     found = principal_trust(role_arn(name))
     found["Statement"][0]["Condition"] = conditions
     return found
@@ -59,7 +59,7 @@ def equals(key: str, value: str = "x") -> dict[str, Any]:
     return {"StringEquals": {key: value}}
 
 
-# Roles that no service account has. Each lets in the role "to-" with its name, or the root of the account.
+# Roles that no service account has. Each allows the role "to-" with its name, or the root of the account.
 def target(name: str, *statements: Mapping[str, Any], unread: Any = (), **conditions: Any) -> RoleFacts:
     return make_role(name, *statements, trust=trust(f"to-{name}", **conditions), unread=unread)
 
@@ -217,7 +217,7 @@ WORDS = {"y": "yes", "p": "part", "d": "depends", "o": "obtain", "u": "unknown",
 
 def make_estate() -> ClusterFacts:
     direct = [make_role(name, *statements, **more) for name, (statements, more) in DIRECT.items()]
-    others = [
+    special = [
         make_role("with-target", assume("eks-target"), allow("sts:TagSession", role_arn("eks-target"))),
         make_role("with-session", READ_PAYMENTS),
         make_role("irsa", READ_PAYMENTS, trust=irsa_trust("irsa")),
@@ -240,7 +240,7 @@ def make_estate() -> ClusterFacts:
         associate("with-session", session_policy=session),
         associate("elsewhere", role_arn("elsewhere", OTHER_ACCOUNT)),
     ]
-    roles = [*direct, *TARGETS, *others]
+    roles = [*direct, *TARGETS, *special]
     assert len(roles) >= 60
     annotated = {"irsa": "irsa", "old-irsa": "old-irsa", "gone-irsa": "gone"}
     return make_facts(roles, pods, {name: role_arn(role) for name, role in annotated.items()})
@@ -249,7 +249,7 @@ def make_estate() -> ClusterFacts:
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
-    found = build_report([make_estate()], load_action_index(), now, questions=QUESTIONS)
+    found = build_report([make_estate()], load_catalogue(), now, questions=QUESTIONS)
     assert isinstance(found, dict)
     return found
 
@@ -287,10 +287,10 @@ def test_means_are_named(report: dict[str, Any]) -> None:
     assert secret["keys"] == ["role also-irsa → hop9-secret"]
 
 
-def test_roles_of_an_account_that_were_not_all_read_are_unknown() -> None:
+def test_unread_roles_of_the_account_make_answers_unknown() -> None:
     facts = replace(make_facts([make_role("none")], [associate("none")]), complete=False)
     now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
-    [question] = build_report([facts], load_action_index(), now, questions=QUESTIONS[:1])["questions"]
+    [question] = build_report([facts], load_catalogue(), now, questions=QUESTIONS[:1])["questions"]
     assert question["answers"] == [
         {"workload": 0, "answer": "unknown", "keys": ["unread roles arn:aws:iam::111122223333:role/*"]}
     ]
@@ -310,7 +310,7 @@ def test_roles_of_an_account_that_were_not_all_read_are_unknown() -> None:
         ("session", False),
     ],
 )
-def test_what_the_caller_may_choose_makes_a_path_uncertain(
+def test_paths_with_chosen_conditions_are_uncertain(
     report: dict[str, Any], name: str, is_certain: bool | None
 ) -> None:
     found = {

@@ -36,8 +36,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     PodCredentials,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import Request
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    ActionIndex,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     Required,
@@ -69,7 +69,7 @@ USER = "${aws:userid}"
 
 def ask(*parts: ClusterFacts, action: str = "s3:GetObject", resource: str = OBJECTS) -> dict[str, Any]:
     """Return the row of a question in the report of some clusters."""
-    report = build_report(parts, ActionIndex(), NOW, questions=[AccessQuestion(action, resource)])
+    report = build_report(parts, Catalogue(), NOW, questions=[AccessQuestion(action, resource)])
     (row,) = report["questions"]
     assert isinstance(row, dict)
     return row
@@ -200,7 +200,7 @@ def test_workloads_whose_policies_do_not_decide() -> None:
             )
         },
     )
-    report = build_report([facts], ActionIndex(), NOW, questions=[AccessQuestion("s3:GetObject", OBJECTS)])
+    report = build_report([facts], Catalogue(), NOW, questions=[AccessQuestion("s3:GetObject", OBJECTS)])
     (row,) = report["questions"]
     found = {
         report["workloads"][entry["workload"]]["service_account"]: (entry["answer"], *entry.get("keys", ()))
@@ -242,7 +242,7 @@ def two_clusters() -> list[ClusterFacts]:
 
 def test_screen_has_everyone_who_may_read_a_part() -> None:
     question = AccessQuestion("s3:GetObject", OBJECTS)
-    lines = access_lines(build_report(two_clusters(), ActionIndex(), NOW, questions=[question]))
+    lines = access_lines(build_report(two_clusters(), Catalogue(), NOW, questions=[question]))
     first = lines.index(
         "s3:GetObject on arn:aws:s3:::b/*: 0 yes, 1 part, 1 depends, 0 obtain, 0 unknown, 1 no."
     )
@@ -255,7 +255,7 @@ def test_screen_has_everyone_who_may_read_a_part() -> None:
 
 def test_csv_has_a_column_for_each_question() -> None:
     questions = [AccessQuestion("s3:GetObject", OBJECTS), AccessQuestion("sqs:*", "*")]
-    text = access_csv(build_report(two_clusters(), ActionIndex(), NOW, questions=questions))
+    text = access_csv(build_report(two_clusters(), Catalogue(), NOW, questions=questions))
     rows = list(csv.DictReader(text.splitlines()))
     found = {
         row["service_account"]: (row["s3:GetObject on arn:aws:s3:::b/*"], row["sqs:* on *"]) for row in rows
@@ -276,7 +276,7 @@ def test_rules_are_plain_patterns() -> None:
         allow("sqs:SendMessage", ["arn:aws:sqs", "*"]),
         except_for(f"arn:aws:s3:::{USER}", "Deny"),
     )
-    report = build_report([make_facts([role], [associate("api")])], ActionIndex(), NOW)
+    report = build_report([make_facts([role], [associate("api")])], Catalogue(), NOW)
     assert report["rules"] == [
         {
             "effect": "Allow",
@@ -384,7 +384,7 @@ def test_no_yes_and_no_is_refuted_by_the_policies(
     association = associate("api", session_policy=document(*session) if session else None)
     (member,) = AccessEstate([make_facts([role], [association])]).members
     context = member.context(role)
-    profile = AccessTables(ActionIndex()).profile(role, context, association)
+    profile = AccessTables(Catalogue()).profile(role, context, association)
     decisions = {
         request: check_permission(profile.layers, Required(*request), context).decision
         for request in CONCRETE

@@ -262,6 +262,11 @@ def settled_facts(aws: FakeAws, party: Party) -> dict[str, object]:
     return facts
 
 
+def uses(facts: Facts, subject: str, role: str) -> bool:
+    association = facts.get(f"association {subject}")
+    return isinstance(association, tuple) and association[1] == role
+
+
 def check_others(initial: Facts, final: Facts, party: Party, options: Mapping[str, Any]) -> None:
     """Check that a run without ``adopt`` and ``force`` does not change resources and permissions of other parties."""
     free, owner = bool({"adopt", "force"} & options.keys()), party.owner_name
@@ -290,6 +295,10 @@ def check_others(initial: Facts, final: Facts, party: Party, options: Mapping[st
         staying = admitted & final_admitted
         # In a purge, the list is the whole truth about its cluster.
         outside = staying - party.subjects.keys() - (may_leave if options.get("purge") else set())
+        if party.scope:
+            # The scope of the list lets in subjects that do not use the role: they have no association with it.
+            by_hand = lets_in(STATEMENTS[kind] for kind in statements)
+            outside = {subject for subject in outside if subject in by_hand or uses(initial, subject, role)}
         if not free and outside:
             assert attached <= final_attached, f"others lost a policy of {role}"
             assert final[name][1] == fact[1], f"others got another boundary of {role}"

@@ -22,7 +22,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     ReportSettings,
     make_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )
@@ -30,6 +33,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
     lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
     load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -56,7 +60,9 @@ def linted(action: str, resource: Any, with_catalogue: bool, **more: Any) -> lis
         "policies": [{"name": "p", "document": document}],
         **more,
     }
-    lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if with_catalogue else None)
+    lints = lint_workloads(
+        parse_workloads([workload], "c"), load_catalogue() if with_catalogue else Catalogue()
+    )
     # Leave out the finding that the catalogue of actions is not installed.
     found = [finding for finding in lints.findings if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
     return [finding.message for finding in found]
@@ -105,7 +111,7 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
     )
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    performed = perform(engine(aws, config), config, Order("present", verify=True))
+    performed = apply_order(engine(aws, config), config, Order("present", verify=True))
     statuses = [
         check.status for item in performed.verified or () for check in item.checks if check.name == "contents"
     ]
@@ -129,7 +135,7 @@ def test_workloads_share_the_finding_of_a_policy() -> None:
     config = desired(workload("app", policies=[shared]), workload("web", policies=[shared]))
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    performed = perform(engine(aws, config), config, Order("present", verify=True))
+    performed = apply_order(engine(aws, config), config, Order("present", verify=True))
     (cluster,) = performed.observed.clusters.members.values()
     result = verified_result(performed.verified or (), performed.observed, cluster)
     assert [(item["code"], item["workload"]) for item in result["findings"]] == [
@@ -170,7 +176,7 @@ def test_unknown_required_action_does_not_pass(action: str, resource: str, statu
     config = desired(workload(policies=[policy("all", "s3:*")], required_permissions=required))
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    (verified,) = perform(engine(aws, config), config, Order("present", verify=True)).verified or ()
+    (verified,) = apply_order(engine(aws, config), config, Order("present", verify=True)).verified or ()
     [check] = [check for check in verified.checks if check.name == "permissions"]
     assert check.status == status
     assert [finding.message[: len(message)] for finding in check.findings] == [message] * bool(message)
