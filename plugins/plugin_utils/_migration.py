@@ -419,7 +419,7 @@ class Migration:
         annotated = [m for m in migrants if (account := accounts.get(m.key)) and account.role_arn]
         annotated_keys = {migrant.key for migrant in annotated}
         with session.guarded():
-            unrecorded = session.edit(session.editor().record(annotated))
+            unrecorded = session.edit(session.editor().record([m for m in annotated if not m.is_recorded]))
         annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
         patches = [annotation_patch(accounts[migrant.key], None) for migrant in annotated]
         refused = session.patch(patches, "remove the IRSA annotation of")

@@ -294,7 +294,7 @@ def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> 
     plan = scene.harness.run(step="restart", service_accounts=ONLY, check_mode=True)
     assert plan.failure == ""
     assert f"create add-on {AGENT}" in plan.changes
-    assert "create association shop/app-00" in plan.changes
+    assert any(change.startswith("create association shop/app-00") for change in plan.changes)
     # In the sandbox, an add-on has no Pods, so create them.
     report = scene.harness.run(step="restart", service_accounts=ONLY)
     assert report.changes == [f"create add-on {AGENT}"]
