@@ -177,9 +177,14 @@ def test_repeated_run_has_no_changes(new_scene: Callable[..., Scene]) -> None:
         again = scene.harness.run(step=step)
         assert again.changes == []
         assert stages(again) == stages(first)
+    managed = {str(finding.workload) for finding in planned.all_findings if "ELSEWHERE" in finding.code}
     scene.harness.run(rollback=True)
-    assert scene.harness.run(rollback=True).changes == []
+    again = scene.harness.run(rollback=True)
+    assert again.changes == []
     assert scene.estate.snapshot() == start
+    # The restored annotations do not look like those of another tool.
+    found = scene.harness.run(step="inventory").all_findings
+    assert {str(finding.workload) for finding in found if "ELSEWHERE" in finding.code} == managed
 
 
 @pytest.mark.parametrize("step", ["associate", "restart", "finish"])

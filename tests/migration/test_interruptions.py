@@ -48,7 +48,7 @@ def test_migration_continues(new_scene: Callable[..., Scene], moment: str) -> No
             scene.harness.run(end_at(scene.harness, number, moment), step="finish")
         scene.oracle.check(f"a run that ended {moment} write {number} ({scene.harness.writes[-1]})")
         scene.harness.run(step="finish")
-        scene.oracle.check("the next run")
+        scene.oracle.check("the next run", is_final=True)
         assert scene.oracle.problems == []
         assert _comparable(scene.estate.snapshot()) == _comparable(expected)
 
@@ -62,11 +62,12 @@ def test_rollback_continues(new_scene: Callable[..., Scene], moment: str) -> Non
     for number in numbers(count):
         scene = new_scene(0)
         scene.harness.run(step="finish")
+        scene.oracle.check("the step finish")
         with pytest.raises(Killed):
             scene.harness.run(end_at(scene.harness, number, moment), rollback=True)
         scene.oracle.check(f"a rollback that ended {moment} write {number} ({scene.harness.writes[-1]})")
         scene.harness.run(rollback=True)
-        scene.oracle.check("the next rollback")
+        scene.oracle.check("the next rollback", is_final=True)
         assert scene.oracle.problems == []
         assert scene.estate.snapshot() == start
 
