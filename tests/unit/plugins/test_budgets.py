@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1237,
     "module_utils/_identity/run": 2022,
     "module_utils/_identity/verify": 700,
-    "module_utils/_policy": 3702,
+    "module_utils/_policy": 3590,
     "modules": 366,
     "plugin_utils": 2963,
 }

@@ -19,6 +19,7 @@ class Module(WorkloadsModule):
     def __init__(self, arguments: dict[str, Any], environment: dict[str, str] | None = None) -> None:
         self._task = SimpleNamespace(args=arguments, environment=[environment or {}])
         self._templar = SimpleNamespace(template=lambda value: value)
+        self._loader = SimpleNamespace()
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def not_readable(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_reports_a_role_that_the_association_leaves(check_mode: bool) -> None:
+def test_reports_the_former_role_of_an_association(check_mode: bool) -> None:
     assert left_messages(converge(converged_account(OLD), NEW, check_mode=check_mode)) == [
         (
             "RESOURCE_KEPT",
@@ -83,7 +83,7 @@ def test_reports_a_role_that_the_association_leaves(check_mode: bool) -> None:
 
 
 @pytest.mark.parametrize("change", [another_owner, not_managed], ids=lambda one: one.__name__)
-def test_does_not_report_a_role_that_is_not_own(change: Callable[[FakeAws], None]) -> None:
+def test_does_not_report_a_foreign_role(change: Callable[[FakeAws], None]) -> None:
     aws = converged_account(OLD)
     change(aws)
     assert left_messages(converge(aws, NEW)) == []
@@ -101,7 +101,7 @@ def test_failed_move_leaves_no_role() -> None:
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_reports_a_former_role_that_was_not_read(state: str) -> None:
+def test_reports_an_unread_former_role(state: str) -> None:
     aws, spec = converged_account(OLD), desired(NEW)
     not_readable(aws)
     ((code, severity, message, _remedy),) = left_messages(engine(aws, spec, state).run(spec, state, False))

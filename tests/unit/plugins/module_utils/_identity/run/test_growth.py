@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
@@ -57,7 +60,7 @@ def run(
 ) -> None:
     spec = desired(*raw, state=state, purge=purge)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
-    done = perform(engine(aws, spec, state), spec, Order(state, check_mode, verify=True))
+    done = apply_order(engine(aws, spec, state), spec, Order(state, check_mode, verify=True))
     build_result(done.run, check_mode)
     assert done.guard.cause is None, done.guard.trace
     assert done.verified is not None or state == "absent"

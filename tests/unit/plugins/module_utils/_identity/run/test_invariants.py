@@ -31,7 +31,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Snapshot,
     read_snapshot,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
@@ -140,7 +143,7 @@ def test_check_mode_predicts_the_verification(
 
     def remaining(check_mode: bool) -> list[tuple[str, str, list[tuple[str, str]]]]:
         order = Order("present", check_mode, verify=True)
-        performed = perform(engine(aws, spec), listed, order)
+        performed = apply_order(engine(aws, spec), listed, order)
         assume(not performed.run.failures)
         assert performed.verified is not None, performed.guard.trace
         return [

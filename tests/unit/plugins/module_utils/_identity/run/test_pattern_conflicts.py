@@ -25,9 +25,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     PurgeScope,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Applied,
     Order,
-    Performed,
-    perform,
+    apply_order,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
@@ -61,11 +61,11 @@ def listed(*entries: dict[str, Any], purge: bool = False) -> Desired:
     return Desired(tuple(map(expansion.complete, workloads)), Options(owner=OWNER), purge=scope)
 
 
-def execute(aws: FakeAws, config: Desired, order: Order) -> Performed:
-    return perform(engine(aws, config, order.state), config, order)
+def execute(aws: FakeAws, config: Desired, order: Order) -> Applied:
+    return apply_order(engine(aws, config, order.state), config, order)
 
 
-def failures(performed: Performed) -> list[tuple[list[str], str, str]]:
+def failures(performed: Applied) -> list[tuple[list[str], str, str]]:
     return [
         (list(map(str, failure.workloads)), str(failure.error_code), failure.message)
         for failure in performed.run.failures

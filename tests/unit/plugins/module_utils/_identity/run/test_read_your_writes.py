@@ -17,7 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     not_yet_visible,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -167,7 +170,7 @@ def test_verification_retries_reads_of_a_new_role_only(
     unknown = classify(operation, "NoSuchEntity", "The role with name my-role cannot be found.")
     aws.fail_on(operation, *[unknown] * (MAX_READS + 1))
     pauses = len(clock.pauses)
-    done = perform(engine(aws, spec, clock=clock), spec, Order("present", verify=True))
+    done = apply_order(engine(aws, spec, clock=clock), spec, Order("present", verify=True))
     assert done.verified is not None, done.guard
     if verb == "makes":
         assert (codes([*done.verified]), statuses([*done.verified])) == (set(), {"pass"})

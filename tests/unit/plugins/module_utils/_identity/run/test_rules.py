@@ -581,11 +581,11 @@ def test_unlisted_user_of_a_scope_prevents_changes(unread: bool) -> None:
         )
     else:
         play(aws, workload("web", {"arn": role_arn("my-role")}))
-    before = observe(aws)
+    initial = observe(aws)
     result = play(aws, workload("app", WIDE, EDITED))
     assert result.red
     assert result.reports("ROLE_USED_ELSEWHERE", "default/other-" if unread else "default/web")
-    assert observe(aws) == before
+    assert observe(aws) == initial
     assert not play(aws, workload("app", WIDE, EDITED), force=["default/app"]).red
     assert observe(aws)["attached to my-role"] == {"my-policy"}
 
@@ -627,12 +627,12 @@ def test_document_of_a_policy_on_a_listed_role_of_another_owner_is_kept() -> Non
     aws = account()
     play(aws, workload("job", "mine", "my-policy"))
     create_role(aws, "r", STATEMENTS["app by hand"], owner=OTHER, attached=["my-policy"])
-    listed = workload("job", "mine", EDITED), workload("app", "r", EDITED)
-    result = play(aws, *listed)
+    entries = workload("job", "mine", EDITED), workload("app", "r", EDITED)
+    result = play(aws, *entries)
     assert result.red
     assert result.reports("POLICY_USED_ELSEWHERE", "role r")
     assert observe(aws)["policy my-policy"] == (ME, "s3:GetObject")
-    assert not play(aws, *listed, force=True).red
+    assert not play(aws, *entries, force=True).red
 
 
 def test_listed_tags_of_a_matching_role_of_another_owner_are_reported() -> None:

@@ -453,7 +453,7 @@ LENDING = "arn:aws:iam::111122223333:role/lending"
 
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_pods_that_lose_their_role_are_named(state: str, check_mode: bool) -> None:
+def test_pods_losing_their_role_are_named(state: str, check_mode: bool) -> None:
     """A teardown or purge deletes the association of a workload with running Pods, also in the plan of check mode."""
     pods = [build.pod("web-1"), build.pod("debug", owner=None), build.pod("old", deleted=True)]
     cluster = FakeCluster({"Pod": build.read(pods)})
