@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
 ONLY = ("shop/app-00", "shop/one", "shop/two")
-STEP = 1 if os.environ.get("MIGRATION") == "all" else 2
+STEP = 1 if os.environ.get("MIGRATION") == "all" else 4
 DENIED = [
     "iam:TagRole",
     "iam:UpdateAssumeRolePolicy",

@@ -14,12 +14,11 @@ from ansible_collections.workload_identity.aws.tests.migration.scene import Scen
 
 # With MIGRATION=all the tests end a run at every write, otherwise at a few writes.
 ALL = os.environ.get("MIGRATION") == "all"
-CHOSEN = 3
 
 
 def numbers(count: int) -> range:
     """Return the numbers of the writes at which the tests end a run. ``count`` is the number of all writes."""
-    return range(1, count + 1, 1 if ALL else count // CHOSEN)
+    return range(1, count + 1) if ALL else range(count // 3, count, count // 2)
 
 
 def end_at(harness: Harness, number: int, moment: str) -> Callable[[str, str], None]:

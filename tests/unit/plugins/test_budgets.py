@@ -30,9 +30,9 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1237,
     "module_utils/_identity/run": 2022,
     "module_utils/_identity/verify": 700,
-    "module_utils/_policy": 3590,
+    "module_utils/_policy": 3613,
     "modules": 366,
-    "plugin_utils": 2963,
+    "plugin_utils": 2965,
 }
 
 # A budget is lowered once a package has this many statements less.
