@@ -223,7 +223,10 @@ class Migration:
         groups = list(self.session.groups)
         has_canary = bool(groups) and groups[0].name == "canary"
         canary = groups.pop(0) if has_canary else MigrationGroup("canary", ())
-        if canary.migrants and (failed := self._run(canary.migrants, canary.name, restarts, proof=True)):
+        keys = {migrant.key for migrant in canary.migrants}
+        failed = self._run(canary.migrants, canary.name, restarts, proof=True) if keys else set()
+        # A canary whose restart was refused has proven nothing.
+        if failed := failed | (keys & self.session.failed):
             self._stop(_CANARY_FAILED, failed)
             return
         done: set[WorkloadKey] = set()

@@ -146,6 +146,15 @@ def test_refused_restart_concerns_only_its_service_account(
     assert scene.harness.run(step=step, service_accounts=ONLY).failure == ""
 
 
+def test_refused_restart_of_the_canary_ends_the_run(new_scene: Callable[..., Scene]) -> None:
+    scene = new_scene(1)
+    scene.kube.set_faults([{"operation": "patch deployments", "kind": "access_denied"}])
+    report = scene.harness.run(step="restart", service_accounts=ONLY)
+    assert [group.name for group in report.groups] == ["canary", "group 1"]
+    assert "shop/app-00 failed as canary. No other service account was changed." in report.failure
+    assert scene.estate.snapshot()["associations"] == ["shop/app-00"]
+
+
 def test_refused_restart_of_a_rollback_gets_its_association_back(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     start = scene.estate.snapshot()
