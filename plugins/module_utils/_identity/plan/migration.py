@@ -140,7 +140,8 @@ def plan_migration(state: MigrationState) -> MigrationPlan:
     finished = frozenset(
         migrant.name
         for migrant in migrants
-        if migrant.stage == "finished" and not _is_annotated(state, migrant.key)
+        if migrant.stage == "finished"
+        and not state.accounts.get(migrant.key, IrsaAccount(migrant.key)).role_arn
     )
     migrants = [_with_trust(migrant, state, finished) for migrant in migrants]
     return MigrationPlan(_with_tools(state, _with_distrust(state, migrants)), finished)
@@ -278,11 +279,6 @@ def _is_of_migrated_addon(state: MigrationState, association: ObservedAssociatio
         return False
     name = account_name(association.key)
     return any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, state.issuer))
-
-
-def _is_annotated(state: MigrationState, key: WorkloadKey) -> bool:
-    account = state.accounts.get(key)
-    return account is not None and bool(account.role_arn)
 
 
 def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
