@@ -29,7 +29,7 @@ def play(sandbox: Sandbox, folder: Path, playbook: str, *extra: str) -> tuple[st
     return done.stdout, json.loads(stats[0].removeprefix("\tRUN: "))
 
 
-def test_audit_and_export_pass_on_what_vanishes(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_audit_and_export_pass_on_files(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset()
     applied, _artifacts = play(sandbox, tmp_path, "site", "pod_identity_report_file=report.json")
     assert (

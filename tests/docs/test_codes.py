@@ -1,41 +1,45 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that the tables of codes in the pages match the output of tools/make_docs.py."""
+"""Test that the table of codes is current, and that tools/make_docs.py rejects incomplete texts."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from make_docs import ALSO_FINDINGS, AWS, DOCS, INDEX, TABLES, filled, marked_tables, parse_groups
+from make_docs import PAGE, filled, make_rows
 
-PAGES = sorted(DOCS.glob("*.md"))
-
-
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
-def test_tables_are_up_to_date(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert text == filled(page.name, text), "run: make docs-tables"
+TEXTS = {"cause": "A cause.", "remedy": "A remedy."}
 
 
-def test_every_table_is_in_one_page() -> None:
-    names = [name for page in PAGES for name in marked_tables(page.read_text(encoding="utf-8"))]
-    assert sorted(names) == sorted([*TABLES, INDEX, AWS, ALSO_FINDINGS])
+def test_table_is_current() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == filled(text), "run: make docs-tables"
+    assert re.findall(r'^\| <a id="(\w+)">', text, re.MULTILINE) == sorted(Code)
 
 
 def test_fills_rows_between_markers() -> None:
-    row = "| `PERMISSION_NO_SUCH_ACTION` | warning | AWS has no action of this name. | Correct the name. |"
-    text = "Before.\n<!-- codes: permissions -->\n\nold\n\n<!-- end of codes -->\nAfter.\n"
-    lines = filled("trust-findings.md", text).splitlines()
-    assert (lines[0], lines[-1]) == ("Before.", "After.")
-    assert lines[3:6] == ["| code | severity | cause | remedy |", "| --- | --- | --- | --- |", row]
+    lines = filled("Before.\n<!-- codes -->\n\nold\n\n<!-- end of codes -->\nAfter.\n").splitlines()
+    assert (lines[:2], lines[-2:]) == (["Before.", "<!-- codes -->"], ["<!-- end of codes -->", "After."])
+    assert len(lines) == len(Code) + 8
     assert "old" not in lines
 
 
-TEXTS = {"title": "A title", "cause": "A cause.", "remedy": "A remedy."}
+@pytest.mark.parametrize(
+    ("group", "texts", "severity"),
+    [
+        ("run", TEXTS, "warning, info"),
+        ("run", {**TEXTS, "failure": True}, "warning, info, failure"),
+        ("failures", TEXTS, "failure"),
+    ],
+)
+def test_row_has_severities(group: str, texts: dict[str, Any], severity: str) -> None:
+    codes = {code: texts for code in Code if code is Code.NOT_OWNED}
+    others = {code: TEXTS for code in Code if code is not Code.NOT_OWNED}
+    row = f'| <a id="NOT_OWNED"></a>`NOT_OWNED` | {severity} | A cause. | A remedy. |'
+    assert row in list(make_rows({group: codes, "others": others}))
 
 
 @pytest.mark.parametrize(
@@ -43,19 +47,11 @@ TEXTS = {"title": "A title", "cause": "A cause.", "remedy": "A remedy."}
     [
         ({"ROLE_MISSING": None}, "docs/codes.yml has no texts for ROLE_MISSING"),
         ({"ROLE_MISING": TEXTS}, "_findings/codes.py does not have ROLE_MISING of docs/codes.yml"),
-        ({"ROLE_MISSING": {"title": "A title"}}, "ROLE_MISSING lacks cause, remedy in docs/codes.yml"),
+        ({"ROLE_MISSING": {"cause": "A cause."}}, "ROLE_MISSING lacks remedy in docs/codes.yml"),
     ],
     ids=["no texts", "unknown code", "no remedy"],
 )
 def test_names_code_without_texts(changes: dict[str, Any], message: str) -> None:
     group = {**dict.fromkeys(map(str, Code), TEXTS), **changes}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        parse_groups({"run": {code: texts for code, texts in group.items() if texts}})
-
-
-def test_rejects_table_of_another_page() -> None:
-    text = "<!-- codes: permissions -->\n\nold\n\n<!-- end of codes -->\n"
-    with pytest.raises(
-        ValueError, match=r"^the table permissions belongs to trust-findings\.md, not to errors\.md$"
-    ):
-        filled("errors.md", text)
+        list(make_rows({"run": {code: texts for code, texts in group.items() if texts}}))

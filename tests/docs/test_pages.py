@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     parse_cluster_name,
@@ -36,13 +35,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
-    grant_for,
     trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
+    grant_for,
 )
 from support import ROOT, Block, all_blocks, blocks, pages
 
 DOCS = ROOT / "docs"
 _LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+_ANCHOR = re.compile(r'<a id="(\w+)"></a>')
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
@@ -50,6 +52,13 @@ CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 def anchor(heading: str) -> str:
     """Return the anchor that GitHub creates for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    if page.suffix != ".md" or not page.is_file():
+        return set()
+    text = page.read_text(encoding="utf-8")
+    return {*map(anchor, _HEADING.findall(text)), *_ANCHOR.findall(text)}
 
 
 def links(page: Path) -> list[str]:
@@ -83,12 +92,7 @@ def test_relative_links_have_targets(page: Path) -> None:
     for target in links(page):
         name, _, fragment = target.partition("#")
         found = (page.parent / name).resolve() if name else page
-        headings = (
-            _HEADING.findall(found.read_text(encoding="utf-8"))
-            if found.suffix == ".md" and found.is_file()
-            else []
-        )
-        if not found.exists() or (fragment and fragment not in map(anchor, headings)):
+        if not found.exists() or (fragment and fragment not in anchors(found)):
             broken.append(target)
     assert broken == []
 
@@ -105,7 +109,7 @@ def test_readme_links_every_page() -> None:
             reached.add(page)
             found = [(page.parent / target.partition("#")[0]).resolve() for target in links(page)]
             queue += [linked for linked in found if linked.suffix == ".md" and linked.is_file()]
-    assert sorted(page.name for page in DOCS.glob("*.md") if page not in reached) == []
+    assert sorted(page.name for page in DOCS.rglob("*.md") if page not in reached) == []
 
 
 def workload_blocks() -> list[Block]:
@@ -245,7 +249,7 @@ class TestTrustScopes:
     def policy(scope: str) -> dict[str, object]:
         owner = default_owner("us-west-2", "my-cluster")
         return trust_policy(
-            [grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account", owner)]
+            [grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account", owner=owner)]
         )
 
     @staticmethod
@@ -257,20 +261,3 @@ class TestTrustScopes:
             grants.append(grant_for(scope, "111122223333", *parts))
             if policy_size(trust_policy(grants)) > 2048:
                 return len(grants) - 1
-
-
-def aws_errors() -> list[tuple[str, str]]:
-    return [
-        (code, row[1])
-        for row in rows(DOCS / "errors.md", "Error codes of AWS")
-        for code in re.findall(r"`(\w+)`", row[0])
-    ]
-
-
-@pytest.mark.parametrize(
-    ("code", "text"), [pytest.param(code, text, id=f"{code}-{text}"[:60]) for code, text in aws_errors()]
-)
-def test_aws_errors_have_specific_remedies(code: str, text: str) -> None:
-    error = classify("eks:Operation", code, text)
-    handled = error.conflict or code == "ParamValidationError"
-    assert handled or error.remedy != classify("eks:Operation", "Other", "").remedy

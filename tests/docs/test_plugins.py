@@ -127,7 +127,7 @@ def test_plugin_documentation_passes_the_linter(tmp_path: Path) -> None:
 
 
 def test_changelog_names_every_plugin(tmp_path: Path) -> None:
-    """Compare the changelog with the plugins. docs/release.md shows how to generate the changelog."""
+    """Compare the changelog with the plugins. docs/contributing/releases.md shows how to generate the changelog."""
     done = run([BIN / "antsibull-changelog", "lint"], CHECKOUT, environment(COLLECTIONS, home=tmp_path))
     assert done.returncode == 0, done.stdout
     changelog = yaml.safe_load((ROOT / "changelogs/changelog.yaml").read_text(encoding="utf-8"))

@@ -38,8 +38,8 @@ def fleet(clusters: FleetFixture) -> FleetFixture:
     clusters.reset()
     clusters.host_variables.clear()
     shared = {**workload("app", "shared"), "policies": [{"arn": READ}, document("s3:GetObject")]}
-    own = workload("own-{{ inventory_hostname }}", "own-{{ inventory_hostname }}")
-    clusters.variables = {"pod_identity_workloads": [shared, own]}
+    single = workload("own-{{ inventory_hostname }}", "own-{{ inventory_hostname }}")
+    clusters.variables = {"pod_identity_workloads": [shared, single]}
     return clusters
 
 
@@ -184,8 +184,8 @@ def test_workflow_applies_only_approved_changes(fleet: FleetFixture, tmp_path: P
         max(len(json.loads(path.read_text(encoding="utf-8"))["stdout"].encode()) for path in events) <= 1024
     )
 
-    own = {**workload("own-blue", "own-blue"), "policies": [{"arn": ADMIN}]}
-    fleet.host_variables["blue"] = {"pod_identity_workloads": [own]}
+    single = {**workload("own-blue", "own-blue"), "policies": [{"arn": ADMIN}]}
+    fleet.host_variables["blue"] = {"pod_identity_workloads": [single]}
     bound = {**artifacts, "pod_identity_approved": "artifacts"}
     fleet.writes()
     _output, made = start_here(fleet, tmp_path / "converge", hosts, **bound).end(code=2)

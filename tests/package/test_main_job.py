@@ -55,7 +55,11 @@ MODULES = """\
 - hosts: localhost
   gather_facts: false
   vars:
-    workloads: [{namespace: modules, service_account: app, role: {name: modules-app}}]
+    workloads:
+      - namespace: modules
+        service_account: app
+        role: {name: modules-app}
+        policies: [{arn: "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]
   module_defaults:
     workload_identity.aws.eks_pod_identity: {cluster_name: my-cluster, region: us-west-2}
     workload_identity.aws.eks_pod_identity_info: {cluster_name: my-cluster, region: us-west-2}

@@ -10,7 +10,7 @@ Time limit: each attempt runs in a separate thread, and the caller stops waiting
 timeout is not sufficient, because each piece of a slow response restarts it.
 
 Rate limit: before the service throttles, there is no limit. Afterwards, all threads together are limited to about the rate at
-which requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
+which requests succeeded. docs/contributing/benchmarks.md compares this with the adaptive mode of botocore.
 
 Retries: requests are repeated a limited number of times, within a limited time, with random pauses. Conflicts, denials and
 invalid input are not retried.

@@ -37,7 +37,7 @@ class Code(str, Enum):
 
     The report shows most findings in the column of the check that reported them. A finding of another origin, such as a warning
     of the plan, is shown in the column ``check``. The first of ``severities`` is the default; ``Finding.raised_as`` selects
-    another one. docs/codes.yml has the title, cause and remedy of each code.
+    another one. docs/codes.yml has the cause and remedy of each code.
     """
 
     _value_: str

@@ -124,7 +124,7 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "AWS does not let the service account use the role or its target role, so Pods of the service account get no credentials "
         "of the role.",
         "If the association, annotation or variables of the Pod template are not needed, remove them. Otherwise correct the "
-        "cause that the risk names: docs/trust-findings.md has the causes in trust policies.",
+        "cause that the risk names: docs/codes.md has the causes in trust policies.",
     ),
     "ROLE_MISSING": RiskKind(
         "The role does not exist",

@@ -65,8 +65,6 @@ def _problems(question: AccessQuestion, catalogue: Catalogue) -> Iterator[str]:
         yield f"resource '{shown_value(resource)}' has a policy variable. Write * in its place."
     if applies_to_objects(action, resource):
         yield f"{action} applies to the objects of a bucket. Write {resource}/*."
-    if not catalogue.services:
-        return
     if (unknown := unknown_action(catalogue, action)) is not None:
         yield f"{unknown} {_NEW_ACTION}"
     if (mismatch := lint_required(catalogue, action, resource)) is not None:

@@ -55,7 +55,8 @@ class Change:
 
     Changes of a lower ``stage`` are applied first; inside a stage, changes of different resources are concurrent. ``before`` and
     ``after`` have only the attributes that change; None means that the resource does not exist. ``roles`` has the lower-case
-    names of the roles that the change concerns: a failure stops later changes of the same roles (see ``find_reason``).
+    names of the roles that the change concerns: a failure stops later changes of the same roles (see ``Stops``). ``notes`` are
+    findings about the change, which are reported if the change is planned or complete.
 
     The action "replace" is for an attachment to a role with the maximum number of policies: the first of ``calls`` detaches a
     policy, and the second one attaches another policy.
@@ -69,6 +70,7 @@ class Change:
     after: Mapping[str, object] | None
     calls: tuple[Call, ...]
     roles: frozenset[str] = frozenset()
+    notes: tuple[Finding, ...] = ()
 
     @property
     def takes(self) -> bool:
@@ -79,6 +81,11 @@ class Change:
         """Return the sort key in a plan. It has the parts of the target, because tuples compare faster than targets."""
         target = self.target
         return self.stage, target.resource, target.name, target.policy_arn, target.cluster, target.step
+
+
+def find_notes(changes: Iterable[Change]) -> list[Finding]:
+    """Return the findings about some changes. A finding about several changes is returned once."""
+    return list(dict.fromkeys(note for change in changes for note in change.notes))
 
 
 @dataclass(slots=True)

@@ -128,13 +128,13 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
 
 
 def _refused(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
-    target, why = (
+    target, reason = (
         association_target(desired.key),
         f"the list does not agree with its role {association.role_arn}",
     )
     if association.role_arn == desired.role_arn:
-        why = "its settings differ from the list"
-    return refuse_other(target, association.tags, desired.owner, (desired.key,), why)
+        reason = "its settings differ from the list"
+    return refuse_other(target, association.tags, desired.owner, (desired.key,), reason)
 
 
 def _not_removable(association: ObservedAssociation) -> Failure:

@@ -60,7 +60,7 @@ def _left_role(
         Code.RESOURCE_KEPT,
         f"role {role.arn} is {text} It is kept, with its policies.",
         "Restart the Pods that may still hold its credentials. A later run for this cluster alone with ⟨purge⟩: true removes the "
-        "role if nobody uses it.",
+        "role if it is unused.",
         keys[0],
         raised_as="info",
     )

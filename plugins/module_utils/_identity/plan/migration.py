@@ -45,7 +45,7 @@ from ..._policy.trust.federation import (
     with_federation,
     without_federation,
 )
-from ..._policy.trust.statements import MARKED_SID, TrustGrant, grant_for, read_grants, trust_policy
+from ..._policy.trust.statements import MARKED_SID, TrustGrant, read_grants, trust_policy, writer_of
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.associations import ObservedAssociation
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, Check
@@ -776,14 +776,10 @@ def planned_statements(
     """Return the statements for EKS Pod Identity that the trust policy of a role will have."""
     cluster = state.cluster
     present, _rest = read_grants(role.trust)
-    added: set[TrustGrant] = {
-        grant_for(
-            "account" if migrant.disable_session_tags else "workload",
-            cluster.account_id,
-            cluster.arn,
-            *migrant.name,
-            state.owner,
-        )
+    added = {
+        TrustGrant(cluster.account_id, writer=writer_of(state.owner))
+        if migrant.disable_session_tags
+        else TrustGrant(cluster.account_id, cluster.arn, *migrant.name, writer_of(state.owner, cluster.arn))
         for migrant in migrants
     }
     return list(document_statements(trust_policy(present | added)))

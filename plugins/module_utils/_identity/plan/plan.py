@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Change, Draft, Plan, Stops
+from ..model.changes import Change, Draft, Plan, Stops, find_notes
 from ..model.desired import Desired, Options, Workload
 from ..model.names import OWNER_TAG, parse_role_arn
 from ..model.observed import Observed
@@ -27,7 +27,7 @@ from ..model.targets import (
 )
 from .associations import DesiredAssociation, find_extra_settings, plan_association
 from .policies import plan_policies
-from .problems import pattern_conflicts, refused_in_kubernetes, skip
+from .problems import pattern_conflicts, refused_in_kubernetes, skip, tags_kept
 from .removal import plan_departure, plan_leaving
 from .roles import plan_roles
 from .scene import Scene
@@ -74,9 +74,8 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
     _plan_associations(scene, desired)
     plan_leaving(scene, desired, departure, removes)
     plan = _without_stopped(draft.plan(), scene)
-    touched = {change.target.touched for change in plan.changes}
-    notes = [note for target, note in scene.notes.items() if target in touched]
-    return replace(plan, findings=(*plan.findings, *notes, *filter(None, map(_other_owner, plan.changes))))
+    changes = tuple(map(_note_owner, plan.changes))
+    return replace(plan, changes=changes, findings=(*plan.findings, *find_notes(changes)))
 
 
 def _role_names(desired: Desired, observed: Observed) -> dict[WorkloadKey, frozenset[str]]:
@@ -103,17 +102,17 @@ def _without_stopped(plan: Plan, scene: Scene) -> Plan:
     stops = Stops()
     for failure in plan.failures:
         stops.add(failure, scene.roles_of(failure.workloads))
-    kept: list[Change] = []
+    remaining: list[Change] = []
     skips: list[Failure] = []
     for change in plan.changes:
         if change.workloads and not change.takes and failed.keys() >= {*change.workloads}:
             stops.add(replace(failed[change.workloads[0]], target=change.target), change.roles, change)
         elif (reason := stops.find(change)) is None:
-            kept.append(change)
+            remaining.append(change)
         else:
             skips.append(skip(change, reason, failed))
             stops.add(skips[-1], change.roles, change)
-    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *dict.fromkeys(skips)))
+    return replace(plan, changes=tuple(remaining), failures=(*plan.failures, *dict.fromkeys(skips)))
 
 
 def _plan_associations(scene: Scene, desired: Desired) -> None:
@@ -125,7 +124,7 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
             scene.fail(failure.for_workloads((key,)))
         elif role is not None:
             association = observed.associations.get(key)
-            wanted = DesiredAssociation(
+            association_state = DesiredAssociation(
                 key,
                 observed.account.role_arn(role),
                 workload.association,
@@ -135,7 +134,7 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
                 options.adopt,
                 scene.roles_of((key,)),
             )
-            planned = plan_association(wanted, association)
+            planned = plan_association(association_state, association)
             if isinstance(planned, Change) and association is None and key in desired.would_break:
                 # A new association would break running Pods, because it replaces their present credentials.
                 found = desired.would_break[key]
@@ -146,6 +145,10 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
                 scene.draft.changes.append(planned)
             elif planned is not None:
                 scene.fail(planned)
+            elif association is not None:
+                code, tags = Code.ASSOCIATION_SETTINGS_DIFFER, workload.association.tags
+                subject = f"association {association.association_id} of {key}"
+                scene.draft.findings += tags_kept(code, subject, association.tags, tags, key)
             _note_account_scope(scene.draft, role, options, workload)
 
 
@@ -194,17 +197,18 @@ def _as_associated(draft: Draft, workload: Workload, desired: Desired, observed:
     return replace(workload, association=replace(workload.association, disable_session_tags=True))
 
 
-def _other_owner(change: Change) -> Finding | None:
-    """Return a finding if a change replaces the owner of a resource, because the lists of both owners may contain it."""
+def _note_owner(change: Change) -> Change:
+    """Return the change, with a note if it replaces the owner of a resource: the lists of both owners may contain it."""
     old_tags, new_tags = (side.get("tags") if side else None for side in (change.before, change.after))
     if not isinstance(old_tags, Mapping) or not isinstance(new_tags, Mapping):
-        return None
+        return change
     old, new = old_tags.get(OWNER_TAG), new_tags.get(OWNER_TAG)
     if not old or old == new:
-        return None
-    return Finding(
+        return change
+    note = Finding(
         Code.OWNER_CHANGED,
         f"the owner of {change.target.label} changes from '{old}' to '{new}'.",
         "List the resource for one owner only. If the change of owner is intended, no action is needed.",
         change.workloads[0],
     )
+    return replace(change, notes=(*change.notes, note))

@@ -13,6 +13,7 @@ DeletePolicy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -26,7 +27,7 @@ from ..model.policies import DOCUMENT, POLICY_ATTRIBUTES, ObservedPolicy, Policy
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole, shared_policies
 from ..model.targets import Failure, Target, policy_target, request_failure
-from .problems import refuse_other
+from .problems import refuse_other, tags_kept
 from .scene import Scene
 from .trust import edit_trust
 
@@ -56,26 +57,28 @@ def _plan_present(
     scene: Scene, spec: PolicySpec, policy: ObservedPolicy, users: tuple[WorkloadKey, ...], holders: _Holders
 ) -> None:
     options, present = scene.options, policy.tags or {}
-    own, same = is_own(present, options.owner), _same_document(spec, policy)
-    if same and not own and not options.adopt:
+    owned, same = is_own(present, options.owner), _same_document(spec, policy)
+    if same and not owned and not options.adopt:
         # A policy of another owner with the same document is used unchanged.
+        code, subject = Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}"
+        scene.draft.findings += tags_kept(code, subject, present, spec.tags, users[0])
         return
-    if not own and not options.adopt:
+    if not owned and not options.adopt:
         target = policy_target(policy.arn)
         scene.fail(refuse_other(target, present, options.owner, users, "it has another document"))
         return
-    if not same or not own:
-        others = _find_others(scene, policy, holders)
-        if others and not options.changes_shared(users):
+    notes: list[Finding] = []
+    if not same or not owned:
+        other_users = _find_other_users(scene, policy, holders)
+        if other_users and not options.changes_shared(users):
             unread = scene.observed.unread.get(Target("users", policy.arn))
             scene.fail(
-                _unread(policy, unread, users) if unread is not None else _refused(policy, users, others)
+                _unread(policy, unread, users) if unread is not None else _refused(policy, users, other_users)
             )
             return
-        if others:
-            scene.notes[policy_target(policy.arn).touched] = _changed_for(policy, users[0], others)
+        notes = [_changed_for(policy, users[0], other_users)] if other_users else []
     change = _update(scene, spec, policy, users)
-    scene.draft.changes += [change] if change is not None else []
+    scene.draft.changes += [replace(change, notes=tuple(notes))] if change is not None else []
 
 
 _Holders = Mapping[str, Sequence[tuple[SharedRole, ObservedRole]]]
@@ -92,23 +95,23 @@ def _find_holders(scene: Scene) -> _Holders:
     return holders
 
 
-def _find_others(scene: Scene, policy: ObservedPolicy, holders: _Holders) -> list[str]:
+def _find_other_users(scene: Scene, policy: ObservedPolicy, holders: _Holders) -> list[str]:
     """Describe the users of a policy outside the run: entities that are not roles of the run, and users of shared roles."""
     observed, options = scene.observed, scene.options
     if (unread := observed.unread.get(Target("users", policy.arn))) is not None:
         error = unread.error
         return [f"users that could not be read ({error.operation}: {error.code}: {error.text})"]
-    others: list[str] = []
+    other_users: list[str] = []
     names: set[str] = set()
     for shared, role in holders.get(policy.arn, ()):
         names.add(f"role {role.name.lower()}")
         if is_own(role.tags, options.owner):
             edit = edit_trust(scene, shared.spec, shared.users, role, True, options.forces(shared.keys))
-            others += [f"role {role.name} ({listed(edit.others)})"] if edit.others else []
+            other_users += [f"role {role.name} ({listed(edit.other_users)})"] if edit.other_users else []
         elif not options.adopt:
-            others.append(f"role {role.name} (of somebody else)")
+            other_users.append(f"role {role.name} (of another owner)")
         # A role that the run takes over has its own finding about its other users.
-    return [*(entity for entity in policy.attached_to if entity.lower() not in names), *others]
+    return [*(entity for entity in policy.attached_to if entity.lower() not in names), *other_users]
 
 
 def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, ...]) -> Change:
@@ -127,7 +130,7 @@ def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, 
 def _tags(
     scene: Scene, spec: PolicySpec, users: Iterable[WorkloadKey], present: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the desired tags of a policy: those of the list, the mark, and the cluster by which a purge finds the policy."""
+    """Return the desired tags of a policy: the listed tags, the mark, and the cluster by which a purge finds the policy."""
     clusters = scene.observed.clusters
     cluster_arn = (present or {}).get(CLUSTER_TAG) or next(
         (clusters.of_workload(key).arn for key in users if key in clusters), ""
@@ -214,23 +217,25 @@ def _unread(policy: ObservedPolicy, unread: Failure, workloads: tuple[WorkloadKe
     return request_failure(unread.error, workloads, policy_target(policy.arn), "update", prefix=text)
 
 
-def _refused(policy: ObservedPolicy, workloads: tuple[WorkloadKey, ...], others: Sequence[str]) -> Failure:
+def _refused(
+    policy: ObservedPolicy, workloads: tuple[WorkloadKey, ...], other_users: Sequence[str]
+) -> Failure:
     return Failure(
         workloads,
         policy_target(policy.arn),
         "update",
         Code.POLICY_USED_ELSEWHERE,
         f"policy {policy.arn} has a different document than this run defines for {listed(map(str, workloads))}. It is unchanged "
-        f"because of users outside this run: {listed(others, _SHOWN)}.",
+        f"because of users outside this run: {listed(other_users, _SHOWN)}.",
         "Give the policy another name here, or apply all lists that use it in one run. To change it for all of these users, set "
         "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists.",
     )
 
 
-def _changed_for(policy: ObservedPolicy, key: WorkloadKey, others: Sequence[str]) -> Finding:
+def _changed_for(policy: ObservedPolicy, key: WorkloadKey, other_users: Sequence[str]) -> Finding:
     return Finding(
         Code.POLICY_USED_ELSEWHERE,
-        f"policy {policy.arn} is changed, also for users outside this run: {sentence(listed(others, _SHOWN))}",
+        f"policy {policy.arn} is changed, also for users outside this run: {sentence(listed(other_users, _SHOWN))}",
         "Notify the owners of these users, and define the same document in every list with the policy.",
         key,
         raised_as="warning",

@@ -17,6 +17,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
+from ..model.attributes import describe_value
 from ..model.changes import Change, Plan
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
@@ -136,13 +137,13 @@ def refuse_other(
     tags: Mapping[str, str],
     owner: str,
     workloads: tuple[WorkloadKey, ...],
-    why: str,
+    reason: str,
     action: Action = "update",
 ) -> Failure:
     """Return the failure of a change of a resource that does not belong to the owner of the run.
 
     :arg tags: the tags of the resource.
-    :arg why: the reason why the resource would have to change, as a clause.
+    :arg reason: the reason why the resource would have to change, as a clause.
     """
     has_name = target.resource != "association"
     if is_marked(tags):
@@ -160,21 +161,48 @@ def refuse_other(
         target,
         action,
         Code.NOT_OWNED,
-        f"{message}. It is unchanged, although {why}.",
+        f"{message}. It is unchanged, although {reason}.",
         f"{remedy}, or set ⟨adopt⟩: true to take it over (check mode with diff shows the changes).",
     )
+
+
+def differing_tags(present: Mapping[str, str], desired: Mapping[str, str]) -> list[str]:
+    """Return a clause for each listed tag that a resource does not have, like "tag team is (none), not shop"."""
+    return [
+        f"tag {key} is {describe_value(present.get(key))}, not {describe_value(value)}"
+        for key, value in desired.items()
+        if present.get(key) != value
+    ]
+
+
+def tags_kept(
+    code: Code, subject: str, present: Mapping[str, str], desired: Mapping[str, str], key: WorkloadKey
+) -> list[Finding]:
+    """Report the listed tags that a resource of another owner does not have. The run uses it unchanged."""
+    if not (texts := differing_tags(present, desired)):
+        return []
+    return [
+        Finding(
+            code,
+            f"{subject} differs from its configuration: {'; '.join(texts)}. It does not belong to the owner of this list, so it "
+            "is unchanged.",
+            "Leave these tags out of the list, or set ⟨adopt⟩: true to take the resource over.",
+            key,
+            raised_as="warning",
+        )
+    ]
 
 
 def role_used_elsewhere(
     shared: SharedRole,
     role: ObservedRole,
     limits: Sequence[tuple[str, object, object]],
-    others: Sequence[str],
+    other_users: Sequence[str],
 ) -> Failure:
-    """Return the failure of a role whose settings would change for others.
+    """Return the failure of a role whose settings would change for other users.
 
     :arg limits: the settings, each as (name, present value, desired value).
-    :arg others: everybody else whom the trust policy allows.
+    :arg other_users: the other principals that the trust policy allows.
     """
     differences = [
         f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
@@ -186,38 +214,38 @@ def role_used_elsewhere(
         "update",
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
-        f"{' and '.join(differences)}. It is unchanged, because {_others(others)}.",
+        f"{' and '.join(differences)}. It is unchanged, because {_used_by(other_users)}.",
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
         "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
     )
 
 
 def role_changed_elsewhere(
-    role: ObservedRole, keys: tuple[WorkloadKey, ...], others: Sequence[str]
+    role: ObservedRole, keys: tuple[WorkloadKey, ...], other_users: Sequence[str]
 ) -> Finding:
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
-        f"this run changes role {role.arn}, which also affects others: {_others(others)}.",
+        f"this run changes role {role.arn}, which also affects others: {_used_by(other_users)}.",
         "Notify the owners of these users, and use the same definition in every list with the role.",
         keys[0],
         raised_as="warning",
     )
 
 
-def kept_for_others(role: ObservedRole, key: WorkloadKey, arn: str, others: Sequence[str]) -> Finding:
-    """Report a policy that left the list but stays attached, because others use the role."""
+def kept_for_others(role: ObservedRole, key: WorkloadKey, arn: str, other_users: Sequence[str]) -> Finding:
+    """Report an unlisted policy that is kept on a role, because other users of the role may need it."""
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
-        f"policy {arn} is no longer listed for role {role.name}, but it is kept: {_others(others)}, and may need it.",
-        "List these users in this run, or give these workloads a separate role. If nobody else needs the policy, set ⟨force⟩: "
-        "true, which detaches it.",
+        f"policy {arn} is no longer listed for role {role.name}, but it is kept: {_used_by(other_users)}, and may need it.",
+        "List these users in this run, or give these workloads a separate role. If no other user needs the policy, set "
+        "⟨force⟩: true, which detaches it.",
         key,
         raised_as="warning",
     )
 
 
-def _others(others: Sequence[str]) -> str:
-    return f"the role can also be used by {listed(others, 5)}"
+def _used_by(other_users: Sequence[str]) -> str:
+    return f"the role can also be used by {listed(other_users, 5)}"
 
 
 def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
@@ -225,7 +253,7 @@ def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_NOT_ATTACHED,
         f"policy {arn} is not attached to role {role.arn}.",
-        "A role that is given by its ARN belongs to somebody else, so a run attaches nothing to it: attach the policy yourself, "
+        "A role that is given by its ARN belongs to another owner, so a run does not change it: attach the policy yourself, "
         f"or list the role by its name with ⟨adopt⟩: true. To attach it: aws iam attach-role-policy --role-name {role.name} "
         f"--policy-arn {arn}",
         key,
@@ -240,13 +268,13 @@ def skip(change: Change, reason: Failure, failed: Collection[WorkloadKey] = ()) 
 
     :arg failed: workloads that have a failure already.
     """
-    own = tuple(key for key in change.workloads if key not in failed)
+    unfailed = tuple(key for key in change.workloads if key not in failed)
     action = reason.action
     if reason.target.policy_arn:
         action = "delete" if action == "detach" else "create"
     note = " Until the run succeeds, the resource is not changed." if change.takes else ""
     return Failure(
-        reason.workloads if change.takes else own,
+        reason.workloads if change.takes else unfailed,
         change.target,
         change.action,
         Code.SKIPPED,
@@ -347,11 +375,11 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
     )
 
 
-def role_still_used(role: ObservedRole, keys: tuple[WorkloadKey, ...], others: Sequence[str]) -> Finding:
+def role_still_used(role: ObservedRole, keys: tuple[WorkloadKey, ...], other_users: Sequence[str]) -> Finding:
     """Report a role that a removal keeps, because its trust policy allows others."""
     return Finding(
         Code.RESOURCE_KEPT,
-        f"role {role.arn} is kept: its trust policy still allows {listed(others, 10)}.",
+        f"role {role.arn} is kept: its trust policy still allows {listed(other_users, 10)}.",
         "If these users belong to another list of workloads, no action is needed: the teardown of that list removes the role. "
         "Otherwise remove them first, then run again; or set ⟨force⟩: true, which deletes the role.",
         next(iter(keys), None),

@@ -115,8 +115,8 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
 def _allows(clusters: Clusters, workload: Workload, role: ObservedRole, owner: str) -> bool:
     """Return whether a statement of the owner allows a workload. Return True also if the input has ``role.trust_policy``.
 
-    A teardown removes the statement even if the role is kept for others. So a role without a statement for the workload is not a
-    resource that a teardown of the workload would still have to remove.
+    A teardown removes the statement even if the role is kept for other workloads. So a role without a statement for the
+    workload is not a resource that a teardown of the workload would still have to remove.
     """
     if workload.role is not None and workload.role.trust_policy is not None:
         return True

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the removal of workloads: of the listed ones in a teardown, of all that the list does not need in a purge. Pure.
+"""Plan the removal of workloads: a teardown removes the listed workloads, and a purge the unlisted workloads. Pure.
 
 Both take the same: associations, the statements of the owner, roles that nobody may use any more, and unused policies.
 """
@@ -126,7 +126,7 @@ def _has_record(observed: Observed, role: ObservedRole, key: WorkloadKey) -> boo
 def _unlisted(desired: Desired, observed: Observed, inventory: Inventory) -> set[WorkloadKey]:
     """Return the workloads that a purge removes: with an association or a trust statement of the owner, and not listed.
 
-    A workload whose association somebody else manages keeps its statement. New roles are left out, because another run may be
+    A workload whose association belongs to another owner keeps its statement. New roles are left out, because another run may be
     about to create the association.
     """
     owner = desired.options.owner
@@ -251,7 +251,7 @@ def _remove_policy(
 
 
 def _purge(scene: Scene, desired: Desired, inventory: Inventory) -> None:
-    """Remove what the owner has in the cluster and the list does not need."""
+    """Remove the unlisted resources of the owner in the cluster."""
     (cluster,) = scene.observed.clusters.members.values()
     users: dict[str, list[WorkloadKey]] = {}
     for key, association in sorted(inventory.associations.items()):
@@ -296,7 +296,7 @@ def _belongs_to(
 def _purge_policies(
     scene: Scene, desired: Desired, inventory: Inventory, cluster: Cluster, lost: Counter[str]
 ) -> None:
-    """Delete the policies of the owner and the cluster that the list does not need, and that nobody uses after the run."""
+    """Delete the unlisted policies of the owner and the cluster that are unused after the run."""
     needed = set(shared_policies(scene.observed.account, desired.workloads))
     needed |= {shared.spec.permissions_boundary or "" for shared in scene.roles}
     losers: dict[str, set[str]] = {}

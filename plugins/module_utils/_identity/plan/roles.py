@@ -12,7 +12,9 @@ Sources: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRol
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
+from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
 from ..._policy.trust.statements import TrustGrant
@@ -82,7 +84,7 @@ def update_role(
         parameters = {PERMISSIONS_BOUNDARY.parameter: boundary} if boundary else {}
         calls.append(Call("iam", operation, {**identity, **parameters}))
     if details:
-        # UpdateRole sets the session duration to one hour if the request has none, so send the present values, too.
+        # UpdateRole sets the session duration to one hour if the request does not have it, so send the present values, too.
         present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
         calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
     change = compare_tags(role.tags, {**spec.tags, **owner_tags(options.owner)}, options.purge_tags)
@@ -141,7 +143,7 @@ class _RolePlan:
     """The plan of one listed role for all workloads that share it.
 
     There are four cases: the role is created; it is used by its ARN, so that only the statements of the owner change; it belongs
-    to the owner, or ``adopt`` takes it over, so that it is updated; or it belongs to somebody else, and must match the list.
+    to the owner, or ``adopt`` takes it over, so that it is updated; or it belongs to another owner, and must match the list.
     """
 
     def __init__(self, scene: Scene, shared: SharedRole) -> None:
@@ -149,11 +151,11 @@ class _RolePlan:
         self.keys, self.name = shared.keys, shared.spec.name.lower()
         self.role = scene.observed.roles.get(self.name)
         tags = self.role.tags if self.role is not None else {}
-        self.own = is_own(tags, self.options.owner)
-        self.changes_role = not self.spec.existing and (self.own or self.options.adopt)
+        self.is_own = is_own(tags, self.options.owner)
+        self.changes_role = not self.spec.existing and (self.is_own or self.options.adopt)
         forced = self.options.forces(self.keys)
         self.trust = edit_trust(scene, self.spec, shared.users, self.role, self.changes_role, forced)
-        self.others = self.trust.others
+        self.other_users = self.trust.other_users
         self.changes_shared = self.options.changes_shared(self.keys)
         # Failures of the workloads that leave the role prevent that something is taken from it.
         self.concerned = frozenset((self.name,)) | scene.roles_of(self._leavers())
@@ -237,7 +239,7 @@ class _RolePlan:
         return []
 
     def _match(self, role: ObservedRole) -> list[Failure]:
-        """Check that a role of somebody else matches the list. It is used unchanged then."""
+        """Check that a role of another owner matches the list. It is used unchanged then."""
         differences = [difference.attribute.name for difference in compare(ROLE_SETTINGS, self.spec, role)]
         if self._attachments(role.attached):
             differences.append("attached_policies")
@@ -248,35 +250,48 @@ class _RolePlan:
         ):
             differences.append("trust_policy")
         if not differences:
+            code, subject = Code.ROLE_SETTINGS_DIFFER, f"role {role.arn}"
+            tags = problems.tags_kept(code, subject, role.tags, self.spec.tags, self.keys[0])
+            self.scene.draft.findings += tags
             return []
         names = ", ".join(sorted(name.replace("_", " ") for name in differences))
-        why = f"it would have to change ({names})"
+        reason = f"it would have to change ({names})"
         target = role_target(role.name)
-        return [problems.refuse_other(target, role.tags, self.options.owner, self.keys, why)]
+        return [problems.refuse_other(target, role.tags, self.options.owner, self.keys, reason)]
 
     def _update(self, role: ObservedRole) -> list[Failure]:
         """Plan a role of the owner, or a role that ``adopt`` takes over."""
         draft, options = self.scene.draft, self.options
         limits = differing_limits(self.spec, role, options.purge_tags)
-        if self.others and limits and not self.changes_shared:
-            return [problems.role_used_elsewhere(self.shared, role, limits, self.others)]
+        if self.other_users and limits and not self.changes_shared:
+            return [problems.role_used_elsewhere(self.shared, role, limits, self.other_users)]
         joining, (leaving, findings) = self._attachments(role.attached), self._detachments(role)
         overfull = find_overfull(self.scene.observed, options, self.shared, role, joining, leaving)
         if overfull is not None:
             return [overfull]
         update = update_role(self.spec, role, options, self.keys)
-        if self.others and (limits or leaving or not self.own):
-            note = problems.role_changed_elsewhere(role, self.keys, self.others)
-            self.scene.notes[role_target(role.name).touched] = note
-        draft.changes += [
+        notes = [*self._find_unlisted_access(role)]
+        if not self.trust.forced:
+            findings, notes = [*findings, *notes], []
+        if self.other_users and (limits or leaving or not self.is_own):
+            notes.append(problems.role_changed_elsewhere(role, self.keys, self.other_users))
+        changes = [
             *([update] if update else []),
             *change_trust(role, self.trust, self.keys, self.concerned),
             *make_room(self.scene.observed, role, joining, leaving),
         ]
-        draft.findings += [*self._trust_findings(role), *findings]
+        draft.changes += [replace(change, notes=tuple(notes)) for change in changes]
+        draft.findings += [*self._find_restrictions(role), *findings]
         return []
 
-    def _trust_findings(self, role: ObservedRole) -> Iterable[Finding]:
+    def _find_unlisted_access(self, role: ObservedRole) -> Iterable[Finding]:
+        """Report the statements that allow more than the list. With ``force``, the run removes them."""
+        key, clusters = self.keys[0], self.scene.observed.clusters
+        if self.spec.trust_policy is None:
+            yield from find_foreign_access(role, key, self.trust.foreign, clusters, self.trust.forced)
+            yield from find_kept_scopes(role, key, self.trust, clusters)
+
+    def _find_restrictions(self, role: ObservedRole) -> Iterable[Finding]:
         key, clusters, spec = self.keys[0], self.scene.observed.clusters, self.spec
         subjects = {
             user.key: trust_subject(
@@ -290,8 +305,6 @@ class _RolePlan:
         yield from find_restrictions(role.arn, self.trust.final, spec.trust_policy, subjects)
         if spec.trust_policy is None:
             yield from find_public_access(role, key)
-            yield from find_foreign_access(role, key, self.trust.foreign, clusters, self.trust.forced)
-            yield from find_kept_scopes(role, key, self.trust, clusters)
 
     def _attachments(self, attached: Collection[str]) -> list[Change]:
         """Return the attachment of each listed policy that the role lacks.
@@ -324,17 +337,17 @@ class _RolePlan:
         changes, findings = [], []
         for arn in (arn for arn in role.attached if arn not in self.shared.policy_users):
             policy = observed.policies.get(arn)
-            own = self.scene.owns_policy(arn)
+            owned = self.scene.owns_policy(arn)
             unread = observed.unread.get(Target("owner", arn)) or observed.unread.get(Target("document", arn))
             document = (
                 policy.document if policy is not None and policy.document else observed.documents.get(arn)
             )
-            if not own and document is not None and only_denies(document):
+            if not owned and document is not None and only_denies(document):
                 findings.append(problems.restricted_by_policy(role, self.keys[0], arn))
-            elif unread is not None or not (own or options.purge_policies):
+            elif unread is not None or not (owned or options.purge_policies):
                 findings.append(problems.attached_extra(role, self.keys[0], arn, unread))
-            elif self.others and not self.changes_shared:
-                findings.append(problems.kept_for_others(role, self.keys[0], arn, self.others))
+            elif self.other_users and not self.changes_shared:
+                findings.append(problems.kept_for_others(role, self.keys[0], arn, self.other_users))
             else:
                 changes.append(detach_policy(role.name, arn, self.keys, self.concerned))
         return changes, findings
@@ -378,7 +391,7 @@ def plan_left_role(
     may_delete: bool,
     torn_down: SharedRole | None = None,
 ) -> list[str]:
-    """Plan a role that the list does not have: take back its statements, and delete it if nobody is left in its trust policy.
+    """Plan a role that the list does not have: take back its statements, and delete it if it has no other user.
 
     Return the ARNs of the policies that the role loses.
 
@@ -388,20 +401,20 @@ def plan_left_role(
     """
     options, draft, name = scene.options, scene.draft, frozenset((role.name.lower(),))
     adopted = options.adopt and is_marked(role.tags) and not scene.gone.everything
-    own = adopted or is_own(role.tags, options.owner)
+    owned = adopted or is_own(role.tags, options.owner)
     forced = options.forces(keys)
-    listed: Collection[str] = torn_down.policy_users if torn_down is not None else ()
-    gone = set[TrustGrant]()
+    listed_arns: Collection[str] = torn_down.policy_users if torn_down is not None else ()
+    patterns = set[TrustGrant]()
     if torn_down is not None and scene.gone.keys.issuperset(torn_down.keys):
         # A pattern allows only workloads that the list matches.
         grants = desired_grants(scene.observed.clusters, torn_down.spec, options, torn_down.users)
-        gone = {grant for grant in grants if grant.is_pattern}
-    trust = edit_trust(scene, None, (), role, own, forced, gone)
+        patterns = {grant for grant in grants if grant.is_pattern}
+    trust = edit_trust(scene, None, (), role, owned, forced, patterns)
     roles = name | scene.roles_of(keys)
-    if not (own and may_delete) or (trust.others and not forced):
+    if not (owned and may_delete) or (trust.other_users and not forced):
         draft.changes += change_trust(role, trust, keys, roles)
-        if own and may_delete:
-            draft.findings.append(problems.role_still_used(role, keys, trust.others))
+        if owned and may_delete:
+            draft.findings.append(problems.role_still_used(role, keys, trust.other_users))
         elif may_delete:
             draft.findings.append(problems.not_own(f"role {role.arn}", role.tags, options.owner, keys))
         elif keys:
@@ -410,7 +423,7 @@ def plan_left_role(
     foreign = [
         arn
         for arn in role.attached
-        if not (options.purge_policies or arn in listed or scene.owns_policy(arn))
+        if not (options.purge_policies or arn in listed_arns or scene.owns_policy(arn))
     ]
     leaving = [arn for arn in role.attached if arn not in foreign]
     draft.changes += [detach_policy(role.name, arn, keys, roles) for arn in leaving]

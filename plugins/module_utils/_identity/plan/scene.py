@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_statement
 from ..model.changes import Draft
 from ..model.desired import Options, Workload
@@ -44,7 +44,6 @@ class Scene:
     ``workloads`` are the listed workloads; they are empty in a teardown. ``roles`` are their roles. ``gone`` has the workloads to
     remove. ``role_names`` has, by workload, the lower-case names of the role that it lists and of the role that it has.
     ``listed_arns`` has the ARNs of listed roles by workload, and ``users`` the listed workloads by lower-case ARN of their role.
-    ``notes`` are findings about changes, by ``Target.touched``, if the plan keeps any of these changes.
     """
 
     options: Options
@@ -56,7 +55,6 @@ class Scene:
     listed_arns: Mapping[WorkloadKey, str]
     users: Mapping[str, frozenset[WorkloadKey]]
     draft: Draft = field(default_factory=Draft)
-    notes: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def fail(self, *failures: Failure) -> None:
         self.draft.failures.extend(failures)
@@ -76,8 +74,8 @@ class Scene:
 
         It is removed, or it is listed with another role.
         """
-        listed = self.listed_arns.get(key)
-        return key in self.gone.keys or (listed is not None and listed.lower() != role_arn.lower())
+        listed_arn = self.listed_arns.get(key)
+        return key in self.gone.keys or (listed_arn is not None and listed_arn.lower() != role_arn.lower())
 
     def listed_with(self, role_arn: str) -> frozenset[WorkloadKey]:
         """Return the workloads that the run lists with a role."""
@@ -89,7 +87,7 @@ class Scene:
         return grants is not None and all(self.is_one_of(keys, grant) for grant in grants)
 
     def is_one_of(self, keys: Set[WorkloadKey], grant: TrustGrant) -> bool:
-        """Return whether a grant allows one of some workloads, and nobody else."""
+        """Return whether a grant allows only one of some workloads."""
         return bool(named_workloads(self.observed.clusters, [grant]) & keys)
 
     def find_unlisted_users(self, role: ObservedRole, grants: Collection[TrustGrant]) -> list[str]:

@@ -86,8 +86,9 @@ class TrustPlan:
     """The edit of a trust policy: ``present``, ``granted`` with the new statements, and ``final`` without the removed ones.
 
     ``wide`` has the statements of the owner that allow more than the list, and ``foreign`` the other statements that allow more
-    than the list. They are kept, or with ``forced`` removed. ``others`` describes everybody whom ``final`` allows except the
-    listed workloads of the role: is the role shared? A scope that the list asks counts by its unlisted associations.
+    than the list. They are kept, or with ``forced`` removed. ``other_users`` describes the principals that ``final`` allows,
+    except the listed workloads of the role: with other users, the role is shared. A listed scope counts by its unlisted
+    associations.
     """
 
     present: Document
@@ -95,7 +96,7 @@ class TrustPlan:
     final: Document
     wide: tuple[TrustGrant, ...] = ()
     foreign: tuple[Mapping[str, object], ...] = ()
-    others: tuple[str, ...] = ()
+    other_users: tuple[str, ...] = ()
     forced: bool = False
 
 
@@ -106,16 +107,16 @@ def edit_trust(
     role: ObservedRole | None,
     closes: bool,
     forced: bool,
-    gone: Collection[TrustGrant] = (),
+    former: Collection[TrustGrant] = (),
 ) -> TrustPlan:
     """Return the edit of the trust policy of a role.
 
     :arg spec: the listed role, or None for a role that only loses statements.
     :arg users: the listed workloads of the role.
     :arg forced: whether ``force`` is set for the workloads of the role.
-    :arg closes: whether a trust policy without an Allow statement gets a statement that allows nobody. Otherwise its last
-        statements are kept, because IAM requires one.
-    :arg gone: grants of the owner that leave the trust policy with their workloads.
+    :arg closes: whether a trust policy without an Allow statement gets a statement that does not match any request. Otherwise
+        its last statements are kept, because IAM requires one.
+    :arg former: grants of the owner that are removed from the trust policy with their workloads.
     """
     options, clusters = scene.options, scene.observed.clusters
     present: Document = role.trust if role is not None else {}
@@ -125,22 +126,22 @@ def edit_trust(
         if denies:
             joined = join_statements(denies, document_statements(whole))
             whole = PolicyDocument({**whole, "Statement": joined})
-        return TrustPlan(present, whole, whole, others=_find_others(scene, role, whole, ()))
+        return TrustPlan(present, whole, whole, other_users=_find_other_users(scene, role, whole, ()))
     writes = spec is not None and (spec.extend_trust or not spec.existing)
-    wanted = (
+    desired = (
         desired_grants(clusters, spec, options, users) if spec is not None and writes else set[TrustGrant]()
     )
     if role is None:
-        new = trust_policy(wanted)
+        new = trust_policy(desired)
         return TrustPlan(present, new, new)
     grants, rest = read_grants(present)
-    own, arn = own_grants(clusters, options.owner, present), role.arn
+    owned, arn = own_grants(clusters, options.owner, present), role.arn
     leaving = {
         grant
-        for grant in own - wanted
-        if grant in gone or any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
+        for grant in owned - desired
+        if grant in former or any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
     }
-    wide = {grant for grant in own - wanted - leaving if not grant.is_single}
+    wide = {grant for grant in owned - desired - leaving if not grant.is_single}
     # A statement of the scope ``account`` is for several clusters.
     removed = {grant for grant in wide if scene.gone.everything and grant.cluster_arn}
     users_of_role = scene.listed_with(arn)
@@ -148,23 +149,23 @@ def edit_trust(
     listed_by_name = spec is not None and not spec.existing
     removed |= wide if forced else set()
     reported = wide if forced else wide - removed
-    forced = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
-    remaining = [entry for entry in rest if not (forced and entry in foreign)]
-    granted = with_grants(present, rest, grants | wanted) if wanted - grants else present
-    final: Document = with_grants(present, remaining, (grants | wanted) - leaving - removed)
+    whole = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
+    remaining = [entry for entry in rest if not (whole and entry in foreign)]
+    granted = with_grants(present, rest, grants | desired) if desired - grants else present
+    final: Document = with_grants(present, remaining, (grants | desired) - leaving - removed)
     if closes:
         final = closed(final, next(iter(clusters.members.values())).arn)
     elif not final.get("Statement"):
         final = granted
     statements = tuple(entry for entry in foreign if isinstance(entry, Mapping))
-    # The users of a scope of the cluster are its unlisted associations; those of a wider scope are unknown.
-    asked = {grant for grant in wanted if grant.cluster_arn and not grant.is_single}
-    others = _find_others(scene, role, final, asked)
-    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, others, forced)
+    # The users of a scope of the cluster are its unlisted associations; the users of a wider scope are unknown.
+    scopes = {grant for grant in desired if grant.cluster_arn and not grant.is_single}
+    other_users = _find_other_users(scene, role, final, scopes)
+    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, other_users, forced)
 
 
-def _find_others(
-    scene: Scene, role: ObservedRole | None, trust: Document, asked: Collection[TrustGrant]
+def _find_other_users(
+    scene: Scene, role: ObservedRole | None, trust: Document, scopes: Collection[TrustGrant]
 ) -> tuple[str, ...]:
     if role is None:
         return ()
@@ -173,12 +174,12 @@ def _find_others(
     names = [
         describe_grant(grant, clusters)
         for grant in sorted(grants)
-        if grant not in asked and not scene.is_one_of(users, grant)
+        if grant not in scopes and not scene.is_one_of(users, grant)
     ]
     for statement in rest:
         if isinstance(statement, Mapping) and is_allow(statement) and not scene.allows_only(users, statement):
             names += describe_statement(statement, clusters)
-    return tuple(dict.fromkeys([*names, *scene.find_unlisted_users(role, asked)]))
+    return tuple(dict.fromkeys([*names, *scene.find_unlisted_users(role, scopes)]))
 
 
 def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
@@ -252,7 +253,7 @@ def find_foreign_access(
     :arg statements: the statements to report.
     :arg forced: whether the run removes the statements.
     """
-    kept = _REMOVED if forced else _KEPT
+    outcome = _REMOVED if forced else _KEPT
     allowing = [statement for statement in statements if is_allow(statement)]
     rules = prepare_trust({**role.trust, "Statement": allowing}).rules if allowing else ()
     guests = [guest for guest in find_guests(rules, role.arn.split(":")[4]) if guest.name != "*"]
@@ -268,18 +269,18 @@ def find_foreign_access(
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
             f"the trust policy of role {role.name} also allows principals in other accounts, which are not part of the role's "
-            f"configuration: {listed(sorted(other_account_names), 10)}. {kept}",
+            f"configuration: {listed(sorted(other_account_names), 10)}. {outcome}",
             "Remove those statements from the trust policy. If these principals must use the role, too, set the "
             "whole trust policy as role.trust_policy, or accept the finding for all workloads with pod_identity_ignore: "
             "[TRUST_STATEMENT_FOREIGN] in the Ansible role.",
             key,
             raised_as="error",
         )
-    if others := [*sorted(names - other_account_names), *pods]:
+    if principals := [*sorted(names - other_account_names), *pods]:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
             f"the trust policy of role {role.name} also allows principals that are not part of the role's configuration: "
-            f"{listed(others, 10)}. {kept}",
+            f"{listed(principals, 10)}. {outcome}",
             _REMEDY,
             key,
         )
@@ -292,12 +293,13 @@ def find_kept_scopes(
     if not edit.wide:
         return []
     names = listed((describe_grant(grant, clusters) for grant in edit.wide), 5)
-    what = _REMOVED if edit.forced else "They are kept, because others may need them."
+    outcome = _REMOVED if edit.forced else "They are kept, because others may need them."
     return [
         Finding(
             Code.TRUST_KEPT_FOR_OTHERS,
-            f"the trust policy of role {role.arn} has statements of an earlier run with a wider trust_scope, for {names}. {what}",
-            "If nobody else needs them, set ⟨force⟩: true, which removes them. Otherwise set the wider trust_scope.",
+            f"the trust policy of role {role.arn} has statements of an earlier run with a wider trust_scope, for {names}. "
+            f"{outcome}",
+            "If they are not needed, set ⟨force⟩: true, which removes them. Otherwise set the wider trust_scope.",
             key,
         )
     ]

@@ -26,19 +26,19 @@ SHOWN_ASSOCIATIONS = 10
 
 
 def find_unlisted(
-    desired: Desired, observed: Observed, gone: Collection[WorkloadKey] = frozenset()
+    desired: Desired, observed: Observed, deleted: Collection[WorkloadKey] = frozenset()
 ) -> list[Finding]:
     """Return findings about associations and trust policies for workloads that the run does not list.
 
-    There is one finding for each cluster with unlisted associations other than those of add-ons, or whose associations could not
-    be read, and one finding for each unlisted workload that a managed role names but that has no association.
+    There is one finding for each cluster with unlisted associations, except associations of add-ons, or whose associations could
+    not be read, and one finding for each unlisted workload that a managed role names but that has no association.
 
-    :arg gone: the workloads whose associations the run deletes.
+    :arg deleted: the workloads whose associations the run deletes.
     """
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
         unlisted = observed.unlisted.get(key, UnlistedAssociations())
-        unlisted = replace(unlisted, keys=tuple(name for name in unlisted.keys if name not in gone))
+        unlisted = replace(unlisted, keys=tuple(name for name in unlisted.keys if name not in deleted))
         if unlisted.keys:
             findings.append(_unlisted_associations(cluster, unlisted, desired))
         elif unlisted.error is not None:

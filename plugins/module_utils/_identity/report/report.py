@@ -275,10 +275,13 @@ def _place(aws: AwsResult) -> Place:
 
 # Codes of findings that the plan and the verification both report.
 _JUDGED_AGAIN = (
+    Code.ASSOCIATION_SETTINGS_DIFFER,
     Code.ASSOCIATION_SETTINGS_EXTRA,
     Code.POLICY_ADMINISTERS,
     Code.POLICY_ATTACHED_EXTRA,
+    Code.POLICY_SETTINGS_DIFFER,
     Code.ROLE_RESTRICTED,
+    Code.ROLE_SETTINGS_DIFFER,
     Code.TRUST_OPEN_TO_EVERYONE,
 )
 

@@ -124,7 +124,7 @@ class Engine:
         surroundings = observed
         plan, observed = self._plan(desired, state, observed)
         if check_mode:
-            findings = self._findings(desired, state, surroundings, plan, plan.changes)
+            findings = self._findings(desired, state, surroundings, plan.changes)
             return Run(desired, state, observed, plan, (), plan.failures, findings, True)
         for turn in range(ROUNDS):
             context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, awaits=turn > 0)
@@ -137,7 +137,7 @@ class Engine:
             observed = replace(self._look(desired, state), unlisted=surroundings.unlisted)
             plan, observed = self._plan(desired, state, observed)
         done = self.journal.done
-        findings = self._findings(desired, state, surroundings, plan, [made.change for made in done])
+        findings = self._findings(desired, state, surroundings, [made.change for made in done])
         return Run(desired, state, observed, plan, done, self.journal.failures(), findings)
 
     def _look(self, desired: Desired, state: str, first: bool = False) -> Observed:
@@ -169,20 +169,21 @@ class Engine:
         return plan, observed
 
     def _findings(
-        self, desired: Desired, state: str, surroundings: Observed, plan: Plan, changes: Sequence[Change]
+        self, desired: Desired, state: str, surroundings: Observed, changes: Sequence[Change]
     ) -> tuple[Finding, ...]:
-        """Return the findings of a plan, and the findings about unlisted resources.
+        """Return the findings of the plans, and the findings about unlisted resources.
 
         For a removal, these are instead findings about resources that may exist although the run did not find them.
 
         :arg surroundings: the first observation of the run.
+        :arg changes: the completed changes, in check mode the planned ones.
         """
         left = find_left_behind(desired, surroundings, changes)
         if state == "absent":
-            return (*plan.findings, *left, *find_possibly_unseen(desired, surroundings))
-        keys = {association_key(change.target) for change in plan.changes if change.action == "delete"}
+            return (*self.journal.findings, *left, *find_possibly_unseen(desired, surroundings))
+        keys = {association_key(change.target) for change in changes if change.action == "delete"}
         unlisted = find_unlisted(desired, surroundings, frozenset(key for key in keys if key is not None))
-        return (*plan.findings, *unlisted, *left)
+        return (*self.journal.findings, *unlisted, *left)
 
     def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Call, Change, Plan
+from ..model.changes import Call, Change, Plan, find_notes
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import ErrorKind
@@ -106,6 +106,7 @@ def joined(earlier: Change, later: Change) -> Change:
         later,
         before=_both(later.before, earlier.before),
         after=_both(earlier.after, later.after),
+        notes=(*earlier.notes, *later.notes),
     )
 
 
@@ -252,6 +253,12 @@ class Journal:
         ]
         return (*self.plan.failures, *left)
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the findings of the last plan, and the findings about completed changes of earlier plans."""
+        notes = find_notes(done.change for done in self.done)
+        return tuple(dict.fromkeys((*self.plan.findings, *notes)))
+
     def cut_short(
         self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
     ) -> Run:
@@ -279,7 +286,7 @@ class Journal:
                 for name, workloads in keys.items()
             ]
         done = () if check_mode else self.done
-        findings = self.plan.findings
+        findings = self.findings
         return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)
 
     def _undone(self, change: Change, cause: Cause) -> Failure:

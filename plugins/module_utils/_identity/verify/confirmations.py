@@ -33,7 +33,7 @@ from ..model.policies import DOCUMENT, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS
 from ..model.targets import policy_target
 from ..plan.associations import find_extra_settings
-from ..plan.problems import not_attached
+from ..plan.problems import differing_tags, not_attached
 from ..plan.roles import update_role
 from ..plan.trust import is_shut_out
 from .trust import find_observed_role, has_foreign_role
@@ -180,11 +180,7 @@ def differences(present_fields: Mapping[str, object], desired_fields: Mapping[st
     for field, desired in desired_fields.items():
         present = present_fields.get(field)
         if field == "tags" and isinstance(desired, Mapping) and isinstance(present, Mapping):
-            texts += [
-                f"tag {key} is {describe_value(present.get(key))}, not {describe_value(value)}"
-                for key, value in desired.items()
-                if present.get(key) != value
-            ]
+            texts += differing_tags(present, desired)
         else:
             texts.append(f"{field} is {describe_value(present)}, not {describe_value(desired)}")
     return texts

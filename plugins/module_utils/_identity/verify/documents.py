@@ -89,9 +89,8 @@ def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue) -> Lints
 
 def _lint_required(workload: Workload, catalogue: Catalogue) -> Iterator[Finding]:
     for permission in workload.required_permissions:
-        action, resource = permission.action, permission.resource
-        finding = lint_required(catalogue, action, resource) if catalogue.services else None
-        if not catalogue.services and is_name(action):
+        finding = lint_required(catalogue, permission.action, permission.resource)
+        if not catalogue.services and is_name(permission.action):
             yield _UNCHECKED
         if finding is not None:
             yield replace(finding, workload=workload.key)

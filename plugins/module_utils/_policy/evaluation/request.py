@@ -187,7 +187,7 @@ def chained_context(
         **_principal_tags(subject),
         ORG_PATH: Unknown(pattern="o-*/r-*"),
         "aws:principalarn": (role,) if role else PRESENT,
-        "aws:principalaccount": _known(subject.account),
+        "aws:principalaccount": (subject.account,) if subject.account else PRESENT,
         "aws:principaltype": ("AssumedRole",),
         "aws:principalisawsservice": ("false",),
         "aws:multifactorauthpresent": NO_MFA,
@@ -258,8 +258,10 @@ def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
     """
     if not subject.session_tags:
         return {}
+    # EKS never sets an empty session tag.
+    unknown = Unknown(may_be_absent=False, pattern="?*")
     keys: dict[str, KeyState | Part] = {
-        f"{prefix}{name}": _tag(value) for name, value in subject.tags().items()
+        f"{prefix}{name}": (value,) if value else unknown for name, value in subject.tags().items()
     }
     if not subject.cluster_arn:
         keys[f"{prefix}eks-cluster-arn"] = Part(_CLUSTER)
@@ -321,12 +323,3 @@ def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
     if org_id:
         return (org_id,), Unknown(may_be_absent=False, pattern=f"{org_id}/r-*")
     return Part(ORG_PATH, ORGANIZATION), Part(ORG_PATH)
-
-
-def _known(value: str | None) -> KeyState:
-    return (value,) if value else PRESENT
-
-
-def _tag(value: str | None) -> KeyState:
-    # EKS never sets an empty session tag.
-    return (value,) if value else Unknown(may_be_absent=False, pattern="?*")

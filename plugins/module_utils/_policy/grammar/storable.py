@@ -89,10 +89,9 @@ def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterat
 
 
 def _trust(size: int, least: int, limit: int | None) -> Iterator[Reason]:
-    remedy = "Use a wider scope with fewer statements"
-    if (limit or TRUST) < TRUST_RAISED and least <= TRUST_RAISED:
-        remedy += ", or request an increase of the quota 'Role trust policy length'"
-    remedy += "."
+    can_rise = (limit or TRUST) < TRUST_RAISED and least <= TRUST_RAISED
+    increase = ", or request an increase of the quota 'Role trust policy length'" if can_rise else ""
+    remedy = f"Use a wider scope with fewer statements{increase}."
     if limit is not None or least > TRUST_RAISED:
         yield from _over(size, least, limit or TRUST_RAISED, "a trust policy", remedy)
     elif size > TRUST:

@@ -25,7 +25,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import visible
 from .document import Policy, Statement, parse_policy
 
-_ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root\Z")
+_ROOT = re.compile(r"\Aarn:[a-z0-9-]+:iam::([0-9]{12}):root\Z")
 _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase")
 
 
@@ -55,10 +55,10 @@ def display(document: object, kind: str = "identity") -> dict[str, object]:
     :raises PolicyError: when ``document`` is not a policy of this kind.
     """
     policy = _parse(document, kind)
-    statements: list[dict[str, object]] = []
-    for statement in policy.statements:
-        sid: dict[str, object] = {"Sid": statement.sid} if statement.sid else {}
-        statements.append({**sid, **_statement(statement, str)})
+    statements = [
+        {**({"Sid": statement.sid} if statement.sid else {}), **_statement(statement, str)}
+        for statement in policy.statements
+    ]
     return {"Version": policy.version, "Statement": statements}
 
 
@@ -96,8 +96,7 @@ def _principals(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     grouped: dict[str, set[str]] = {}
     for kind, value in pairs:
         if kind == "AWS":
-            root = _ROOT.match(value)
-            value = root[1] if root else value
+            value = _ROOT.sub(r"\1", value)
         grouped.setdefault("AWS" if kind == "*" else kind, set()).add(value)
     return {kind: sorted(grouped[kind]) for kind in sorted(grouped)}
 

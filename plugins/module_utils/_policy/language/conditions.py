@@ -12,11 +12,11 @@ absent) and "Set operators for multi-valued context keys" (without values, ForAl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .context import Context, Unknown
 from .document import Condition
-from .match import Cover, WildText, policy_variables
+from .match import Cover, policy_variables
 from .operators import NEGATED, OpenValue, comparison, compile_values, family, pattern_cover, value_tokens
 
 # The condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
@@ -34,6 +34,9 @@ _MULTIVALUED = frozenset(
         "sts:transitivetagkeys",
     }
 )
+
+
+_ANSWERS: Mapping[Cover, bool | None] = {Cover.NONE: False, Cover.SOME: None, Cover.ALL: True}
 
 
 class Test:
@@ -65,7 +68,7 @@ class Test:
         self.open_values = tuple(OpenValue(value, base) for value in opened)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
-        self._compare = comparison(base, condition.values, self._closed)
+        self._compare = comparison(base, condition.values)
         if self._nulls is not None:
             self._absent = "true" in self._nulls
         elif condition.if_exists or condition.quantifier == "ForAllValues":
@@ -106,9 +109,11 @@ class Test:
         return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))
 
     def _match(self, value: str, context: Context) -> bool | None:
-        if self._compare(value):
-            return True
-        return _any(pattern.matches(value, context) for pattern in self.open_values)
+        return self._compare(value) if self._compare else _ANSWERS[self._cover(value, False, context)]
+
+    def _cover(self, text: str, wild: bool, context: Context) -> Cover:
+        cover = pattern_cover(self.condition.base, self._closed, text, wild)
+        return max((cover, *(value.cover(text, wild, context) for value in self.open_values)))
 
     def _unknown(self, state: Unknown, context: Context) -> bool | None:
         if self._nulls is not None:
@@ -128,10 +133,8 @@ class Test:
         if self.condition.quantifier and not pattern.strip("*"):
             # The value may be empty, and the quantifiers ignore empty values.
             return None
-        text = WildText(pattern)
-        cover = pattern_cover(self.condition.base, self._closed, text)
-        cover = max((cover, *(value.cover(text, context) for value in self.open_values)))
-        return None if cover is Cover.SOME else (cover is Cover.ALL) is not self._negated
+        answer = _ANSWERS[self._cover(pattern, True, context)]
+        return _not(answer) if self._negated else answer
 
 
 def _not(answer: bool | None) -> bool | None:

@@ -111,11 +111,11 @@ def _parse_principals(value: object, place: str, element: str) -> tuple[tuple[st
     if not value:
         raise PolicyError(f"{place}: {element} is empty")
     _check_elements(value, PRINCIPAL_TYPES, f"{place}: {element}")
-    principals: list[tuple[str, str]] = []
-    for kind, names in value.items():
-        for item in _parse_strings(names, place, f"{element}.{kind}"):
-            principals.append((str(kind), item))
-    return tuple(principals)
+    return tuple(
+        (str(kind), name)
+        for kind, names in value.items()
+        for name in _parse_strings(names, place, f"{element}.{kind}")
+    )
 
 
 def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:

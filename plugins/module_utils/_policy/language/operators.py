@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import bisect
 import datetime
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from functools import lru_cache
 from typing import TypeAlias
 
 from .context import Context
@@ -56,14 +54,15 @@ NEGATED = frozenset(
         "ArnNotLike",
     }
 )
+# NotEquals is the comparison of Equals, too (see above).
 _ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "Equals": operator.eq,
+    "NotEquals": operator.eq,
     "LessThan": operator.lt,
     "LessThanEquals": operator.le,
     "GreaterThan": operator.gt,
     "GreaterThanEquals": operator.ge,
 }
-# The number of cached results of a comparison. One evaluation compares the same few values many times.
-_CACHED = 256
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?")
 # https://www.w3.org/TR/NOTE-datetime, to which the IAM User Guide refers.
 _DATE = re.compile(
@@ -105,15 +104,16 @@ def compile_values(base: str, values: Iterable[tuple[Token, ...]]) -> tuple[Patt
     return tuple(Glob(_fold(token, ignore_case) for token in tokens) for tokens in texts)
 
 
-def comparison(base: str, values: tuple[str, ...], patterns: Sequence[Pattern]) -> Compare:
+def comparison(base: str, values: tuple[str, ...]) -> Compare | None:
     """Return a function that compares a value of the request with the values of a condition.
 
+    The result is None for a String or Arn operator, for which ``pattern_cover`` compares.
+
     :arg base: the operator of the condition.
-    :arg patterns: the result of ``compile_values``, for String and Arn operators only.
     """
     kind = family(base)
     if kind in ("String", "Arn"):
-        return _texts(patterns, "IgnoreCase" in base)
+        return None
     if kind == "Numeric":
         return _ordered(number, values, base.removeprefix("Numeric"))
     if kind == "Date":
@@ -125,23 +125,25 @@ def comparison(base: str, values: tuple[str, ...], patterns: Sequence[Pattern]) 
     return lambda value: convert(value) in converted
 
 
-def pattern_cover(base: str, patterns: Iterable[Pattern], text: WildText) -> Cover:
+def pattern_cover(base: str, patterns: Iterable[Pattern], text: str, wild: bool) -> Cover:
     """Return whether the values of a condition match all, some or none of the texts that a pattern represents.
 
     :arg base: the operator of the condition. For operators that do not compare text, the result is SOME.
     :arg patterns: the result of ``compile_values``.
+    :arg wild: whether ``text`` is a pattern. Otherwise it is one text, and the result for String and Arn operators is never SOME.
     """
     kind = family(base)
     if kind not in ("String", "Arn"):
         return Cover.SOME
-    folded = WildText(fold(text)) if "IgnoreCase" in base else text
-    parts = tuple(map(WildText, arn_parts(text)))
+    compiled = WildText if wild else str
+    folded = compiled(fold(text) if "IgnoreCase" in base else text)
+    parts = tuple(map(compiled, arn_parts(text)))
     covers = (
-        glob.covers(folded, True)
+        glob.covers(folded, wild)
         if isinstance(glob, Glob)
         # A pattern with fewer parts, such as "*", may represent every ARN.
-        else glob.covers(parts, True)
-        if len(parts) == ARN_PARTS
+        else glob.covers(parts, wild)
+        if len(parts) == ARN_PARTS or not wild
         else Cover.SOME
         for glob in patterns
     )
@@ -159,8 +161,8 @@ class OpenValue:
         self._ignore_case = "IgnoreCase" in base
         self._relaxed = Glob(_fold(token, self._ignore_case) for token in relax(tokens))
 
-    def cover(self, text: WildText, context: Context) -> Cover:
-        """Return whether the value matches all, some or none of the texts that a pattern represents.
+    def cover(self, text: str, wild: bool, context: Context) -> Cover:
+        """Return whether the value matches all, some or none of the texts that a pattern represents (see ``pattern_cover``).
 
         The result is SOME if it depends on an unknown variable.
         """
@@ -168,88 +170,32 @@ class OpenValue:
         if isinstance(resolved, bool):
             return Cover.NONE
         if resolved is not None:
-            return pattern_cover(self._base, compile_values(self._base, (resolved,)), text)
-        relaxed = WildText(fold(text)) if self._ignore_case else text
-        return min(self._relaxed.covers(relaxed, True), Cover.SOME)
-
-    def matches(self, value: str, context: Context) -> bool | None:
-        """Return whether a value of the request matches, or None if that depends on an unknown variable."""
-        resolved = resolve(self.tokens, context)
-        text = fold(value) if self._ignore_case else value
-        if isinstance(resolved, bool):
-            return False
-        if resolved is None:
-            return None if self._relaxed.matches(text) else False
-        (pattern,) = compile_values(self._base, (resolved,))
-        return pattern.matches(arn_parts(value)) if isinstance(pattern, ArnGlob) else pattern.matches(text)
-
-
-def _texts(patterns: Sequence[Pattern], ignore_case: bool) -> Compare:
-    literals = {glob.literal for glob in patterns if isinstance(glob, Glob)}
-    if ignore_case:
-        return lambda value: fold(value) in literals
-    wild = [glob for glob in patterns if isinstance(glob, ArnGlob) or glob.literal is None]
-    if not wild:
-        return literals.__contains__
-
-    def compare(value: str) -> bool:
-        parts = arn_parts(value)
-        return value in literals or any(
-            glob.matches(parts) if isinstance(glob, ArnGlob) else glob.matches(value) for glob in wild
-        )
-
-    return lru_cache(_CACHED)(compare)
+            return pattern_cover(self._base, compile_values(self._base, (resolved,)), text, wild)
+        return min(self._relaxed.covers(fold(text) if self._ignore_case else text, wild), Cover.SOME)
 
 
 def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], order: str) -> Compare:
     limits = frozenset(limit for limit in map(read, values) if limit is not None)
-    if order in ("Equals", "NotEquals"):
-        return lambda value: read(value) in limits
-    if not limits:
-        return lambda _value: False
-    # A condition holds if one of its values matches, so only the least strict limit matters.
-    limit = max(limits) if order.startswith("Less") else min(limits)
     holds = _ORDER[order]
 
     def compare(value: str) -> bool:
         number = read(value)
-        return number is not None and holds(number, limit)
+        return number is not None and any(holds(number, limit) for limit in limits)
 
     return compare
 
 
 def _addresses(values: tuple[str, ...]) -> Compare:
     blocks = [block for block in map(network, values) if block is not None]
-    ranges = {
-        version: _merged(
-            [(int(b.network_address), int(b.broadcast_address)) for b in blocks if b.version == version]
-        )
-        for version in (4, 6)
-    }
 
     def compare(value: str) -> bool:
         try:
             address = ipaddress.ip_address(value)
         except ValueError:
             return False
-        starts, ends = ranges[address.version]
-        index = bisect.bisect_right(starts, int(address)) - 1
-        return index >= 0 and int(address) <= ends[index]
+        return any(address in block for block in blocks)
 
     return compare
-
-
-def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    """Join overlapping ranges, and return the sorted starts and ends."""
-    starts: list[int] = []
-    ends: list[int] = []
-    for start, end in sorted(blocks):
-        if ends and start <= ends[-1]:
-            ends[-1] = max(ends[-1], end)
-        else:
-            starts.append(start)
-            ends.append(end)
-    return starts, ends
 
 
 def fold(text: str) -> str:

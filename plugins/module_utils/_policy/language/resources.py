@@ -54,7 +54,8 @@ class OpenResource:
 
         The bounds differ only if the value of a variable is unknown. ``ResourceTest.covers`` describes the parameters.
         """
-        head = self.head_cover(parts, wild)
+        covers = (glob.covers(part, wild) for glob, part in zip(self.head or (), parts, strict=False))
+        head = min(covers, default=Cover.ALL)
         if head is Cover.NONE:
             return head, head
         text = parts[-1] if self.head is not None else ":".join(parts)
@@ -82,16 +83,6 @@ class OpenResource:
     def widest(self) -> ArnGlob:
         """Return a pattern for all ARNs that the value matches for any values of its variables."""
         return ArnGlob(relax(self.tokens) if self.head is not None else (Wild.ANY,))
-
-    def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request.
-
-        The result is ALL if ``head`` is None. ``ResourceTest.covers`` describes the parameters.
-        """
-        cover = Cover.ALL
-        for glob, part in zip(self.head or (), parts, strict=False):
-            cover = min(cover, glob.covers(part, wild))
-        return cover
 
 
 class ResourceTest:
@@ -121,7 +112,9 @@ class ResourceTest:
             elif not policy_variables(tokens):
                 glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
                 self.globs.append(glob)
-                if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):
+                if len(glob.parts) == ARN_PARTS and all(
+                    tuple(filter(None, part.tokens)) in ((), (Wild.ANY,)) for part in glob.parts[3:]
+                ):
                     self._services.append(glob.parts[2])
             else:
                 pattern = OpenResource(tokens)
@@ -162,10 +155,6 @@ class ResourceTest:
                 low, high = value.covers(parts, wild, context)
                 least, most = max(least, low), max(most, high)
         return least, most
-
-
-def _is_all(part: Glob) -> bool:
-    return tuple(token for token in part.tokens if token) in ((), (Wild.ANY,))
 
 
 _ROLE = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):role/(?P<path>.+)\Z")

@@ -65,11 +65,10 @@ def _describe_effect(rule: Rule, request: Request, context: Context) -> str:
 
 
 def _describe_failure(test: Test, context: Context) -> str:
-    state = context.get(test.key)
     actual = describe_actual(test.key, context)
     reason = (
         f"no possible value of {test.condition.key} meets the condition"
-        if isinstance(state, Unknown)
+        if isinstance(context.get(test.key), Unknown)
         else f"the request has {actual}"
     )
     return f"it requires {describe_condition(test.condition)}, and {reason}"
@@ -80,13 +79,12 @@ def _similar_actions(layer: Layer, request: Request) -> str:
 
     The result is "" if there are no such actions.
     """
-    service = request.action.partition(":")[0]
     actions = [
         action
         for rule in layer.rules
         if rule.allow and not rule.statement.not_action
         for action in rule.statement.actions
-        if action.lower().partition(":")[0] == service
+        if action.lower().partition(":")[0] == request.service
     ]
     return f", only {describe_values(tuple(dict.fromkeys(actions)))} of the same service" if actions else ""
 

@@ -49,7 +49,8 @@ _ASSUMED = "x"
 _ANY_ACTION: Final = frozenset(("*", "*:*"))
 # The maximum number of resources in a cell.
 _SHOWN_RESOURCES = 6
-_ORDER: Final[Mapping[Decision, int]] = {"no": 0, "depends": 1, "yes": 2}
+# From the least to the greatest access.
+_DECISIONS: Final[Sequence[Decision]] = ("no", "depends", "yes")
 # The resource types of an action (see ``ServiceAction``).
 _Types: TypeAlias = "tuple[str, ...] | None"
 
@@ -219,7 +220,9 @@ class _Summary:
                         everywhere |= levels
                     for level in levels if possibility.decision != "no" else ():
                         resources[resource] = None
-                        decisions[level] = _greater(decisions.get(level, "no"), possibility.decision)
+                        decisions[level] = max(
+                            decisions.get(level, "no"), possibility.decision, key=_DECISIONS.index
+                        )
         if not decisions and not self.is_wide:
             return None
         return Cell(
@@ -345,7 +348,7 @@ def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Cont
 
 def _merge(first: Possibility, second: Possibility) -> Possibility:
     return Possibility(
-        _greater(first.decision, second.decision),
+        max(first.decision, second.decision, key=_DECISIONS.index),
         _union(first.rules, second.rules),
         _union(first.denying, second.denying),
         _union(first.limiting, second.limiting),
@@ -355,10 +358,6 @@ def _merge(first: Possibility, second: Possibility) -> Possibility:
 
 def _union(first: tuple[_Item, ...], second: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return first if second == first or not second else tuple(dict.fromkeys((*first, *second)))
-
-
-def _greater(first: Decision, second: Decision) -> Decision:
-    return first if _ORDER[first] >= _ORDER[second] else second
 
 
 def _resources(rule: Rule) -> tuple[str, ...]:

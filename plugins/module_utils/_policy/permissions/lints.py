@@ -49,13 +49,17 @@ def action_problem(catalogue: Catalogue, action: str) -> str | None:
 
 
 def unknown_action(catalogue: Catalogue, action: str) -> str | None:
-    """Return a message if an action matches no action of the catalogue, otherwise None.
+    """Return a message if an action matches no action of the catalogue, otherwise None. An empty catalogue knows every action.
 
     :arg action: the action, which may have wildcards, such as s3:Get*.
     """
     prefix, _separator, name = action.lower().partition(":")
     prefixes = list(filter(compile_glob(prefix).matches, catalogue.services))
-    if action == "*" or any(catalogue.service(found).matching(f"{found}:{name}") for found in prefixes):
+    if (
+        action == "*"
+        or not catalogue.services
+        or any(catalogue.service(found).matching(f"{found}:{name}") for found in prefixes)
+    ):
         return None
     if not is_name(action):
         return f"{action} matches no action that the collection knows."
@@ -112,9 +116,9 @@ def lint_all(
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
     """Return a finding if a required action does not exist or never applies to its resource, otherwise None.
 
-    An action with wildcards is not checked.
+    An action with wildcards is not checked, and no action is with an empty catalogue.
     """
-    if not is_name(action):
+    if not is_name(action) or not catalogue.services:
         return None
     problem = action_problem(catalogue, action)
     if problem is not None:

@@ -354,8 +354,6 @@ def key_state(value: object) -> tuple[str, ...]:
 
 
 def _change(verdict: Verdict) -> tuple[str, ...]:
-    if verdict.decision == ALLOWED:
-        return ()
     denying = [rule.source for rule in verdict.rules if not rule.allow]
     return tuple(dict.fromkeys([*denying, *verdict.missing]))
 

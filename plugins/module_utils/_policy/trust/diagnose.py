@@ -90,11 +90,6 @@ _ACCOUNT_KEYS = _ARNS | frozenset(
 )
 
 
-def _allows_everyone(rule: Rule) -> bool:
-    """Return whether a statement is an Allow for every principal of every account. Its conditions are ignored."""
-    return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
-
-
 def is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
     """Return whether a condition of the statement, or a Deny statement of the policy, limits the accounts of the callers."""
     if any(_limits_accounts(test.condition, _EQUAL) for test in rule.tests):
@@ -153,41 +148,23 @@ def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Findin
                 f"Add a statement that allows {_name_caller(request)} sts:AssumeRole and sts:TagSession.",
             )
         ]
-    if request.caller is None or request.caller.service is None:
-        return [_explain_other_role(rule.statement, request) for rule in allows]
-    return [_explain_principal(rule.statement) for rule in allows]
+    return [_explain_principal(rule.statement, request) for rule in allows]
 
 
-def _explain_other_role(statement: Statement, request: Request) -> Finding:
-    names = ", ".join(value for _kind, value in (statement.principals or ())[:5])
-    label = statement.label
-    if statement.not_principal:
-        return _explain_not_principal(label, f'"AWS": "{_name_caller(request)}"')
-    return Finding(
-        Code.TRUST_WRONG_PRINCIPAL,
-        f"{label} trusts {names}, but the role that assumes the target role is {_name_caller(request)}.",
-        f'Add a statement with "Principal": {{"AWS": "{_name_caller(request)}"}}.',
-        statement=label,
-    )
-
-
-def _explain_not_principal(label: str, caller: str) -> Finding:
-    return Finding(
-        Code.TRUST_WRONG_PRINCIPAL,
-        f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
-        f'Specify the caller: "Principal": {{{caller}}}.',
-        statement=label,
-    )
-
-
-def _explain_principal(statement: Statement) -> Finding:
-    label = statement.label
+def _explain_principal(statement: Statement, request: Request) -> Finding:
+    label, caller = statement.label, _name_caller(request)
+    kind = "AWS" if request.caller is None or request.caller.service is None else "Service"
+    element = f'"Principal": {{"{kind}": "{caller}"}}'
     principals = ", ".join([value for _kind, value in statement.principals or ()][:5])
     similar = ", ".join(lookalikes(statement))
     remedy = f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession."
     if statement.not_principal:
-        return _explain_not_principal(label, f'"Service": "{SERVICE}"')
-    if providers := _cluster_providers(statement):
+        text = "uses NotPrincipal with Allow, which IAM does not support: it grants nothing."
+        remedy = f"Specify the caller: {element}."
+    elif kind == "AWS":
+        text = f"trusts {principals}, but the role that assumes the target role is {caller}."
+        remedy = f"Add a statement with {element}."
+    elif providers := _cluster_providers(statement):
         names = ", ".join(providers[:5])
         text = f"trusts {names} for IAM roles for service accounts (IRSA), not EKS Pod Identity."
         remedy = f"{remedy} Keep {label} until all Pods are migrated."
@@ -203,7 +180,7 @@ def _explain_principal(statement: Statement) -> Finding:
         text = f"trusts {principals}, not {SERVICE}."
     else:
         text = f"trusts {principals}; the service of EKS Pod Identity is {SERVICE}."
-        remedy = f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.'
+        remedy = f"Add a statement with {element}."
     return Finding(Code.TRUST_WRONG_PRINCIPAL, f"{label} {text}", remedy, statement=label)
 
 
@@ -240,7 +217,7 @@ def lint(rules: Sequence[Rule]) -> list[Finding]:
 def _lint_statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> Iterator[Finding]:
     statement = rule.statement
     label = statement.label
-    if _allows_everyone(rule):
+    if rule.allow and _names_everyone(rule) and not statement.not_principal:
         yield _open_to_everyone(rule, is_narrowed(rule, rules))
     if rule.allow and trusted and _cluster_providers(statement):
         yield Finding(
@@ -268,16 +245,12 @@ def _lint_statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> Iterato
 
 
 def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
-    message = (
-        f"{rule.statement.label} allows every principal of every AWS account, not EKS Pod Identity alone"
-    )
+    limits = "; its conditions do not limit the AWS accounts of the callers." if rule.tests else "."
     if narrowed:
-        message += "; only conditions or a Deny limit it."
-    else:
-        message += "; its conditions do not limit the AWS accounts of the callers." if rule.tests else "."
+        limits = "; only conditions or a Deny limit it."
     return Finding(
         Code.TRUST_OPEN_TO_EVERYONE,
-        message,
+        f"{rule.statement.label} allows every principal of every AWS account, not EKS Pod Identity alone{limits}",
         f'Specify the caller: "Principal": {{"Service": "{SERVICE}"}}. For a target role, specify the role that assumes it.',
         statement=rule.statement.label,
         raised_as="warning" if narrowed else None,
@@ -292,9 +265,7 @@ def _similar_key(key: str) -> str | None:
     if key in _KNOWN or not key.startswith(("aws:requesttag", "aws:source", "sts:", "aws:tag")):
         return None
     near = difflib.get_close_matches(key[:128], _KNOWN, n=1, cutoff=0.9)
-    if not near:
-        return None
-    return next(name for name in _KEYS if name.lower() == near[0])
+    return next((name for name in _KEYS if name.lower() in near), None)
 
 
 _SEVERITIES: Mapping[str, Severity] = {"yes": "info", "no": "error", "conditional": "warning"}

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
-from ..evaluation.evaluate import CONDITIONAL, Layer, evaluate
 from ..evaluation.request import web_identity_context
 from ..evaluation.rules import Request
 from ..language.document import document_statements
 from ..language.resources import Caller
-from .trust import prepare_trust
+from .trust import judge, prepare_trust
 
 WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
@@ -74,23 +73,18 @@ def allows_web_identity(
     :arg audience: the audience of the service account's tokens.
     :raises PolicyError: when ``document`` is not a trust policy.
     """
-    layers = (Layer("trust", prepare_trust(document).rules),)
+    rules = prepare_trust(document).rules
     subject = "system:serviceaccount:{}:{}".format(*account)
-    conditional = False
-    for arn in sorted(
-        {
-            arn
-            for entry in document_statements(document)
-            for arn in _providers(entry)
-            if issuer.matches_provider(arn)
-        }
-    ):
-        request = Request(WEB_IDENTITY, None, Caller(provider_arn=arn))
-        verdict = evaluate(layers, request, web_identity_context(provider_host(arn), subject, audience))
-        if verdict.allowed:
-            return "yes"
-        conditional |= verdict.decision == CONDITIONAL
-    return "conditional" if conditional else "no"
+    providers = {arn for statement in document_statements(document) for arn in _providers(statement)}
+    answers = {
+        judge(
+            rules,
+            (Request(WEB_IDENTITY, None, Caller(provider_arn=arn)),),
+            web_identity_context(provider_host(arn), subject, audience),
+        ).usable
+        for arn in filter(issuer.matches_provider, providers)
+    }
+    return "yes" if "yes" in answers else "conditional" if "conditional" in answers else "no"
 
 
 def explain_web_identity(

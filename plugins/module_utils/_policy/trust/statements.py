@@ -82,25 +82,6 @@ def _digest(length: int, *parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:length]
 
 
-def grant_for(
-    scope: str,
-    account_id: str,
-    cluster_arn: str,
-    namespace: str,
-    service_account: str,
-    owner: str | None = None,
-) -> TrustGrant:
-    """Return the grant of a trust scope for a workload.
-
-    :arg scope: "workload", "namespace", "cluster", "account" or "none".
-    :arg owner: the owner of the statement, or None for a grant that is only compared.
-    """
-    parts = (account_id, cluster_arn, namespace, service_account)
-    length = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
-    grant = TrustGrant(*parts[:length])
-    return grant if owner is None else replace(grant, writer=writer_of(owner, grant.cluster_arn))
-
-
 def covered(grant: TrustGrant, grants: Iterable[TrustGrant]) -> bool:
     """Return whether one of ``grants`` includes all workloads of ``grant``. The writers are ignored."""
     parts = _parts(grant)

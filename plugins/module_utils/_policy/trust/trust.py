@@ -264,9 +264,7 @@ def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
     """Check whether a trust policy allows the requests of an inquiry."""
     rules, context = trust.rules, inquiry.context
     usability = judge(rules, inquiry.needed, context)
-    verdicts = usability.verdicts
-    if inquiry.needed != inquiry.requests:
-        verdicts = judge(rules, inquiry.requests, context).verdicts
+    verdicts = judge(rules, inquiry.requests, context).verdicts
     findings = diagnose(rules, inquiry.needed, context, usability.usable, inquiry.subject.session_tags)
     findings.extend(trust.lints)
     if usability.usable == CONDITIONAL:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the imports between packages of module_utils, the arrows in the diagram of docs/architecture.md."""
+"""Test the imports between packages of module_utils, the arrows in the diagram of docs/contributing/architecture.md."""
 
 from __future__ import annotations
 
@@ -170,8 +170,8 @@ def test_modules_import_no_cycles() -> None:
 
 
 def test_every_package_has_a_row_in_the_docs() -> None:
-    """Check docs/architecture.md, because ansible-test requires empty __init__.py files, which cannot describe their package."""
-    page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    """Check the architecture page, because ansible-test requires empty __init__.py files, which cannot describe their package."""
+    page = (ROOT.parents[1] / "docs" / "contributing" / "architecture.md").read_text(encoding="utf-8")
     ends = {
         package: ".py" if package in MODULES and MODULES[package].name != "__init__.py" else "/"
         for package in ARROWS

@@ -24,13 +24,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     covered,
-    grant_for,
     read_grants,
     trust_policy,
     widest,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
+    grant_for,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,20 +94,6 @@ def granted_workloads(grants: Iterable[TrustGrant]) -> set[tuple[str, str, str]]
         if all(part in ("", value) for part, value in zip(parts, workload, strict=True)):
             found.add(workload)
     return found
-
-
-@pytest.mark.parametrize(
-    ("scope", "parts"),
-    [
-        ("none", ("", "", "", "")),
-        ("account", (ACCOUNT, "", "", "")),
-        ("cluster", (ACCOUNT, CLUSTERS[0], "", "")),
-        ("namespace", (ACCOUNT, CLUSTERS[0], "default", "")),
-        ("workload", (ACCOUNT, CLUSTERS[0], "default", "app")),
-    ],
-)
-def test_grant_for_scope(scope: str, parts: tuple[str, ...]) -> None:
-    assert grant_for(scope, ACCOUNT, CLUSTERS[0], "default", "app") == TrustGrant(*parts)
 
 
 @pytest.mark.parametrize(

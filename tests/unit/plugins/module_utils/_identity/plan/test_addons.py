@@ -170,7 +170,7 @@ def test_new_addon_gets_roles_values_and_ownership_tag() -> None:
     )
 
 
-def test_roles_that_are_not_listed_are_kept() -> None:
+def test_unlisted_roles_are_kept() -> None:
     """Check that the request contains the other associations of the add-on: EKS would delete associations that are not in the
     list."""
     addon = installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="{}")

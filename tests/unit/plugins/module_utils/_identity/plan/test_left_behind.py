@@ -77,7 +77,7 @@ def test_reports_the_former_role_of_an_association(check_mode: bool) -> None:
             "info",
             f"role {role_arn('Old')} is no longer used by default/app. It is kept, with its policies.",
             "Restart the Pods that may still hold its credentials. A later run for this cluster alone with ⟨purge⟩: true removes "
-            "the role if nobody uses it.",
+            "the role if it is unused.",
         )
     ]
 

@@ -21,9 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ROLE_DETAILS
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
-    grant_for,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -47,6 +44,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     role_arn,
     run,
     workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
+    grant_for,
 )
 
 ROLE = {"RoleName": "my-role"}

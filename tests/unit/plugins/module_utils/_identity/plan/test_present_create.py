@@ -11,9 +11,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Call,
     Stage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
-    grant_for,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -33,6 +30,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     policy_arn,
     role_arn,
     workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
+    grant_for,
 )
 
 OWNER = [{"Key": key, "Value": value} for key, value in OWNED.items()]

@@ -249,7 +249,7 @@ NO_LIST = "has no list change_digests, so another version of the collection wrot
         pytest.param({"time": None, "change_digests": []}, "the approved plan of ", id="no changes, no time"),
     ],
 )
-def test_nothing_is_approved_without_digests(plan: Raw | None, subject: str) -> None:
+def test_plans_without_digests_are_not_approved(plan: Raw | None, subject: str) -> None:
     head = describe_unapproved(plan, [CREATE]).splitlines()[0]
     assert head == f"{subject} lacks 1 of the 1 changes of this run:"
     assert describe_unapproved(plan, []) == ""

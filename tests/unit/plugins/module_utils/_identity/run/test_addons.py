@@ -203,7 +203,7 @@ def test_operation_of_another_process_is_awaited_first() -> None:
     assert run.addon.status == "ACTIVE"
 
 
-def test_removal_waits_until_the_addon_is_gone() -> None:
+def test_removal_waits_until_the_addon_is_deleted() -> None:
     aws = FakeAddons()
     aws.install(OLDER)
     run = converge(aws, agent(absent=True))
@@ -406,7 +406,7 @@ def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -
     assert not run.made
 
 
-def test_failed_agent_is_reported_apart_from_the_workloads() -> None:
+def test_failed_agent_is_reported_separately() -> None:
     run = converge(FakeAddons(), agent(">=v9.0.0"))
     whole = add_addon(
         Run(desired(workload()), "present", Observed(group_clusters(CLUSTER)), Plan(), (), (), ()),

@@ -441,7 +441,7 @@ def test_failed_swap_puts_the_former_policy_back(errors: int, note: str, partly:
     assert api.requests[-1] == ("AttachRolePolicy", {"RoleName": "r", "PolicyArn": "old"})
 
 
-def test_swap_goes_on_after_a_lost_response() -> None:
+def test_swap_continues_after_a_lost_response() -> None:
     lost = failing("iam:DetachRolePolicy", MALFORMED).amended("No.", True)
     assert done(apply(Script(DetachRolePolicy=[lost]), SWAP)) == ["replace attachment r"]
 

@@ -60,7 +60,7 @@ def test_other_list_is_refused_before_the_first_write() -> None:
     assert aws.writes == []
 
 
-def test_repetition_after_a_conflict_stays_within_the_plan() -> None:
+def test_repetition_after_a_conflict_keeps_to_the_plan() -> None:
     """Let another process create the association with another role after the plan. A second round would change this role."""
     aws = FakeAws()
     create_role(aws, "other", TRUST_BARE)

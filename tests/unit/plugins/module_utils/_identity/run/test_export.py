@@ -324,7 +324,7 @@ def release(aws: FakeAws, by_hand: list[bool]) -> None:
     by_hand=st.lists(st.booleans(), min_size=9, max_size=9),
     inline=st.booleans(),
 )
-def test_exported_list_changes_nothing_until_it_is_adopted(
+def test_exported_list_is_only_checked_until_it_is_adopted(
     initial: Desired, by_hand: list[bool], inline: bool
 ) -> None:
     aws = FakeAws()

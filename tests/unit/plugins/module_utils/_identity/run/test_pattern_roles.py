@@ -42,7 +42,7 @@ def changes(done: Run) -> list[str]:
     return [named(applied.change) for applied in done.done]
 
 
-def test_policy_that_left_the_list_is_detached() -> None:
+def test_unlisted_policy_is_detached() -> None:
     aws = FakeAws()
     run(aws, matched("kept", "left"))
     assert changes(run(aws, matched("kept"))) == [f"detach attachment web {policy_arn('left')}"]
@@ -56,7 +56,7 @@ def test_teardown_deletes_the_role() -> None:
     assert done.findings == ()
 
 
-def test_teardown_keeps_the_pattern_for_an_association_of_somebody_else() -> None:
+def test_teardown_keeps_the_pattern_for_an_association_of_another_owner() -> None:
     aws = FakeAws()
     run(aws, matched("web"))
     for key, association in list(aws.eks.associations.items()):

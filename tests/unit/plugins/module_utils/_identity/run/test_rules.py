@@ -17,6 +17,8 @@ from itertools import product
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     OTHER_CLUSTER,
@@ -32,6 +34,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OTHER,
     STATEMENTS,
     UNNAMED,
+    Played,
     Raw,
     account,
     create_policy,
@@ -635,15 +638,44 @@ def test_document_of_a_policy_on_a_listed_role_of_another_owner_is_kept() -> Non
     assert not play(aws, *entries, force=True).red
 
 
-def test_listed_tags_of_a_matching_role_of_another_owner_are_reported() -> None:
-    aws = account()
-    create_policy(aws, "my-policy", OTHER)
-    create_role(aws, "my-role", STATEMENTS["app by hand"], owner=OTHER, attached=["my-policy"])
-    tagged = {**policy("my-policy"), "tags": {"team": "shop"}}
-    result = play(aws, workload("app", {"name": "my-role", "tags": {"team": "shop"}}, tagged))
-    assert not result.red
-    assert result.reports("ROLE_SETTINGS_DIFFER", "my-role", "tag team is (none), not shop")
-    assert result.reports("POLICY_SETTINGS_DIFFER", "my-policy", "tag team is (none), not shop")
+@pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.parametrize("owner", [NOBODY, OTHER])
+def test_listed_tags_of_matching_resources_of_another_owner_are_reported(owner: str, verify: bool) -> None:
+    aws, tags = account(), {"team": "shop"}
+    create_policy(aws, "my-policy", owner)
+    create_role(aws, "my-role", STATEMENTS["app by hand"], owner=owner, attached=["my-policy"])
+    play(aws, workload("app", {"name": "my-role"}, "my-policy"))
+    retag(next(iter(aws.eks.associations.values()))["tags"], owner)
+    initial = aws.state()
+    role, tagged = {"name": "my-role", "tags": tags}, {**policy("my-policy"), "tags": tags}
+    result = play(aws, workload("app", role, tagged, tags=tags), verify=verify)
+    assert (result.red, aws.state()) == (False, initial)
+    for kind, name in (("ROLE", "my-role"), ("POLICY", "my-policy"), ("ASSOCIATION", "default/app")):
+        assert result.reports(f"{kind}_SETTINGS_DIFFER", name, "tag team is (none), not shop")
+
+
+def test_findings_about_changes_of_the_first_round_are_kept() -> None:
+    """A second round finds these changes complete. Each of them affects users outside the list."""
+
+    def change(*conflicts: AwsError) -> Played:
+        aws = list_with_scope()
+        create_role(aws, "machines", STATEMENTS["ec2"], attached=["my-policy"])
+        create_role(aws, "theirs", STATEMENTS["ec2"], owner=OTHER)
+        write_statements(aws, "my-role", *read_statements(aws, "my-role"), STATEMENTS["ec2"])
+        aws.fail_on("eks:CreatePodIdentityAssociation", *conflicts)
+        entries = workload("app", {"name": "my-role"}, EDITED), workload("web", "theirs")
+        return play(aws, *entries, force=True, adopt=True)
+
+    expected = change()
+    assert not expected.red
+    assert expected.codes >= {
+        "OWNER_CHANGED",
+        "POLICY_USED_ELSEWHERE",
+        "TRUST_KEPT_FOR_OTHERS",
+        "TRUST_STATEMENT_FOREIGN",
+    }
+    result = change(classify("eks:CreatePodIdentityAssociation", "ResourceInUseException", "In use."))
+    assert (result.changes, result.codes) == (expected.changes, expected.codes)
 
 
 @pytest.mark.parametrize(("name", "path"), [("my-policy", "/team/"), ("My-Policy", "/")])

@@ -1146,7 +1146,7 @@ def test_unproven_api_leaves_disabled_checks_out() -> None:
     assert [check.name for check in kube_run.outcome.checks[build.KEY]] == ["service account", "agent"]
 
 
-def test_unproven_api_restarts_nothing() -> None:
+def test_unproven_api_does_not_restart_pods() -> None:
     cluster = FakeCluster({"Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT, **AGENTS})
     kube_run = run(cluster, THERE, result=doubted(UNPROVEN, build.row()), restart=300)
     assert (cluster.log, kube_run.changed) == ([], False)
