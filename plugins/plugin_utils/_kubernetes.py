@@ -125,6 +125,8 @@ else:
 REQUEST_TIMEOUT = (10, 65)
 # The time limit in seconds to read a list or to write one object, including API discovery and the client's retries.
 LONGEST_CALL = 120.0
+# The field manager of patches. Server-side apply has another one, because its fields belong to the list of workloads.
+PATCH_MANAGER = "workload-identity-patch"
 # The time limit in seconds for deleting the objects that an interrupted run has created.
 CLEANUP_SECONDS = 30.0
 # The maximum number of concurrent requests.
@@ -353,6 +355,9 @@ class ClientCluster:
         # Copy the client, because reads may use the same client, and the setting dry_run must not apply to reads.
         client = copy.copy(self._writes.client(late=late))
         client.dry_run = self._options.check_mode
+        # The API server takes the field manager of a patch from the user agent. The default of the client is also that of other
+        # tools, which would set a removed annotation again.
+        client.client.client.user_agent = PATCH_MANAGER
         return client
 
 

@@ -34,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
-    annotations_patch,
+    annotation_patch,
     read_irsa,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
@@ -44,17 +44,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
+    MigrationGroup,
     MigrationStep,
-    annotation_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     account_name,
+    expected_stage,
     find_unproven,
+    make_groups,
+    soak_end,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
     MigrationReport,
     report_data,
-    soak_end,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import judge_run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
@@ -78,7 +80,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
 )
 
 _CANARY_FAILED = "{names} failed as canary. No other service account was changed."
-_GROUP_FAILED = "{names} failed in the group '{group}'. Later groups have associations, but their Pods were not restarted."
+_GROUP_FAILED = (
+    "{names} failed in {group}. Later groups have associations, but their Pods were not restarted."
+)
 _PROBE_FAILED = (
     "{names} failed after the annotations were removed. No IRSA statement was removed. To restore the annotations, run with "
     "pod_identity_migration_step=rollback."
@@ -139,7 +143,7 @@ class Migration:
             migrants = session.take_inventory()
             try:
                 if session.options.rollback:
-                    self._kept = roll_back(session, migrants)
+                    self._kept = roll_back(session, migrants, self._run)
                 elif session.options.step != "inventory":
                     self._advance(migrants)
                 if session.changes and not task.check_mode:
@@ -161,7 +165,7 @@ class Migration:
         migrants = session.migrants
         if session.options.rollback:
             # These findings are about the next step of a migration, not about the rollback.
-            migrants = [replace(migrant, blockers=(), notes=()) for migrant in migrants]
+            migrants = [replace(migrant, blockers=(), notes=(), holds=()) for migrant in migrants]
         self.report = MigrationReport(
             session.opened.cluster,
             session.options,
@@ -175,10 +179,20 @@ class Migration:
             frozenset(map(str, session.values.get("ignore", ()))),
             self._kept,
             frozenset(session.failed),
+            session.groups,
+            self._expected() if session.task.check_mode else {},
         )
         if session.options.file:
             text = json.dumps(report_data(self.report), indent=4, sort_keys=True)
             write_private(os.path.expanduser(session.options.file), f"{text}\n")
+
+    def _expected(self) -> dict[WorkloadKey, str]:
+        """Return the stage that each service account would reach without failures."""
+        session, options = self.session, self.session.options
+        returning = {migrant.key for group in session.groups for migrant in group.migrants} - session.failed
+        if options.rollback:
+            return dict.fromkeys(returning, "irsa")
+        return {m.key: expected_stage(m, options, session.aws_time) for m in session.migrants}
 
     def _advance(self, migrants: Sequence[Migrant]) -> None:
         session = self.session
@@ -187,6 +201,7 @@ class Migration:
         todo = [migrant for migrant in migrants if not migrant.blockers and not migrant.has_reached(target)]
         restarts = target == "restart"
         has_agent = self._has_agent(todo)
+        session.groups = make_groups(todo, options)
         if todo and check_mode:
             session.installs_agent = session.installs_agent and not has_agent
             self._run(todo, "plan", restarts)
@@ -198,26 +213,29 @@ class Migration:
             if not has_agent:
                 keys = {migrant.key for migrant in todo}
                 todo = [m for m in session.take_inventory() if m.key in keys and not m.blockers]
-            canary, rest = _canary(todo, options.canary)
-            if canary and (failed := self._run(canary, "canary", restarts, proof=True)):
-                self._stop(_CANARY_FAILED, failed)
-                return
-            if new := [migrant for migrant in rest if migrant.stage == "irsa"]:
-                failed = self._run(new, "associations", False)
-                rest = [migrant for migrant in rest if migrant.key not in failed]
-            if restarts:
-                self._restart(rest)
+                session.groups = make_groups(todo, options)
+            self._perform_groups(todo, restarts)
         if options.step == "finish" and not session.stopped:
             self._finish(session.take_inventory() if session.changes and not check_mode else migrants)
 
-    def _restart(self, migrants: Sequence[Migrant]) -> None:
-        size = self.session.options.batch
-        waiting = [migrant for migrant in migrants if migrant.stage == "associated" or migrant.pods.remaining]
-        for start in range(0, len(waiting), size):
-            name = f"restarts {start + 1} to {min(start + size, len(waiting))} of {len(waiting)}"
-            failed = self._run(waiting[start : start + size], name, True)
-            if failed:
-                self._stop(_GROUP_FAILED, failed, name)
+    def _perform_groups(self, migrants: Sequence[Migrant], restarts: bool) -> None:
+        """Migrate the canary, create the associations of all others, and restart their Pods group by group."""
+        groups = list(self.session.groups)
+        has_canary = bool(groups) and groups[0].name == "canary"
+        canary = groups.pop(0) if has_canary else MigrationGroup("canary", ())
+        keys = {migrant.key for migrant in canary.migrants}
+        failed = self._run(canary.migrants, canary.name, restarts, proof=True) if keys else set()
+        # A canary whose restart was refused has proven nothing.
+        if failed := failed | (keys & self.session.failed):
+            self._stop(_CANARY_FAILED, failed)
+            return
+        done: set[WorkloadKey] = set()
+        if new := [m for m in migrants if m.stage == "irsa" and m not in canary.migrants]:
+            done = self._run(new, "associations", False)
+        for group in groups if restarts else ():
+            left = [migrant for migrant in group.migrants if migrant.key not in done]
+            if failed := self._run(left, group.name, True):
+                self._stop(_GROUP_FAILED, failed, group.name)
                 return
 
     def _stop(self, text: str, failed: Collection[WorkloadKey], group: str = "") -> None:
@@ -295,7 +313,7 @@ class Migration:
         if new := [migrant for migrant in migrants if migrant.stage == "irsa"]:
             session.steps.begin("tagging the roles")
             with session.guarded():
-                unrecorded = session.edit(session.editor().record_grants(new))
+                unrecorded = session.edit(session.editor().record(new))
             migrants = [migrant for migrant in migrants if migrant.key not in unrecorded]
         if not migrants:
             return unrecorded
@@ -311,17 +329,7 @@ class Migration:
             # The agent was not installed before this plan, so the plan includes its add-on.
             source = replace(source, values={**source.values, **self._agent_options})
         session.steps.begin(f"{name}: {len(migrants)} service account{'' if len(migrants) == 1 else 's'}")
-        tags = {migrant.key: annotation_tags(migrant.annotations) for migrant in migrants}
-        workloads = tuple(
-            replace(
-                workload,
-                association=replace(
-                    workload.association, tags={**workload.association.tags, **tags.get(workload.key, {})}
-                ),
-            )
-            for workload in source.parsed.workloads
-        )
-        aws, run = session.run_role(replace(source, parsed=replace(source.parsed, workloads=workloads)))
+        aws, run = session.run_role(source)
         return unrecorded | self._judge(migrants, aws, run, restarts)
 
     def _judge(
@@ -338,20 +346,30 @@ class Migration:
         check_mode = session.task.check_mode
         rows = [*aws.failures, *run.outcome.failures]
         ignore = {*_EXPECTED, *map(str, session.values.get("ignore", ()))}
-        if check_mode or not restarts:
-            ignore |= _BEFORE_RESTART
-        judgement = judge_run(aws, run.outcome, ignore)
+        by_name = {str(migrant.key): migrant.key for migrant in migrants}
+        held = {migrant.key for migrant in migrants if migrant.holds or check_mode or not restarts}
+        # A refused restart concerns only the service accounts of the owner.
+        refused = {
+            migrant.key
+            for migrant in migrants
+            for row in rows
+            if row["action"] == "restart"
+            and f"{row['resource']} {row['name']}" in migrant.pods.restarts(migrant.pods.remaining)
+        }
         findings = [
             finding
-            for finding in judgement.findings
-            if finding.severity == "error" and finding.code not in ignore
+            for finding in judge_run(aws, run.outcome, ignore).findings
+            if finding.severity == "error"
+            and finding.code not in ignore
+            and not (finding.code in _BEFORE_RESTART and finding.workload in held | refused)
         ]
-        by_name = {str(migrant.key): migrant.key for migrant in migrants}
         failed = {by_name[row["workload"]] for row in rows if row["workload"] in by_name}
         for finding in findings:
             failed |= {finding.workload} if finding.workload is not None else set(by_name.values())
         if not check_mode:
-            checks = {workload.key: checks for workload, checks in judgement.workloads}
+            checks = {
+                workload.key: checks for workload, checks in judge_run(aws, run.outcome, ignore).workloads
+            }
             for key in by_name.values():
                 unproven = find_unproven(key, checks.get(key, ()))
                 unproven = [finding for finding in unproven if finding.code not in ignore]
@@ -359,11 +377,11 @@ class Migration:
                 failed |= {key} if unproven else set()
         session.failures += rows
         session.findings += dict.fromkeys(findings)
-        if run.outcome.error or any(not row["workload"] for row in rows):
+        if run.outcome.error or any(not row["workload"] and row["action"] != "restart" for row in rows):
             failed |= set(by_name.values())
         if run.outcome.error:
             session.stopped = run.outcome.error
-        session.failed |= failed
+        session.failed |= failed | refused
         return failed
 
     def _finish(self, migrants: Sequence[Migrant]) -> None:
@@ -397,32 +415,16 @@ class Migration:
             session.edit(session.editor().finish(done, session.plan.finished))
 
     def _remove_annotations(self, migrants: Sequence[Migrant]) -> list[Migrant]:
-        """Record and remove the annotations. Return the service accounts that then lack them, in check mode as planned."""
+        """Remove the annotations of the role. Return the service accounts that then lack them, in check mode as planned."""
         session = self.session
         session.steps.begin("removing the IRSA annotations")
         accounts = session.estate.accounts
         annotated = [m for m in migrants if (account := accounts.get(m.key)) and account.role_arn]
         annotated_keys = {migrant.key for migrant in annotated}
         with session.guarded():
-            recording = session.editor().record_annotations(annotated, session.state.associations)
-            unrecorded = session.edit(recording)
+            unrecorded = session.edit(session.editor().record([m for m in annotated if not m.is_recorded]))
         annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
-        patches = [
-            annotations_patch(account, dict.fromkeys(account.annotations))
-            for account in (accounts[migrant.key] for migrant in annotated)
-        ]
-        refused = session.patch(patches, "remove the IRSA annotations of")
+        patches = [annotation_patch(accounts[migrant.key], None) for migrant in annotated]
+        refused = session.patch(patches, "remove the IRSA annotation of")
         annotated_keys -= {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
         return [migrant for migrant in migrants if migrant.key not in annotated_keys]
-
-
-def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], list[Migrant]]:
-    """Split off the ``number`` service accounts with the fewest Pods that do not use EKS Pod Identity yet.
-
-    A service account without such Pods is split off only if the others are fewer than ``number``.
-    """
-    ordered = sorted(
-        migrants, key=lambda migrant: (not migrant.pods.remaining, len(migrant.pods.remaining), migrant.key)
-    )
-    chosen = {migrant.key for migrant in ordered[:number]}
-    return [m for m in migrants if m.key in chosen], [m for m in migrants if m.key not in chosen]

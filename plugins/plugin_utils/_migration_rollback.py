@@ -4,11 +4,16 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Roll a migration back: restore IRSA, delete the associations of the migration, and restart the Pods."""
+"""Roll a migration back: return service accounts from EKS Pod Identity to IRSA, group by group.
+
+A group is restarted only after a probe has shown that new Pods of all its service accounts get IRSA. If they do not, the
+associations are created again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
@@ -16,140 +21,170 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
-    annotations_patch,
+    annotation_patch,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.rollback import (
+    probe_irsa,
     restart_injected,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    listed,
-    sentence,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import listed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
-    recorded_annotations,
+    MigrationGroup,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
-    check_rollback,
-    find_rollback_remains,
-    is_half_rolled_back,
+    check_return,
+    plan_return,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
-    TrustEditor,
+    read_again,
     workload_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import restart_timeout
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+    kubernetes_settings,
+    restart_timeout,
+)
 
-# Findings of a teardown about resources that it keeps. A rollback reports them, too.
-_LEFT = frozenset((Code.NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
+# Creates the associations of service accounts, as the step associate does. The text names this part of the run on the screen.
+Associate = Callable[[Sequence[Migrant], str, bool], Collection[WorkloadKey]]
+# Findings of a teardown about an association that it keeps.
+_LEFT = frozenset((Code.NOT_OWNED, Code.MIGRATION_OTHER_ASSOCIATION))
+_STOPPED = "{names} failed in {group}, so no later group was changed. The causes are above. Resolve them and run again."
 
 
-def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozenset[WorkloadKey]:
-    """Restore the IRSA statements and annotations of service accounts, delete their associations, and restart their Pods.
+def roll_back(
+    session: MigrationSession, migrants: Sequence[Migrant], associate: Associate
+) -> frozenset[WorkloadKey]:
+    """Return service accounts to IRSA, group by group. A failing group ends the rollback.
 
-    Return the service accounts whose association is kept because its tags do not show that a migration created it.
+    Return the service accounts with an association that the rollback does not touch.
     """
-    recorded = [migrant for migrant in migrants if _is_recorded(session, migrant)]
-    unrecorded = [
-        migrant
-        for migrant in migrants
-        if migrant.key in session.state.associations and migrant not in recorded
-    ]
-    session.findings += map(_not_recorded, unrecorded)
-    # An earlier rollback may have been interrupted after it deleted these associations.
-    half = [migrant for migrant in migrants if is_half_rolled_back(session.state, migrant)]
-    session.findings += find_rollback_remains(session.state, [*recorded, *half])
-    refusals = [
-        finding for migrant in recorded if (finding := check_rollback(session.state, migrant)) is not None
-    ]
-    session.findings += refusals
-    refused = {finding.workload for finding in refusals if finding.workload is not None}
-    session.failed |= refused
-    todo = [migrant for migrant in recorded if migrant.key not in refused]
-    if todo or half:
-        editor = session.editor()
-        todo = [*_restore(session, editor, todo), *half]
-        _delete_associations(session, todo)
-        if not session.task.check_mode:
-            _restart(session, editor, todo)
-    return frozenset(migrant.key for migrant in unrecorded)
+    plan = plan_return(session.state, migrants)
+    session.findings += plan.findings
+    session.failed |= plan.refused
+    session.groups = groups = plan.groups
+    if session.task.check_mode and groups:
+        groups = [MigrationGroup("plan", tuple(migrant for group in groups for migrant in group.migrants))]
+    for group in groups:
+        failed = _return_group(session, group, associate)
+        session.failed |= failed
+        if failed:
+            names = listed(sorted(map(str, failed)), 5)
+            session.stopped = session.stopped or _STOPPED.format(names=names, group=group.name)
+            break
+    return plan.kept
 
 
-def _is_recorded(session: MigrationSession, migrant: Migrant) -> bool:
-    """Return whether a migration created the association. The tags of such an association record annotations."""
-    association = session.state.associations.get(migrant.key)
-    return association is not None and bool(recorded_annotations(association.tags))
-
-
-def _restore(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> list[Migrant]:
-    """Restore the IRSA statements and annotations. Return the service accounts without a failure."""
+def _return_group(session: MigrationSession, group: MigrationGroup, associate: Associate) -> set[WorkloadKey]:
+    """Return a group to IRSA. Return the service accounts that failed."""
+    gone = _delete_associations(session, group, _restore(session, group))
+    failed = {migrant.key for migrant in group.migrants if migrant not in gone}
+    if session.task.check_mode:
+        owners = {name for migrant in gone for name in migrant.pods.restarts(migrant.pods.agent)}
+        session.changes += [f"restart {name}" for name in sorted(owners)]
+    elif gone:
+        back, late = _probe(session, group, gone), set[WorkloadKey]()
+        if not back:
+            back, late = _restart(session, group, gone)
+        if lost := [replace(migrant, stage="irsa") for migrant in gone if migrant.key in back]:
+            associate(lost, f"{group.name}: creating the associations again", False)
+        failed |= back | late
+    used = {found.role_arn for found in session.state.associations.values()}
     with session.guarded():
-        session.steps.begin("restoring the IRSA statements")
-        failed = session.edit(editor.restore(migrants))
-    left = [migrant for migrant in migrants if migrant.key not in failed]
-    accounts = session.estate.accounts
+        session.edit(session.editor().release([m for m in gone if m.key not in failed], used))
+    return failed
+
+
+def _restore(session: MigrationSession, group: MigrationGroup) -> list[Migrant]:
+    """Restore the IRSA statements and annotations. Return the service accounts that their roles allow with IRSA."""
+    session.steps.begin(f"{group.name}: restoring IRSA")
+    with session.guarded():
+        failed = session.edit(session.editor().restore(group.migrants))
+        if not session.task.check_mode:
+            arns = {migrant.role_arn for migrant in group.migrants}
+            roles = read_again(session.api, session.state.roles, arns, session.width)
+            session.state = replace(session.state, roles=roles)
+    left = [migrant for migrant in group.migrants if migrant.key not in failed]
+    refusals = {migrant.key: finding for migrant in left if (finding := check_return(session.state, migrant))}
+    session.findings += refusals.values()
+    accounts = session.state.accounts
+    left = [migrant for migrant in left if migrant.key not in refusals]
     bare = [m for m in left if (account := accounts.get(m.key)) is not None and not account.role_arn]
-    patches = [annotations_patch(accounts[m.key], m.annotations) for m in bare]
-    refused = {bare[index].key for index in session.patch(patches, "restore the IRSA annotations of")}
+    patches = [annotation_patch(accounts[migrant.key], migrant.role_arn) for migrant in bare]
+    refused = {bare[index].key for index in session.patch(patches, "restore the IRSA annotation of")}
     return [migrant for migrant in left if migrant.key not in refused]
 
 
-def _delete_associations(session: MigrationSession, migrants: Sequence[Migrant]) -> None:
+def _delete_associations(
+    session: MigrationSession, group: MigrationGroup, migrants: Sequence[Migrant]
+) -> list[Migrant]:
+    """Delete the associations and the statements for EKS Pod Identity. Return the service accounts without an association."""
     if not migrants:
-        return
-    session.steps.begin("deleting the associations")
-    _prepared, aws = session.run_aws(session.source(workload_rows(migrants), state="absent", agent="ignore"))
+        return []
+    session.steps.begin(f"{group.name}: deleting the associations")
+    source = session.source(workload_rows(migrants), state="absent", agent="ignore")
+    workloads = tuple(replace(workload, returns=True) for workload in source.parsed.workloads)
+    _prepared, aws = session.run_aws(replace(source, parsed=replace(source.parsed, workloads=workloads)))
     session.failures += aws.failures
-    # In check mode, IRSA statements are not restored. So the plan may report that a trust policy would have no other statement,
-    # although the rollback restores one.
-    left = _LEFT - {Code.TRUST_STATEMENT_STAYS} if session.task.check_mode else _LEFT
-    session.findings += [finding for finding in aws.findings if finding.code in left]
+    kept = [finding for finding in aws.findings if finding.code in _LEFT]
+    session.findings += kept
+    failed = {row["workload"] for row in aws.failures} | {str(finding.workload) for finding in kept}
+    gone = [migrant for migrant in migrants if str(migrant.key) not in failed]
+    keys = {migrant.key for migrant in gone}
+    left = {key: found for key, found in session.state.associations.items() if key not in keys}
+    session.state = replace(session.state, associations=left)
+    return gone
 
 
-def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> None:
-    """Restart the owners of the Pods with EKS Pod Identity, then revoke the grants that the migration recorded in roles.
-
-    Roles that an association still uses are not changed.
-    """
-    session.steps.begin("restarting the owners of Pods with EKS Pod Identity")
-    session.take_inventory()
-    associations = session.state.associations
-    restored = [migrant for migrant in migrants if migrant.key not in associations]
-    restarted = restart_injected(
-        session.kubernetes,
-        session.opened.cluster.name,
-        [migrant.key for migrant in restored],
-        restart_timeout(session.values),
-        session.clock,
-    )
-    session.changes += [f"restart {name}" for name in restarted.restarted]
-    session.failures += restarted.failures
-    warnings = [f"{text} New Pods already use IRSA." for text in restarted.blocked]
-    if restarted.error is not None:
-        session.stopped = (
-            f"the Pods could not be listed: {sentence(restarted.error.text)} New Pods already use IRSA. Restart the Pods "
-            "yourself, or run the rollback again."
+def _probe(session: MigrationSession, group: MigrationGroup, migrants: Sequence[Migrant]) -> set[WorkloadKey]:
+    """Probe whether new Pods get IRSA. Return all service accounts of the group if one does not, and add the findings."""
+    session.steps.begin(f"{group.name}: probing the injection of IRSA")
+    settings = kubernetes_settings(session.values, False).injection
+    probed = {migrant.key: migrant.role_arn for migrant in migrants if migrant.key in session.state.accounts}
+    cluster, observe = session.opened.cluster, session.options.observe
+    if settings is None or not probed:
+        return set()
+    faults = probe_irsa(session.kubernetes, probed, settings.probe, cluster.region, observe, session.clock)
+    session.findings += [
+        Finding(
+            Code.INJECTION_NOT_YET,
+            f"without its association, a Pod that starts now under {key} {fault}, not {probed[key]} by IRSA. No Pod of "
+            f"{group.name} was restarted, and the associations were created again.",
+            "Check the webhook of EKS (kubectl get mutatingwebhookconfigurations), and run the rollback again.",
+            key,
         )
-    if restarted.remaining:
-        warnings.append(_remaining(restarted.remaining))
-    session.warnings = [*session.warnings, *warnings]
-    # A statement for the whole account also allows associations that no migration created.
-    used = {found.role_arn for found in associations.values()}
-    with session.guarded():
-        session.edit(editor.revoke_grants([m for m in restored if m.role_arn not in used]))
+        for key, fault in faults.items()
+    ]
+    return {migrant.key for migrant in migrants} if faults else set()
 
 
-def _not_recorded(migrant: Migrant) -> Finding:
-    return Finding(
-        Code.MIGRATION_OTHER_ASSOCIATION,
-        f"no migration created the association of {migrant.key}, so a rollback keeps it.",
-        "Delete the association yourself if the service account must use IRSA again.",
-        migrant.key,
-        raised_as="warning",
-    )
+def _restart(
+    session: MigrationSession, group: MigrationGroup, migrants: Sequence[Migrant]
+) -> tuple[set[WorkloadKey], set[WorkloadKey]]:
+    """Restart the owners of the Pods with EKS Pod Identity, and wait until these Pods are replaced.
+
+    Return the service accounts that need their association again, and those whose Pods are replaced too slowly.
+    """
+    session.steps.begin(f"{group.name}: restarting the owners of Pods with EKS Pod Identity")
+    timeout, state = restart_timeout(session.values), session.estate.state
+    if state is None:
+        return set(), set()
+    keys = [migrant.key for migrant in migrants]
+    run = restart_injected(session.kubernetes, state, keys, timeout, session.clock)
+    session.changes += [f"restart {name}" for name in run.restarted]
+    session.failures += run.failures
+    late = set[WorkloadKey]()
+    for migrant in migrants:
+        names = [] if migrant.key in run.refused else list(run.remaining.get(migrant.key, ()))
+        if names:
+            late |= {migrant.key} if set(names) - migrant.pods.held.keys() else set()
+            session.warnings = [*session.warnings, _remaining(migrant.key, names)]
+    return set(run.refused), late
 
 
-def _remaining(names: Sequence[str]) -> str:
+def _remaining(key: WorkloadKey, names: Sequence[str]) -> str:
     return (
-        f"Pods {listed(names, 10)} still use EKS Pod Identity, and their credentials expire within 6 hours. "
-        "Wait for the rollouts of their Deployments, DaemonSets and StatefulSets, and recreate the other Pods."
+        f"Pods {listed(names, 10)} of {key} still use EKS Pod Identity, and their credentials expire within 6 hours. Recreate "
+        "them, or wait for their rollout. New Pods already use IRSA."
     )

@@ -64,13 +64,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
+    MigrationGroup,
     MigrationOptions,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import default_owner
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
     plan_migration,
+    recorded_accounts,
     with_findings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
@@ -88,6 +91,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     TrustEditor,
     TrustRun,
     read_again,
+    read_all_roles,
     read_cluster_associations,
     read_roles,
 )
@@ -118,6 +122,11 @@ NO_ISSUER = (
     "The OIDC issuer of {place} is missing or unknown, so it is not known which statements are for IRSA. Nothing was changed. To "
     "see the issuer: aws eks describe-cluster --name {name} --query cluster.identity"
 )
+_NO_BULK = (
+    "A rollback finds the service accounts in the tags of all roles, and these could not be read at once: {reason}. Allow "
+    "iam:GetAccountAuthorizationDetails, or name each service account in pod_identity_migration_service_accounts. Nothing was "
+    "changed."
+)
 CONFLICT_STATUS = 409
 
 
@@ -143,6 +152,7 @@ class MigrationSession:
     failed: set[WorkloadKey] = field(default_factory=set)
     stopped: str = ""
     migrants: Sequence[Migrant] = ()
+    groups: Sequence[MigrationGroup] = ()
     made: list[MigrationChange] = field(default_factory=list)
     deadline: Deadline | None = None
     _edited_roles: set[str] = field(default_factory=set)
@@ -175,6 +185,7 @@ class MigrationSession:
         if issuer is None:
             raise RoleError(NO_ISSUER.format(place=describe_place(cluster), name=cluster.name))
         self.issuer: Issuer = issuer
+        self.owner = source.parsed.owner or default_owner(cluster.region, cluster.name)
         now = datetime.now(timezone.utc)
         self._clock_difference = (cluster.answered_at or now) - now
         self.wait_policy = WaitPolicy(self._job.params["propagation_timeout"], time.monotonic, pause)
@@ -197,6 +208,7 @@ class MigrationSession:
             self.api,
             self.opened.cluster,
             self.issuer,
+            self.owner,
             self.width,
             self.wait_policy,
             self.task.check_mode,
@@ -214,7 +226,10 @@ class MigrationSession:
         cluster = self.opened.cluster
         with self.guarded():
             associations = read_cluster_associations(self.api, cluster, self.width)
-        estate = read_irsa(self.kubernetes, cluster.name, associations.keys(), self.clock)
+            snapshot = read_all_roles(self.api)
+        named = recorded_accounts(cluster.arn, snapshot.roles.values())
+        known = {*associations, *(WorkloadKey(cluster.name, *name) for name in named)}
+        estate = read_irsa(self.kubernetes, cluster.name, known, self.clock)
         if isinstance(estate, ApiError):
             raise RoleError(
                 f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "
@@ -224,7 +239,12 @@ class MigrationSession:
             association.role_arn for association in associations.values()
         }
         with self.guarded():
-            reads = read_roles(self.api, cluster, associations, filter(None, arns), self.width)
+            reads = read_roles(self.api, cluster, snapshot, associations, filter(None, arns), self.width)
+        patterns = not self.options.service_accounts or any(
+            "*" in name for name in self.options.service_accounts
+        )
+        if self.options.rollback and patterns and not reads.complete:
+            raise RoleError(_NO_BULK.format(reason=snapshot.denied or "the account has too many roles"))
         self.estate: IrsaEstate = estate
         unread = unread_findings(estate)
         self.findings += [finding for finding in unread if finding not in self.findings]
@@ -233,10 +253,15 @@ class MigrationSession:
         doubtful = {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}
         if doubtful := doubtful | (self._edited_roles & {role.arn for role in reads.roles.values()}):
             with self.guarded():
-                reads = read_again(self.api, reads, doubtful, self.width)
+                roles = read_again(self.api, reads.roles, doubtful, self.width)
+            reads = replace(reads, roles=roles)
             self._plan(estate, reads)
         migrants = self._select(self.plan.migrants)
-        starting = [migrant.key for migrant in migrants if migrant.stage == "irsa" and not migrant.blockers]
+        starting = [
+            migrant.key
+            for migrant in migrants
+            if migrant.stage == "irsa" and not migrant.blockers and not self.options.rollback
+        ]
         accounts = {
             key: ServiceAccount(key, annotations=estate.accounts[key].annotations)
             for key in starting
@@ -255,21 +280,18 @@ class MigrationSession:
         return self.migrants
 
     def _plan(self, estate: IrsaEstate, reads: MigrationReads) -> None:
-        accounts = {
-            key: account
-            for key, account in estate.accounts.items()
-            if account.role_arn or key not in reads.associations
-        }
         self.state = MigrationState(
             self.opened.cluster,
             self.issuer,
-            accounts,
+            estate.accounts,
             reads.associations,
             reads.roles,
             reads.documents,
             reads.complete,
             estate.configured,
             estate.pods,
+            self.options,
+            self.owner,
         )
         self.plan: MigrationPlan = plan_migration(self.state)
 
@@ -289,11 +311,7 @@ class MigrationSession:
         # After a change, a value may select nothing, because the run may have finished all its service accounts.
         if problems and not self.changes:
             raise InputError(problems)
-        return [
-            migrant
-            for name, migrant in names.items()
-            if not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-        ]
+        return [migrant for migrant in migrants if self.options.selects(migrant.key)]
 
     def source(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleInput:
         """Parse the input of a run of the role. All runs have the deadline of the migration.
@@ -355,13 +373,13 @@ class MigrationSession:
 
     def add_made(self) -> None:
         """Add the trust policies and tags in ``made`` to the changes of the session, each once, and clear ``made``."""
-        last = {(change.resource, change.name): change for change in self.made}
+        last = {(type(change), change.name): change for change in self.made}
         self.made.clear()
         for change in sorted(last.values(), key=lambda change: change.name):
             self.changes.append(describe_change(change.row).line)
             if isinstance(change, TrustChange):
                 self.diffs.append(change.diff)
-            role = self.state.roles.get(change.name.lower()) if change.resource != "association" else None
+            role = self.state.roles.get(change.name.lower())
             self._edited_roles |= {role.arn} if role is not None else set()
 
     @contextlib.contextmanager

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 # The number of Pods of the service accounts that ``Estate.build`` creates in addition to the ordinary ones.
 PODS = 8
+# The number of Pods of the service accounts that ``Estate.build_further`` creates. Those of the DaemonSet run on two nodes.
+FURTHER_PODS = 18
 
 
 class Servers:
@@ -34,35 +36,37 @@ class Servers:
         self.endpoint, self.kubeconfig = environment["AWS_ENDPOINT_URL"], Path(environment["KUBECONFIG"])
         kubernetes = Estate(self.endpoint, self.kubeconfig).kubernetes
         authority = self.kubeconfig.parent / "kubernetes" / "ca.crt"
-        self._controls = (
-            AwsControl(self.endpoint),
-            KubeControl(kubernetes.server, authority, kubernetes.token),
-        )
-        self._members: dict[int, list[Member]] = {}
+        self.aws = AwsControl(self.endpoint)
+        self.kube = KubeControl(kubernetes.server, authority, kubernetes.token)
+        self._members: dict[str, list[Member]] = {}
         self._save("empty")
 
-    def estate(self, ordinary: int) -> Estate:
+    def estate(self, ordinary: int, further: bool) -> Estate:
         """Restore the estate with this number of ordinary service accounts. If it does not exist yet, build it."""
-        name = f"estate-{ordinary}"
-        if ordinary not in self._members:
+        name = f"estate-{ordinary}-{further}"
+        if name not in self._members:
             self._restore("empty")
             estate = Estate(self.endpoint, self.kubeconfig)
             estate.build(ordinary)
-            _wait_for_pods(estate, ordinary + PODS)
-            self._members[ordinary] = estate.members
+            if further:
+                estate.build_further()
+            _wait_for_pods(estate, ordinary + PODS + further * FURTHER_PODS)
+            if further:
+                estate.pause("paused")
+            self._members[name] = estate.members
             self._save(name)
         self._restore(name)
         estate = Estate(self.endpoint, self.kubeconfig)
-        estate.members = self._members[ordinary]
+        estate.members = self._members[name]
         return estate
 
     def _save(self, name: str) -> None:
-        for control in self._controls:
-            control.save(name)
+        self.aws.save(name)
+        self.kube.save(name)
 
     def _restore(self, name: str) -> None:
-        for control in self._controls:
-            control.restore(name)
+        self.aws.restore(name)
+        self.kube.restore(name)
 
 
 @pytest.fixture(scope="session")
@@ -87,17 +91,17 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture
-def new_scene(servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], Scene]:
+def new_scene(servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Scene]:
     """Return a function that restores the estate with a number of ordinary service accounts."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         monkeypatch.setenv(name, servers.environment[name])
     monkeypatch.delenv("AWS_PROFILE", raising=False)
 
-    def make(ordinary: int) -> Scene:
-        estate = servers.estate(ordinary)
+    def make(ordinary: int, *, further: bool = False) -> Scene:
+        estate = servers.estate(ordinary, further)
         oracle = Oracle(estate, servers.endpoint)
         harness = Harness(servers.endpoint, servers.kubeconfig, tmp_path)
-        return Scene(estate, oracle, harness, servers.environment)
+        return Scene(estate, oracle, harness, servers.environment, servers.aws, servers.kube)
 
     return make
 

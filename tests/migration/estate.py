@@ -29,7 +29,9 @@ _PLURALS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
+_GROUPS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "Job": "batch/v1"}
 
 
 class Kubernetes:
@@ -56,8 +58,7 @@ class Kubernetes:
     def create(
         self, kind: str, namespace: str, metadata: Json, query: str = "?fieldManager=test", **members: Any
     ) -> Json:
-        group = "apps/v1" if kind in ("Deployment", "StatefulSet", "DaemonSet") else "v1"
-        body = {"apiVersion": group, "kind": kind, "metadata": metadata, **members}
+        body = {"apiVersion": _GROUPS.get(kind, "v1"), "kind": kind, "metadata": metadata, **members}
         return self.send("POST", f"{_PLURALS[kind].format(namespace)}{query}", body)
 
     def items(self, path: str) -> list[Json]:
@@ -68,7 +69,8 @@ class Kubernetes:
 class Member:
     """A service account of the estate.
 
-    ``works`` is true if its Pods get credentials by IRSA before the migration. ``migrates`` is true if it can be migrated.
+    ``works`` is true if its Pods get credentials by IRSA before the migration. ``migrates`` is true if it can be migrated, and
+    ``moves`` if restarts replace all of its Pods. ``audience`` is the audience of its tokens.
     """
 
     namespace: str
@@ -76,6 +78,8 @@ class Member:
     role_arn: str
     works: bool = True
     migrates: bool = True
+    moves: bool = True
+    audience: str = "sts.amazonaws.com"
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -110,9 +114,21 @@ class Estate:
             "Condition": {operator: {f"{host}:sub": subjects, f"{host}:aud": audience}},
         }
 
-    def role(self, name: str, *statements: Json, path: str = "/", policy: Json | None = None) -> str:
+    def role(
+        self,
+        name: str,
+        *statements: Json,
+        path: str = "/",
+        policy: Json | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         trust = {"Version": "2012-10-17", "Statement": list(statements)}
-        made = self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
+        made = self.iam.create_role(
+            RoleName=name,
+            Path=path,
+            AssumeRolePolicyDocument=json.dumps(trust),
+            Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        )
         statement = policy or {
             "Effect": "Allow",
             "Action": "s3:GetObject",
@@ -132,6 +148,7 @@ class Estate:
         manager: str = "test",
         works: bool = True,
         migrates: bool = True,
+        moves: bool = True,
         **members: Any,
     ) -> None:
         metadata = {
@@ -142,20 +159,41 @@ class Estate:
         }
         query = f"?fieldManager={quote(manager)}"
         self.kubernetes.create("ServiceAccount", namespace, metadata, query, **members)
-        self.members.append(Member(namespace, name, arn, works, migrates))
+        audience = (annotations or {}).get("eks.amazonaws.com/audience", "sts.amazonaws.com")
+        self.members.append(Member(namespace, name, arn, works, migrates, moves, audience))
 
-    def owner(self, kind: str, name: str, *, env: Sequence[Json] = (), node: Json | None = None) -> None:
-        """Create an owner of Pods, for example a Deployment. The Pods use the service account ``name``."""
+    def owner(
+        self,
+        kind: str,
+        name: str,
+        *,
+        env: Sequence[Json] = (),
+        node: Json | None = None,
+        pod: Json | None = None,
+        **members: Any,
+    ) -> None:
+        """Create an owner of Pods, for example a Deployment. The Pods use the service account ``name``.
+
+        ``pod`` has further members of the spec of the Pods, ``members`` those of the spec of the owner.
+        """
         spec: Json = {
             "serviceAccountName": name,
             "containers": [{"name": "app", "image": "app:1", "env": list(env)}],
             **({"nodeSelector": node} if node else {}),
+            **(pod or {}),
         }
         labels = {"app": name}
         body: Json = {
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": spec},
+            **members,
         }
+        if kind == "Pod":
+            self.kubernetes.create(kind, "shop", {"namespace": "shop", "name": f"{name}-pod"}, spec=spec)
+            return
+        if kind == "Job":
+            del body["selector"]
+            spec["restartPolicy"] = "Never"
         if kind == "StatefulSet":
             body["serviceName"] = name
         self.kubernetes.create(kind, "shop", {"namespace": "shop", "name": name}, spec=body)
@@ -235,6 +273,52 @@ class Estate:
         self.account("foreign", "arn:aws:iam::444455556666:role/foreign", works=False, migrates=False)
         self.account("intruder", shared, works=False, migrates=False)
 
+    def build_further(self) -> None:
+        """Create a service account for each further special case: Pods that no restart replaces, other tools, and no access."""
+        for name, kind, members in (
+            ("bare", "Pod", {}),
+            ("job", "Job", {}),
+            ("paused", "Deployment", {}),
+            ("manual", "DaemonSet", {"updateStrategy": {"type": "OnDelete"}}),
+            ("part", "StatefulSet", _PARTITION),
+        ):
+            self.account(name, self.role(name, self.statement(self.host, _subject(name))), moves=False)
+            self.owner(kind, name, **members)
+        self.account("mixed", self.role("mixed", self.statement(self.host, _subject("mixed"))), moves=False)
+        for kind in ("Deployment", "Pod"):
+            self.owner(kind, "mixed")
+        self.account("node", self.role("node", self.statement(self.host, _subject("node"))), migrates=False)
+        self.owner("Deployment", "node", pod={"hostNetwork": True})
+        for name, role_options, account_options in (
+            ("cloud", {"tags": {"crossplane-name": "shop"}}, {}),
+            ("eksctl", {"tags": {"alpha.eksctl.io/cluster-name": CLUSTER}}, {}),
+            ("tf", {"path": "/terraform/"}, {"manager": "HashiCorp"}),
+            ("fleet", {"tags": {"ManagedBy": "Terraform"}}, {"manager": "fleetagent"}),
+            ("client", {}, {"manager": "OpenAPI-Generator"}),
+        ):
+            role = self.role(name, self.statement(self.host, _subject(name)), **role_options)
+            self.account(name, role, **account_options)
+            self.owner("Deployment", name)
+        custom = {"eks.amazonaws.com/audience": "custom"}
+        role = self.role("custom", self.statement(self.host, _subject("custom"), audience="custom"))
+        self.account("custom", role, annotations=custom)
+        self.owner("Deployment", "custom")
+        lost = self.role("lost", self.statement(OTHER_HOST, [_subject("lost"), _subject("old")]))
+        limited = self.statement(self.host, _subject("limited"))
+        limited["Condition"]["StringEquals"]["aws:RequestedRegion"] = REGION
+        for name, role in (
+            ("lost", lost),
+            ("old", lost),
+            ("claim", self.role("claim", self.statement(self.host, _subject("claim"), audience="other"))),
+            ("limited", self.role("limited", limited)),
+        ):
+            self.account(name, role, works=False, migrates=False)
+
+    def pause(self, name: str, is_paused: bool = True) -> None:
+        path = f"/apis/apps/v1/namespaces/shop/deployments/{name}"
+        patch = {"spec": {"paused": is_paused}}
+        self.kubernetes.send("PATCH", path, patch, "application/merge-patch+json")
+
     def snapshot(self) -> Json:
         """Return the trust policies and tags of all roles, the service accounts, and the names of the associations.
 
@@ -275,6 +359,21 @@ class Estate:
             for item in self.kubernetes.items("/api/v1/namespaces/shop/pods")
             if not item["metadata"].get("deletionTimestamp")
         ]
+
+
+def delete_association(estate: Estate, name: str) -> None:
+    found = estate.eks.list_pod_identity_associations(
+        clusterName=CLUSTER, serviceAccount=name, namespace="shop"
+    )
+    (item,) = found["associations"]
+    estate.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=item["associationId"])
+
+
+# The Pods with the ordinals 0 and 1 are not replaced by a rollout.
+_PARTITION = {
+    "replicas": 3,
+    "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
+}
 
 
 def _subject(name: str) -> str:

@@ -52,6 +52,7 @@ class ShortClock:
     """A clock that moves forward by the whole pause, but really waits at most 0.25 s, so that the sandbox can replace Pods."""
 
     slept: float = 0
+    after_sleep: Callable[[], None] = lambda: None
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc) + timedelta(seconds=self.slept)
@@ -59,6 +60,7 @@ class ShortClock:
     def sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, 0.25))
         self.slept += seconds
+        self.after_sleep()
 
 
 @dataclass

@@ -445,6 +445,19 @@ def test_webhook_uses_associations_of_control_request(start_server: Any) -> None
     ]
 
 
+def test_webhook_may_know_other_associations_than_eks(start_server: Any) -> None:
+    server = start_server("--pod-identity-webhook")
+    core = client.CoreV1Api(server.client())
+    body = {"metadata": {"generateName": "p-"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    server.control.set_associations([("default", "default")])
+    server.control.set_known_associations([])
+    late = core.create_namespaced_pod("default", body)
+    server.control.set_known_associations(None)
+    injected = core.create_namespaced_pod("default", body)
+    assert late.spec.containers[0].env is None
+    assert injected.spec.containers[0].env is not None
+
+
 def test_server_with_webhook_has_eks_version(server: Any, start_server: Any) -> None:
     versions = [
         client.VersionApi(instance.client()).get_code().git_version

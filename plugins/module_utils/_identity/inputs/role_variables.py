@@ -26,7 +26,7 @@ from ..._findings.text import visible_values
 from ..model.access import TRACKED_DAYS, AccessOptions
 from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
-from ..model.migration import ROLLBACK, STEPS, MigrationOptions
+from ..model.migration import ROLLBACK, STEPS, TOOLS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role
 from .addons import AGENT_STATES, parse_agent
@@ -169,6 +169,7 @@ MIGRATION: Mapping[str, _Reader] = {
     "migration_service_accounts": _names,
     "migration_soak": _integer(0),
     "migration_step": _choice(*STEPS, ROLLBACK),
+    "migration_tool": _choice(*TOOLS),
 }
 # The fields of ``AccessOptions`` for the files of an access report, by the suffix of a file.
 _AUDIT_FILES = {".html": "file", ".json": "json", ".csv": "csv"}

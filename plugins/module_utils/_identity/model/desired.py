@@ -55,7 +55,8 @@ class Workload:
     """A service account with its role, policies and association.
 
     ``origin`` is None for a workload that the input names. ``conflict`` is a finding that further entries of the input match the
-    service account; such a workload is not changed.
+    service account; such a workload is not changed. ``returns`` is true if the rollback of a migration has restored IRSA, so that
+    its association may be deleted.
     """
 
     key: WorkloadKey
@@ -66,6 +67,7 @@ class Workload:
     service_account: ServiceAccountSpec = field(default_factory=ServiceAccountSpec)
     origin: Origin | None = None
     conflict: Finding | None = None
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@
 
 """The migration from IRSA (IAM roles for service accounts) to EKS Pod Identity: steps, service accounts, records. Pure.
 
-The stage of a service account is not stored: each run finds it from the resources in AWS and Kubernetes. For a rollback, a
-migration records the annotations of a service account as tags of its association, and the removed statements of a trust policy
-as tags of its role.
+The stage of a service account is not stored: each run finds it from the resources in AWS and Kubernetes. For a rollback, the tags
+of a role have the record of the migration: the service accounts, and the statements that were removed from the trust policy. The
+removed annotation is the ARN of the role, so it needs no record.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from fnmatch import fnmatchcase
+from typing import Any, Literal, cast, get_args
 
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.trust.federation import Removed
+from ..._policy.trust.federation import Removed, ServiceAccountName
 from .names import IRSA_TAG
 
 MigrationStep = Literal["inventory", "associate", "restart", "finish"]
@@ -35,16 +36,14 @@ MigrationStage = Literal["irsa", "associated", "restarted", "finished"]
 STAGES: tuple[MigrationStage, ...] = get_args(MigrationStage)
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+# A migration keeps this annotation: without the annotation of the role it has no effect, and a rollback needs it. It also keeps
+# token-expiration and sts-regional-endpoints, because EKS Pod Identity uses them too.
 AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
-# The annotations that a migration removes. It keeps the annotations token-expiration and sts-regional-endpoints, because EKS
-# Pod Identity uses them too.
-ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
-_ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
-# The prefix of the tags with which a role records that a migration has added statements for a cluster. The value names the
-# widest scope of these statements. With this record, a later run continues a rollback that was interrupted.
-GRANT_TAG = f"{IRSA_TAG}grant."
-Grant = Literal["workload", "account"]
-# The maximum length of a tag value in IAM and EKS, and the maximum number of tags of a role.
+# The tools whose roles a user can name with an option, because their tags or paths may not show the tool.
+Tool = Literal["cloudformation", "eksctl", "terraform"]
+TOOLS: tuple[Tool, ...] = get_args(Tool)
+_RECORD_TAG = f"{IRSA_TAG}record."
+# The maximum length of a tag value in IAM, and the maximum number of tags of a role.
 _TAG_LENGTH = 256
 _TAG_COUNT = 50
 # Each part of a record begins with the number of parts, like "03:".
@@ -58,7 +57,8 @@ class MigrationOptions:
     ``service_accounts`` (shell patterns of "namespace/name") limit the migration, unless they are empty. ``soak`` is the minimum
     age of an association, in hours, before the step "finish" removes IRSA. ``canary`` is the number of service accounts to
     migrate first, and ``batch`` the number of service accounts whose Pods are restarted together. ``observe`` is the minimum
-    time, in seconds, over which the injection is tested. ``file`` is the path of the report, or "".
+    time, in seconds, over which the injection is tested. ``tool`` is the tool that manages roles whose tags and paths do not show
+    a tool, or "". ``file`` is the path of the report, or "".
     """
 
     step: MigrationStep = "restart"
@@ -68,16 +68,26 @@ class MigrationOptions:
     canary: int = 1
     batch: int = 10
     observe: int = 60
+    tool: Tool | Literal[""] = ""
     file: str = ""
+
+    def selects(self, key: WorkloadKey) -> bool:
+        return not self.service_accounts or any(
+            fnmatchcase(str(key), pattern) for pattern in self.service_accounts
+        )
+
+    def names(self, key: WorkloadKey) -> bool:
+        """Return whether the user has named a service account without a pattern."""
+        return str(key) in self.service_accounts
 
 
 @dataclass(frozen=True, slots=True)
 class IrsaAccount:
     """A service account of a migration or an audit.
 
-    ``annotations`` has the annotations in ``ANNOTATIONS`` that are set. ``managers`` names the tools that would set a removed
-    annotation again, such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on.
-    ``version`` is its resourceVersion.
+    ``annotations`` are all of its annotations. ``managers`` names the tools that would set a removed annotation again, such as
+    "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on. ``version`` is its
+    resourceVersion.
     """
 
     key: WorkloadKey
@@ -103,7 +113,8 @@ class PodCredentials:
     Pod whose containers have different sources is in several of them. ``other`` are Pods with their own credentials, or with
     credentials that their manifest does not show. ``none`` are Pods in which no container has credentials. ``templates`` are Pod
     templates that set variables of credentials themselves, with the names of the variables. ``on_host_network`` are Pods with
-    hostNetwork.
+    hostNetwork. ``owners`` has, by the name of a Pod, the owner whose restart replaces the Pod, such as "Deployment shop/web".
+    ``held`` has, for each other Pod, the reason why no restart replaces it, and the step that its owner must take.
     """
 
     irsa: tuple[str, ...] = ()
@@ -112,117 +123,154 @@ class PodCredentials:
     none: tuple[str, ...] = ()
     templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_host_network: tuple[str, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remaining(self) -> tuple[str, ...]:
         """Return the names of the Pods that have another source than EKS Pod Identity, or no credentials."""
         return tuple(sorted({*self.irsa, *self.none, *self.other}))
 
+    def restarts(self, names: Iterable[str]) -> list[str]:
+        """Return the owners to restart, so that Pods are replaced."""
+        return sorted({self.owners[name] for name in names if name in self.owners})
+
+    def holds(self, names: Iterable[str]) -> list[str]:
+        """Return the reasons why no restart replaces some of the Pods."""
+        return list(dict.fromkeys(self.held[name] for name in names if name in self.held))
+
 
 @dataclass(frozen=True, slots=True)
 class Migrant:
     """A service account of the migration, with the stage that it has reached.
 
-    ``since`` is the creation time of its association in ISO 8601, or "" in the stage "irsa". ``blockers`` prevent its next step;
-    ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``lacks_access`` is true if
-    the trust policy of the role certainly does not allow the association to use it.
+    ``since`` is the creation time of its association in ISO 8601, or "" without an association. ``disable_session_tags`` is true
+    if its association must not send session tags. ``blockers`` prevent its next step. ``holds`` are about Pods that no restart
+    replaces: they prevent the stage "restarted", and a rollback. ``notes`` prevent nothing. ``lacks_access`` is true if its Pods
+    certainly get no credentials. ``is_recorded`` is true if the record of its role names it.
     """
 
     key: WorkloadKey
     role_arn: str
     stage: MigrationStage
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    audience: str = ""
     since: str = ""
     disable_session_tags: bool = False
     blockers: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+    holds: tuple[Finding, ...] = ()
     pods: PodCredentials = field(default_factory=PodCredentials)
     lacks_access: bool = False
+    is_recorded: bool = False
+
+    @property
+    def name(self) -> ServiceAccountName:
+        return self.key.namespace, self.key.service_account
 
     def has_reached(self, step: MigrationStep) -> bool:
         """Return whether the service account is in the stage to which a step leads, or in a later stage."""
         return STAGES.index(self.stage) >= STEPS.index(step)
 
 
+@dataclass(frozen=True, slots=True)
+class MigrationGroup:
+    """A group of service accounts whose Pods are restarted together. ``name`` is shown, such as "canary" or "group 2"."""
+
+    name: str
+    migrants: tuple[Migrant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of a migration in the tags of a role, for one cluster.
+
+    ``accounts`` are the service accounts that the migration moves with this role. ``removed`` has the statements that it removed,
+    in the order of their removal. ``is_wide`` is true if it added the statement for all associations of the account.
+    """
+
+    accounts: frozenset[ServiceAccountName] = frozenset()
+    removed: tuple[Removed, ...] = ()
+    is_wide: bool = False
+
+
 class DamagedRecord(ValueError):
-    """The error for tags of a role from which the removed statements cannot be read."""
+    """The error for tags of a role from which the record cannot be read."""
 
 
 class RecordTooLarge(ValueError):
-    """The error for annotations or statements that do not fit into tags."""
+    """The error for a record that does not fit into the tags of a role."""
 
 
-def annotation_tags(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags with which an association records the annotations of its service account.
+def record_tags(cluster_arn: str, record: Record, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a role for a record; no tags for an empty record.
 
-    :raises RecordTooLarge: when a value is too long for a tag.
-    """
-    tags = {_ANNOTATION_TAGS[name]: annotations[name] for name in ANNOTATIONS if annotations.get(name)}
-    if too_long := [key for key, value in tags.items() if len(value) > _TAG_LENGTH]:
-        raise RecordTooLarge(f"{', '.join(too_long)} would have more than {_TAG_LENGTH} characters")
-    return tags
-
-
-def recorded_annotations(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the annotations that an association records; empty if a migration did not create the association."""
-    return {name: tags[tag] for name, tag in _ANNOTATION_TAGS.items() if tags.get(tag)}
-
-
-def grant_tag(cluster_arn: str) -> str:
-    """Return the key of the tag with which a role records that a migration has added statements for a cluster."""
-    return f"{GRANT_TAG}{_digest(cluster_arn)}"
-
-
-def _trust_prefix(cluster_arn: str) -> str:
-    return f"{IRSA_TAG}trust.{_digest(cluster_arn)}."
-
-
-def _digest(cluster_arn: str) -> str:
-    return hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]
-
-
-def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags with which a role records the statements that a migration removed for a cluster.
-
-    :arg removed: the statements, in the order of their removal.
     :arg tags: the present tags of the role.
     :raises RecordTooLarge: when the role would have too many tags.
     """
-    text = json.dumps([[entry.index, entry.statement] for entry in removed], separators=(",", ":"))
+    if not record.accounts and not record.removed:
+        return {}
+    content = {
+        "accounts": sorted(":".join(name) for name in record.accounts),
+        "removed": [[entry.index, entry.statement] for entry in record.removed],
+        "wide": record.is_wide,
+    }
+    text = json.dumps(content, separators=(",", ":"))
     data = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
     size = _TAG_LENGTH - len(_COUNT.format(0))
     parts = [data[start : start + size] for start in range(0, len(data), size)]
-    # An earlier record with more parts may leave tags behind. Because of the number of parts, the reader ignores them.
-    record = {
-        f"{_trust_prefix(cluster_arn)}{number}": _COUNT.format(len(parts)) + part
+    # A longer earlier record may leave tags behind. Because of the number of parts, the reader ignores them.
+    found = {
+        f"{_prefix(cluster_arn)}{number}": _COUNT.format(len(parts)) + part
         for number, part in enumerate(parts)
     }
-    if (count := len({**tags, **record})) > _TAG_COUNT:
+    if (count := len({**tags, **found})) > _TAG_COUNT:
         raise RecordTooLarge(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
-    return record
+    return found
 
 
-def trust_record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
-    """Return the keys of the tags with which a role records removed statements for a cluster."""
-    return sorted(key for key in tags if key.startswith(_trust_prefix(cluster_arn)))
+def record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
+    """Return the keys of the tags with which a role has a record for a cluster."""
+    return sorted(key for key in tags if key.startswith(_prefix(cluster_arn)))
 
 
-def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Removed]:
-    """Return the statements that a migration removed for a cluster, in the order of their removal; [] without a record.
+def is_wide_elsewhere(cluster_arn: str, tags: Mapping[str, str]) -> bool:
+    """Return whether the migration of another cluster added the statement for all associations of the account.
+
+    :raises DamagedRecord: as ``read_record``.
+    """
+    own = _prefix(cluster_arn)
+    prefixes = {key[: len(own)] for key in tags if key.startswith(_RECORD_TAG)} - {own}
+    return any(_read(prefix, tags).is_wide for prefix in sorted(prefixes))
+
+
+def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
+    """Return the record for a cluster in the tags of a role; an empty record without such tags.
 
     :raises DamagedRecord: when a part of the record was changed or deleted.
     """
-    prefix = _trust_prefix(cluster_arn)
-    keys = trust_record_keys(cluster_arn, tags)
+    return _read(_prefix(cluster_arn), tags)
+
+
+def _read(prefix: str, tags: Mapping[str, str]) -> Record:
+    keys = sorted(key for key in tags if key.startswith(prefix))
     if not keys:
-        return []
+        return Record()
     try:
         count, size = int(tags.get(f"{prefix}0", "").partition(":")[0]), len(_COUNT.format(0))
         parts = [tags[f"{prefix}{number}"][size:] for number in range(count)]
         text = zlib.decompress(base64.urlsafe_b64decode("".join(parts)))
-        rows = cast("list[tuple[int, Mapping[str, object]]]", json.loads(text))
-        return [Removed(index, statement) for index, statement in rows]
-    except (binascii.Error, zlib.error, LookupError, ValueError, TypeError) as error:
+        content = cast("Mapping[str, Any]", json.loads(text))
+        names = [cast("list[str]", name.split(":")) for name in content["accounts"]]
+        return Record(
+            frozenset((namespace, name) for namespace, name in names),
+            tuple(Removed(index, statement) for index, statement in content["removed"]),
+            bool(content["wide"]),
+        )
+    except (binascii.Error, zlib.error, LookupError, ValueError, TypeError, AttributeError) as error:
         raise DamagedRecord(
-            f"the record of these statements is damaged or incomplete (tags: {', '.join(keys)})"
+            f"its record of the migration is damaged or incomplete (tags: {', '.join(keys)})"
         ) from error
+
+
+def _prefix(cluster_arn: str) -> str:
+    return f"{_RECORD_TAG}{hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]}."

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
@@ -35,32 +36,36 @@ from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
     FederatedStatement,
     Issuer,
+    Removed,
     ServiceAccountName,
     allows_web_identity,
+    explain_web_identity,
     federated_statements,
     provider_host,
     with_federation,
     without_federation,
 )
-from ..._policy.trust.statements import MARKED_SID, read_grants
+from ..._policy.trust.statements import MARKED_SID, TrustGrant, read_grants, trust_policy, writer_of
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.associations import ObservedAssociation
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, Check
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.migration import (
-    AUDIENCE_ANNOTATION,
     ROLE_ANNOTATION,
+    STAGES,
+    STEPS,
     DamagedRecord,
     IrsaAccount,
     Migrant,
+    MigrationGroup,
+    MigrationOptions,
     MigrationStage,
     PodCredentials,
+    Record,
     RecordTooLarge,
-    annotation_tags,
-    grant_tag,
-    recorded_annotations,
-    recorded_statements,
+    read_record,
+    record_tags,
 )
 from ..model.names import parse_role_arn
 from ..model.observed import Document
@@ -88,6 +93,7 @@ class MigrationState:
     ``roles`` has roles of the account by lower-case name. ``complete`` is true if these are all roles of the account.
     ``documents`` has the documents of managed policies by ARN.
     ``pods`` has the credentials that the Pods of each service account use.
+    ``owner`` is the owner of the statements that the migration adds.
     """
 
     cluster: Cluster
@@ -99,6 +105,8 @@ class MigrationState:
     complete: bool = True
     configured: Mapping[WorkloadKey, str] = field(default_factory=dict)
     pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
+    options: MigrationOptions = field(default_factory=MigrationOptions)
+    owner: str = ""
 
     def role(self, arn: str) -> ObservedRole | None:
         """Return the role with this ARN, or None if it is not in ``roles``."""
@@ -120,49 +128,109 @@ class MigrationPlan:
 
 def plan_migration(state: MigrationState) -> MigrationPlan:
     """Return the service accounts of the migration, with their stages and blockers."""
+    index = _make_index(state)
+    recorded = {WorkloadKey(state.cluster.name, *name) for name in index.recorded}
     keys = {
-        *state.accounts,
+        *(key for key, found in state.accounts.items() if found.role_arn or key not in state.associations),
         *state.configured,
-        *(key for key, found in state.associations.items() if recorded_annotations(found.tags)),
+        *(key for key in recorded if key in state.associations or state.options.rollback),
         *(key for key, found in state.associations.items() if _is_of_migrated_addon(state, found)),
     }
-    index = _make_index(state)
     migrants = [_migrant(state, key, index) for key in sorted(keys)]
     finished = frozenset(
-        account_name(migrant.key)
+        migrant.name
         for migrant in migrants
-        if migrant.stage == "finished" and not _is_annotated(state, migrant.key)
+        if migrant.stage == "finished"
+        and not state.accounts.get(migrant.key, IrsaAccount(migrant.key)).role_arn
     )
-    return MigrationPlan([_with_trust(migrant, state, finished) for migrant in migrants], finished)
+    migrants = [_with_trust(migrant, state, finished) for migrant in migrants]
+    return MigrationPlan(_with_tools(state, _with_distrust(state, migrants)), finished)
+
+
+def recorded_accounts(cluster_arn: str, roles: Iterable[ObservedRole]) -> dict[ServiceAccountName, list[str]]:
+    """Return the service accounts in the records of roles, each with the ARNs of these roles. Damaged records are left out."""
+    found: dict[ServiceAccountName, list[str]] = {}
+    for role in roles:
+        try:
+            names = read_record(cluster_arn, role.tags).accounts
+        except DamagedRecord:
+            continue
+        for name in names:
+            found.setdefault(name, []).append(role.arn)
+    return found
+
+
+def expected_stage(migrant: Migrant, options: MigrationOptions, now: datetime) -> MigrationStage:
+    """Return the stage that a service account reaches in a run without failures."""
+    last: MigrationStage = STAGES[STEPS.index(options.step)]
+    if migrant.blockers or migrant.has_reached(options.step):
+        return migrant.stage
+    if migrant.holds and migrant.stage in ("irsa", "associated"):
+        return STAGES[min(STAGES.index("associated"), STAGES.index(last))]
+    end = soak_end(migrant, options.soak)
+    waits = options.soak > 0 if migrant.stage == "irsa" else end is None or end > now
+    return "restarted" if last == "finished" and waits else last
+
+
+def soak_end(migrant: Migrant, hours: int) -> datetime | None:
+    """Return the time from which IRSA of a service account may be removed, or None if the age of its association is unknown.
+
+    :arg hours: the minimum age of the association.
+    """
+    try:
+        return datetime.fromisoformat(migrant.since.replace("Z", "+00:00")) + timedelta(hours=hours)
+    except ValueError:
+        return None
+
+
+def make_groups(migrants: Sequence[Migrant], options: MigrationOptions) -> list[MigrationGroup]:
+    """Return the groups of a run, in their order. The canary has the service accounts with the fewest Pods to replace.
+
+    A restart must replace all of these Pods. If there is no such service account, the canary has service accounts without Pods.
+    In a rollback, service accounts without an association come first, because their Pods get no new credentials.
+    """
+    back = options.rollback
+    lost = [migrant for migrant in migrants if back and not migrant.since]
+    pods = {
+        migrant.key: migrant.pods.agent if back else migrant.pods.remaining
+        for migrant in migrants
+        if migrant not in lost
+    }
+    whole = [migrant for migrant in migrants if migrant.key in pods and not migrant.holds]
+    ordered = sorted(whole, key=lambda migrant: (not pods[migrant.key], len(pods[migrant.key]), migrant.key))
+    canary = {migrant.key for migrant in ordered[: options.canary]}
+    rest = [
+        migrant
+        for migrant in migrants
+        if migrant.key in pods
+        and migrant.key not in canary
+        and (back or migrant.pods.restarts(pods[migrant.key]))
+    ]
+    parts = [rest[start : start + options.batch] for start in range(0, len(rest), options.batch)]
+    groups = [
+        MigrationGroup("interrupted", tuple(lost)),
+        MigrationGroup("canary", tuple(m for m in migrants if m.key in canary)),
+        *(MigrationGroup(f"group {number}", tuple(part)) for number, part in enumerate(parts, 1)),
+    ]
+    return [group for group in groups if group.migrants]
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Two indexes of the roles of the account.
+    """Indexes of the roles of the account.
 
     ``accounts`` has the roles whose trust policies allow a service account of the cluster with IRSA, by the service account.
-    ``targets`` has the roles whose trust policies name a principal, by the principal.
+    ``targets`` has the roles whose trust policies name a principal, by the principal. ``recorded`` is the result of
+    ``recorded_accounts``.
     """
 
     accounts: dict[ServiceAccountName, list[ObservedRole]] = field(default_factory=dict)
     targets: dict[str, list[ObservedRole]] = field(default_factory=dict)
+    recorded: Mapping[ServiceAccountName, Sequence[str]] = field(default_factory=dict)
 
 
 def account_name(key: WorkloadKey) -> ServiceAccountName:
     return key.namespace, key.service_account
-
-
-def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
-    """Return whether a rollback has deleted the association of a service account, but was interrupted before its last changes.
-
-    The signs are Pods that still use EKS Pod Identity, or the tag with which the role records the migration's trust statement.
-    """
-    if migrant.stage != "irsa" or migrant.key in state.associations:
-        return False
-    cluster, role = state.cluster, state.role(migrant.role_arn)
-    if role is None:
-        return False
-    return bool(migrant.pods.agent) or grant_tag(cluster.arn) in role.tags
 
 
 def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
@@ -213,49 +281,61 @@ def _is_of_migrated_addon(state: MigrationState, association: ObservedAssociatio
     return any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, state.issuer))
 
 
-def _is_annotated(state: MigrationState, key: WorkloadKey) -> bool:
-    account = state.accounts.get(key)
-    return account is not None and bool(account.role_arn)
-
-
 def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     account = state.accounts.get(key, IrsaAccount(key))
     association = state.associations.get(key)
-    recorded = recorded_annotations(association.tags) if association is not None else {}
-    annotations = dict(account.annotations) if account.role_arn else recorded
-    role_arn = annotations.get(ROLE_ANNOTATION) or state.configured.get(key, "")
-    if not role_arn and association is not None and association.addon:
-        role_arn = association.role_arn
+    recorded = index.recorded.get(account_name(key), ())
+    role_arn = account.role_arn or state.configured.get(key, "")
+    if not role_arn and association is not None:
+        listed_arns = [arn for arn in recorded if arn.lower() == association.role_arn.lower()]
+        role_arn = association.role_arn if association.addon or listed_arns else ""
+    if not role_arn and len(recorded) == 1:
+        role_arn = recorded[0]
+    role = state.role(role_arn)
+    role_arn = role.arn if role is not None else role_arn
     pods = state.pods.get(key, _NO_PODS)
     stage: MigrationStage = "irsa"
-    role = state.role(role_arn)
     trusted = "yes"
     if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
         trusted = _usability(state.cluster, association, role) if role is not None else "yes"
         if trusted != "no" or not account.role_arn:
             stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
-    role_arn = role.arn if role is not None else role_arn
+    elif association is None and recorded and not account.role_arn and key in state.accounts:
+        stage, trusted = "finished", "no"
     disable = association.disable_session_tags if association is not None else False
-    notes = [*_notes(account, pods), *_other_roles(index, key, role_arn)]
-    if association is None and pods.agent:
-        notes.append(_without_association(key, pods))
-    if trusted != "yes" and role is not None:
+    notes = [*_notes(state, account, pods), *_other_roles(index, key, role_arn)]
+    if association is None and (pods.agent or stage == "finished"):
+        notes.append(_without_association(key, pods, role_arn))
+    elif trusted != "yes" and role is not None:
         notes.append(_access_finding(key, role, trusted))
     if stage == "irsa" and role is not None and (tags_off := _session_tags_off(state, index, key, role)):
         disable = True
         notes.append(tags_off)
     blockers = list(_blockers(state, account, role_arn, role, stage, pods)) if stage != "finished" else []
+    moving = pods.agent if state.options.rollback else pods.remaining
     return Migrant(
         key,
         role_arn,
         stage,
-        annotations,
-        association.created_at if association is not None and stage != "irsa" else "",
+        account.audience,
+        association.created_at if association is not None else "",
         disable,
         tuple(blockers),
         tuple(notes),
+        tuple(_held(key, hold) for hold in pods.holds(moving)),
         pods,
         trusted == "no",
+        bool(recorded) and role_arn in ("", *recorded),
+    )
+
+
+def _held(key: WorkloadKey, hold: str) -> Finding:
+    name, _colon, remedy = hold.partition(": ")
+    return Finding(
+        Code.MIGRATION_PODS_HELD,
+        f"no restart replaces {name} of {key}, so the service account stays behind; the others go on.",
+        remedy,
+        key,
     )
 
 
@@ -278,94 +358,161 @@ def _access_finding(key: WorkloadKey, role: ObservedRole, trusted: str) -> Findi
     return Finding(Code.TRUST_CONDITIONAL, text, remedy, key)
 
 
-def _without_association(key: WorkloadKey, pods: PodCredentials) -> Finding:
+def _without_association(key: WorkloadKey, pods: PodCredentials, role_arn: str) -> Finding:
+    text = f"Pods {listed(pods.agent, _SHOWN)} of {key} use" if pods.agent else f"a migration moved {key} to"
     return Finding(
         Code.ASSOCIATION_MISSING,
-        f"Pods {listed(pods.agent, _SHOWN)} of {key} use EKS Pod Identity, but there is no association, so EKS refuses them "
-        "new credentials.",
-        "Run the step restart, which creates the association, or the rollback, which restarts the Pods.",
+        f"{text} EKS Pod Identity, but there is no association, so EKS refuses new credentials.",
+        f"Run the rollback, which restores IRSA. Or apply {key} as a workload with role: {{arn: {role_arn}, extend_trust: "
+        "true}.",
         key,
     )
 
 
-def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
+@dataclass(frozen=True, slots=True)
+class ReturnPlan:
+    """The plan of a rollback.
+
+    ``groups`` return to IRSA, one after the other. ``kept`` are service accounts with an association that the rollback does not
+    touch, ``refused`` those that cannot return. ``findings`` has the reasons.
+    """
+
+    groups: Sequence[MigrationGroup] = ()
+    findings: Sequence[Finding] = ()
+    kept: frozenset[WorkloadKey] = frozenset()
+    refused: frozenset[WorkloadKey] = frozenset()
+
+
+def plan_return(state: MigrationState, migrants: Sequence[Migrant]) -> ReturnPlan:
+    """Return the plan of a rollback for the selected service accounts."""
+    ready, findings = list[Migrant](), [*_damaged_records(state), *_edited_statements(state, migrants)]
+    for migrant in migrants:
+        if migrant.key not in state.associations and not migrant.is_recorded:
+            continue
+        reasons = _why_not_back(state, migrant)
+        findings += reasons or _back_notes(state, migrant)
+        ready += [] if reasons else [migrant]
+    by_severity = {
+        severity: frozenset(
+            finding.workload
+            for finding in findings
+            if finding.code != Code.TRUST_STATEMENT_STAYS
+            and finding.workload is not None
+            and finding.severity == severity
+        )
+        for severity in ("error", "warning")
+    }
+    left = by_severity["warning"] - {migrant.key for migrant in ready}
+    return ReturnPlan(make_groups(ready, state.options), findings, left, by_severity["error"])
+
+
+def _why_not_back(state: MigrationState, migrant: Migrant) -> list[Finding]:
+    """Return the reasons why a rollback does not touch a service account with an association or a record."""
+    key, association = migrant.key, state.associations.get(migrant.key)
+    if association is not None and not migrant.is_recorded:
+        return [_kept(association, f"no migration has recorded {key} in the tags of a role.")]
+    if association is not None and association.role_arn.lower() != migrant.role_arn.lower():
+        return [_kept(association, f"it has role {association.role_arn} meanwhile.")]
+    # A rollback that fails must be able to create the association again.
+    if association is not None and (association.target_role_arn or association.session_policy):
+        return [_kept(association, "it has settings that no migration sets, such as a target role.")]
+    if finding := check_return(state, migrant):
+        return [finding]
+    named = state.options.names(key)
+    remedy = (
+        f"Resume the rollouts, or end these Pods, and run the rollback again. Or name {key} in "
+        "pod_identity_migration_service_accounts: then the rollback deletes its association, and its owner must recreate these "
+        "Pods within 6 hours."
+    )
+    return [] if named else [replace(hold, remedy=remedy) for hold in migrant.holds]
+
+
+def _kept(association: ObservedAssociation, reason: str) -> Finding:
+    return Finding(
+        Code.MIGRATION_OTHER_ASSOCIATION,
+        f"the rollback keeps association {association.association_id} of {association.key}: {reason}",
+        "Delete the association yourself if the service account must use IRSA again.",
+        association.key,
+        raised_as="warning",
+    )
+
+
+def check_return(state: MigrationState, migrant: Migrant) -> Finding | None:
     """Return a finding if a service account might have no access after a rollback, because of its role's trust policy."""
     role = state.role(migrant.role_arn)
     if role is None:
-        return None
-    try:
-        trust = with_federation(role.trust, recorded_statements(state.cluster.arn, role.tags))
-    except DamagedRecord:
-        # ``TrustEditor.restore``, which the rollback calls next, reports the damaged tags.
-        return None
-    audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
-    answer = allows_web_identity(trust, state.issuer, account_name(migrant.key), audience)
+        return Finding(
+            Code.MIGRATION_NO_RECORD,
+            f"it is not certain with which role {migrant.key} used IRSA: several roles have a record of it.",
+            f"Set the annotation {ROLE_ANNOTATION} of the service account yourself. Then run the rollback again.",
+            migrant.key,
+        )
+    trust = with_federation(role.trust, read_record(state.cluster.arn, role.tags).removed)
+    answer = allows_web_identity(trust, state.issuer, migrant.name, migrant.audience or DEFAULT_AUDIENCE)
     if answer == "yes":
         return None
-    access = (
-        f"not allow {migrant.key} with IRSA"
-        if answer == "no"
-        else f"allow {migrant.key} with IRSA only under further conditions"
-    )
+    cause = explain_web_identity(trust, state.issuer, migrant.name, migrant.audience or DEFAULT_AUDIENCE)
     return Finding(
         Code.MIGRATION_NOT_TRUSTED,
-        f"after a rollback, the trust policy of role {role.name} would {access}, so the rollback keeps the association of "
-        "the service account.",
+        f"after a rollback, the trust policy of role {role.name} would not certainly allow {migrant.key} with IRSA: {cause}. So "
+        "the rollback does not touch the service account.",
         "Correct the IRSA statement of the trust policy, and run the rollback again.",
         migrant.key,
     )
 
 
-def find_rollback_remains(state: MigrationState, migrants: Iterable[Migrant]) -> list[Finding]:
-    """Return warnings about annotations that a rollback does not restore, and statements that it does not remove.
-
-    It does not restore annotations if the association that recorded them is missing, nor remove statements of this collection
-    that someone edited.
-    """
-    first: dict[str, WorkloadKey] = {}
-    for migrant in migrants:
-        first.setdefault(migrant.role_arn, migrant.key)
-    findings = []
-    for arn, key in sorted(first.items()):
-        role = state.role(arn)
-        if role is not None:
-            findings += [*_lost_records(state, role), *_edited_statements(role, key)]
-    return findings
-
-
-def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding]:
-    try:
-        removed = recorded_statements(state.cluster.arn, role.tags)
-    except DamagedRecord:
-        return
-    trust = {"Statement": [entry.statement for entry in removed]}
-    entries = federated_statements(trust, state.issuer)
-    present = {account_name(key) for key in (*state.associations, *state.accounts)}
-    for namespace, name in sorted({name for entry in entries for name in entry.accounts or ()} - present):
-        key = WorkloadKey(state.cluster.name, namespace, name)
+def _back_notes(state: MigrationState, migrant: Migrant) -> Iterator[Finding]:
+    """Warn about a service account that returns, but whose annotation another tool would remove again, or that does not exist."""
+    account, key = state.accounts.get(migrant.key), migrant.key
+    if account is None:
         yield Finding(
             Code.MIGRATION_NO_RECORD,
-            f"a migration has removed the IRSA statement for {key} from the trust policy of role {role.name}. The rollback does "
-            f"not restore the annotations of {key}, because the association that recorded them no longer exists.",
-            f"If the service account must use IRSA: kubectl annotate serviceaccount {name} {ROLE_ANNOTATION}={role.arn} "
-            f"-n {namespace}",
+            f"service account {key} does not exist any more, so the rollback cannot restore its annotation.",
+            f"If you create it again, set the annotation {ROLE_ANNOTATION}: {migrant.role_arn}.",
             key,
             raised_as="warning",
         )
-
-
-def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    _grants, rest = read_grants(role.trust)
-    sids = [str(entry.get("Sid", "")) for entry in rest if isinstance(entry, Mapping)]
-    if edited := [sid for sid in sids if MARKED_SID.fullmatch(sid)]:
+    elif account.managers and not account.role_arn:
         yield Finding(
-            Code.TRUST_STATEMENT_STAYS,
-            f"the trust policy of role {role.name} keeps statements of this collection that someone edited: "
-            f"{listed(edited, _SHOWN)}.",
-            "In the trust policy, remove the statements that no workload needs.",
+            Code.MIGRATION_MANAGED_ELSEWHERE,
+            f"{account.managers[0]} manages service account {key} and may remove the restored annotation again.",
+            f"Add the annotation to its source now: {ROLE_ANNOTATION}: {migrant.role_arn}",
             key,
-            raised_as="warning",
         )
+
+
+def _damaged_records(state: MigrationState) -> Iterator[Finding]:
+    for role in state.roles.values():
+        try:
+            read_record(state.cluster.arn, role.tags)
+        except DamagedRecord as error:
+            keys = [key for key, found in state.associations.items() if found.role_arn == role.arn]
+            names = f"Associations with the role: {listed(map(str, keys), _SHOWN) or 'none'}."
+            for key in (*keys, *([] if keys else [None])):
+                yield Finding(
+                    Code.MIGRATION_NO_RECORD,
+                    f"the rollback cannot restore the IRSA statements and annotations of role {role.name}: {error}. {names}",
+                    "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its "
+                    f"earlier versions. Set the annotation {ROLE_ANNOTATION}: {role.arn} of its service accounts, and delete "
+                    "these tags.",
+                    key,
+                )
+
+
+def _edited_statements(state: MigrationState, migrants: Sequence[Migrant]) -> Iterator[Finding]:
+    first = {migrant.role_arn: migrant.key for migrant in reversed(migrants) if migrant.is_recorded}
+    for arn, key in sorted(first.items()):
+        role = state.role(arn)
+        _grants, rest = read_grants(role.trust if role is not None else {"Statement": []})
+        sids = [str(entry.get("Sid", "")) for entry in rest if isinstance(entry, Mapping)]
+        if edited := [sid for sid in sids if MARKED_SID.fullmatch(sid)]:
+            yield Finding(
+                Code.TRUST_STATEMENT_STAYS,
+                f"the trust policy of role {arn.rpartition('/')[2]} keeps statements of this collection that someone edited: "
+                f"{listed(edited, _SHOWN)}.",
+                "In the trust policy, remove the statements that no workload needs.",
+                key,
+            )
 
 
 def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[ServiceAccountName]) -> Migrant:
@@ -378,13 +525,13 @@ def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[Se
     role, issuer = state.role(migrant.role_arn), state.issuer
     if migrant.stage != "finished" or role is None:
         return migrant
-    name = account_name(migrant.key)
+    name = migrant.name
     _document, removed = without_federation(role.trust, issuer, finished)
     indexes = {entry.index for entry in removed}
     statements = federated_statements(role.trust, issuer)
     if any(entry.index in indexes and name in (entry.accounts or ()) for entry in statements):
         return replace(migrant, stage="restarted")
-    audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
+    audience = migrant.audience or DEFAULT_AUDIENCE
     denies = [entry for entry in document_statements(role.trust) if not is_allow(entry)]
     for entry in statements:
         document = {**role.trust, "Statement": [entry.statement, *denies]}
@@ -496,41 +643,146 @@ def _blockers(
             "Decide which role is right: correct the annotation, or the association.",
             key,
         )
-    if stage == "irsa":
-        yield from _distrust(state, account, role)
+    if pods.on_host_network and not state.options.names(key):
+        yield Finding(
+            Code.MIGRATION_HOST_NETWORK,
+            f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "
+            "reported that EKS refuses credentials to such Pods.",
+            f"To migrate it nevertheless, name it: pod_identity_migration_service_accounts={key}. Then check in the log of its "
+            "Pods that they get credentials.",
+            key,
+        )
     yield from _subject_conditions(state, key, role)
+    statements = federated_statements(role.trust, state.issuer)
+    removed = tuple(Removed(entry.index, entry.statement) for entry in statements)
     try:
-        annotation_tags(account.annotations)
+        record_tags(state.cluster.arn, Record(frozenset((account_name(key),)), removed), role.tags)
     except RecordTooLarge as error:
         yield Finding(
             Code.MIGRATION_NO_RECORD,
-            f"the annotations of {key} cannot be recorded for a rollback: {error}.",
-            "Use a role with a shorter path, or remove the annotation and the IRSA statement yourself after the step restart.",
+            f"a migration of {key} could not be recorded for a rollback: {error}.",
+            f"Remove unused tags of role {role.name}.",
             key,
         )
 
 
-def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -> Iterator[Finding]:
-    key = account.key
-    audience = account.audience or DEFAULT_AUDIENCE
-    answer = allows_web_identity(role.trust, state.issuer, account_name(key), audience)
-    if answer == "yes":
-        return
-    text = (
-        f"the trust policy of role {role.name} does not allow {key} with IRSA, so the service account has no access today. "
-        "Everyone who may edit the service account can set its annotation, so the annotation does not prove that the service "
-        "account may have the role."
-        if answer == "no"
-        else f"the trust policy of role {role.name} allows {key} with IRSA only under further conditions, "
-        "which a statement for EKS Pod Identity would not have."
+def _with_distrust(state: MigrationState, migrants: Sequence[Migrant]) -> list[Migrant]:
+    """Add a blocker to the service accounts without certain access by IRSA today, with one text for each cause."""
+    causes: dict[str, list[Migrant]] = {}
+    for migrant in migrants:
+        role, audience = state.role(migrant.role_arn), migrant.audience or DEFAULT_AUDIENCE
+        if migrant.stage != "irsa" or role is None:
+            continue
+        answer = allows_web_identity(role.trust, state.issuer, migrant.name, audience)
+        if answer != "yes":
+            cause = explain_web_identity(role.trust, state.issuer, migrant.name, audience)
+            causes.setdefault(_DISTRUST[answer == "no"].format(cause=cause), []).append(migrant)
+    found = {
+        migrant.key: Finding(
+            Code.MIGRATION_NOT_TRUSTED,
+            f"{text} {_users(users)}",
+            "If the service account must have the role, correct the trust policy and run again. Or apply it as a workload with "
+            "role: {arn: ARN, extend_trust: true}, which adds a statement for EKS Pod Identity.",
+            migrant.key,
+        )
+        for text, users in causes.items()
+        for migrant in users
+    }
+    return [
+        replace(migrant, blockers=(*migrant.blockers, found[migrant.key]))
+        if migrant.key in found
+        else migrant
+        for migrant in migrants
+    ]
+
+
+_DISTRUST = (
+    "IRSA gives access only under conditions that a statement for EKS Pod Identity would not have: {cause}.",
+    "IRSA gives no access today: {cause}. Everyone who may edit a service account can set its annotation, so the annotation does "
+    "not prove that the service account may have the role.",
+)
+
+
+def _users(migrants: Sequence[Migrant]) -> str:
+    names = [f"{migrant.key} (role {migrant.role_arn.rpartition('/')[2]})" for migrant in migrants]
+    return f"This concerns {listed(names, 10)}."
+
+
+def _with_tools(state: MigrationState, migrants: Sequence[Migrant]) -> list[Migrant]:
+    """Warn about roles that another tool manages, because its next deployment would undo the changes of the migration."""
+    users: dict[str, list[Migrant]] = {}
+    for migrant in migrants:
+        if not migrant.blockers and migrant.stage != "finished":
+            users.setdefault(migrant.role_arn, []).append(migrant)
+    notes: dict[WorkloadKey, Finding] = {}
+    for arn, concerned in users.items():
+        role = state.role(arn)
+        tool = find_tool(role, state.options.tool) if role is not None else ""
+        if role is not None and tool:
+            notes[concerned[0].key] = _managed_role(state, role, tool, concerned)
+    return [
+        replace(migrant, notes=(*migrant.notes, notes[migrant.key])) if migrant.key in notes else migrant
+        for migrant in migrants
+    ]
+
+
+# A word in the path or in a tag of a role, and the tool that it shows. An earlier row wins.
+_TOOLS = (
+    ("eksctl", "eksctl"),
+    ("aws:cloudformation:stack-name", "CloudFormation"),
+    ("terraform", "Terraform"),
+    ("pulumi", "Pulumi"),
+    ("crossplane", "Crossplane"),
+)
+_TOOL_NAMES = {"cloudformation": "CloudFormation", "terraform": "Terraform"}
+
+
+def find_tool(role: ObservedRole, hint: str) -> str:
+    """Return the tool that manages a role, by its path and tags, or else by the hint of the user; "" for no tool."""
+    marks = [role.arn.rpartition("/")[0], *(f"{name}={value}" for name, value in role.tags.items())]
+    text = "\n".join(marks).lower()
+    found = next((name for word, name in _TOOLS if word in text), _TOOL_NAMES.get(hint, hint))
+    stack = role.tags.get("aws:cloudformation:stack-name", "")
+    return f"{found} (stack {stack})" if found and stack else found
+
+
+def _managed_role(
+    state: MigrationState, role: ObservedRole, tool: str, migrants: Sequence[Migrant]
+) -> Finding:
+    statements = planned_statements(state, role, migrants)
+    names = frozenset(migrant.name for migrant in migrants)
+    try:
+        record = read_record(state.cluster.arn, role.tags)
+        tags = record_tags(state.cluster.arn, replace(record, accounts=record.accounts | names), role.tags)
+    except (DamagedRecord, RecordTooLarge):
+        tags = {}
+    after = {**role.trust, "Statement": [*document_statements(role.trust), *statements]}
+    _document, removed = without_federation(after, state.issuer, names)
+    obsolete = json.dumps([entry.statement for entry in removed])
+    return Finding(
+        Code.MIGRATION_ROLE_MANAGED,
+        f"{tool} manages role {role.name}. Its next deployment would remove the statement for EKS Pod Identity, so that all Pods "
+        "lose the role, and the tags that a rollback needs.",
+        f"Before the step associate, add to the trust policy in its source: {json.dumps(statements)}. Add these tags, or have it "
+        f"ignore tags that begin with workload-identity/irsa-: {json.dumps(tags)}."
+        + (f" With the step finish, remove from its source: {obsolete}." if removed else ""),
+        migrants[0].key,
     )
-    yield Finding(
-        Code.MIGRATION_NOT_TRUSTED,
-        text,
-        "If the service account must not have the role, remove the annotation. Otherwise apply the service account as a "
-        "workload. If the access needs conditions, give the role a trust policy of your own.",
-        key,
-    )
+
+
+def planned_statements(
+    state: MigrationState, role: ObservedRole, migrants: Sequence[Migrant]
+) -> list[object]:
+    """Return the statements for EKS Pod Identity that the trust policy of a role will have."""
+    cluster = state.cluster
+    present, _rest = read_grants(role.trust)
+    added = {
+        TrustGrant(cluster.account_id, writer=writer_of(state.owner))
+        if migrant.disable_session_tags
+        else TrustGrant(cluster.account_id, cluster.arn, *migrant.name, writer_of(state.owner, cluster.arn))
+        for migrant in migrants
+    }
+    return list(document_statements(trust_policy(present | added)))
 
 
 def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> Iterator[Finding]:
@@ -572,7 +824,7 @@ def _other_roles(index: _Index, key: WorkloadKey, role_arn: str) -> Iterator[Fin
 
 
 def _make_index(state: MigrationState) -> _Index:
-    index = _Index()
+    index = _Index(recorded=recorded_accounts(state.cluster.arn, state.roles.values()))
     for role in state.roles.values():
         entries = federated_statements(role.trust, state.issuer)
         for name in {name for entry in entries for name in entry.accounts or ()}:
@@ -751,21 +1003,32 @@ def _includes_assume_role(actions: object) -> bool:
     return any(fnmatchcase(ASSUME_ROLE.lower(), str(name).lower()) for name in names)
 
 
-def _notes(account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
+def _notes(state: MigrationState, account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
     key = account.key
     if account.managers and account.role_arn:
         manager = account.managers[0]
+        kept = {
+            name: value
+            for name, value in account.annotations.items()
+            if name != ROLE_ANNOTATION and not name.startswith(_OF_TOOLS)
+        }
         yield Finding(
             Code.MIGRATION_MANAGED_ELSEWHERE,
             f"{manager} manages service account {key} and would set the annotation {ROLE_ANNOTATION} again.",
-            f"Before the step finish, remove the annotation from the source of {manager}, such as the values of a chart.",
+            f"Before the step finish, remove the line {ROLE_ANNOTATION}: {account.role_arn} from its source. The annotations "
+            f"there are then: {json.dumps(kept)}",
             key,
         )
-    if pods.on_host_network:
+    if pods.on_host_network and state.options.names(key):
         yield Finding(
             Code.MIGRATION_HOST_NETWORK,
             f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "
             "reported that EKS refuses credentials to such Pods.",
-            "Migrate this service account alone first, and check in the log of its Pods that they get credentials.",
+            "Check in the log of its Pods that they get credentials.",
             key,
+            raised_as="warning",
         )
+
+
+# Annotations that a tool sets itself.
+_OF_TOOLS = ("kubectl.kubernetes.io/", "meta.helm.sh/", "argocd.argoproj.io/")

@@ -12,7 +12,7 @@ Both take the same: associations, the statements of the owner, roles that nobody
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
@@ -20,9 +20,9 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import closed_for
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
-from ..model.desired import Desired, PurgeScope
+from ..model.desired import Desired, PurgeScope, Workload
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
-from ..model.migration import recorded_annotations
+from ..model.migration import DamagedRecord, read_record
 from ..model.names import CLUSTER_TAG, MANAGED_BY_TAG, is_marked, is_own
 from ..model.observed import Inventory, Observed, is_new
 from ..model.policies import ObservedPolicy
@@ -45,13 +45,20 @@ class Departure:
     failures: list[Failure] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, association: ObservedAssociation, desired: Desired) -> None:
+    def add(
+        self,
+        association: ObservedAssociation,
+        desired: Desired,
+        workload: Workload | None,
+        recorded: ObservedRole | None,
+    ) -> None:
         """Add an association to the deletions, or the reason to keep it.
 
-        A purge keeps the record of a migration. A teardown, which the rollback of a migration uses, names its workloads.
+        :arg workload: the workload in the list of a teardown.
+        :arg recorded: the role of the association, if its tags have the record of a migration of the workload.
         """
         options, tags, key = desired.options, association.tags, association.key
-        forced = options.forces((key,))
+        forced, returns = options.forces((key,)), workload is not None and workload.returns
         if association.owner_arn and not forced:
             self.failures.append(addon_owned(association, "delete"))
         elif is_marked(tags) and not (is_own(tags, options.owner) or options.adopt):
@@ -61,10 +68,14 @@ class Departure:
             )
         elif not is_marked(tags) and not forced:
             self.findings.append(_unmarked(association))
-        elif desired.purge is not None and recorded_annotations(tags) and not forced:
-            self.findings.append(_holds_record(association))
+        elif returns and workload is not None and workload.role and workload.role.arn != association.role_arn:
+            self.findings.append(_other_role(association))
+        elif recorded is not None and not returns and not forced:
+            self.findings.append(_recorded(association, recorded, "is kept"))
         else:
             self.going.append(association)
+            if recorded is not None and not returns:
+                self.findings.append(_recorded(association, recorded, "is deleted"))
 
 
 def plan_departure(desired: Desired, observed: Observed, removes: bool) -> Departure:
@@ -86,11 +97,30 @@ def plan_departure(desired: Desired, observed: Observed, removes: bool) -> Depar
         key: failure for key in sorted(keys) if (failure := observed.association_failure(key)) is not None
     }
     departure.failures += [failure.for_workloads((key,)) for key, failure in unread.items()]
+    listed_workloads = {workload.key: workload for workload in desired.workloads}
+    roles = {role.arn.lower(): role for role in _known_roles(observed)}
     for key in sorted(keys & associations.keys()):
-        departure.add(associations[key], desired)
+        role = roles.get(associations[key].role_arn.lower())
+        recorded = role if role is not None and _has_record(observed, role, key) else None
+        departure.add(associations[key], desired, listed_workloads.get(key), recorded)
     kept = keys & associations.keys() - {association.key for association in departure.going}
     departure.gone = Gone(frozenset(keys - kept - unread.keys()), not removes)
     return departure
+
+
+def _known_roles(observed: Observed) -> Iterator[ObservedRole]:
+    yield from observed.inventory.roles if observed.inventory is not None else ()
+    yield from observed.former_roles.values()
+    yield from filter(None, observed.roles.values())
+
+
+def _has_record(observed: Observed, role: ObservedRole, key: WorkloadKey) -> bool:
+    """Return whether the tags of a role have, or may have, the record of a migration of a workload from IRSA."""
+    try:
+        record = read_record(observed.clusters.of_workload(key).arn, role.tags)
+    except DamagedRecord:
+        return True
+    return (key.namespace, key.service_account) in record.accounts
 
 
 def _unlisted(desired: Desired, observed: Observed, inventory: Inventory) -> set[WorkloadKey]:
@@ -314,14 +344,22 @@ def _unmarked(association: ObservedAssociation) -> Finding:
     )
 
 
-def _holds_record(association: ObservedAssociation) -> Finding:
-    recorded = recorded_annotations(association.tags)
+def _other_role(association: ObservedAssociation) -> Finding:
     return Finding(
-        Code.NOT_OWNED,
-        f"association {association.association_id} of {association.key} is kept: a migration from IRSA has recorded in "
-        "its tags what a rollback "
-        "needs: "
-        f"{listed(f'{name}={value}' for name, value in sorted(recorded.items()))}.",
-        "Roll the migration back, or set ⟨force⟩: true, which deletes the association with its record.",
+        Code.MIGRATION_OTHER_ASSOCIATION,
+        f"association {association.association_id} of {association.key} is kept: it has role {association.role_arn} meanwhile.",
+        "Delete the association yourself if the service account must use IRSA again.",
+        association.key,
+        raised_as="warning",
+    )
+
+
+def _recorded(association: ObservedAssociation, role: ObservedRole, fate: str) -> Finding:
+    return Finding(
+        Code.MIGRATION_RECORDED,
+        f"association {association.association_id} of {association.key} {fate}, although role {role.arn} has the record of its "
+        "migration from IRSA. If the migration has removed the annotation and the statement for IRSA, the Pods lose the role.",
+        "To restore IRSA, run migrate.yml with pod_identity_migration_step: rollback. To delete the association anyway, set "
+        "⟨force⟩: true.",
         association.key,
     )

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypedDict
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible
-from ..kubernetes.model.objects import format_time, parse_time
+from ..kubernetes.model.objects import format_time
 from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
-from ..model.migration import STAGES, STEPS, Migrant, MigrationOptions
+from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
 from ..model.rows import FailureRow, FindingRow, finding_row
 from .rows import NoteRow
 from .text import natural, note_lines, wrapped
@@ -34,8 +34,9 @@ class MigrantRow(TypedDict):
     """A service account in the report.
 
     ``since`` is the creation time of its association in ISO 8601, or "". ``next`` is its next step, or "" after the last step.
-    ``blocked_by`` are the codes of the findings that prevent this step. ``pods`` has the names of its Pods by the kind of
-    credentials that they use ("irsa", "pod_identity", "other", "none").
+    ``blocked_by`` are the codes of the findings that prevent this step. ``group`` is the group in which the run restarts its
+    Pods, or "". ``reaches`` is the stage that the run would reach; without check mode, the present stage. ``pods`` has the names
+    of its Pods by the kind of credentials that they use ("irsa", "pod_identity", "other", "none").
     """
 
     namespace: str
@@ -45,6 +46,8 @@ class MigrantRow(TypedDict):
     since: str
     next: str
     blocked_by: list[str]
+    group: str
+    reaches: str
     pods: dict[str, list[str]]
 
 
@@ -57,7 +60,8 @@ class MigrationReport:
     soak time is not over, each with the end of that time, or None if it is unknown. ``ignore`` are codes of blockers that the
     user accepts. ``stopped`` is the reason why the run ended early, or "". ``kept`` are service accounts with an association
     that a rollback keeps. ``failed`` are service accounts with a failure, with a finding of severity "error", or without proof
-    that new Pods get the role.
+    that new Pods get the role. ``groups`` are the groups of the run. ``expected`` has, in check mode, the
+    stage that each service account would reach.
     """
 
     cluster: Cluster
@@ -72,6 +76,8 @@ class MigrationReport:
     ignore: Collection[str] = ()
     kept: Collection[WorkloadKey] = ()
     failed: Collection[WorkloadKey] = ()
+    groups: Sequence[MigrationGroup] = ()
+    expected: Mapping[WorkloadKey, str] = field(default_factory=dict)
 
     @property
     def unreached(self) -> list[Migrant]:
@@ -83,30 +89,45 @@ class MigrationReport:
         """
         if self.options.rollback:
             left = [migrant for migrant in self.migrants if migrant.key not in self.kept]
-            return [migrant for migrant in left if migrant.stage != "irsa" or migrant.pods.agent]
+            return [
+                migrant
+                for migrant in left
+                if migrant.key in self.failed
+                or self.reaches(migrant) != "irsa"
+                or (migrant.pods.agent and not self.check_mode)
+            ]
+        step = STEPS.index(self.options.step)
         return [
             migrant
             for migrant in self.migrants
             if (
                 migrant.key in self.failed
                 or migrant.lacks_access
-                or not migrant.has_reached(self.options.step)
+                or STAGES.index(self.reaches(migrant)) < step
             )
             and not self._is_accepted(migrant)
         ]
 
+    def reaches(self, migrant: Migrant) -> str:
+        """Return the stage that a service account would reach; without check mode, its present stage."""
+        return self.expected.get(migrant.key, migrant.stage)
+
     def _is_accepted(self, migrant: Migrant) -> bool:
-        codes = {finding.code.value for finding in migrant.blockers}
+        codes = {finding.code.value for finding in (*migrant.blockers, *migrant.holds)}
         return bool(codes) and codes <= set(self.ignore)
 
     @property
     def all_findings(self) -> list[Finding]:
         of_migrants = [
-            finding for migrant in self.migrants for finding in (*migrant.blockers, *migrant.notes)
+            finding
+            for migrant in self.migrants
+            for finding in (*migrant.blockers, *migrant.holds, *migrant.notes)
         ]
         named = {(finding.code, finding.workload) for finding in of_migrants}
         further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
-        return list(dict.fromkeys([*of_migrants, *further, *self._waits()]))
+        # Several service accounts may share a cause, which names all of them.
+        ordered = reversed([*of_migrants, *further, *self._waits()])
+        return list({(finding.code, finding.message): finding for finding in ordered}.values())[::-1]
 
     def _waits(self) -> Iterable[Finding]:
         for key, time in self.waiting.items():
@@ -137,12 +158,8 @@ class MigrationReport:
             names = sorted({row["workload"] or row["name"] for row in self.failures}, key=natural)
             return f"The {run} of {place} failed for {listed(names, 5)}. The reasons are above."
         missing = self.unreached
-        if self.check_mode or not missing or self.options.step == "inventory":
-            explained = {*self.waiting, *self.failed}
-            blocked = [migrant for migrant in missing if migrant.blockers or migrant.key in explained]
-            if not blocked or self.options.step == "inventory":
-                return ""
-            missing = blocked
+        if not missing or (self.options.step == "inventory" and not self.options.rollback):
+            return ""
         target = "IRSA" if self.options.rollback else f"step {self.options.step}"
         number = (
             f"{len(missing)} of {len(self.migrants)} service account{'' if len(self.migrants) == 1 else 's'}"
@@ -152,8 +169,9 @@ class MigrationReport:
         return f"{number} of {place} {verb} {target}: {accounts}. The reasons are above."
 
 
-def migration_rows(migrants: Iterable[Migrant]) -> list[MigrantRow]:
+def migration_rows(report: MigrationReport) -> list[MigrantRow]:
     """Return a row for each service account."""
+    groups = _groups(report)
     return [
         {
             "namespace": migrant.key.namespace,
@@ -162,7 +180,9 @@ def migration_rows(migrants: Iterable[Migrant]) -> list[MigrantRow]:
             "stage": migrant.stage,
             "since": migrant.since,
             "next": _next_step(migrant),
-            "blocked_by": sorted({finding.code.value for finding in migrant.blockers}),
+            "blocked_by": sorted({finding.code.value for finding in (*migrant.blockers, *migrant.holds)}),
+            "group": groups.get(migrant.key, ""),
+            "reaches": report.reaches(migrant),
             "pods": {
                 "irsa": list(migrant.pods.irsa),
                 "pod_identity": list(migrant.pods.agent),
@@ -170,8 +190,12 @@ def migration_rows(migrants: Iterable[Migrant]) -> list[MigrantRow]:
                 "none": list(migrant.pods.none),
             },
         }
-        for migrant in migrants
+        for migrant in report.migrants
     ]
+
+
+def _groups(report: MigrationReport) -> dict[WorkloadKey, str]:
+    return {migrant.key: group.name for group in report.groups for migrant in group.migrants}
 
 
 def _next_step(migrant: Migrant) -> str:
@@ -187,7 +211,7 @@ def report_data(report: MigrationReport) -> dict[str, object]:
         "caller_arn": report.cluster.caller_arn,
         "check_mode": report.check_mode,
         "step": "rollback" if report.options.rollback else report.options.step,
-        "service_accounts": migration_rows(report.migrants),
+        "service_accounts": migration_rows(report),
         "changes": list(report.changes),
         "failures": list(report.failures),
         "findings": findings,
@@ -199,10 +223,12 @@ def report_data(report: MigrationReport) -> dict[str, object]:
 def _summary(migrants: Sequence[Migrant]) -> dict[str, int]:
     counts = Counter(migrant.stage for migrant in migrants)
     blocked = sum(bool(migrant.blockers) for migrant in migrants)
+    held = sum(bool(migrant.holds) and not migrant.blockers for migrant in migrants)
     return {
         "service_accounts": len(migrants),
         **{stage: counts[stage] for stage in STAGES},
         "blocked": blocked,
+        "held": held,
     }
 
 
@@ -218,9 +244,13 @@ def migration_lines(report: MigrationReport) -> list[str]:
         lines.append(f"Plan: {count}; nothing was changed.")
     else:
         lines.append(f"Done: {count}.")
-    lines += [f"    {visible(change)}" for change in report.changes[:_SHOWN]]
-    if len(report.changes) > _SHOWN:
-        lines.append(f"    and {len(report.changes) - _SHOWN} more")
+    # Restarts are never left out.
+    restarts = [change for change in report.changes if change.startswith("restart ")]
+    others = [change for change in report.changes if not change.startswith("restart ")]
+    lines += [f"    {visible(change)}" for change in others[:_SHOWN]]
+    if len(others) > _SHOWN:
+        lines.append(f"    and {len(others) - _SHOWN} more, in pod_identity_report_file")
+    lines += [f"    {visible(change)}" for change in restarts]
     lines += ["", *_table(report)]
     notes = [_failure_note(row) for row in report.failures]
     notes += [_finding_note(finding) for finding in report.all_findings]
@@ -240,14 +270,16 @@ def _table(report: MigrationReport) -> list[str]:
     summary = _summary(report.migrants)
     counts = [f"{summary[stage]} {stage}" for stage in STAGES if summary[stage]]
     number = summary["service_accounts"]
-    blocked = f"; {summary['blocked']} blocked" if summary["blocked"] else ""
+    further = [f"; {summary[name]} {name}" for name in ("blocked", "held") if summary[name]]
     lines = [
-        f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{blocked}."
+        f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{''.join(further)}."
     ]
-    rows = [("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "NEXT")]
+    rows: list[tuple[str, ...]] = [
+        ("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP", _last_column(report))
+    ]
     ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
-    if len(ordered) > _SHOWN:
-        # A long table is limited to the service accounts that need attention.
+    if len(ordered) > _SHOWN and not report.check_mode:
+        # A long table is limited to the service accounts that need attention. A plan has all.
         unreached = {migrant.key for migrant in report.unreached}
         ordered = [migrant for migrant in ordered if migrant.blockers or migrant.key in unreached][:_SHOWN]
     rows += [_cells(migrant, report) for migrant in ordered]
@@ -258,17 +290,26 @@ def _table(report: MigrationReport) -> list[str]:
     return lines
 
 
-def _cells(migrant: Migrant, report: MigrationReport) -> tuple[str, str, str, str, str, str]:
+def _last_column(report: MigrationReport) -> str:
+    return "REACHES" if report.check_mode else "NEXT"
+
+
+def _cells(migrant: Migrant, report: MigrationReport) -> tuple[str, ...]:
     codes = dict.fromkeys(finding.code.value for finding in migrant.blockers)
     step = "waits" if migrant.key in report.waiting else _next_step(migrant) or "-"
     if report.options.rollback:
         step = "-"
+    if migrant.holds:
+        step = "held: MIGRATION_PODS_HELD"
+    if report.check_mode:
+        step = report.reaches(migrant)
     return (
         visible(str(migrant.key)),
         visible(migrant.role_arn.rpartition("/")[2] or "-"),
         migrant.stage,
         migrant.since[:16].replace("T", " ") or "-",
         _pods(migrant),
+        _groups(report).get(migrant.key, "-"),
         f"blocked: {', '.join(codes)}" if codes else step,
     )
 
@@ -302,12 +343,3 @@ def _finding_note(finding: Finding) -> NoteRow:
         "message": finding.message,
         "remedy": finding.remedy,
     }
-
-
-def soak_end(migrant: Migrant, hours: int) -> datetime | None:
-    """Return the time from which IRSA of a service account may be removed, or None if the age of its association is unknown.
-
-    :arg hours: the minimum age of the association.
-    """
-    created = parse_time(migrant.since)
-    return created + timedelta(hours=hours) if created else None

@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
@@ -24,28 +24,26 @@ from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import document_statements, to_json
 from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federation, without_federation
-from ..._policy.trust.statements import read_grants, with_grants
+from ..._policy.trust.statements import TrustGrant, read_grants, with_grants, writer_of
 from ..model.associations import ObservedAssociation
-from ..model.changes import Call, TagChange, eks_tag_calls, iam_tag_calls
+from ..model.changes import Call, TagChange, iam_tag_calls
 from ..model.cluster import Cluster, group_clusters
 from ..model.errors import AwsError
 from ..model.migration import (
-    GRANT_TAG,
     DamagedRecord,
-    Grant,
     Migrant,
+    Record,
     RecordTooLarge,
-    annotation_tags,
-    grant_tag,
-    recorded_statements,
-    trust_record_keys,
-    trust_tags,
+    is_wide_elsewhere,
+    read_record,
+    record_keys,
+    record_tags,
 )
 from ..model.names import is_aws_managed, parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole, RoleSpec, decode_role
-from ..model.targets import Failure, association_target, request_failure, trust_target
-from ..read.account import read_snapshot
+from ..model.targets import Failure, request_failure, trust_target
+from ..read.account import Snapshot, read_snapshot
 from ..read.associations import read_all_associations
 from ..read.observe import Observer
 from ..read.reader import none_if_missing
@@ -79,18 +77,23 @@ def read_cluster_associations(
     return read_all_associations(Observer(api, group_clusters(cluster), width))
 
 
+def read_all_roles(api: Api) -> Snapshot:
+    """Read all roles of the account, if the caller is allowed to. Source: iam GetAccountAuthorizationDetails. Raises AwsError."""
+    return read_snapshot(api, _ALL_PAGES)
+
+
 def read_roles(
     api: Api,
     cluster: Cluster,
+    snapshot: Snapshot,
     associations: Mapping[WorkloadKey, ObservedAssociation],
     role_arns: Iterable[str],
     width: int,
 ) -> MigrationReads:
-    """Read the roles of the account, or only ``role_arns`` if a bulk read does not return all. Raises AwsError.
+    """Return the roles of a complete snapshot with the documents of their policies, or else read ``role_arns``. Raises AwsError.
 
-    Sources: iam GetAccountAuthorizationDetails, GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
+    Sources: iam GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
     """
-    snapshot = read_snapshot(api, _ALL_PAGES)
     if snapshot.complete:
         documents = {
             arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
@@ -108,17 +111,19 @@ def read_roles(
     return MigrationReads(associations, roles, complete=False)
 
 
-def read_again(api: Api, reads: MigrationReads, role_arns: Iterable[str], width: int) -> MigrationReads:
-    """Read the trust policies and tags of roles again: a bulk read may not show a recent change yet. Raises AwsError.
+def read_again(
+    api: Api, roles: Mapping[str, ObservedRole], role_arns: Iterable[str], width: int
+) -> dict[str, ObservedRole]:
+    """Return ``roles`` with new trust policies and tags: a bulk read may not show a recent change yet. Raises AwsError.
 
     Source: iam GetRole.
     """
-    roles = dict(reads.roles)
+    current = dict(roles)
     for role in map_concurrently(partial(_read_trust, api), list(role_arns), width):
         name = role.name.lower() if role is not None else ""
-        if role is not None and name in roles:
-            roles[name] = replace(roles[name], trust=role.trust, tags=role.tags)
-    return replace(reads, roles=roles)
+        if role is not None and name in current:
+            current[name] = replace(current[name], trust=role.trust, tags=role.tags)
+    return current
 
 
 def _read_trust(api: Api, arn: str) -> ObservedRole | None:
@@ -170,18 +175,14 @@ class _NotVisible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TagWrite:
-    """A completed or, in check mode, planned change of the tags that a migration needs for a rollback.
+    """A completed or, in check mode, planned change of the record in the tags of a role. ``name`` is the name of the role."""
 
-    ``name`` is the name of the role, or "namespace/service_account" for an association.
-    """
-
-    resource: Literal["role", "association"]
     name: str
 
     @property
     def row(self) -> dict[str, object]:
         """Return the change as a row of a result, without the tags."""
-        return {"action": "update", "resource": self.resource, "name": self.name, "after": {"tags": {}}}
+        return {"action": "update", "resource": "role", "name": self.name, "after": {"tags": {}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +198,14 @@ class TrustChange:
     @property
     def row(self) -> dict[str, object]:
         """Return the change as a row of a result, with the new trust policy."""
-        state = {"trust_policy": self.after}
-        return {"action": "update", "resource": self.resource, "name": self.name, "after": state}
+        before, after = ({"trust_policy": document} for document in (self.before, self.after))
+        return {
+            "action": "update",
+            "resource": self.resource,
+            "name": self.name,
+            "before": before,
+            "after": after,
+        }
 
     @property
     def diff(self) -> dict[str, str]:
@@ -213,7 +220,7 @@ MigrationChange: TypeAlias = "TrustChange | TagWrite"
 
 @dataclass(frozen=True, slots=True)
 class TrustRun:
-    """The result of a method of ``TrustEditor``: changes of trust policies, and failures of roles or associations."""
+    """The result of a method of ``TrustEditor``: changes of trust policies, and failures of roles."""
 
     changes: Sequence[TrustChange] = ()
     failures: Sequence[Failure] = ()
@@ -221,23 +228,28 @@ class TrustRun:
 
 @dataclass(frozen=True, slots=True)
 class TrustEditor:
-    """An editor of trust policies, and of the tags that a migration needs for a rollback.
+    """An editor of trust policies, and of the record of the migration in the tags of roles.
 
-    Each method edits the roles, or associations, of several service accounts concurrently. In check mode, it changes nothing.
-    ``issuer`` is the OIDC issuer of the cluster. ``made`` gets each change right after its request (in check mode, each planned
-    change), so that the changes of an interrupted edit can be reported.
+    Each method edits the roles of several service accounts concurrently. In check mode, it changes nothing. ``issuer`` is the
+    OIDC issuer of the cluster, ``owner`` the owner of the statements for EKS Pod Identity. ``made`` gets each change right after
+    its request (in check mode, each planned change), so that the changes of an interrupted edit can be reported.
     """
 
     api: Api
     cluster: Cluster
     issuer: Issuer
+    owner: str
     width: int
     wait_policy: WaitPolicy
     check_mode: bool = False
     made: list[MigrationChange] = field(default_factory=list)
 
+    def record(self, migrants: Sequence[Migrant]) -> TrustRun:
+        """Record the service accounts in the tags of their roles, before the first change. The trust policies do not change."""
+        return self._edit(migrants, partial(self._with_record, users=_by_role(migrants)))
+
     def finish(self, migrants: Iterable[Migrant], accounts: Collection[ServiceAccountName]) -> TrustRun:
-        """Remove the statements that allow only ``accounts`` with IRSA, and record them as tags of their roles.
+        """Remove the statements that allow only ``accounts`` with IRSA, and record them in the tags of their roles.
 
         A trust policy without any other statement is not changed.
 
@@ -247,119 +259,83 @@ class TrustEditor:
         return self._edit(migrants, partial(self._without_irsa, accounts=accounts))
 
     def restore(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Restore the trust statements that ``finish`` removed, and delete the tags that record them."""
+        """Restore the trust statements that ``finish`` removed. The record keeps the service accounts."""
         return self._edit(migrants, self._with_irsa)
 
-    def record_grants(self, migrants: Sequence[Migrant]) -> TrustRun:
-        """Record, in a tag of each role, that a migration adds a trust statement for the cluster.
+    def release(self, migrants: Sequence[Migrant], used: Collection[str]) -> TrustRun:
+        """Take service accounts that use IRSA again out of the records.
 
-        The trust policies themselves do not change.
+        With the last one of a role, remove the statement for the whole account that the migration added, unless it is the only
+        statement, another cluster has a record, or an association still needs it.
+
+        :arg used: the ARNs of the roles of associations.
         """
-        wide = frozenset(migrant.role_arn for migrant in migrants if migrant.disable_session_tags)
-        return self._edit(migrants, partial(self._with_record, wide=wide))
+        return self._edit(migrants, partial(self._without_record, users=_by_role(migrants), used=used))
 
-    def record_annotations(
-        self, migrants: Iterable[Migrant], associations: Mapping[WorkloadKey, ObservedAssociation]
-    ) -> TrustRun:
-        """Record the annotations of service accounts as tags of their associations, unless the tags are up to date."""
-
-        def record(migrant: Migrant) -> Failure | None:
-            association = associations[migrant.key]
-            tags = annotation_tags(migrant.annotations)
-            missing = {key: value for key, value in tags.items() if association.tags.get(key) != value}
-            if not missing:
-                return None
-            try:
-                for call in (
-                    ()
-                    if self.check_mode
-                    else eks_tag_calls(association.association_arn, TagChange(missing, ()))
-                ):
-                    self.api.call(call.service, call.operation, call.parameters)
-            except AwsError as error:
-                return request_failure(error, (migrant.key,), association_target(migrant.key), "update")
-            self.made.append(TagWrite("association", str(migrant.key)))
-            return None
-
-        results = map_concurrently(record, list(migrants), self.width)
-        return TrustRun([], [failure for failure in results if failure is not None])
-
-    def revoke_grants(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Remove the tags that ``record_grants`` has set.
-
-        If the tag of a role shows that the migration added the trust statement for all clusters of the account, remove this
-        statement, too, unless another cluster's tag shows the same or it is the only statement.
-        """
-        return self._edit(migrants, self._without_record)
+    def _with_record(self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]]) -> TrustEdit | None:
+        record = read_record(self.cluster.arn, role.tags)
+        needs_wide = any(migrant.disable_session_tags for migrant in users[role.arn])
+        # The statement that the migration of another cluster added serves this cluster, too.
+        is_wide = is_wide_elsewhere(self.cluster.arn, role.tags) or (
+            needs_wide and not self._wide_grants(role)
+        )
+        names = record.accounts | {migrant.name for migrant in users[role.arn]}
+        calls = self._tag_calls(role, replace(record, accounts=names, is_wide=record.is_wide or is_wide))
+        return TrustEdit(role.trust, calls) if calls else None
 
     def _without_irsa(self, role: ObservedRole, accounts: Collection[ServiceAccountName]) -> TrustEdit | None:
         trust, removed = without_federation(role.trust, self.issuer, accounts)
         if not removed:
             return None
-        present = document_statements(role.trust)
+        present, record = document_statements(role.trust), read_record(self.cluster.arn, role.tags)
         # A run that ended between the two requests has recorded statements that are still present.
-        earlier = [
-            entry
-            for entry in recorded_statements(self.cluster.arn, role.tags)
-            if entry.statement not in present
-        ]
-        record = trust_tags(self.cluster.arn, [*earlier, *removed], role.tags)
-        missing = {key: value for key, value in record.items() if role.tags.get(key) != value}
-        obsolete = tuple(key for key in trust_record_keys(self.cluster.arn, role.tags) if key not in record)
-        first = iam_tag_calls("Role", {"RoleName": role.name}, TagChange(missing, ()))
-        then = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, obsolete)) if obsolete else []
-        return TrustEdit(trust, first, then)
+        earlier = [entry for entry in record.removed if entry.statement not in present]
+        calls = self._tag_calls(role, replace(record, removed=(*earlier, *removed)))
+        first = [call for call in calls if call.operation == "TagRole"]
+        return TrustEdit(trust, first, [call for call in calls if call not in first])
 
     def _with_irsa(self, role: ObservedRole) -> TrustEdit | None:
-        removed = recorded_statements(self.cluster.arn, role.tags)
-        if not removed:
+        record = read_record(self.cluster.arn, role.tags)
+        if not record.removed:
             return None
-        keys = tuple(trust_record_keys(self.cluster.arn, role.tags))
-        then = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, keys))
-        return TrustEdit(with_federation(role.trust, removed), (), then)
+        trust = with_federation(role.trust, record.removed)
+        return TrustEdit(trust, (), self._tag_calls(role, replace(record, removed=())))
 
-    def _with_record(self, role: ObservedRole, wide: Collection[str]) -> TrustEdit | None:
-        tag = grant_tag(self.cluster.arn)
-        grants, _rest = read_grants(role.trust)
-        is_granted = any(not grant.cluster_arn for grant in grants)
-        # If a migration of another cluster adds the statement for the account, it serves this cluster, too.
-        needs_account = self._is_shared(role) or (role.arn in wide and not is_granted)
-        needed: Grant = "account" if needs_account else "workload"
-        if role.tags.get(tag) in (needed, "account"):
-            return None
-        return TrustEdit(
-            role.trust, iam_tag_calls("Role", {"RoleName": role.name}, TagChange({tag: needed}, ()))
-        )
-
-    def _is_shared(self, role: ObservedRole) -> bool:
-        """Return whether the tag of another cluster records the statement for the whole account."""
-        tag = grant_tag(self.cluster.arn)
-        return any(
-            key.startswith(GRANT_TAG) and key != tag and value == "account"
-            for key, value in role.tags.items()
-        )
-
-    def _without_record(self, role: ObservedRole) -> TrustEdit | None:
-        tag = grant_tag(self.cluster.arn)
-        if tag not in role.tags:
+    def _without_record(
+        self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]], used: Collection[str]
+    ) -> TrustEdit | None:
+        record, own = read_record(self.cluster.arn, role.tags), self._wide_grants(role)
+        left = replace(record, accounts=record.accounts - {migrant.name for migrant in users[role.arn]})
+        if left == record:
             return None
         grants, rest = read_grants(role.trust)
-        # The run for another cluster may have added the statement.
-        remaining = {grant for grant in grants if grant.cluster_arn}
-        revokes = role.tags[tag] == "account" and remaining != grants and not self._is_shared(role)
+        unused = record.is_wide and not left.accounts and role.arn not in used
+        revokes = unused and own and not is_wide_elsewhere(self.cluster.arn, role.tags)
         # A trust policy needs at least one statement.
-        revokes = revokes and bool(rest or remaining)
-        trust = with_grants(role.trust, rest, remaining) if revokes else role.trust
-        return TrustEdit(trust, (), iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (tag,))))
+        revokes = revokes and bool(rest or grants - own)
+        trust = with_grants(role.trust, rest, grants - own) if revokes else role.trust
+        return TrustEdit(trust, (), self._tag_calls(role, left))
+
+    def _wide_grants(self, role: ObservedRole) -> set[TrustGrant]:
+        """Return the grants of this owner for all associations of the account."""
+        grants, _rest = read_grants(role.trust)
+        return {grant for grant in grants if grant.writer == writer_of(self.owner) and not grant.cluster_arn}
+
+    def _tag_calls(self, role: ObservedRole, record: Record) -> list[Call]:
+        """Return the requests that replace the record of a role.
+
+        A request that sets tags comes first: without obsolete tags of the earlier record, that record could not be read.
+        """
+        tags = record_tags(self.cluster.arn, record, role.tags)
+        changed = {key: value for key, value in tags.items() if role.tags.get(key) != value}
+        obsolete = tuple(key for key in record_keys(self.cluster.arn, role.tags) if key not in tags)
+        return iam_tag_calls("Role", {"RoleName": role.name}, TagChange(changed, obsolete))[::-1]
 
     def _edit(
         self, migrants: Iterable[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
     ) -> TrustRun:
-        users: dict[str, list[Migrant]] = {}
-        for migrant in migrants:
-            users.setdefault(migrant.role_arn, []).append(migrant)
         results = map_concurrently(
-            lambda item: self._edit_role(item[0], item[1], make), users.items(), self.width
+            lambda item: self._edit_role(item[0], item[1], make), _by_role(migrants).items(), self.width
         )
         return TrustRun(
             [change for change, _failure in results if change is not None],
@@ -393,24 +369,14 @@ class TrustEditor:
             pass
         except AwsError as error:
             return change, request_failure(error, keys, trust_target(name), "update")
-        except DamagedRecord as error:
+        except (DamagedRecord, RecordTooLarge) as error:
             return change, Failure(
                 keys,
                 trust_target(name),
                 "update",
                 Code.MIGRATION_NO_RECORD,
-                f"the IRSA statements that a migration removed from the trust policy of role {name} cannot be read: {error}.",
-                "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its "
-                "earlier versions. Then delete these tags.",
-            )
-        except RecordTooLarge as error:
-            return change, Failure(
-                keys,
-                trust_target(name),
-                "update",
-                Code.MIGRATION_NO_RECORD,
-                f"the IRSA statements of role {name} cannot be recorded for a rollback: {error}.",
-                "Remove unused tags of the role and run again, or remove the statements yourself.",
+                f"role {name} is not changed, because the migration cannot be recorded in its tags: {error}.",
+                "Remove unused tags of the role, or repair the record: the events TagRole in CloudTrail have its values.",
             )
         return change, Failure(
             keys,
@@ -455,7 +421,7 @@ class TrustEditor:
         for call in calls:
             if not self.check_mode:
                 self._send([call])
-            self.made.append(TagWrite("role", role.name))
+            self.made.append(TagWrite(role.name))
 
     def _send(self, calls: Iterable[Call]) -> None:
         for call in calls:
@@ -470,6 +436,13 @@ class TrustEditor:
             if role is not None and make(role) is None:
                 return True
         return False
+
+
+def _by_role(migrants: Iterable[Migrant]) -> dict[str, list[Migrant]]:
+    users: dict[str, list[Migrant]] = {}
+    for migrant in migrants:
+        users.setdefault(migrant.role_arn, []).append(migrant)
+    return users
 
 
 def workload_rows(migrants: Iterable[Migrant]) -> list[dict[str, Any]]:

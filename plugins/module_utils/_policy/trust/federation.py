@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from ..evaluation.request import web_identity_context
@@ -43,6 +44,9 @@ class Issuer:
 
     region: str
     identifier: str
+
+    def __str__(self) -> str:
+        return f"oidc.eks.{self.region} with the ID {self.identifier}"
 
     def matches_provider(self, provider_arn: str) -> bool:
         """Return whether an OIDC provider in IAM is for this issuer, under either of its host names."""
@@ -81,6 +85,33 @@ def allows_web_identity(
         for arn in filter(issuer.matches_provider, providers)
     }
     return "yes" if "yes" in answers else "conditional" if "conditional" in answers else "no"
+
+
+def explain_web_identity(
+    document: TrustDocument, issuer: Issuer, account: ServiceAccountName, audience: str = DEFAULT_AUDIENCE
+) -> str:
+    """Return why a trust policy does not allow a service account with IRSA, or only under conditions, as a clause.
+
+    The clause names the values in the trust policy, but not the service account.
+    """
+    entries = federated_statements(document, issuer)
+    if not entries:
+        hosts = {provider_host(arn) for entry in document_statements(document) for arn in _providers(entry)}
+        named = f"names {', '.join(sorted(hosts))}" if hosts else "does not name an OIDC provider"
+        return f"the trust policy {named}, and the issuer of this cluster is {issuer}"
+    claims = {"sub": "system:serviceaccount:{}:{}".format(*account), "aud": audience}
+    wrong, further = [], []
+    for _operator, key, values in (test for entry in entries for test in _conditions(entry.statement)):
+        expected = claims.get(key.rpartition(":")[2])
+        if expected is None:
+            further.append(f"{key} ({', '.join(values)})")
+        elif not any(fnmatchcase(expected, value) for value in values):
+            wrong.append(f"{key.rpartition(':')[2]} {' or '.join(values)}")
+    if wrong:
+        return f"its statement is for {', '.join(dict.fromkeys(wrong))}"
+    if further:
+        return f"its statement also has conditions on {', '.join(dict.fromkeys(further))}"
+    return "a Deny statement applies, or the statement has conditions that are not met"
 
 
 @dataclass(frozen=True, slots=True)

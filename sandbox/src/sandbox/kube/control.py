@@ -65,6 +65,15 @@ class KubeControl:
         body = [{"namespace": namespace, "service_account": name} for namespace, name in pairs]
         self._request("PUT", "associations", body)
 
+    def set_known_associations(self, pairs: Iterable[tuple[str, str]] | None) -> None:
+        """Let the webhook know only these associations, or with None all of them again."""
+        body = (
+            None
+            if pairs is None
+            else [{"namespace": space, "service_account": name} for space, name in pairs]
+        )
+        self._request("PUT", "known_associations", {"pairs": body})
+
     def save(self, name: str) -> None:
         """Save the state of the cluster under a name, for :meth:`restore`."""
         self._request("PUT", "checkpoint", {"name": name})

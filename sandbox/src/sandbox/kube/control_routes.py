@@ -66,8 +66,10 @@ class ControlRoutes:
             case "PUT", "faults":
                 server.instruments.set_rules([FaultRule.parse(item) for item in body])
             case "PUT", "associations":
-                pairs = {(str(i["namespace"]), str(i["service_account"])) for i in body}
-                server.cluster.webhook.associations = pairs
+                server.cluster.webhook.associations = _pairs(body)
+            case "PUT", "known_associations":
+                known = body["pairs"]
+                server.cluster.webhook.known = None if known is None else _pairs(known)
             case "PUT", "webhook":
                 server.cluster.set_webhook(bool(body["enabled"]))
             case "PUT", "checkpoint":
@@ -89,6 +91,10 @@ class ControlRoutes:
         if name not in self._checkpoints:
             raise ApiError(404, "NotFound", f"there is no checkpoint {name}", {})
         return self._checkpoints[name]
+
+
+def _pairs(items: Any) -> set[tuple[str, str]]:
+    return {(str(item["namespace"]), str(item["service_account"])) for item in items}
 
 
 def _error(status: int, message: str) -> Response:

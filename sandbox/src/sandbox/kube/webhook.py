@@ -50,12 +50,13 @@ class Webhook:
     """The webhook, with the service accounts that have an association.
 
     Tests set ``associations``. If ``follow`` is not None, it returns the service accounts that have an association in the
-    embedded AWS.
+    embedded AWS. If ``known`` is not None, the webhook knows only these associations, like a webhook that learns of changes late.
     """
 
     enabled: bool = False
     follow: Callable[[], set[Pair]] | None = None
     associations: set[Pair] = field(default_factory=set)
+    known: set[Pair] | None = None
 
     def mutate(self, store: Store, namespace: str, pod: Json) -> None:
         """Change a new Pod: inject EKS Pod Identity if its service account has an association.
@@ -74,6 +75,8 @@ class Webhook:
             inject_irsa(pod, str(role), str(annotations.get(AUDIENCE_ANNOTATION) or STS_AUDIENCE))
 
     def _is_associated(self, pair: Pair) -> bool:
+        if self.known is not None:
+            return pair in self.known
         return pair in self.associations or (self.follow is not None and pair in self.follow())
 
 

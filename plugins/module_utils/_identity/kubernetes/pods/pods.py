@@ -534,7 +534,7 @@ def parse_state(
     items = {name: listing.items for name, listing in reads.items() if listing.error is None}
     return KubeState(
         now=now,
-        pods=_by_workload(items["pods"], frozenset(workloads), cluster) if "pods" in items else None,
+        pods=pods_by_workload(items["pods"], frozenset(workloads), cluster) if "pods" in items else None,
         nodes={
             object_name(item).name: as_texts(member(item, "metadata").get("labels"))
             for item in items.get("nodes", ())
@@ -575,9 +575,13 @@ def _agents(items: Iterable[Object]) -> dict[str, bool]:
     return nodes
 
 
-def _by_workload(
+def pods_by_workload(
     items: Iterable[Object], keys: frozenset[WorkloadKey], cluster: str
 ) -> Mapping[WorkloadKey, Sequence[Pod]]:
+    """Parse the live Pods of workloads.
+
+    :arg cluster: the value of ``cluster`` in ``keys``.
+    """
     pods: dict[WorkloadKey, list[Pod]] = {}
     for item in items:
         key = pod_service_account(item, cluster)

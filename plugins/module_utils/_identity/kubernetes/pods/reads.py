@@ -63,13 +63,16 @@ class Templates:
     """The Pod templates by workload.
 
     Finished Jobs, Jobs of the runtime proof, and ReplicaSets of Deployments are left out: a Deployment has the same template
-    as its ReplicaSet. ``parents`` has the controllers of ReplicaSets and Jobs. ``errors`` has the errors of failed lists, by
-    resource.
+    as its ReplicaSet. ``parents`` has the controllers of ReplicaSets and Jobs. ``listings`` are the lists, by resource.
     """
 
     by_workload: Mapping[WorkloadKey, Sequence[Template]] = field(default_factory=dict)
     parents: Mapping[Owner, Owner] = field(default_factory=dict)
-    errors: Mapping[str, ApiError] = field(default_factory=dict)
+    listings: Mapping[str, Listing] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> Mapping[str, ApiError]:
+        return {name: listing.error for name, listing in self.listings.items() if listing.error is not None}
 
     def root(self, owner: Owner) -> Owner:
         """Return the controller of a ReplicaSet or Job, such as its Deployment or CronJob. Return any other owner unchanged."""
@@ -84,11 +87,10 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
     """
     by_workload: dict[WorkloadKey, list[Template]] = {}
     parents: dict[Owner, Owner] = {}
-    errors: dict[str, ApiError] = {}
+    listings: dict[str, Listing] = {}
     for resource, (api_version, kind) in TEMPLATE_KINDS.items():
         listing = reader.list_objects(Query(api_version, kind, _common_namespace(keys)))
-        if listing.error is not None:
-            errors[resource] = listing.error
+        listings[resource] = listing
         for item in listing.items:
             owner = Owner(api_version, kind, *object_name(item))
             parent = controller(member(item, "metadata"))
@@ -96,7 +98,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
                 parents[owner] = parent
             for pod in _template_pods(kind, item, parent, keys, cluster):
                 by_workload.setdefault(pod.workload, []).append(Template(owner, pod))
-    return Templates(by_workload, parents, errors)
+    return Templates(by_workload, parents, listings)
 
 
 def _common_namespace(keys: Collection[WorkloadKey]) -> str:

@@ -103,7 +103,7 @@ def plan_restarts(
         owner_names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
         owner_names(rolling),
-        [pod for owner in (*owners, *rolling) for hold in _REPLACING for pod in groups[owner].get(hold, ())],
+        [pod for owner in (*owners, *rolling) for hold in REPLACING for pod in groups[owner].get(hold, ())],
         [sentence for owner, holds in groups.items() for sentence in describe_holds(owner, holds, state)],
         owner_names(find_stale(failing, state)[0]),
         [workload.key for workload in restarted],
@@ -112,7 +112,7 @@ def plan_restarts(
 
 
 # The holds with which a Pod is replaced: by a restart, or by a rollout that is under way.
-_REPLACING: tuple[Hold, ...] = ("", "rolling")
+REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
 def group_by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]]:
@@ -136,7 +136,7 @@ def describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: Kub
             )
         return
     for hold, pods in holds.items():
-        if hold not in _REPLACING:
+        if hold not in REPLACING:
             names = sorted(pod.name for pod in pods)
             subject = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
             yield f"{subject}{name} not restarted: it {describe_hold(hold, owner, names, rollout)}"

@@ -128,8 +128,8 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
     return ProbeResult(
         Code.INJECTION_OTHER_IDENTITY,
         f"gets {role} by IRSA{suffix}",
-        "If later Pods get this role too, remove the annotation eks.amazonaws.com/role-arn of the service account, "
-        "and the IRSA webhook if you installed one.",
+        "Keep the annotation eks.amazonaws.com/role-arn, which gives these Pods their access, and verify again in some minutes. "
+        "If later Pods get this role too, check the association, and remove an IRSA webhook that you installed.",
     )
 
 

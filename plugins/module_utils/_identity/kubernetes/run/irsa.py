@@ -4,8 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the service accounts and Pods that use IRSA, build patches of its annotations, and restart Pods for a rollback. Pure:
-cluster and clock are arguments.
+"""Read the service accounts and Pods that use IRSA, and build patches of its annotation. Pure: cluster and clock are arguments.
 
 The webhook of EKS finds the role of a service account in its annotation, or in a ConfigMap for the webhook. A Pod template can
 also set the variables of a web identity itself. Source: amazon-eks-pod-identity-webhook.
@@ -19,17 +18,15 @@ from dataclasses import dataclass, field
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.migration import ANNOTATIONS, ROLE_ANNOTATION, IrsaAccount, PodCredentials
-from ...model.rows import FailureRow
-from ..api.api_errors import ALLOW, FORBIDDEN, ApiError, manifest_failure, remedy_for
-from ..api.cluster import Clock, ClusterReader, KubernetesCluster, Listing, Query
+from ...model.migration import ROLE_ANNOTATION, IrsaAccount, PodCredentials
+from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
+from ..api.cluster import Clock, ClusterReader, Listing, Query
 from ..model.objects import (
     Object,
     as_mapping,
     as_text,
     as_texts,
     fields_by_manager,
-    format_time,
     member,
     object_name,
 )
@@ -41,31 +38,24 @@ from ..pods.environment import (
     find_source,
     preferred_provider,
 )
-from ..pods.pod_faults import has_injection
 from ..pods.pods import (
     AGENT_NAMESPACE,
     AGENTS,
-    APPS,
-    OWNER_KINDS,
+    SKIP_WEBHOOK,
+    Hold,
     KubeState,
     Owner,
     Pod,
     can_restart,
+    describe_hold,
+    describe_recreation,
     is_live,
     parse_pod,
     parse_state,
     pod_service_account,
-    restart_patch,
 )
 from ..pods.reads import LIVE, Templates, is_proof, read_templates
-from ..pods.restarts import (
-    RESTART_PAUSE,
-    SETTLE_SECONDS,
-    describe_holds,
-    group_by_hold,
-    owner_names,
-    poll_attempts,
-)
+from ..pods.restarts import REPLACING, owner_names
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
 # The names of the further resources that ``read_irsa`` lists, for findings.
@@ -76,8 +66,16 @@ _RESOURCES = {
 }
 # The field manager with which EKS applies the objects of add-ons.
 _ADDON_MANAGER = "eks"
-# Prefixes of the names of field managers that would set a removed annotation again.
+# Names of field managers that would set a removed annotation again, and prefixes of such names.
+_MANAGERS = ("eksctl", "fleetagent", "hashicorp", "kubectl", "openapi-generator")
 _APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "kustomize", "pulumi", "terraform")
+# The lists of owners of Pods among ``TEMPLATE_KINDS``, by their names in the state of the Pods.
+_OWNERS = {
+    "deployments": "deployments.apps",
+    "owning_daemon_sets": "daemonsets.apps",
+    "replica_sets": "replicasets.apps",
+    "stateful_sets": "statefulsets.apps",
+}
 _PODS = Query("v1", "Pod", field_selectors=LIVE)
 _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 
@@ -140,12 +138,13 @@ def read_irsa(
         or key in known
         or (any_variables and variables[key])
     }
-    agents = {name: reads[name] for name in ("agents", "nodes")}
-    state = parse_state({"pods": pods, **agents}, chosen, cluster, clock.now())
+    others = {name: reads[name] for name in ("agents", "nodes")}
+    others |= {name: templates.listings[resource] for name, resource in _OWNERS.items()}
+    state = parse_state({"pods": pods, **others}, chosen, cluster, clock.now())
     return IrsaEstate(
         chosen,
         _configured(reads["config maps"], cluster),
-        {key: _credentials(users.get(key, ()), variables.get(key, {})) for key in {*chosen, *known}},
+        {key: _credentials(users.get(key, ()), variables.get(key, {}), state) for key in {*chosen, *known}},
         state,
         {
             **{_RESOURCES[name]: read.error for name, read in reads.items() if read.error is not None},
@@ -172,7 +171,7 @@ def _account(key: WorkloadKey, item: Object) -> IrsaAccount:
     managers = fields_by_manager(item)
     return IrsaAccount(
         key,
-        {name: annotations[name] for name in ANNOTATIONS if annotations.get(name)},
+        annotations,
         tuple(_managers(annotations, as_texts(metadata.get("labels")), managers)),
         _ADDON_MANAGER in managers,
         as_text(metadata.get("resourceVersion")),
@@ -202,7 +201,8 @@ def _managers(
         yield named[0]
         return
     for manager, fields in managers.items():
-        if f"annotation {ROLE_ANNOTATION}" in fields and manager.lower().startswith(_APPLYING):
+        applies = manager.lower() in _MANAGERS or manager.lower().startswith(_APPLYING)
+        if f"annotation {ROLE_ANNOTATION}" in fields and applies:
             yield f"field manager {manager}"
 
 
@@ -232,10 +232,10 @@ def _own_roles(templates: Templates, key: WorkloadKey) -> dict[str, str]:
 
 
 def _credentials(
-    pods: Iterable[tuple[Pod, Object]], templates: Mapping[str, tuple[str, ...]]
+    pods: Iterable[tuple[Pod, Object]], templates: Mapping[str, tuple[str, ...]], state: KubeState
 ) -> PodCredentials:
     names: dict[str, list[str]] = {"irsa": [], "agent": [], "other": [], "none": []}
-    host_network = []
+    host_network, parsed = [], []
     for pod, item in pods:
         sources = [
             find_source(container, pod.volumes)
@@ -245,12 +245,43 @@ def _credentials(
         kinds = {"other" if source.kind == "unknown" else source.kind for source in sources}
         if kinds - {"none"}:
             kinds.discard("none")
+        if SKIP_WEBHOOK in pod.labels:
+            # The webhook gives such a Pod no credentials, with IRSA or without.
+            kinds.discard("none")
         for kind in kinds:
             names[kind].append(pod.name)
+        parsed.append(pod)
         if member(item, "spec").get("hostNetwork") is True:
             host_network.append(pod.name)
     lists = {kind: tuple(sorted(found)) for kind, found in names.items()}
-    return PodCredentials(**lists, templates=templates, on_host_network=tuple(sorted(host_network)))
+    owners, held = _replacements(parsed, state)
+    return PodCredentials(
+        **lists, templates=templates, on_host_network=tuple(sorted(host_network)), owners=owners, held=held
+    )
+
+
+def _replacements(pods: Iterable[Pod], state: KubeState) -> tuple[dict[str, str], dict[str, str]]:
+    """Return, by name of the Pod, the owners whose restart replaces Pods, and the reasons why none replaces the other Pods."""
+    groups: dict[tuple[Owner, Hold], list[Pod]] = {}
+    for pod in pods:
+        owner = state.find_owner(pod)
+        # A Pod without an owner is a group of its own.
+        place = owner if owner.kind else Owner(kind="Pod", namespace=pod.namespace, name=pod.name)
+        groups.setdefault((place, state.find_hold(pod)), []).append(pod)
+    owners: dict[str, str] = {}
+    held: dict[str, str] = {}
+    for (owner, hold), members in groups.items():
+        [name] = owner_names([owner])
+        rollout, names = state.find_rollout(owner), sorted(pod.name for pod in members)
+        if can_restart(owner) and rollout is not None and hold in REPLACING:
+            owners |= dict.fromkeys(names, name)
+            continue
+        text = describe_hold(hold, owner, names, rollout) if rollout is not None and hold else ""
+        if can_restart(owner) and rollout is None:
+            text = "could not be read, or was deleted, so recreate its Pods yourself"
+        step = describe_recreation(owner if owner.kind != "Pod" else Owner(), members[0], text)
+        held |= dict.fromkeys(names, f"{name}: {step}")
+    return owners, held
 
 
 def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
@@ -267,96 +298,18 @@ def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
     return roles
 
 
-def annotations_patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Object:
-    """Return the patch that sets annotations of a service account, or removes those with the value None."""
-    # With the resourceVersion, the API server rejects the patch if the service account has changed since it was read.
+def annotation_patch(account: IrsaAccount, role_arn: str | None) -> Object:
+    """Return the patch that sets the annotation for IRSA, or with None removes it.
+
+    With the resourceVersion, the API server rejects the patch if the service account has changed since it was read.
+    """
     metadata = {
         "namespace": account.key.namespace,
         "name": account.key.service_account,
         "resourceVersion": account.version,
-        "annotations": dict(annotations),
+        "annotations": {ROLE_ANNOTATION: role_arn},
     }
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackRun:
-    """The result of the restarts of a rollback.
-
-    ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods, as "namespace/name", that used EKS
-    Pod Identity at the last successful read. ``blocked`` has a sentence about each group of Pods that a restart would not
-    replace, and about each owner that could not be read. ``failures`` has the restarts that were rejected or ended without a
-    result. ``error`` is the error of the first read, or None.
-    """
-
-    restarted: Sequence[str] = ()
-    remaining: Sequence[str] = ()
-    blocked: Sequence[str] = ()
-    failures: Sequence[FailureRow] = ()
-    error: ApiError | None = None
-
-
-def restart_injected(
-    cluster: KubernetesCluster,
-    name: str,
-    keys: Collection[WorkloadKey],
-    timeout: int,
-    clock: Clock,
-) -> RollbackRun:
-    """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
-
-    The webhook of EKS learns of a deleted association only after a delay, so wait for SETTLE_SECONDS first.
-
-    :arg name: the value of ``cluster`` in the keys.
-    :arg keys: service accounts without an association, so that a new Pod gets the credentials of IRSA.
-    :arg timeout: the maximum time in seconds to wait for the new Pods.
-    """
-    reads = {"pods": cluster.list_objects(_PODS)}
-    if (error := reads["pods"].error) is not None:
-        return RollbackRun(error=error)
-    reads["replica_sets"] = cluster.list_objects(Query(APPS, "ReplicaSet"))
-    for resource, kind in OWNER_KINDS.items():
-        reads[resource] = cluster.list_objects(Query(APPS, kind))
-
-    def find(listing: Listing) -> tuple[KubeState, list[Pod]]:
-        state = parse_state({**reads, "pods": listing}, keys, name, clock.now())
-        return state, [pod for pods in (state.pods or {}).values() for pod in pods if has_injection(pod)]
-
-    state, pods = find(reads["pods"])
-    groups: dict[Owner, list[Pod]] = {}
-    for pod in pods:
-        if can_restart(owner := state.find_owner(pod)):
-            groups.setdefault(owner, []).append(pod)
-    holds = {
-        owner: group_by_hold(groups[owner], state)
-        for owner in sorted(groups, key=lambda owner: owner_names([owner]))
-    }
-    owners = [owner for owner, by_hold in holds.items() if "" in by_hold and state.find_rollout(owner)]
-    blocked = [
-        sentence for owner, by_hold in holds.items() for sentence in describe_holds(owner, by_hold, state)
-    ]
-    if owners:
-        clock.sleep(SETTLE_SECONDS)
-    manifests = [restart_patch(owner, format_time(clock.now())) for owner in owners]
-    refused = cluster.patch(manifests).refused if manifests else {}
-    failures = [
-        manifest_failure(manifests[index], "restart", error, remedy=ALLOW) for index, error in refused.items()
-    ]
-    restarted = [owner for index, owner in enumerate(owners) if index not in refused]
-    replacing = {*restarted, *(owner for owner, by_hold in holds.items() if "rolling" in by_hold)}
-    for attempt in range(poll_attempts(timeout) if replacing else 0):
-        if attempt:
-            clock.sleep(RESTART_PAUSE)
-        listing = cluster.list_objects(_PODS)
-        if listing.error is None:
-            pods = find(listing)[1]
-            if not any(state.find_owner(pod) in replacing for pod in pods):
-                break
-    return RollbackRun(owner_names(restarted), _names(pods), blocked, failures)
-
-
-def _names(pods: Iterable[Pod]) -> list[str]:
-    return sorted(f"{pod.namespace}/{pod.name}" for pod in pods)
 
 
 def unread_findings(estate: IrsaEstate) -> list[Finding]:

@@ -36,6 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     Issuer,
     Removed,
     allows_web_identity,
+    explain_web_identity,
     federated_statements,
     parse_issuer,
     provider_host,
@@ -88,6 +89,57 @@ def equals(*accounts: tuple[str, str], host: str = HOST, operator: str = "String
 
 def trust(*statements: Any) -> Json:
     return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+THIS_ISSUER = "and the issuer of this cluster is oidc.eks.us-west-2 with the ID EXAMPLE1"
+BOTH = {f"{HOST}:sub": subject(), f"{HOST}:aud": DEFAULT_AUDIENCE}
+
+
+@pytest.mark.parametrize(
+    ("statements", "cause"),
+    [
+        pytest.param(
+            [POD_IDENTITY],
+            f"the trust policy does not name an OIDC provider, {THIS_ISSUER}",
+            id="no provider",
+        ),
+        pytest.param(
+            [statement(federated=provider(OTHER_HOST)), statement(federated=provider(GITHUB))],
+            f"the trust policy names {OTHER_HOST}, {GITHUB}, {THIS_ISSUER}",
+            id="issuer of another cluster",
+        ),
+        pytest.param(
+            [statement(equals(WEB, JOB))],
+            "its statement is for sub system:serviceaccount:shop:web or system:serviceaccount:batch:job",
+            id="other service accounts",
+        ),
+        pytest.param(
+            [statement({"StringEquals": {**BOTH, f"{HOST}:aud": "vault"}})],
+            "its statement is for aud vault",
+            id="audience",
+        ),
+        pytest.param(
+            [
+                statement(equals(WEB)),
+                statement({"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
+            ],
+            "its statement is for sub system:serviceaccount:shop:web, sub system:serviceaccount:batch:*",
+            id="two statements",
+        ),
+        pytest.param(
+            [statement({"StringEquals": {**BOTH, "aws:RequestedRegion": "us-west-2"}})],
+            "its statement also has conditions on aws:requestedregion (us-west-2)",
+            id="further condition",
+        ),
+        pytest.param(
+            [statement({"StringEquals": BOTH}), statement(Effect="Deny")],
+            "a Deny statement applies, or the statement has conditions that are not met",
+            id="Deny",
+        ),
+    ],
+)
+def test_missing_access_is_explained(statements: list[Json], cause: str) -> None:
+    assert explain_web_identity(trust(*statements), ISSUER, API) == cause
 
 
 @pytest.mark.parametrize(

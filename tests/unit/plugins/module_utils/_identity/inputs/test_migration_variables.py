@@ -28,6 +28,7 @@ def test_unset_variables_have_defaults() -> None:
         canary=1,
         batch=10,
         observe=60,
+        tool="",
         file="",
     )
 
@@ -54,6 +55,7 @@ def test_unanswered_survey_question_is_the_default(name: str, answer: object) ->
         ("migration_canary", "0", {"canary": 0}),
         ("migration_batch", 1, {"batch": 1}),
         ("migration_observe", "0", {"observe": 0}),
+        *(("migration_tool", tool, {"tool": tool}) for tool in ("cloudformation", "eksctl", "terraform")),
     ],
 )
 def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) -> None:
@@ -63,6 +65,10 @@ def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("variables", "problems"),
     [
+        (
+            {"migration_tool": "ansible"},
+            ["pod_identity_migration_tool must be one of cloudformation, eksctl, terraform, got 'ansible'."],
+        ),
         (
             {"migration_step": "all"},
             [

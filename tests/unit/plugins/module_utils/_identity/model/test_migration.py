@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the stages of a migration from IRSA, and its records in tags: of annotations, and of removed statements."""
+"""Test the stages of a migration from IRSA, and its record in the tags of a role."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     AUDIENCE_ANNOTATION,
-    GRANT_TAG,
     ROLE_ANNOTATION,
     STAGES,
     STEPS,
     DamagedRecord,
     IrsaAccount,
     Migrant,
+    MigrationOptions,
     PodCredentials,
+    Record,
     RecordTooLarge,
-    annotation_tags,
-    grant_tag,
-    recorded_annotations,
-    recorded_statements,
-    trust_record_keys,
-    trust_tags,
+    is_wide_elsewhere,
+    read_record,
+    record_keys,
+    record_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Removed
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -39,17 +38,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-ROLE_TAG, AUDIENCE_TAG = "workload-identity/irsa-role-arn", "workload-identity/irsa-audience"
 # The first 12 digits of the SHA-256 digest of CLUSTER_ARN.
-RECORD = "workload-identity/irsa-trust.d89abb76c66f."
+RECORD = "workload-identity/irsa-record.d89abb76c66f."
+APP = ("shop", "app")
 STATEMENT = {"Effect": "Allow", "Principal": {"Federated": "arn"}, "Action": "sts:AssumeRoleWithWebIdentity"}
 
 
-def many_subjects(count: int) -> list[Removed]:
-    """Return a statement with random subjects, which compression hardly shortens."""
+def record_of(*statements: Any, accounts: Any = (APP,), is_wide: bool = False) -> Record:
+    """Return a record of statements that were at the positions 0, 1 and so on."""
+    removed = tuple(Removed(index, statement) for index, statement in enumerate(statements))
+    return Record(frozenset(accounts), removed, is_wide)
+
+
+def many_subjects(count: int) -> Record:
+    """Return a record of a statement with random subjects, which compression hardly shortens."""
     chance = random.Random(1)
     subjects = [f"system:serviceaccount:shop:{chance.getrandbits(160):040x}" for _index in range(count)]
-    return [Removed(0, {**STATEMENT, "Condition": {"StringEquals": {"host:sub": subjects}}})]
+    return record_of({**STATEMENT, "Condition": {"StringEquals": {"host:sub": subjects}}})
 
 
 REACHED = {"irsa": 1, "associated": 2, "restarted": 3, "finished": 4}
@@ -93,79 +98,77 @@ def test_pods_without_pod_identity_remain(pods: PodCredentials, remaining: tuple
 
 
 @pytest.mark.parametrize(
-    ("annotations", "tags"),
+    ("names", "restarts", "holds"),
     [
-        pytest.param({}, {}, id="none"),
-        pytest.param({ROLE_ANNOTATION: "arn"}, {ROLE_TAG: "arn"}, id="role"),
-        pytest.param(
-            {AUDIENCE_ANNOTATION: "vault", ROLE_ANNOTATION: "arn"},
-            {ROLE_TAG: "arn", AUDIENCE_TAG: "vault"},
-            id="role and audience",
-        ),
-        pytest.param(
-            {ROLE_ANNOTATION: "arn", AUDIENCE_ANNOTATION: ""}, {ROLE_TAG: "arn"}, id="empty audience"
-        ),
-        pytest.param(
-            {ROLE_ANNOTATION: "arn", "eks.amazonaws.com/token-expiration": "600", "team": "a"},
-            {ROLE_TAG: "arn"},
-            id="annotations that are not recorded",
-        ),
-        pytest.param({ROLE_ANNOTATION: "a" * 256}, {ROLE_TAG: "a" * 256}, id="longest value"),
+        pytest.param((), [], [], id="no Pod"),
+        pytest.param(("a", "b"), ["Deployment shop/web"], [], id="one owner"),
+        pytest.param(("c", "a"), ["DaemonSet shop/log", "Deployment shop/web"], [], id="two owners"),
+        pytest.param(("a", "d", "e"), ["Deployment shop/web"], ["Job x: wait"], id="one reason of two Pods"),
     ],
 )
-def test_record_of_annotations_can_be_read_back(annotations: dict[str, str], tags: dict[str, str]) -> None:
-    assert annotation_tags(annotations) == tags
-    recorded = {
-        name: text
-        for name, text in annotations.items()
-        if name in (ROLE_ANNOTATION, AUDIENCE_ANNOTATION) and text
-    }
-    assert recorded_annotations({**tags, "team": "a"}) == recorded
+def test_restarts_and_holds_of_some_pods(
+    names: tuple[str, ...], restarts: list[str], holds: list[str]
+) -> None:
+    owners = {"a": "Deployment shop/web", "b": "Deployment shop/web", "c": "DaemonSet shop/log"}
+    pods = PodCredentials(owners=owners, held={"d": "Job x: wait", "e": "Job x: wait", "f": "other"})
+    assert (pods.restarts(names), pods.holds(names)) == (restarts, holds)
 
 
 @pytest.mark.parametrize(
-    ("annotations", "names"),
+    ("patterns", "selects", "names"),
     [
-        ({ROLE_ANNOTATION: "a" * 257}, ROLE_TAG),
-        ({ROLE_ANNOTATION: "a", AUDIENCE_ANNOTATION: "b" * 300}, AUDIENCE_TAG),
-        ({ROLE_ANNOTATION: "a" * 257, AUDIENCE_ANNOTATION: "b" * 257}, f"{ROLE_TAG}, {AUDIENCE_TAG}"),
+        ((), True, False),
+        (("default/my-app",), True, True),
+        (("default/*",), True, False),
+        (("shop/*",), False, False),
+        (("shop/*", "default/my-app"), True, True),
     ],
-    ids=["role", "audience", "both"],
 )
-def test_annotation_too_long_for_a_tag_has_no_record(annotations: dict[str, str], names: str) -> None:
-    with pytest.raises(RecordTooLarge) as caught:
-        annotation_tags(annotations)
-    assert str(caught.value) == f"{names} would have more than 256 characters"
+def test_options_select_and_name_a_service_account(
+    patterns: tuple[str, ...], selects: bool, names: bool
+) -> None:
+    options = MigrationOptions(service_accounts=patterns)
+    assert (options.selects(key("my-app", "default")), options.names(key("my-app", "default"))) == (
+        selects,
+        names,
+    )
 
 
-@pytest.mark.parametrize("tags", [{}, {"team": "a"}, {ROLE_TAG: ""}])
-def test_tags_without_record_have_no_annotations(tags: dict[str, str]) -> None:
-    assert recorded_annotations(tags) == {}
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(record_of(), id="service account"),
+        pytest.param(record_of(accounts=[APP, ("shop", "web"), ("a", "b")], is_wide=True), id="wide"),
+        pytest.param(record_of(STATEMENT), id="statement"),
+        pytest.param(record_of(STATEMENT, accounts=()), id="only a statement"),
+    ],
+)
+def test_record_can_be_read_back(record: Record) -> None:
+    tags = record_tags(CLUSTER_ARN, record, {})
+    assert list(tags) == [f"{RECORD}0"]
+    assert tags[f"{RECORD}0"].startswith("01:")
+    assert record_keys(CLUSTER_ARN, {**tags, "team": "a"}) == [f"{RECORD}0"]
+    assert read_record(CLUSTER_ARN, tags) == record
 
 
-def test_record_of_a_statement_can_be_read_back() -> None:
-    removed = [Removed(2, STATEMENT)]
-    record = trust_tags(CLUSTER_ARN, removed, {})
-    assert list(record) == [f"{RECORD}0"]
-    assert record[f"{RECORD}0"].startswith("01:")
-    assert trust_record_keys(CLUSTER_ARN, {**record, "team": "a"}) == [f"{RECORD}0"]
-    assert recorded_statements(CLUSTER_ARN, record) == removed
+def test_empty_record_has_no_tags() -> None:
+    assert record_tags(CLUSTER_ARN, Record(is_wide=True), {}) == {}
 
 
 def test_record_keeps_the_order_of_elements() -> None:
     statement = {"Principal": {"Federated": ["b", "a"]}, "Effect": "Allow", "Action": "x", "Sid": "s"}
-    [entry] = recorded_statements(CLUSTER_ARN, trust_tags(CLUSTER_ARN, [Removed(0, statement)], {}))
+    [entry] = read_record(CLUSTER_ARN, record_tags(CLUSTER_ARN, record_of(statement), {})).removed
     assert json.dumps(entry.statement) == json.dumps(statement)
 
 
 def test_record_in_many_tags_is_read_in_the_order_of_their_numbers() -> None:
-    removed = many_subjects(120)
-    record = trust_tags(CLUSTER_ARN, removed, {})
-    assert len(record) > 10
-    assert list(record) == [f"{RECORD}{number}" for number in range(len(record))]
-    assert {len(value) for value in list(record.values())[:-1]} == {256}
-    assert {value[:3] for value in record.values()} == {f"{len(record)}:"}
-    assert recorded_statements(CLUSTER_ARN, dict(sorted(record.items()))) == removed
+    record = many_subjects(120)
+    tags = record_tags(CLUSTER_ARN, record, {})
+    assert len(tags) > 10
+    assert list(tags) == [f"{RECORD}{number}" for number in range(len(tags))]
+    assert {len(value) for value in list(tags.values())[:-1]} == {256}
+    assert {value[:3] for value in tags.values()} == {f"{len(tags)}:"}
+    assert read_record(CLUSTER_ARN, dict(sorted(tags.items()))) == record
 
 
 _values = st.recursive(
@@ -175,31 +178,36 @@ _values = st.recursive(
     ),
     max_leaves=8,
 )
-drawn_records = st.lists(
-    st.builds(
-        Removed, st.integers(0, 20), st.dictionaries(st.text(min_size=1, max_size=9), _values, max_size=4)
-    ),
-    min_size=1,
-    max_size=4,
+_names = st.text("abc-09", min_size=1, max_size=9)
+drawn_records = st.builds(
+    Record,
+    st.frozensets(st.tuples(_names, _names), min_size=1, max_size=4),
+    st.lists(
+        st.builds(
+            Removed,
+            st.integers(0, 20),
+            st.dictionaries(st.text(min_size=1, max_size=9), _values, max_size=4),
+        ),
+        max_size=4,
+    ).map(tuple),
+    st.booleans(),
 )
-drawn_tags = st.dictionaries(
-    st.sampled_from(["team", "Name", ROLE_TAG, "workload-identity/owner"]), st.just("x")
-)
+drawn_tags = st.dictionaries(st.sampled_from(["team", "Name", "workload-identity/owner"]), st.just("x"))
 
 
 @given(drawn_records, drawn_records, drawn_tags)
 @SETTINGS
-def test_records_of_two_clusters_are_independent(
-    removed: list[Removed], other: list[Removed], tags: dict[str, str]
-) -> None:
-    record = trust_tags(CLUSTER_ARN, removed, tags)
-    other_record = trust_tags(OTHER_CLUSTER_ARN, other, {**tags, **record})
-    every_tag = {**tags, **record, **other_record}
-    assert recorded_statements(CLUSTER_ARN, every_tag) == removed
-    assert recorded_statements(OTHER_CLUSTER_ARN, every_tag) == other
-    assert set(trust_record_keys(CLUSTER_ARN, every_tag)) == set(record)
-    assert set(record).isdisjoint(tags)
-    for name, text in record.items():
+def test_records_of_two_clusters_are_independent(record: Record, other: Record, tags: dict[str, str]) -> None:
+    first = record_tags(CLUSTER_ARN, record, tags)
+    second = record_tags(OTHER_CLUSTER_ARN, other, {**tags, **first})
+    every_tag = {**tags, **first, **second}
+    assert read_record(CLUSTER_ARN, every_tag) == record
+    assert read_record(OTHER_CLUSTER_ARN, every_tag) == other
+    assert set(record_keys(CLUSTER_ARN, every_tag)) == set(first)
+    assert is_wide_elsewhere(CLUSTER_ARN, every_tag) is other.is_wide
+    assert not is_wide_elsewhere(CLUSTER_ARN, {**tags, **first})
+    assert set(first).isdisjoint(tags)
+    for name, text in first.items():
         assert len(name) <= 128
         assert 0 < len(text) <= 256
         # AWS permits these characters in tags (and some others).
@@ -207,10 +215,10 @@ def test_records_of_two_clusters_are_independent(
         assert all(character.isalnum() or character in "_-=:" for character in text)
 
 
-@pytest.mark.parametrize("tags", [{}, {"team": "a", ROLE_TAG: "arn"}])
-def test_tags_without_record_have_no_statements(tags: dict[str, str]) -> None:
-    assert trust_record_keys(CLUSTER_ARN, tags) == []
-    assert recorded_statements(CLUSTER_ARN, tags) == []
+@pytest.mark.parametrize("tags", [{}, {"team": "a", "workload-identity/owner": "x"}])
+def test_tags_without_record_have_an_empty_record(tags: dict[str, str]) -> None:
+    assert record_keys(CLUSTER_ARN, tags) == []
+    assert read_record(CLUSTER_ARN, tags) == Record()
 
 
 @pytest.mark.parametrize(
@@ -221,31 +229,29 @@ def test_tags_without_record_have_no_statements(tags: dict[str, str]) -> None:
     ],
 )
 def test_record_fits_or_exceeds_the_tag_quota(number: int, problem: str) -> None:
-    tags = {f"tag-{index}": "x" for index in range(number)}
+    tags, record = {f"tag-{index}": "x" for index in range(number)}, record_of(STATEMENT)
     if not problem:
-        assert recorded_statements(CLUSTER_ARN, trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], tags)) == [
-            Removed(0, STATEMENT)
-        ]
+        assert read_record(CLUSTER_ARN, record_tags(CLUSTER_ARN, record, tags)) == record
         return
     with pytest.raises(RecordTooLarge) as caught:
-        trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], tags)
+        record_tags(CLUSTER_ARN, record, tags)
     assert str(caught.value) == problem
 
 
 def test_replaced_record_needs_no_further_tag() -> None:
     tags = {f"tag-{index}": "x" for index in range(49)}
-    first = trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], tags)
-    second = trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT), Removed(1, {"Sid": "x"})], {**tags, **first})
+    first = record_tags(CLUSTER_ARN, record_of(STATEMENT), tags)
+    second = record_tags(CLUSTER_ARN, record_of(STATEMENT, {"Sid": "x"}), {**tags, **first})
     assert set(second) == set(first)
 
 
 def test_record_too_large_for_the_tags_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"^the role would have 7\d tags, and IAM allows 50$"):
-        trust_tags(CLUSTER_ARN, many_subjects(550), {})
+        record_tags(CLUSTER_ARN, many_subjects(550), {})
 
 
-[ONE] = trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], {}).values()
-LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
+[ONE] = record_tags(CLUSTER_ARN, record_of(STATEMENT), {}).values()
+LONG = record_tags(CLUSTER_ARN, many_subjects(20), {})
 
 
 @pytest.mark.parametrize(
@@ -256,8 +262,8 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
         pytest.param({f"{RECORD}0": "01:YWJj"}, id="not compressed"),
         # The values are the compressed texts "", [1], {"a": 1} and "[".
         pytest.param({f"{RECORD}0": "01:eNoDAAAAAAE="}, id="empty text"),
-        pytest.param({f"{RECORD}0": "01:eNqLNowFAAHTAOo="}, id="not pairs"),
-        pytest.param({f"{RECORD}0": "01:eNqrVkpUslIwrAUACeUCKQ=="}, id="not a list"),
+        pytest.param({f"{RECORD}0": "01:eNqLNowFAAHTAOo="}, id="not a mapping"),
+        pytest.param({f"{RECORD}0": "01:eNqrVkpUslIwrAUACeUCKQ=="}, id="other members"),
         pytest.param({f"{RECORD}0": "01:eNqLBgAAXABc"}, id="not JSON"),
         pytest.param({f"{RECORD}0": "00:"}, id="zero parts"),
         pytest.param({f"{RECORD}0": ONE[3:]}, id="no number of parts"),
@@ -269,24 +275,14 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
 )
 def test_damaged_record_is_reported(tags: dict[str, str]) -> None:
     with pytest.raises(DamagedRecord) as caught:
-        recorded_statements(CLUSTER_ARN, tags)
+        read_record(CLUSTER_ARN, tags)
     assert str(caught.value) == (
-        f"the record of these statements is damaged or incomplete (tags: {', '.join(tags)})"
+        f"its record of the migration is damaged or incomplete (tags: {', '.join(tags)})"
     )
 
 
 def test_tags_of_a_longer_record_do_no_harm() -> None:
-    removed = [Removed(0, STATEMENT)]
-    tags = {**LONG, **trust_tags(CLUSTER_ARN, removed, LONG), f"{RECORD}x": ""}
-    assert recorded_statements(CLUSTER_ARN, tags) == removed
-    assert set(trust_record_keys(CLUSTER_ARN, tags)) == {*LONG, f"{RECORD}x"}
-
-
-def test_tag_for_added_statements_of_each_cluster() -> None:
-    tags = {grant_tag(CLUSTER_ARN): "account", grant_tag(OTHER_CLUSTER_ARN): "workload"}
-    assert len(tags) == 2
-    assert all(name.startswith(GRANT_TAG) for name in tags)
-    assert grant_tag(CLUSTER_ARN) == "workload-identity/irsa-grant.d89abb76c66f"
-    # The tags of the other record, of removed statements, have different keys.
-    assert trust_record_keys(CLUSTER_ARN, tags) == []
-    assert recorded_annotations(tags) == {}
+    record = record_of(STATEMENT)
+    tags = {**LONG, **record_tags(CLUSTER_ARN, record, LONG), f"{RECORD}x": ""}
+    assert read_record(CLUSTER_ARN, tags) == record
+    assert set(record_keys(CLUSTER_ARN, tags)) == {*LONG, f"{RECORD}x"}

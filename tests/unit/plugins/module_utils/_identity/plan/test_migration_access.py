@@ -5,32 +5,51 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
-    ObservedAssociation,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
-    trust_tags,
+    ROLE_ANNOTATION,
+    IrsaAccount,
+    Migrant,
+    MigrationOptions,
+    PodCredentials,
+    record_keys,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
-    check_rollback,
-    find_rollback_remains,
+    MigrationState,
+    ReturnPlan,
+    expected_stage,
+    find_tool,
     find_unproven,
+    make_groups,
     plan_migration,
+    plan_return,
+    planned_statements,
+    soak_end,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Removed
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER_ARN,
+    role_arn,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.plan.test_migration_plan import (
     AGENT_PODS,
     API,
-    CLUSTER,
+    ASSOCIATED,
     FINISHED,
     HAS_ASSOCIATION,
+    IRSA_PODS,
     KEPT,
     MIGRATED,
+    OTHER_HOST,
     POD_IDENTITY,
     ROLE,
     WEB,
@@ -39,6 +58,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     association,
     irsa,
     only,
+    provider,
+    recorded,
     role,
     state,
 )
@@ -102,63 +123,373 @@ def test_pods_without_an_association_are_an_error() -> None:
     assert (note.code, note.severity, note.message) == (
         "ASSOCIATION_MISSING",
         "error",
-        "Pods p of shop/api use EKS Pod Identity, but there is no association, so EKS refuses them new credentials.",
+        "Pods p of shop/api use EKS Pod Identity, but there is no association, so EKS refuses new credentials.",
     )
     assert migrant.blockers == ()
+
+
+# Tests of the plan
+
+NOW = datetime(2026, 3, 10, 10, tzinfo=timezone.utc)
+HELD_PODS = PodCredentials(irsa=("p",), held={"p": "Pod shop/p: Recreate it."})
+MOVING_PODS = PodCredentials(irsa=("p",), owners={"p": "Deployment shop/api"})
+
+
+@pytest.mark.parametrize(
+    ("since", "hours", "end"),
+    [
+        ("2026-03-09T10:00:00+00:00", 24, NOW),
+        ("2026-03-10T10:00:00Z", 0, NOW),
+        ("", 24, None),
+        ("yesterday", 24, None),
+    ],
+)
+def test_soak_time_starts_at_the_association(since: str, hours: int, end: datetime | None) -> None:
+    assert soak_end(Migrant(API, ROLE, "restarted", since=since), hours) == end
+
+
+@pytest.mark.parametrize(
+    ("scene", "options", "stage"),
+    [
+        pytest.param(state(account(), roles=(MIGRATED,)), {"step": "inventory"}, "irsa", id="inventory"),
+        pytest.param(state(account(), roles=(MIGRATED,)), {}, "restarted", id="restart"),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), pods=MOVING_PODS),
+            {"step": "associate"},
+            "associated",
+            id="associate",
+        ),
+        pytest.param(state(account(), roles=(MIGRATED,), pods=HELD_PODS), {}, "associated", id="held"),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), pods=HELD_PODS),
+            {"step": "finish", "soak": 0},
+            "associated",
+            id="held until the end",
+        ),
+        pytest.param(state(account(), roles=(role(irsa(WEB)),)), {}, "irsa", id="blocked"),
+        pytest.param(
+            state(account(), roles=(MIGRATED,)), {"step": "finish"}, "restarted", id="new, soak time"
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,)),
+            {"step": "finish", "soak": 0},
+            "finished",
+            id="new, no soak time",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION),
+            {"step": "finish"},
+            "finished",
+            id="soak time is over",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION),
+            {"step": "finish", "soak": 25},
+            "restarted",
+            id="soak time is not over",
+        ),
+        pytest.param(
+            state(roles=(FINISHED,), **HAS_ASSOCIATION),
+            {"step": "associate"},
+            "finished",
+            id="finished before",
+        ),
+    ],
+)
+def test_plan_names_the_stage_that_a_service_account_reaches(
+    scene: MigrationState, options: dict[str, Any], stage: str
+) -> None:
+    migrant = only(plan_migration(scene))
+    assert expected_stage(migrant, MigrationOptions(**options), NOW) == stage
+
+
+def moving(name: str, count: int, **more: Any) -> Migrant:
+    """Return a service account with a number of Pods with IRSA, which a restart of one Deployment replaces."""
+    pods = tuple(f"{name}-{number}" for number in range(count))
+    found = PodCredentials(irsa=pods, owners=dict.fromkeys(pods, f"Deployment shop/{name}"))
+    return Migrant(replace(API, service_account=name), ROLE, "irsa", **{"pods": found, **more})
+
+
+HOLD = Finding(Code.MIGRATION_PODS_HELD, "m", "r", API)
+BARE = moving("bare", 1, holds=(HOLD,), pods=PodCredentials(irsa=("x",), held={"x": "Pod shop/x: r"}))
+MIXED = moving("mixed", 1, holds=(HOLD,))
+IDLE = moving("idle", 0)
+
+
+@pytest.mark.parametrize(
+    ("migrants", "options", "groups"),
+    [
+        pytest.param([], {}, [], id="nothing"),
+        pytest.param([moving("a", 3), moving("b", 1)], {}, ["canary b", "group 1 a"], id="fewest Pods first"),
+        pytest.param(
+            [BARE, moving("a", 3)], {}, ["canary a"], id="a bare Pod is neither canary nor in a group"
+        ),
+        pytest.param([MIXED, moving("a", 3)], {}, ["canary a", "group 1 mixed"], id="some Pods move"),
+        pytest.param([BARE, IDLE], {}, ["canary idle"], id="canary without Pods"),
+        pytest.param([BARE], {}, [], id="nothing to restart"),
+        pytest.param([IDLE, moving("a", 1)], {}, ["canary a"], id="without Pods there is nothing to restart"),
+        pytest.param(
+            [moving(name, 1) for name in "abcde"],
+            {"canary": 2, "batch": 2},
+            ["canary a b", "group 1 c d", "group 2 e"],
+            id="sizes",
+        ),
+        pytest.param([moving("a", 1)], {"canary": 0}, ["group 1 a"], id="no canary"),
+        pytest.param(
+            [moving("a", 1, since=ASSOCIATED), IDLE, moving("b", 2, since=ASSOCIATED)],
+            {"rollback": True},
+            ["interrupted idle", "canary a", "group 1 b"],
+            id="rollback: without an association first",
+        ),
+    ],
+)
+def test_groups_of_a_run(migrants: list[Migrant], options: dict[str, Any], groups: list[str]) -> None:
+    found = make_groups(migrants, MigrationOptions(**options))
+    assert [
+        " ".join([group.name, *(migrant.key.service_account for migrant in group.migrants)])
+        for group in found
+    ] == groups
+
+
+def test_common_cause_names_all_service_accounts() -> None:
+    old = irsa(Principal={"Federated": provider(OTHER_HOST)})
+    scene = state(
+        account(),
+        account(WEB, role_arn("web")),
+        roles=(role(old), role(old, name="web"), role(irsa(WEB), name="x")),
+    )
+    first, second = plan_migration(scene).migrants
+    assert {finding.message for finding in (*first.blockers, *second.blockers)} == {
+        f"IRSA gives no access today: the trust policy names {OTHER_HOST}, and the issuer of this cluster is oidc.eks.us-west-2 "
+        "with the ID EXAMPLE1. Everyone who may edit a service account can set its annotation, so the annotation does not prove "
+        "that the service account may have the role. This concerns shop/api (role app), shop/web (role web)."
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "hint", "tool"),
+    [
+        pytest.param(role(), "", "", id="no sign"),
+        pytest.param(role(), "terraform", "Terraform", id="hint"),
+        pytest.param(role(), "eksctl", "eksctl", id="hint eksctl"),
+        pytest.param(role(tags={"ManagedBy": "Terraform"}), "", "Terraform", id="tag value"),
+        pytest.param(role(tags={"terraform": "true"}), "eksctl", "Terraform", id="sign before hint"),
+        pytest.param(
+            replace(role(), arn="arn:aws:iam::111122223333:role/terraform/app"), "", "Terraform", id="path"
+        ),
+        pytest.param(
+            role(tags={"aws:cloudformation:stack-name": "shop"}),
+            "",
+            "CloudFormation (stack shop)",
+            id="stack",
+        ),
+        pytest.param(
+            role(tags={"alpha.eksctl.io/cluster-name": "c", "aws:cloudformation:stack-name": "s"}),
+            "",
+            "eksctl (stack s)",
+            id="eksctl",
+        ),
+    ],
+)
+def test_tool_of_a_role(found: ObservedRole, hint: str, tool: str) -> None:
+    assert find_tool(found, hint) == tool
+
+
+def test_role_of_another_tool_is_reported_once_with_its_statement() -> None:
+    found = role(irsa(API, WEB), tags={"terraform": "true"})
+    scene = state(account(), account(WEB), roles=(found,), owner="my-owner")
+    first, second = plan_migration(scene).migrants
+    [note] = first.notes
+    assert (second.notes, note.code, note.severity) == ((), "MIGRATION_ROLE_MANAGED", "warning")
+    assert note.message == (
+        "Terraform manages role app. Its next deployment would remove the statement for EKS Pod Identity, so that all Pods lose "
+        "the role, and the tags that a rollback needs."
+    )
+    statements = planned_statements(scene, found, [first, second])
+    assert [entry["Condition"]["StringEquals"] for entry in statements] == [
+        {
+            "aws:SourceAccount": ACCOUNT,
+            "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN,
+            "aws:RequestTag/kubernetes-namespace": "shop",
+            "aws:RequestTag/kubernetes-service-account": ["api", "web"],
+        }
+    ]
+    assert note.remedy == (
+        f"Before the step associate, add to the trust policy in its source: {json.dumps(statements)}. Add these tags, or have it "
+        f"ignore tags that begin with workload-identity/irsa-: {json.dumps(recorded(API, WEB))}. With the step finish, remove "
+        f"from its source: {json.dumps([irsa(API, WEB)])}."
+    )
 
 
 # Tests of rollbacks
 
 
-def with_record(*statements: Json, removed: Json, **tags: str) -> ObservedRole:
-    """Return a role whose tags record that a migration has removed the statement ``removed``, which was the first."""
-    record = trust_tags(CLUSTER.arn, [Removed(0, removed)], {})
-    return role(*statements, tags={**record, **tags})
+def back(*accounts: IrsaAccount, **more: Any) -> ReturnPlan:
+    """Return the plan of a rollback of all service accounts."""
+    options = MigrationOptions(**{"rollback": True, **more.pop("options", {})})
+    scene = state(*accounts, options=options, **more)
+    return plan_return(scene, plan_migration(scene).migrants)
+
+
+def with_record(*statements: Json, removed: Json, **more: Any) -> ObservedRole:
+    """Return a role whose record names shop/api, with a removed statement, which was the first."""
+    return role(*statements, tags=recorded(API, removed=(removed,)), **more)
+
+
+WITHOUT = IrsaAccount(API)
+ENDS = "So the rollback does not touch the service account."
 
 
 @pytest.mark.parametrize(
-    ("found", "access"),
+    ("found", "cause"),
     [
         (with_record(POD_IDENTITY, removed=irsa(API)), None),
         (MIGRATED, None),
-        (FINISHED, "not allow shop/api with IRSA"),
-        (with_record(POD_IDENTITY, removed=irsa(WEB)), "not allow shop/api with IRSA"),
+        (
+            FINISHED,
+            "the trust policy does not name an OIDC provider, and the issuer of this cluster is oidc.eks.us-west-2 with the ID "
+            "EXAMPLE1",
+        ),
+        (
+            with_record(POD_IDENTITY, removed=irsa(WEB)),
+            "its statement is for sub system:serviceaccount:shop:web",
+        ),
         (
             role(irsa(API, condition={"StringEquals": {"aws:PrincipalTag/x": "y"}}), POD_IDENTITY),
-            "not allow shop/api with IRSA",
+            "its statement also has conditions on aws:principaltag/x (y)",
         ),
         (
-            role(irsa(API, condition={"StringEquals": {"aws:SourceIp": "10.0.0.1"}}), POD_IDENTITY),
-            "allow shop/api with IRSA only under further conditions",
+            role(irsa(API), POD_IDENTITY, {**irsa(API), "Effect": "Deny"}),
+            "a Deny statement applies, or the statement has conditions that are not met",
         ),
     ],
-    ids=[
-        "recorded",
-        "not removed",
-        "no record",
-        "record of another cluster",
-        "other condition",
-        "further condition",
+    ids=["recorded", "not removed", "no statement", "other statement", "further condition", "Deny"],
+)
+def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, cause: str | None) -> None:
+    plan = back(WITHOUT, roles=(found,), pods=AGENT_PODS, **HAS_ASSOCIATION)
+    if cause is None:
+        assert (plan.findings, plan.refused, [group.name for group in plan.groups]) == (
+            [],
+            frozenset(),
+            ["canary"],
+        )
+        return
+    [finding] = plan.findings
+    assert (finding.code, finding.severity) == ("MIGRATION_NOT_TRUSTED", "error")
+    assert finding.message == (
+        f"after a rollback, the trust policy of role app would not certainly allow shop/api with IRSA: {cause}. {ENDS}"
+    )
+    assert (plan.groups, plan.refused, plan.kept) == ([], {API}, frozenset())
+
+
+KEPT_A1 = "the rollback keeps association a-1 of shop/api: "
+OTHER = role_arn("other")
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        pytest.param(
+            {"records": False}, "no migration has recorded shop/api in the tags of a role.", id="no record"
+        ),
+        pytest.param(
+            {
+                "associations": (association(arn=OTHER),),
+                "roles": (with_record(POD_IDENTITY, removed=irsa(API)),),
+            },
+            f"it has role {OTHER} meanwhile.",
+            id="other role meanwhile",
+        ),
+        pytest.param(
+            {"associations": (association(target_role_arn=OTHER),)},
+            "it has settings that no migration sets, such as a target role.",
+            id="target role",
+        ),
+        pytest.param(
+            {"associations": (association(session_policy={"Statement": []}),)},
+            "it has settings that no migration sets, such as a target role.",
+            id="session policy",
+        ),
     ],
 )
-def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, access: str | None) -> None:
-    scene = state(associations=(association(),), roles=(found,), pods=AGENT_PODS)
-    finding = check_rollback(scene, only(plan_migration(scene)))
-    assert (finding.message if finding else None) == (
-        None
-        if access is None
-        else f"after a rollback, the trust policy of role app would {access}, so the rollback keeps the association of the "
-        "service account."
+def test_rollback_does_not_touch_some_associations(more: dict[str, Any], reason: str) -> None:
+    plan = back(account(), **{"roles": (MIGRATED,), "pods": AGENT_PODS, **HAS_ASSOCIATION, **more})
+    assert [(finding.code, finding.severity, finding.message) for finding in plan.findings] == [
+        ("MIGRATION_OTHER_ASSOCIATION", "warning", f"{KEPT_A1}{reason}")
+    ]
+    assert (plan.groups, plan.kept, plan.refused) == ([], {API}, frozenset())
+
+
+AGENT_HELD = PodCredentials(agent=("p",), held={"p": "Deployment shop/api: Resume it."})
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_pods_that_no_restart_replaces_stay_unless_they_are_named(is_named: bool) -> None:
+    options = {"service_accounts": ("shop/api",)} if is_named else {}
+    plan = back(WITHOUT, roles=(MIGRATED,), pods=AGENT_HELD, options=options, **HAS_ASSOCIATION)
+    assert ([finding.code for finding in plan.findings], bool(plan.groups)) == (
+        ([], True) if is_named else (["MIGRATION_PODS_HELD"], False)
     )
 
 
-def test_rollback_leaves_a_damaged_record_to_the_restoration() -> None:
-    prefix = next(iter(trust_tags(CLUSTER.arn, [Removed(0, irsa(API))], {})))
-    scene = state(
-        associations=(association(),), roles=(role(POD_IDENTITY, tags={prefix: "x"}),), pods=AGENT_PODS
+def test_rollback_finds_service_accounts_without_association() -> None:
+    """The records are in the roles, so it does not matter who has deleted the associations."""
+    plan = back(
+        accounts={API: WITHOUT}, roles=(with_record(POD_IDENTITY, removed=irsa(API)),), associations=()
     )
-    migrant = only(plan_migration(scene))
-    assert (check_rollback(scene, migrant), find_rollback_remains(scene, [migrant])) == (None, [])
+    assert [(group.name, [str(found.key) for found in group.migrants]) for group in plan.groups] == [
+        ("interrupted", ["shop/api"])
+    ]
+    assert plan.findings == []
+
+
+def test_deleted_service_account_cannot_get_its_annotation() -> None:
+    plan = back(roles=(with_record(POD_IDENTITY, removed=irsa(API)),))
+    assert [(finding.code, finding.severity, finding.message) for finding in plan.findings] == [
+        (
+            "MIGRATION_NO_RECORD",
+            "warning",
+            "service account shop/api does not exist any more, so the rollback cannot restore its annotation.",
+        )
+    ]
+    assert (len(plan.groups), plan.kept, plan.refused) == (1, frozenset(), frozenset())
+
+
+def test_role_in_two_records_is_not_certain() -> None:
+    first = with_record(POD_IDENTITY, removed=irsa(API))
+    plan = back(
+        accounts={API: WITHOUT}, roles=(first, with_record(POD_IDENTITY, removed=irsa(API), name="second"))
+    )
+    [finding] = plan.findings
+    assert finding.message == (
+        "it is not certain with which role shop/api used IRSA: several roles have a record of it."
+    )
+    assert (plan.groups, plan.refused) == ([], {API})
+
+
+def test_damaged_record_is_an_error_with_the_names() -> None:
+    [tag] = record_keys(CLUSTER_ARN, recorded(API))
+    plan = back(WITHOUT, roles=(role(POD_IDENTITY, tags={tag: "x"}),), pods=AGENT_PODS, **HAS_ASSOCIATION)
+    first = plan.findings[0]
+    assert (first.code, first.severity, first.workload) == ("MIGRATION_NO_RECORD", "error", API)
+    assert first.message == (
+        "the rollback cannot restore the IRSA statements and annotations of role app: its record of the migration is damaged or "
+        f"incomplete (tags: {tag}). Associations with the role: shop/api."
+    )
+    assert first.remedy == (
+        "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its earlier "
+        f"versions. Set the annotation {ROLE_ANNOTATION}: {ROLE} of its service accounts, and delete these tags."
+    )
+    assert (plan.groups, plan.refused) == ([], {API})
+
+
+def test_annotation_in_the_source_of_a_tool_is_named() -> None:
+    managed = replace(WITHOUT, managers=("Helm release shop",))
+    plan = back(managed, roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION)
+    assert [(finding.code, finding.remedy) for finding in plan.findings] == [
+        ("MIGRATION_MANAGED_ELSEWHERE", f"Add the annotation to its source now: {ROLE_ANNOTATION}: {ROLE}")
+    ]
+    assert len(plan.groups) == 1
 
 
 EDITED = {
@@ -168,44 +499,18 @@ EDITED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("found", "associations", "expected"),
-    [
-        (with_record(POD_IDENTITY, removed=irsa(API)), (), []),
+def test_edited_statement_stays() -> None:
+    found = role(irsa(API), POD_IDENTITY, EDITED, {**EDITED, "Sid": "EksPodIdentityOfMine"})
+    plan = back(WITHOUT, roles=(found,), pods=IRSA_PODS, **HAS_ASSOCIATION)
+    assert [(finding.code, finding.severity, finding.message) for finding in plan.findings] == [
         (
-            with_record(POD_IDENTITY, removed=irsa(API, WEB)),
-            (),
-            [
-                (
-                    "MIGRATION_NO_RECORD",
-                    "a migration has removed the IRSA statement for shop/web from the trust policy of role app. The rollback "
-                    "does not restore the annotations of shop/web, because the association that recorded them no longer exists.",
-                )
-            ],
-        ),
-        (with_record(POD_IDENTITY, removed=irsa(API, WEB)), (association(WEB),), []),
-        (
-            with_record(POD_IDENTITY, EDITED, removed=irsa(API)),
-            (),
-            [
-                (
-                    "TRUST_STATEMENT_STAYS",
-                    "the trust policy of role app keeps statements of this collection that someone edited: "
-                    "EksPodIdentity0123456789ab01234567.",
-                )
-            ],
-        ),
-        (with_record({**EDITED, "Sid": "EksPodIdentityOfMine"}, removed=irsa(API)), (), []),
-    ],
-    ids=["complete", "lost record", "other association", "edited statement", "statement of the user"],
-)
-def test_rollback_warns_of_remaining_changes(
-    found: ObservedRole, associations: tuple[ObservedAssociation, ...], expected: list[tuple[str, str]]
-) -> None:
-    scene = state(associations=(association(), *associations), roles=(found,), pods=AGENT_PODS)
-    findings = find_rollback_remains(scene, plan_migration(scene).migrants[:1])
-    assert [(str(item.code), item.message) for item in findings] == expected
-    assert {item.severity for item in findings} <= {"warning"}
+            "TRUST_STATEMENT_STAYS",
+            "warning",
+            "the trust policy of role app keeps statements of this collection that someone edited: "
+            "EksPodIdentity0123456789ab01234567.",
+        )
+    ]
+    assert (len(plan.groups), plan.kept) == (1, frozenset())
 
 
 NOT_TESTED = Finding(Code.INJECTION_UNKNOWN, "no answer", "r", API)

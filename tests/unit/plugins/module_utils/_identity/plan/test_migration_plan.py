@@ -23,25 +23,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ROLE_ANNOTATION,
     IrsaAccount,
     Migrant,
+    MigrationOptions,
     PodCredentials,
-    annotation_tags,
-    grant_tag,
+    Record,
+    record_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
     account_name,
-    is_half_rolled_back,
     plan_migration,
     with_findings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Issuer
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
+    Issuer,
+    Removed,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER_ARN,
     HERE,
-    OTHER_CLUSTER_ARN,
     document,
     key,
     policy_arn,
@@ -91,13 +93,16 @@ def account(workload: WorkloadKey = API, arn: str = ROLE, audience: str = "", **
     return IrsaAccount(workload, {name: text for name, text in annotations.items() if text}, **more)
 
 
-def association(
-    workload: WorkloadKey = API, arn: str = ROLE, annotations: Mapping[str, str] | None = None, **more: Any
-) -> ObservedAssociation:
-    """Return an association as a migration creates it: its tags record the annotation of the service account."""
-    tags = annotation_tags({ROLE_ANNOTATION: arn} if annotations is None else annotations)
-    fields = {"tags": tags, "created_at": ASSOCIATED, **more}
+def association(workload: WorkloadKey = API, arn: str = ROLE, **more: Any) -> ObservedAssociation:
+    fields = {"created_at": ASSOCIATED, **more}
     return ObservedAssociation(workload, "a-1", "arn:association", arn, **fields)
+
+
+def recorded(*keys: WorkloadKey, removed: tuple[Json, ...] = ()) -> dict[str, str]:
+    """Return the tags of a role whose record names these service accounts, and has removed statements."""
+    names = frozenset((key.namespace, key.service_account) for key in keys)
+    entries = tuple(Removed(index, statement) for index, statement in enumerate(removed))
+    return record_tags(CLUSTER_ARN, Record(names, entries), {})
 
 
 def state(
@@ -105,9 +110,19 @@ def state(
     associations: tuple[ObservedAssociation, ...] = (),
     roles: tuple[ObservedRole, ...] = (),
     pods: PodCredentials | None = None,
+    records: bool = True,
     **more: Any,
 ) -> MigrationState:
-    """Return the state that a plan reads. All service accounts have the same ``pods``."""
+    """Return the state that a plan reads. All service accounts have the same ``pods``.
+
+    With ``records``, the roles of associations without an add-on have a record, unless they have tags.
+    """
+    users: dict[str, list[WorkloadKey]] = {}
+    for found in associations if records else ():
+        users.setdefault(found.role_arn.lower(), []).extend([] if found.owner_arn else [found.key])
+    roles = tuple(
+        replace(role, tags=role.tags or recorded(*users.get(role.arn.lower(), ()))) for role in roles
+    )
     keys = {*(account.key for account in accounts), *(found.key for found in associations)}
     return MigrationState(
         **{
@@ -173,7 +188,7 @@ HAS_ASSOCIATION = {"associations": (association(),)}
             id="letter case of the role",
         ),
         pytest.param(
-            state(account(), roles=(MIGRATED,), associations=(association(tags={}),)),
+            state(account(), roles=(MIGRATED,), records=False, **HAS_ASSOCIATION),
             "restarted",
             False,
             id="association without record",
@@ -205,7 +220,6 @@ HAS_ASSOCIATION = {"associations": (association(),)}
             False,
             id="no annotation, Pods with IRSA",
         ),
-        pytest.param(state(**HAS_ASSOCIATION), "finished", True, id="role is missing"),
         pytest.param(state(IrsaAccount(API)), "irsa", False, id="no role"),
         pytest.param(
             state(configured={API: ROLE}, roles=(MIGRATED,)), "irsa", False, id="role of the ConfigMap"
@@ -220,14 +234,17 @@ def test_service_account_has_its_stage(scene: MigrationState, stage: str, is_fin
 
 
 def test_association_without_record_and_annotation_is_ignored() -> None:
-    assert plan_migration(state(associations=(association(tags={"team": "a"}),))) == MigrationPlan(
-        [], frozenset()
-    )
+    scene = state(roles=(MIGRATED,), records=False, **HAS_ASSOCIATION)
+    assert plan_migration(scene) == MigrationPlan([], frozenset())
 
 
 def test_service_accounts_are_in_the_order_of_their_names() -> None:
     scene = state(
-        account(WEB), account(JOB), associations=(association(API),), configured={key("a", "z"): ROLE}
+        account(WEB),
+        account(JOB),
+        roles=(FINISHED,),
+        associations=(association(API),),
+        configured={key("a", "z"): ROLE},
     )
     assert [str(migrant.key) for migrant in plan_migration(scene).migrants] == [
         "batch/job",
@@ -238,54 +255,47 @@ def test_service_accounts_are_in_the_order_of_their_names() -> None:
     assert account_name(API) == ("shop", "api")
 
 
-BOTH = {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: "vault"}
-
-
 @pytest.mark.parametrize(
-    ("scene", "role_arn", "annotations", "since", "disables"),
+    ("scene", "role_arn", "audience", "since", "disables"),
     [
-        pytest.param(state(account(audience="vault")), ROLE, BOTH, "", False, id="annotations"),
+        pytest.param(state(account(audience="vault")), ROLE, "vault", "", False, id="annotations"),
         pytest.param(
-            state(associations=(association(annotations=BOTH, disable_session_tags=True),)),
+            state(
+                IrsaAccount(API, {AUDIENCE_ANNOTATION: "vault"}),
+                roles=(FINISHED,),
+                associations=(association(disable_session_tags=True),),
+            ),
             ROLE,
-            BOTH,
+            "vault",
             ASSOCIATED,
             True,
             id="record",
         ),
         pytest.param(
-            state(account(), associations=(association(annotations=BOTH),)),
-            ROLE,
-            {ROLE_ANNOTATION: ROLE},
-            ASSOCIATED,
-            False,
-            id="annotation and record",
-        ),
-        pytest.param(
-            state(account(arn=role_arn("new")), **HAS_ASSOCIATION),
+            state(account(arn=role_arn("new")), roles=(FINISHED,), **HAS_ASSOCIATION),
             role_arn("new"),
-            {ROLE_ANNOTATION: role_arn("new")},
             "",
+            ASSOCIATED,
             False,
             id="association with another role",
         ),
-        pytest.param(state(configured={API: ROLE}), ROLE, {}, "", False, id="ConfigMap"),
+        pytest.param(state(configured={API: ROLE}), ROLE, "", "", False, id="ConfigMap"),
         pytest.param(
             state(account(), configured={API: role_arn("new")}),
             ROLE,
-            {ROLE_ANNOTATION: ROLE},
+            "",
             "",
             False,
             id="annotation before ConfigMap",
         ),
     ],
 )
-def test_plan_has_role_annotations_and_dates(
-    scene: MigrationState, role_arn: str, annotations: Json, since: str, disables: bool
+def test_plan_has_role_audience_and_dates(
+    scene: MigrationState, role_arn: str, audience: str, since: str, disables: bool
 ) -> None:
     migrant = only(plan_migration(scene))
     assert migrant.role_arn == role_arn
-    assert migrant.annotations == annotations
+    assert migrant.audience == audience
     assert migrant.since == since
     assert migrant.disable_session_tags is disables
 
@@ -311,8 +321,6 @@ def test_role_arn_has_the_letter_case_of_iam(
     )
     migrant = only(plan_migration(scene))
     assert migrant.role_arn == role_arn(name)
-    # The plan keeps the original text of the annotation for a rollback.
-    assert migrant.annotations == {ROLE_ANNOTATION: annotation}
     assert (migrant.stage, migrant.blockers, migrant.notes) == (
         "restarted" if associations else "irsa",
         (),
@@ -340,7 +348,7 @@ def test_arn_of_an_unknown_role_is_unchanged(arn: str) -> None:
 
 def test_finds_only_roles_of_its_account() -> None:
     scene = state(roles=(MIGRATED,))
-    assert scene.role(ROLE) is scene.role(ROLE.replace("app", "App")) is MIGRATED
+    assert scene.role(ROLE) == scene.role(ROLE.replace("app", "App")) == MIGRATED
     for arn in ("", "app", role_arn("other"), role_arn("path/app"), "arn:aws:iam::444455556666:role/app"):
         assert scene.role(arn) is None
 
@@ -348,17 +356,21 @@ def test_finds_only_roles_of_its_account() -> None:
 # Tests of findings that block a step
 
 NOT_TRUSTED = (
-    "If the service account must not have the role, remove the annotation. Otherwise apply the service account as a workload. "
-    "If the access needs conditions, give the role a trust policy of your own."
+    "If the service account must have the role, correct the trust policy and run again. Or apply it as a workload with role: "
+    "{arn: ARN, extend_trust: true}, which adds a statement for EKS Pod Identity."
 )
-NO_ACCESS = (
-    "the trust policy of role app does not allow shop/api with IRSA, so the service account has no access today. Everyone "
-    "who may edit the service account can set its annotation, so the annotation does not prove that the service account may "
-    "have the role."
-)
+
+
+def no_access(cause: str, accounts: str = "shop/api (role app)") -> str:
+    return (
+        f"IRSA gives no access today: {cause}. Everyone who may edit a service account can set its annotation, so the annotation "
+        f"does not prove that the service account may have the role. This concerns {accounts}."
+    )
+
+
 CONDITIONAL = (
-    "the trust policy of role app allows shop/api with IRSA only under further conditions, which a "
-    "statement for EKS Pod Identity would not have."
+    "IRSA gives access only under conditions that a statement for EKS Pod Identity would not have: its statement also has "
+    "conditions on aws:sourceip (192.0.2.0/24). This concerns shop/api (role app)."
 )
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
@@ -393,7 +405,8 @@ ADDON_ANNOTATED = (
     "run the step finish again.",
 )
 CLAIMS_REMEDY = "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate."
-LONG = "x" * 300
+MANY_TAGS = {f"tag-{index}": "x" for index in range(50)}
+HOST_PODS = PodCredentials(irsa=("p", "q"), on_host_network=("p", "q"))
 
 
 def with_claims(host: str = HOST, claim: str = "sub") -> Json:
@@ -526,12 +539,18 @@ CLAIMS = (
         ),
         pytest.param(
             state(account(), roles=(role(irsa(WEB)),)),
-            [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
+            [
+                (
+                    "MIGRATION_NOT_TRUSTED",
+                    no_access("its statement is for sub system:serviceaccount:shop:web"),
+                    NOT_TRUSTED,
+                )
+            ],
             id="not trusted",
         ),
         pytest.param(
             state(account(audience="vault"), roles=(MIGRATED,)),
-            [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
+            [("MIGRATION_NOT_TRUSTED", no_access("its statement is for aud sts.amazonaws.com"), NOT_TRUSTED)],
             id="not trusted with its audience",
         ),
         pytest.param(
@@ -613,20 +632,39 @@ CLAIMS = (
             id="condition on the subject of another cluster, which may use the role",
         ),
         pytest.param(
-            state(
-                account(audience=LONG),
-                roles=(role(irsa(API, condition={}, Condition={"StringEquals": {f"{HOST}:aud": LONG}})),),
-            ),
+            state(account(), roles=(role(irsa(API), tags=MANY_TAGS),)),
             [
                 (
                     "MIGRATION_NO_RECORD",
-                    "the annotations of shop/api cannot be recorded for a rollback: workload-identity/irsa-audience would have "
-                    "more than 256 characters.",
-                    "Use a role with a shorter path, or remove the annotation and the IRSA statement yourself after the step "
-                    "restart.",
+                    "a migration of shop/api could not be recorded for a rollback: the role would have 52 tags, and IAM allows "
+                    "50.",
+                    "Remove unused tags of role app.",
                 )
             ],
-            id="annotation is too long for a record",
+            id="no room for a record",
+        ),
+        pytest.param(
+            state(account(), roles=(role(irsa(API)),), pods=HOST_PODS),
+            [
+                (
+                    "MIGRATION_HOST_NETWORK",
+                    "Pods p, q of shop/api use the network of the node (hostNetwork). Users have reported that EKS refuses "
+                    "credentials to such Pods.",
+                    "To migrate it nevertheless, name it: pod_identity_migration_service_accounts=shop/api. Then check in the "
+                    "log of its Pods that they get credentials.",
+                )
+            ],
+            id="hostNetwork",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(role(irsa(API)),),
+                pods=HOST_PODS,
+                options=MigrationOptions(service_accounts=("shop/*",)),
+            ),
+            ["MIGRATION_HOST_NETWORK"],
+            id="hostNetwork, not named but selected",
         ),
         pytest.param(
             state(
@@ -645,15 +683,15 @@ CLAIMS = (
         ),
         pytest.param(
             state(
-                account(audience=LONG),
-                roles=(role(irsa(WEB), inline_documents={"one": with_claims()}),),
+                account(),
+                roles=(role(irsa(WEB), inline_documents={"one": with_claims()}, tags=MANY_TAGS),),
                 associations=(association(arn=role_arn("other")),),
             ),
             [
                 "MIGRATION_OTHER_ASSOCIATION",
-                "MIGRATION_NOT_TRUSTED",
                 "MIGRATION_NEEDS_CLAIMS",
                 "MIGRATION_NO_RECORD",
+                "MIGRATION_NOT_TRUSTED",
             ],
             id="several blockers of the role, in order",
         ),
@@ -704,8 +742,8 @@ OTHER_ROLES_REMEDY = (
                     "MIGRATION_MANAGED_ELSEWHERE",
                     "Helm release shop manages service account shop/api and would set the annotation "
                     "eks.amazonaws.com/role-arn again.",
-                    "Before the step finish, remove the annotation from the source of Helm release shop, such as the values of "
-                    "a chart.",
+                    f"Before the step finish, remove the line eks.amazonaws.com/role-arn: {ROLE} from its source. The "
+                    "annotations there are then: {}",
                 )
             ],
             id="managed by Helm",
@@ -716,13 +754,18 @@ OTHER_ROLES_REMEDY = (
             id="managed without annotation",
         ),
         pytest.param(
-            state(account(), roles=(MIGRATED,), pods=PodCredentials(on_host_network=("a", "b"))),
+            state(
+                account(),
+                roles=(MIGRATED,),
+                pods=PodCredentials(on_host_network=("a", "b")),
+                options=MigrationOptions(service_accounts=("shop/api",)),
+            ),
             [
                 (
                     "MIGRATION_HOST_NETWORK",
                     "Pods a, b of shop/api use the network of the node (hostNetwork). Users have reported that EKS refuses "
                     "credentials to such Pods.",
-                    "Migrate this service account alone first, and check in the log of its Pods that they get credentials.",
+                    "Check in the log of its Pods that they get credentials.",
                 )
             ],
             id="network of the node",
@@ -776,7 +819,8 @@ OTHER_ROLES_REMEDY = (
                         POD_IDENTITY,
                     ),
                 ),
-                associations=(association(annotations=BOTH),),
+                accounts={API: IrsaAccount(API, {AUDIENCE_ANNOTATION: "vault"})},
+                **HAS_ASSOCIATION,
             ),
             [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows shop/web.", OTHER_ACCOUNTS_REMEDY)],
             id="statement for another audience",
@@ -1351,46 +1395,6 @@ def test_findings_about_pods_are_added_to_their_service_account() -> None:
     assert found == replace(migrant, blockers=(own_blocker, error), notes=(warning, info))
 
 
-# Tests of a rollback that ended early
-
-GRANT, OTHER_GRANT = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
-
-
-@pytest.mark.parametrize(
-    ("tags", "pods", "more", "is_half"),
-    [
-        pytest.param({}, PodCredentials(irsa=("p",)), {}, False, id="IRSA"),
-        pytest.param({}, PodCredentials(other=("p",), none=("q",)), {}, False, id="other credentials"),
-        pytest.param({GRANT: "workload"}, PodCredentials(), {}, True, id="tag for the workload"),
-        pytest.param({GRANT: "account"}, IRSA_PODS, {}, True, id="tag for the account"),
-        pytest.param({OTHER_GRANT: "account"}, IRSA_PODS, {}, False, id="tag of another cluster"),
-        pytest.param({}, AGENT_PODS, {}, True, id="Pods with EKS Pod Identity"),
-        pytest.param(
-            {GRANT: "workload"}, AGENT_PODS, HAS_ASSOCIATION, False, id="association, nothing is deleted yet"
-        ),
-        pytest.param(
-            {GRANT: "workload"},
-            AGENT_PODS,
-            {"associations": (association(arn=role_arn("other")),)},
-            False,
-            id="association with another role",
-        ),
-        pytest.param({}, AGENT_PODS, {"roles": ()}, False, id="role is missing, Pods with EKS Pod Identity"),
-        pytest.param({GRANT: "workload"}, IRSA_PODS, {"roles": ()}, False, id="role is missing"),
-    ],
-)
-def test_incomplete_rollback_is_detected(
-    tags: dict[str, str], pods: PodCredentials, more: dict[str, Any], is_half: bool
-) -> None:
-    scene = state(account(), **{"roles": (replace(MIGRATED, tags=tags),), "pods": pods, **more})
-    assert is_half_rolled_back(scene, only(plan_migration(scene))) is is_half
-
-
-def test_migrated_service_account_is_no_incomplete_rollback() -> None:
-    scene = state(account(), roles=(replace(MIGRATED, tags={GRANT: "workload"}),), pods=AGENT_PODS)
-    assert not is_half_rolled_back(scene, Migrant(API, ROLE, "restarted", pods=AGENT_PODS))
-
-
 OF_ADDON = f"arn:aws:eks:us-west-2:{ACCOUNT}:addon/my-cluster/aws-ebs-csi-driver/1"
 
 
@@ -1412,13 +1416,8 @@ OF_ADDON = f"arn:aws:eks:us-west-2:{ACCOUNT}:addon/my-cluster/aws-ebs-csi-driver
 def test_addon_without_annotation_is_finished(
     statements: tuple[Json, ...], pods: PodCredentials, stages: list[str], finished: bool
 ) -> None:
-    owned = association(annotations={}, owner_arn=OF_ADDON)
+    owned = association(owner_arn=OF_ADDON)
     plan = plan_migration(state(associations=(owned,), roles=(role(*statements),), pods=pods))
     assert [migrant.stage for migrant in plan.migrants] == stages
     assert [migrant.role_arn for migrant in plan.migrants] == [ROLE for _stage in stages]
     assert plan.finished == ({("shop", "api")} if finished else frozenset())
-
-
-def test_association_without_record_or_addon_is_not_migrated() -> None:
-    scene = state(associations=(association(annotations={}),), roles=(MIGRATED,), pods=AGENT_PODS)
-    assert plan_migration(scene).migrants == []

@@ -21,6 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     STAGES,
     STEPS,
     Migrant,
+    MigrationGroup,
     MigrationOptions,
     PodCredentials,
 )
@@ -30,7 +31,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     migration_lines,
     migration_rows,
     report_data,
-    soak_end,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER_ARN,
@@ -77,14 +77,17 @@ def report(*migrants: Migrant, step: Any = "restart", rollback: bool = False, **
     [("irsa", "associate"), ("associated", "restart"), ("restarted", "finish"), ("finished", "")],
 )
 def test_row_has_the_next_step(stage: str, following: str) -> None:
-    [row] = migration_rows([migrant(stage=stage)])
+    [row] = migration_rows(report(migrant(stage=stage)))
     assert (row["stage"], row["next"]) == (stage, following)
 
 
 def test_row_has_all_fields() -> None:
     blockers = (blocker(code=Code.MIGRATION_NOT_TRUSTED), blocker(), blocker())
     pods = PodCredentials(irsa=("a",), agent=("b",), other=("c",), none=("d", "e"))
-    row = migration_rows([migrant(since=SINCE, blockers=blockers, notes=(blocker(),), pods=pods)])
+    found = migrant(since=SINCE, blockers=blockers, notes=(blocker(),), pods=pods)
+    row = migration_rows(
+        report(found, groups=[MigrationGroup("canary", (found,))], expected={API: "associated"})
+    )
     assert row == [
         {
             "namespace": "shop",
@@ -94,6 +97,8 @@ def test_row_has_all_fields() -> None:
             "since": SINCE,
             "next": "associate",
             "blocked_by": ["MIGRATION_ADDON", "MIGRATION_NOT_TRUSTED"],
+            "group": "canary",
+            "reaches": "associated",
             "pods": {"irsa": ["a"], "pod_identity": ["b"], "other": ["c"], "none": ["d", "e"]},
         }
     ]
@@ -149,7 +154,7 @@ def test_kept_associations_are_not_unreached_in_a_rollback(
     text = f"{count} of {PLACE} did not reach IRSA: {names}. The reasons are above." if unreached else ""
     assert made.failure == text
     # The table also has the service accounts that did not reach IRSA.
-    assert len(migration_rows(made.migrants)) == 3
+    assert len(migration_rows(made)) == 3
 
 
 def test_kept_associations_matter_only_in_a_rollback() -> None:
@@ -202,9 +207,9 @@ BLOCKED = migrant(blockers=(blocker(),))
         ),
         pytest.param(report(BLOCKED, step="inventory"), "", id="inventory"),
         pytest.param(report(BLOCKED, step="inventory", check_mode=True), "", id="inventory in check mode"),
-        pytest.param(report(migrant(), check_mode=True), "", id="check mode"),
+        pytest.param(report(migrant(), check_mode=True, expected={API: "restarted"}), "", id="check mode"),
         pytest.param(
-            report(migrant(WEB), BLOCKED, check_mode=True),
+            report(migrant(WEB), BLOCKED, check_mode=True, expected={WEB: "restarted", API: "irsa"}),
             f"1 of 2 service accounts of {PLACE} would not reach step restart: shop/api. The reasons are above.",
             id="check mode with a blocker",
         ),
@@ -255,19 +260,6 @@ def test_findings_of_service_accounts_precede_findings_of_the_run() -> None:
     assert made.all_findings == [blocker(), note, run_finding, WAITS]
 
 
-@pytest.mark.parametrize(
-    ("since", "hours", "end"),
-    [
-        ("2026-03-09T10:20:30+00:00", 24, UNTIL),
-        ("2026-03-10T10:20:30Z", 0, UNTIL),
-        ("", 24, None),
-        ("yesterday", 24, None),
-    ],
-)
-def test_soak_time_starts_at_the_association(since: str, hours: int, end: datetime | None) -> None:
-    assert soak_end(migrant(since=since), hours) == end
-
-
 def test_report_data_is_json() -> None:
     made = report(
         BLOCKED,
@@ -286,6 +278,7 @@ def test_report_data_is_json() -> None:
         "restarted": 0,
         "finished": 1,
         "blocked": 1,
+        "held": 0,
     }
     assert [(row["code"], row["workload"]) for row in data["findings"]] == [("MIGRATION_ADDON", "shop/api")]
     assert {name: data[name] for name in data if name not in ("summary", "findings")} == {
@@ -293,7 +286,7 @@ def test_report_data_is_json() -> None:
         "caller_arn": CALLER,
         "check_mode": True,
         "step": "finish",
-        "service_accounts": migration_rows(made.migrants),
+        "service_accounts": migration_rows(made),
         "changes": ["update trust policy app"],
         "failures": [failure()],
         "failure": f"The migration of {PLACE} failed for shop/api. The reasons are above.",
@@ -315,6 +308,7 @@ def test_report_lines() -> None:
         step="finish",
         changes=["remove the IRSA annotations of ServiceAccount batch/job", "update trust policy app"],
         waiting={WEB: UNTIL},
+        groups=[MigrationGroup("canary", (migrant(key("s2", "shop"), "associated"),))],
     )
     assert migration_lines(made)[:12] == [
         HEAD,
@@ -323,13 +317,13 @@ def test_report_lines() -> None:
         "    update trust policy app",
         "",
         "Migration from IRSA: 5 service accounts: 2 irsa, 1 associated, 1 restarted, 1 finished; 1 blocked.",
-        "SERVICE ACCOUNT  ROLE  STAGE       ASSOCIATED        PODS                                     NEXT",
-        "batch/job        app   finished    2026-03-09 10:20  1 pod identity                           -",
-        "shop/api         app   irsa        -                 2 irsa, 1 pod identity, 1 other, 2 none  "
+        "SERVICE ACCOUNT  ROLE  STAGE       ASSOCIATED        PODS                                     GROUP   NEXT",
+        "batch/job        app   finished    2026-03-09 10:20  1 pod identity                           -       -",
+        "shop/api         app   irsa        -                 2 irsa, 1 pod identity, 1 other, 2 none  -       "
         "blocked: MIGRATION_ADDON, MIGRATION_NOT_TRUSTED",
-        "shop/s2          app   associated  -                 0                                        restart",
-        "shop/s10         -     irsa        -                 0                                        associate",
-        "shop/web         app   restarted   2026-03-09 10:20  0                                        waits",
+        "shop/s2          app   associated  -                 0                                        canary  restart",
+        "shop/s10         -     irsa        -                 0                                        -       associate",
+        "shop/web         app   restarted   2026-03-09 10:20  0                                        -       waits",
     ]
 
 
@@ -368,13 +362,13 @@ def test_single_service_account_has_a_row() -> None:
     lines = migration_lines(report(migrant()))
     assert lines[3:] == [
         "Migration from IRSA: 1 service account: 1 irsa.",
-        "SERVICE ACCOUNT  ROLE  STAGE  ASSOCIATED  PODS  NEXT",
-        "shop/api         app   irsa   -           0     associate",
+        "SERVICE ACCOUNT  ROLE  STAGE  ASSOCIATED  PODS  GROUP  NEXT",
+        "shop/api         app   irsa   -           0     -      associate",
     ]
 
 
 def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
-    warning = Finding(Code.MIGRATION_HOST_NETWORK, "b.", "Do b.", API)
+    warning = Finding(Code.MIGRATION_HOST_NETWORK, "b.", "Do b.", API, raised_as="warning")
     made = report(
         migrant(notes=(warning,)),
         migrant(key("s10", "shop"), blockers=(blocker(key("s10", "shop")),)),
@@ -406,8 +400,14 @@ def test_long_lists_are_shortened() -> None:
         migrant(key(f"bad-{number}", "b"), blockers=(blocker(key(f"bad-{number}", "b")),))
         for number in range(50)
     ]
-    lines = migration_lines(report(*many, *blocked, changes=[f"change {number}" for number in range(45)]))
-    assert lines[41:43] == ["    change 39", "    and 5 more"]
+    # Restarts are never left out.
+    changes = ["restart Deployment shop/web", *(f"change {number}" for number in range(45))]
+    lines = migration_lines(report(*many, *blocked, changes=changes))
+    assert lines[41:44] == [
+        "    change 39",
+        "    and 5 more, in pod_identity_report_file",
+        "    restart Deployment shop/web",
+    ]
     start = lines.index("Migration from IRSA: 110 service accounts: 50 irsa, 60 restarted; 50 blocked.")
     table = lines[start + 2 : start + 42]
     assert [line.split()[0] for line in table] == [f"b/bad-{number}" for number in range(40)]
@@ -427,3 +427,49 @@ def test_names_are_printable() -> None:
     unprintable = WorkloadKey("my-cluster", "shop", "a\x1b[31m")
     made = report(migrant(unprintable, blockers=(blocker(unprintable),)), changes=["patch a\x1b[31m"])
     assert "\x1b" not in "".join(migration_lines(made))
+
+
+HELD = Finding(Code.MIGRATION_PODS_HELD, "no restart replaces Pod shop/x.", "Recreate it.", WEB)
+
+
+@pytest.mark.parametrize(
+    ("ignore", "text"),
+    [
+        (
+            [],
+            f"1 of 2 service accounts of {PLACE} did not reach step restart: shop/web. The reasons are above.",
+        ),
+        (["MIGRATION_PODS_HELD"], ""),
+    ],
+)
+def test_service_account_with_held_pods_stays_behind(ignore: list[str], text: str) -> None:
+    made = report(migrant(stage="restarted"), migrant(WEB, "associated", holds=(HELD,)), ignore=ignore)
+    assert made.failure == text
+    lines = migration_lines(made)
+    assert lines[3] == "Migration from IRSA: 2 service accounts: 1 associated, 1 restarted; 1 held."
+    assert lines[6].split()[-2:] == ["held:", "MIGRATION_PODS_HELD"]
+    assert lines[7:9] == [
+        "  error MIGRATION_PODS_HELD shop/web: no restart replaces Pod shop/x.",
+        "    Recreate it.",
+    ]
+
+
+def test_plan_shows_the_stage_that_each_service_account_reaches() -> None:
+    members = [migrant(), migrant(WEB, holds=(HELD,)), BLOCKED]
+    expected = {API: "restarted", WEB: "associated"}
+    group = MigrationGroup("group 1", (members[0],))
+    lines = migration_lines(report(*members[:2], check_mode=True, expected=expected, groups=[group]))
+    assert [line.split()[-2:] for line in lines[4:7]] == [
+        ["GROUP", "REACHES"],
+        ["1", "restarted"],
+        ["-", "associated"],
+    ]
+
+
+def test_common_cause_is_reported_once() -> None:
+    shared = [
+        Finding(Code.MIGRATION_NOT_TRUSTED, "IRSA gives no access.", "Correct it.", name)
+        for name in (API, WEB)
+    ]
+    made = report(migrant(blockers=(shared[0],)), migrant(WEB, blockers=(shared[1],)))
+    assert made.all_findings == [shared[0]]

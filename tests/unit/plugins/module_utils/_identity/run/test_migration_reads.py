@@ -1,28 +1,16 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the reads of a migration from IRSA, the records of annotations, and the workloads that the migration applies."""
+"""Test the reads of a migration from IRSA, and the workloads that the migration applies."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
-    ObservedAssociation,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
-    AUDIENCE_ANNOTATION,
-    ROLE_ANNOTATION,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
-    Target,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
-    TagWrite,
-    TrustRun,
     read_again,
+    read_all_roles,
     read_cluster_associations,
     read_roles,
     workload_rows,
@@ -33,7 +21,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     create_association,
     create_policy,
     document,
-    key,
     policy_arn,
     role_arn,
 )
@@ -42,12 +29,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_trust_editor import (
     API,
-    DENIED_REMEDY,
     FOREIGN,
     POD_IDENTITY,
     account,
     add_role,
-    editor,
     irsa,
     migrant,
     requests,
@@ -69,7 +54,7 @@ def test_all_roles_of_the_account_are_read() -> None:
     aws = account(irsa(API), POD_IDENTITY, name="app")
     add_role(aws, FOREIGN, name="other")
     create_policy(aws, "reads", "s3:GetObject")
-    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
     assert reads.complete
     assert {name: role.trust for name, role in reads.roles.items()} == {
         "app": trust(irsa(API), POD_IDENTITY),
@@ -104,7 +89,9 @@ def account_with_managed_policies() -> FakeAws:
 
 def test_aws_managed_policies_are_read_only_for_roles_of_the_migration() -> None:
     aws = account_with_managed_policies()
-    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1)
+    reads = read_roles(
+        aws, HERE, read_all_roles(aws), {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1
+    )
     assert reads.complete
     assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), ADMINISTRATOR: document("*")}
     assert requests(aws) == ["iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion"]
@@ -115,7 +102,7 @@ def test_aws_managed_policies_are_read_only_for_roles_of_the_migration() -> None
 def test_unreadable_aws_managed_policy_has_no_document(request_name: str, code: str) -> None:
     aws = account_with_managed_policies()
     aws.fail_on(request_name, classify(request_name, code, "no"))
-    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("other")], 1)
+    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app"), role_arn("other")], 1)
     assert reads.complete
     # Policies are read in the order of their names, and the first read fails.
     assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
@@ -125,14 +112,14 @@ def test_other_error_of_an_aws_managed_policy_ends_the_read() -> None:
     aws = account_with_managed_policies()
     aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
     with pytest.raises(AwsError, match="Internal failure"):
-        read_roles(aws, HERE, {}, [role_arn("app")], 1)
+        read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
 
 
 def test_aws_managed_policy_is_read_if_it_is_a_boundary() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     add_managed_policy(aws, READ_ONLY, "s3:Get*")
     aws.iam.roles["app"]["boundary"] = READ_ONLY
-    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
     assert reads.documents == {READ_ONLY: document("s3:Get*")}
 
 
@@ -150,76 +137,10 @@ def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_
         "no-arn",
         role_arn("App"),
     ]
-    reads = read_roles(aws, HERE, {}, arns, 1)
+    reads = read_roles(aws, HERE, read_all_roles(aws), {}, arns, 1)
     assert not reads.complete
     assert {name: role.trust for name, role in reads.roles.items()} == {"app": trust(irsa(API), POD_IDENTITY)}
     assert requests(aws).count("iam:GetRole") == 2
-
-
-def associations(aws: FakeAws, *names: str) -> dict[WorkloadKey, ObservedAssociation]:
-    for name in names:
-        create_association(aws, name, "app", "shop", tags={"team": "pay"})
-    return read_cluster_associations(aws, HERE, 1)
-
-
-ANNOTATIONS = {ROLE_ANNOTATION: role_arn("app"), AUDIENCE_ANNOTATION: "vault"}
-TAGS = {"workload-identity/irsa-role-arn": role_arn("app"), "workload-identity/irsa-audience": "vault"}
-
-
-def association_tags(aws: FakeAws) -> dict[str, dict[str, str]]:
-    return {item["serviceAccount"]: item["tags"] for item in aws.eks.associations.values()}
-
-
-def test_annotations_are_recorded_in_tags_of_the_association() -> None:
-    aws = account(POD_IDENTITY)
-    found = associations(aws, "api", "web")
-    migrants = [migrant(annotations=ANNOTATIONS), migrant("web")]
-    recording = editor(aws)
-    assert recording.record_annotations(migrants, found) == TrustRun([], [])
-    assert recording.made == [TagWrite("association", "shop/api")]
-    assert association_tags(aws) == {"api": {"team": "pay", **TAGS}, "web": {"team": "pay"}}
-    assert aws.writes == ["eks:TagResource"]
-    assert editor(aws).record_annotations(migrants, read_cluster_associations(aws, HERE, 1)) == TrustRun(
-        [], []
-    )
-    assert aws.writes == ["eks:TagResource"]
-
-
-def test_record_of_annotations_in_check_mode() -> None:
-    aws = account(POD_IDENTITY)
-    planning = editor(aws, check_mode=True)
-    found = associations(aws, "api")
-    assert planning.record_annotations([migrant(annotations=ANNOTATIONS)], found) == TrustRun([], [])
-    assert (planning.made, aws.writes) == ([TagWrite("association", "shop/api")], [])
-
-
-def test_missing_part_of_a_record_is_added() -> None:
-    aws = account(POD_IDENTITY)
-    create_association(aws, "api", "app", "shop", tags={**TAGS, "workload-identity/irsa-audience": "old"})
-    editor(aws).record_annotations(
-        [migrant(annotations=ANNOTATIONS)], read_cluster_associations(aws, HERE, 1)
-    )
-    assert aws.parameters("eks:TagResource")[0]["tags"] == {"workload-identity/irsa-audience": "vault"}
-    assert association_tags(aws) == {"api": TAGS}
-
-
-def test_denied_record_of_annotations() -> None:
-    aws = account(POD_IDENTITY)
-    found = associations(aws, "api", "web")
-    denied: AwsError = classify("eks:TagResource", "AccessDeniedException", "no")
-    aws.fail_on("eks:TagResource", denied)
-    migrants = [migrant(annotations=ANNOTATIONS), migrant("web", annotations=ANNOTATIONS)]
-    recording = editor(aws)
-    [failure] = recording.record_annotations(migrants, found).failures
-    assert recording.made == [TagWrite("association", "shop/web")]
-    assert (failure.workloads, failure.action, failure.error_code) == (
-        (key("api", "shop"),),
-        "update",
-        "AccessDeniedException",
-    )
-    assert failure.target == Target("association", "shop/api", cluster="my-cluster")
-    assert (failure.message, failure.remedy) == ("eks:TagResource: no", DENIED_REMEDY)
-    assert association_tags(aws) == {"api": {"team": "pay"}, "web": {"team": "pay", **TAGS}}
 
 
 def test_workloads_of_a_migration() -> None:
@@ -236,11 +157,11 @@ def test_workloads_of_a_migration() -> None:
 def test_trust_policies_are_read_again() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     add_role(aws, FOREIGN, name="other")
-    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
     for name in ("app", "other"):
         aws.iam.UpdateAssumeRolePolicy({"RoleName": name, "PolicyDocument": to_json(trust(POD_IDENTITY))})
-    again = read_again(aws, reads, [role_arn("app")], 1)
-    assert {name: role.trust for name, role in again.roles.items()} == {
+    again = read_again(aws, reads.roles, [role_arn("app")], 1)
+    assert {name: role.trust for name, role in again.items()} == {
         "app": trust(POD_IDENTITY),
         "other": trust(FOREIGN),
     }

@@ -18,9 +18,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
-    grant_tag,
-    recorded_statements,
-    trust_tags,
+    Record,
+    read_record,
+    record_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     trust_target,
@@ -40,6 +40,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     read_grants,
     trust_policy,
     with_grants,
+    writer_of,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -61,6 +62,7 @@ from hypothesis import strategies as st
 Json = dict[str, Any]
 
 ISSUER = Issuer("us-west-2", "EXAMPLE1")
+OWNER = "my-owner"
 HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE1"
 API, WEB = ("shop", "api"), ("shop", "web")
 DENIED = classify("iam:UpdateAssumeRolePolicy", "AccessDenied", "User is not authorized")
@@ -133,7 +135,17 @@ def migrant(service_account: str = "api", role: str = "app", **more: Any) -> Mig
 
 
 def editor(aws: FakeAws, check_mode: bool = False, clock: Clock | None = None) -> TrustEditor:
-    return TrustEditor(aws, HERE, ISSUER, 1, wait_policy(clock), check_mode)
+    return TrustEditor(aws, HERE, ISSUER, OWNER, 1, wait_policy(clock), check_mode)
+
+
+def record(
+    *removed: Removed,
+    cluster: str = CLUSTER_ARN,
+    accounts: tuple[tuple[str, str], ...] = (),
+    wide: bool = False,
+) -> dict[str, str]:
+    """Return the tags of a record."""
+    return record_tags(cluster, Record(frozenset(accounts), removed, wide), {})
 
 
 def finish(aws: FakeAws, *accounts: tuple[str, str], **more: Any) -> TrustRun:
@@ -176,7 +188,7 @@ def test_finish_removes_the_statement_and_records_it() -> None:
     aws = account(FOREIGN, irsa(API), POD_IDENTITY, tags={"team": "pay"})
     run = finish(aws)
     assert stored(aws) == [FOREIGN, POD_IDENTITY]
-    assert tags(aws) == {"team": "pay", **trust_tags(CLUSTER_ARN, [Removed(1, irsa(API))], {})}
+    assert tags(aws) == {"team": "pay", **record(Removed(1, irsa(API)))}
     assert rows(run) == []
     [change] = run.changes
     assert change.name == "app"
@@ -219,7 +231,10 @@ def test_finish_of_a_second_service_account_extends_the_record() -> None:
     finish(aws, API)
     finish(aws, API, WEB)
     assert stored(aws) == [FOREIGN, POD_IDENTITY]
-    assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(0, irsa(API)), Removed(1, irsa(WEB))]
+    assert read_record(CLUSTER_ARN, tags(aws)).removed == (
+        Removed(0, irsa(API)),
+        Removed(1, irsa(WEB)),
+    )
     editor(aws).restore([migrant()])
     assert aws.iam.roles == initial
 
@@ -247,6 +262,7 @@ def test_no_write_in_check_mode() -> None:
         "action": "update",
         "resource": "trust_policy",
         "name": "app",
+        "before": {"trust_policy": trust(irsa(API), POD_IDENTITY)},
         "after": {"trust_policy": trust(POD_IDENTITY)},
     }
     assert change.diff == {
@@ -280,15 +296,15 @@ def test_restore_keeps_later_statements_and_does_not_duplicate() -> None:
 
 
 def test_record_without_missing_statements_is_only_removed() -> None:
-    record = trust_tags(CLUSTER_ARN, [Removed(0, irsa(API))], {})
-    aws = account(irsa(API), POD_IDENTITY, tags=record)
+    written = record(Removed(0, irsa(API)))
+    aws = account(irsa(API), POD_IDENTITY, tags=written)
     editor(aws).restore([migrant()])
     assert aws.writes == ["iam:UntagRole"]
     assert (stored(aws), tags(aws)) == ([irsa(API), POD_IDENTITY], {})
 
 
 def test_records_of_another_cluster_stay() -> None:
-    other = trust_tags(OTHER_CLUSTER_ARN, [Removed(0, irsa(WEB))], {})
+    other = record(Removed(0, irsa(WEB)), cluster=OTHER_CLUSTER_ARN)
     aws = account(irsa(API), POD_IDENTITY, tags=other)
     finish(aws)
     assert other.items() <= tags(aws).items()
@@ -297,21 +313,21 @@ def test_records_of_another_cluster_stay() -> None:
 
 
 def test_next_run_completes_an_interrupted_edit() -> None:
-    record = trust_tags(CLUSTER_ARN, [Removed(0, irsa(API))], {})
-    aws = account(irsa(API), POD_IDENTITY, tags=record)
+    written = record(Removed(0, irsa(API)))
+    aws = account(irsa(API), POD_IDENTITY, tags=written)
     finish(aws)
-    assert (stored(aws), tags(aws)) == ([POD_IDENTITY], record)
+    assert (stored(aws), tags(aws)) == ([POD_IDENTITY], written)
 
 
 def test_shorter_record_deletes_tags_of_a_longer_one() -> None:
     chance = random.Random(1)
     stale = [Removed(0, irsa(*(("shop", f"{chance.getrandbits(120):x}") for _index in range(20))))]
-    record = trust_tags(CLUSTER_ARN, stale, {})
-    assert len(record) > 2
+    written = record(*stale)
+    assert len(written) > 2
     # The run that wrote this longer record ended before it removed the statement.
-    aws = account(dict(stale[0].statement), irsa(API), POD_IDENTITY, tags=record)
+    aws = account(dict(stale[0].statement), irsa(API), POD_IDENTITY, tags=written)
     finish(aws)
-    assert tags(aws) == trust_tags(CLUSTER_ARN, [Removed(1, irsa(API))], {})
+    assert tags(aws) == record(Removed(1, irsa(API)))
     assert aws.writes == ["iam:TagRole", "iam:UpdateAssumeRolePolicy", "iam:UntagRole"]
 
 
@@ -319,7 +335,7 @@ def test_roles_are_edited_once_for_all_their_service_accounts() -> None:
     aws = account(irsa(API), irsa(WEB), POD_IDENTITY)
     add_role(aws, irsa(WEB), POD_IDENTITY, name="other")
     users = [migrant(), migrant("web"), migrant("web", "other"), migrant("job", "gone")]
-    run = TrustEditor(aws, HERE, ISSUER, 4, wait_policy()).finish(users, (API, WEB))
+    run = TrustEditor(aws, HERE, ISSUER, OWNER, 4, wait_policy()).finish(users, (API, WEB))
     assert [change.name for change in run.changes] == ["app", "other"]
     assert rows(run) == []
     assert (stored(aws), stored(aws, "other")) == ([POD_IDENTITY], [POD_IDENTITY])
@@ -334,15 +350,15 @@ def test_roles_are_edited_once_for_all_their_service_accounts() -> None:
     ],
 )
 def test_role_of_the_same_name_under_another_path_is_unchanged(arn: str) -> None:
-    record = trust_tags(CLUSTER_ARN, [Removed(0, irsa(WEB))], {})
-    aws = account(irsa(API), ACCOUNT_STATEMENT, tags={**record, TAG: "account"})
+    written = record(Removed(0, irsa(WEB)))
+    aws = account(irsa(API), ACCOUNT_STATEMENT, tags=written)
     users = [Migrant(key("api", "shop"), arn, "restarted", disable_session_tags=True)]
     made = editor(aws)
     assert made.finish(users, (API,)) == TrustRun([], [])
     assert made.restore(users) == TrustRun([], [])
-    assert made.revoke_grants(users) == TrustRun([], [])
+    assert made.release(users, ()) == TrustRun([], [])
     tags(aws).clear()
-    assert made.record_grants(users) == TrustRun([], [])
+    assert made.record(users) == TrustRun([], [])
     assert (aws.writes, set(requests(aws))) == ([], {"iam:GetRole"})
 
 
@@ -384,13 +400,13 @@ def test_failed_restore_keeps_the_record(request_name: str, is_back: bool) -> No
     aws = account(irsa(API), POD_IDENTITY)
     initial = copy.deepcopy(aws.iam.roles)
     finish(aws)
-    record = tags(aws)
+    written = tags(aws)
     aws.fail_on(request_name, classify(request_name, "AccessDenied", "User is not authorized"))
     run = editor(aws).restore([migrant()])
     assert [failure.error_code for failure in run.failures] == ["AccessDenied"]
     # The update of the trust policy is reported as a change, even if a later request is denied.
     assert [change.after for change in run.changes] == [trust(irsa(API), POD_IDENTITY)] * is_back
-    assert tags(aws) == record
+    assert tags(aws) == written
     assert (stored(aws) == [irsa(API), POD_IDENTITY]) is is_back
     # If the statements are already restored, the next run only removes the record, which is not reported as a change.
     assert len(editor(aws).restore([migrant()]).changes) == (not is_back)
@@ -429,9 +445,9 @@ def test_record_too_large_for_the_tags_prevents_the_edit(check_mode: bool) -> No
             trust_target("app"),
             "update",
             "MIGRATION_NO_RECORD",
-            "the IRSA statements of role app cannot be recorded for a rollback: the role would have 52 tags, and IAM allows "
-            "50.",
-            "Remove unused tags of the role and run again, or remove the statements yourself.",
+            "role app is not changed, because the migration cannot be recorded in its tags: the role would have 52 tags, and IAM "
+            "allows 50.",
+            "Remove unused tags of the role, or repair the record: the events TagRole in CloudTrail have its values.",
         )
     ]
     assert aws.state() == initial
@@ -440,18 +456,17 @@ def test_record_too_large_for_the_tags_prevents_the_edit(check_mode: bool) -> No
 
 @pytest.mark.parametrize("edit", ["finish", "restore"])
 def test_damaged_record_prevents_the_edit(edit: str) -> None:
-    name = next(iter(trust_tags(CLUSTER_ARN, [Removed(0, irsa(API))], {})))
+    name = next(iter(record(Removed(0, irsa(API)))))
     aws = account(irsa(API), POD_IDENTITY, tags={name: "damaged"})
     run = finish(aws) if edit == "finish" else editor(aws).restore([migrant()])
     [failure] = run.failures
     assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
     assert failure.message == (
-        "the IRSA statements that a migration removed from the trust policy of role app cannot be read: "
-        f"the record of these statements is damaged or incomplete (tags: {name})."
+        "role app is not changed, because the migration cannot be recorded in its tags: its record of the migration is damaged "
+        f"or incomplete (tags: {name})."
     )
     assert failure.remedy == (
-        "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its earlier "
-        "versions. Then delete these tags."
+        "Remove unused tags of the role, or repair the record: the events TagRole in CloudTrail have its values."
     )
     assert aws.writes == []
 
@@ -479,7 +494,7 @@ def test_change_of_the_trust_policy_after_the_record_is_kept() -> None:
         trust(FOREIGN, POD_IDENTITY),
     )
     assert stored(aws) == [FOREIGN, POD_IDENTITY]
-    assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(1, irsa(API))]
+    assert read_record(CLUSTER_ARN, tags(aws)).removed == (Removed(1, irsa(API)),)
     assert aws.writes == ["iam:TagRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy"]
 
 
@@ -518,7 +533,7 @@ def test_reverted_change_is_repeated() -> None:
     # Two updates are reported as one change: from the first state to the last state.
     assert (change.before, change.after) == (trust(irsa(API), POD_IDENTITY), trust(FOREIGN, POD_IDENTITY))
     assert stored(aws) == [FOREIGN, POD_IDENTITY]
-    assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(1, irsa(API))]
+    assert read_record(CLUSTER_ARN, tags(aws)).removed == (Removed(1, irsa(API)),)
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 2
 
 
@@ -528,7 +543,7 @@ def test_ineffective_change_is_reported() -> None:
     run = finish(aws)
     assert rows(run) == [NOT_VISIBLE]
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 3
-    assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(0, irsa(API))]
+    assert read_record(CLUSTER_ARN, tags(aws)).removed == (Removed(0, irsa(API)),)
 
 
 def test_late_visibility_is_awaited() -> None:
@@ -546,204 +561,232 @@ def test_deleted_role_is_not_a_failure() -> None:
     assert finish(aws) == TrustRun([], [])
 
 
-# Tests of the record of added statements
+# Tests of the record of service accounts
 
-ACCOUNT_STATEMENT: Json = json.loads(to_json(trust_policy([TrustGrant(ACCOUNT)])))["Statement"][0]
-# If session tags are enabled, the engine adds a statement for only this workload.
-WORKLOAD_STATEMENT: Json = json.loads(
-    to_json(trust_policy([TrustGrant(ACCOUNT, CLUSTER_ARN, "shop", "api")]))
-)["Statement"][0]
-TAG, OTHER_TAG = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
+WIDE_GRANT = TrustGrant(ACCOUNT, writer=writer_of(OWNER))
+ACCOUNT_STATEMENT: Json = json.loads(to_json(trust_policy([WIDE_GRANT])))["Statement"][0]
+# The statement of another owner for all associations of the account.
+THEIR_STATEMENT: Json = json.loads(to_json(trust_policy([TrustGrant(ACCOUNT, writer=writer_of("x"))])))[
+    "Statement"
+][0]
 OTHER = replace(HERE, name="other-cluster", arn=OTHER_CLUSTER_ARN)
 WIDE = migrant(disable_session_tags=True)
+NARROW_ELSEWHERE = record(cluster=OTHER_CLUSTER_ARN, accounts=(API,))
+WIDE_ELSEWHERE = record(cluster=OTHER_CLUSTER_ARN, accounts=(API,), wide=True)
+NARROW_HERE, WIDE_HERE = record(accounts=(API,)), record(accounts=(API,), wide=True)
 
 
 def other_editor(aws: FakeAws, check_mode: bool = False) -> TrustEditor:
     """Return the trust policy editor for the other cluster of the account."""
-    return TrustEditor(aws, OTHER, Issuer("us-west-2", "EXAMPLE2"), 1, wait_policy(), check_mode)
+    return TrustEditor(aws, OTHER, Issuer("us-west-2", "EXAMPLE2"), OWNER, 1, wait_policy(), check_mode)
 
 
 @pytest.mark.parametrize(
-    ("statements", "present", "wide", "recorded"),
+    ("statements", "present", "wide", "written"),
     [
-        pytest.param([irsa(API)], {}, False, "workload", id="session tags"),
-        pytest.param([irsa(API)], {}, True, "account", id="no session tags"),
-        pytest.param([irsa(API), ACCOUNT_STATEMENT], {}, True, "workload", id="the user wrote the statement"),
+        pytest.param([irsa(API)], {}, False, NARROW_HERE, id="session tags"),
+        pytest.param([irsa(API)], {}, True, WIDE_HERE, id="no session tags"),
+        pytest.param([irsa(API), ACCOUNT_STATEMENT], {}, True, NARROW_HERE, id="the owner has the statement"),
+        pytest.param([irsa(API), THEIR_STATEMENT], {}, True, WIDE_HERE, id="another owner has a statement"),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            {OTHER_TAG: "workload"},
+            NARROW_ELSEWHERE,
             True,
-            "workload",
-            id="the user wrote the statement, migration of another cluster",
+            NARROW_HERE,
+            id="the owner has the statement, migration of another cluster",
         ),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            {OTHER_TAG: "account"},
+            WIDE_ELSEWHERE,
             True,
-            "account",
+            WIDE_HERE,
             id="the migration of another cluster added the statement",
         ),
-        pytest.param([irsa(API)], {TAG: "workload"}, False, "", id="already recorded"),
-        pytest.param([irsa(API)], {TAG: "workload"}, True, "account", id="wider than before"),
-        pytest.param([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"}, True, "", id="added and recorded"),
-        pytest.param([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"}, False, "", id="never narrower"),
+        pytest.param([irsa(API)], NARROW_HERE, False, {}, id="already recorded"),
+        pytest.param([irsa(API)], NARROW_HERE, True, WIDE_HERE, id="wider than before"),
+        pytest.param([irsa(API), ACCOUNT_STATEMENT], WIDE_HERE, True, {}, id="added and recorded"),
+        pytest.param([irsa(API), ACCOUNT_STATEMENT], WIDE_HERE, False, {}, id="never narrower"),
         pytest.param(
-            [irsa(API), ACCOUNT_STATEMENT],
-            {TAG: "workload"},
-            True,
-            "",
-            id="recorded, and the user wrote the statement",
+            [irsa(API)],
+            record(accounts=(WEB,)),
+            False,
+            record(accounts=(API, WEB)),
+            id="second service account",
         ),
     ],
 )
-def test_record_of_added_statements(
-    statements: list[Json], present: dict[str, str], wide: bool, recorded: str
+def test_record_of_service_accounts(
+    statements: list[Json], present: dict[str, str], wide: bool, written: dict[str, str]
 ) -> None:
     aws = account(*statements, tags={"team": "pay", **present})
     migrants = [WIDE if wide else migrant()]
-    # A record is not reported as a change, so check mode reports nothing.
-    assert editor(aws, check_mode=True).record_grants(migrants) == TrustRun([], [])
+    # The change of the tags is in ``made``, because the trust policy does not change.
+    planned = editor(aws, check_mode=True)
+    assert planned.record(migrants) == TrustRun([], [])
+    assert [change.row["name"] for change in planned.made] == ["app"] * bool(written)
     assert aws.writes == []
-    assert editor(aws).record_grants(migrants) == TrustRun([], [])
-    assert aws.writes == (["iam:TagRole"] if recorded else [])
-    assert tags(aws) == {"team": "pay", **present, **({TAG: recorded} if recorded else {})}
+    assert editor(aws).record(migrants) == TrustRun([], [])
+    assert aws.writes == (["iam:TagRole"] if written else [])
+    assert tags(aws) == {"team": "pay", **present, **written}
     assert stored(aws) == statements
-    assert editor(aws).record_grants(migrants) == TrustRun([], [])
-    assert len(aws.writes) == bool(recorded)
+    assert editor(aws).record(migrants) == TrustRun([], [])
+    assert len(aws.writes) == bool(written)
 
 
-def test_record_is_wide_only_for_roles_without_session_tags() -> None:
+def test_record_of_each_role_has_its_service_accounts() -> None:
     aws = account(irsa(API))
     add_role(aws, irsa(API), name="other")
     users = [migrant(), migrant("web", disable_session_tags=True), migrant("job", "other")]
-    assert editor(aws).record_grants([*users, migrant("job", "gone")]) == TrustRun([], [])
-    assert (tags(aws), tags(aws, "other")) == ({TAG: "account"}, {TAG: "workload"})
+    assert editor(aws).record([*users, migrant("job", "gone")]) == TrustRun([], [])
+    assert tags(aws) == record(accounts=(API, WEB), wide=True)
+    assert tags(aws, "other") == record(accounts=(("shop", "job"),))
     assert set(requests(aws)) == {"iam:GetRole", "iam:TagRole"}
 
 
-def test_visible_record_of_added_statements_needs_no_pause() -> None:
-    aws, clock = account(irsa(API)), Clock()
-    assert editor(aws, clock=clock).record_grants([migrant()]) == TrustRun([], [])
-    assert clock.pauses == []
-    assert requests(aws)[:3] == ["iam:GetRole", "iam:TagRole", "iam:GetRole"]
-
-
-def test_denied_record_of_added_statements() -> None:
+def test_denied_record() -> None:
     aws = account(irsa(API))
     aws.fail_on("iam:TagRole", classify("iam:TagRole", "AccessDenied", "User is not authorized"))
-    run = editor(aws).record_grants([migrant(), migrant("web")])
+    run = editor(aws).record([migrant(), migrant("web")])
     assert run.changes == []
     assert [(failure.workloads, failure.error_code) for failure in run.failures] == [
         (BOTH_KEYS, "AccessDenied")
     ]
-    assert editor(aws).record_grants([migrant()]) == TrustRun([], [])
-    assert tags(aws) == {TAG: "workload"}
+    assert editor(aws).record([migrant()]) == TrustRun([], [])
+    assert tags(aws) == NARROW_HERE
 
 
 def test_role_with_too_many_tags_has_no_record() -> None:
     aws = account(irsa(API), tags={f"tag-{number}": "x" for number in range(50)})
-    run = editor(aws).record_grants([migrant()])
+    run = editor(aws).record([migrant()])
     assert [(failure.workloads, failure.error_code) for failure in run.failures] == [
-        ((key("api", "shop"),), "LimitExceeded")
+        ((key("api", "shop"),), "MIGRATION_NO_RECORD")
     ]
-    assert TAG not in tags(aws)
+    assert aws.writes == []
 
 
-def test_invisible_record_of_added_statements() -> None:
+def test_invisible_record() -> None:
     aws = account(irsa(API))
     aws.replace("iam:TagRole", lambda _parameters: {})
-    run = editor(aws).record_grants([migrant()])
+    run = editor(aws).record([migrant()])
     assert (rows(run), run.changes) == ([NOT_VISIBLE], [])
     assert aws.writes == ["iam:TagRole"]
 
 
-def test_late_visibility_of_the_record_of_added_statements_is_awaited() -> None:
-    aws = account(irsa(API))
-    clock = Clock()
-    show_late(aws, "iam:TagRole")
-    assert editor(aws, clock=clock).record_grants([migrant()]) == TrustRun([], [])
-    assert clock.pauses == [0.5, 1.0]
+@pytest.mark.parametrize("is_late", [False, True])
+def test_visibility_of_the_record_is_awaited(is_late: bool) -> None:
+    aws, clock = account(irsa(API)), Clock()
+    if is_late:
+        show_late(aws, "iam:TagRole")
+    assert editor(aws, clock=clock).record([migrant()]) == TrustRun([], [])
+    assert clock.pauses == ([0.5, 1.0] if is_late else [])
+    assert requests(aws)[:3] == ["iam:GetRole", "iam:TagRole", "iam:GetRole"]
     assert aws.writes == ["iam:TagRole"]
 
 
+UPDATE, TAG, UNTAG = "iam:UpdateAssumeRolePolicy", "iam:TagRole", "iam:UntagRole"
+
+
 @pytest.mark.parametrize(
-    ("statements", "present", "left", "writes"),
+    ("statements", "present", "used", "left", "writes"),
     [
         pytest.param(
-            [irsa(API), ACCOUNT_STATEMENT],
-            {TAG: "account"},
-            [irsa(API)],
-            ["iam:UpdateAssumeRolePolicy", "iam:UntagRole"],
-            id="recorded",
+            [irsa(API), ACCOUNT_STATEMENT], WIDE_HERE, (), [irsa(API)], [UPDATE, UNTAG], id="recorded"
         ),
         pytest.param(
-            [irsa(API), WORKLOAD_STATEMENT, ACCOUNT_STATEMENT],
-            {TAG: "account", OTHER_TAG: "workload"},
-            [irsa(API), WORKLOAD_STATEMENT],
-            ["iam:UpdateAssumeRolePolicy", "iam:UntagRole"],
+            [irsa(API), ACCOUNT_STATEMENT],
+            WIDE_HERE,
+            (role_arn("app"),),
+            [irsa(API), ACCOUNT_STATEMENT],
+            [UNTAG],
+            id="an association needs the statement",
+        ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            {**WIDE_HERE, **NARROW_ELSEWHERE},
+            (),
+            [irsa(API)],
+            [UPDATE, UNTAG],
             id="another cluster needs only its own statement",
         ),
         pytest.param(
-            [irsa(API), ACCOUNT_STATEMENT],
-            {TAG: "workload"},
-            [irsa(API), ACCOUNT_STATEMENT],
-            ["iam:UntagRole"],
-            id="the user wrote the statement",
-        ),
-        pytest.param(
-            [irsa(API), ACCOUNT_STATEMENT], {}, [irsa(API), ACCOUNT_STATEMENT], [], id="no migration"
-        ),
-        pytest.param(
-            [irsa(API)],
-            {TAG: "account"},
-            [irsa(API)],
-            ["iam:UntagRole"],
-            id="the statement is already deleted",
+            [irsa(API), ACCOUNT_STATEMENT, THEIR_STATEMENT],
+            WIDE_HERE,
+            (),
+            [irsa(API), THEIR_STATEMENT],
+            [UPDATE, UNTAG],
+            id="statement of another owner",
         ),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            {TAG: "account", OTHER_TAG: "account"},
+            NARROW_HERE,
+            (),
             [irsa(API), ACCOUNT_STATEMENT],
-            ["iam:UntagRole"],
+            [UNTAG],
+            id="the owner had the statement before",
+        ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT], {}, (), [irsa(API), ACCOUNT_STATEMENT], [], id="no migration"
+        ),
+        pytest.param([irsa(API)], WIDE_HERE, (), [irsa(API)], [UNTAG], id="the statement is already deleted"),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            {**WIDE_HERE, **WIDE_ELSEWHERE},
+            (),
+            [irsa(API), ACCOUNT_STATEMENT],
+            [UNTAG],
             id="another cluster needs the statement",
         ),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            {OTHER_TAG: "account"},
+            WIDE_ELSEWHERE,
+            (),
             [irsa(API), ACCOUNT_STATEMENT],
             [],
             id="only another cluster needs the statement",
         ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            record(accounts=(API, WEB), wide=True),
+            (),
+            [irsa(API), ACCOUNT_STATEMENT],
+            [TAG],
+            id="another service account is still recorded",
+        ),
     ],
 )
-def test_removal_of_the_record_of_added_statements(
-    statements: list[Json], present: dict[str, str], left: list[Json], writes: list[str]
+def test_release_of_a_service_account(
+    statements: list[Json],
+    present: dict[str, str],
+    used: tuple[str, ...],
+    left: list[Json],
+    writes: list[str],
 ) -> None:
     aws = account(*statements, tags={"team": "pay", **present})
     expected = [(trust(*statements), trust(*left))] if left != statements else []
-    plan = editor(aws, check_mode=True).revoke_grants([migrant()])
+    plan = editor(aws, check_mode=True).release([migrant()], used)
     assert aws.writes == []
-    run = editor(aws).revoke_grants([migrant()])
+    run = editor(aws).release([migrant()], used)
     for made in (plan, run):
         assert rows(made) == []
         assert [(change.before, change.after) for change in made.changes] == expected
-    other_tags = {name: text for name, text in present.items() if name != TAG}
-    assert (stored(aws), tags(aws), aws.writes) == (left, {"team": "pay", **other_tags}, writes)
-    assert editor(aws).revoke_grants([migrant()]) == TrustRun([], [])
+    assert API not in read_record(CLUSTER_ARN, tags(aws)).accounts
+    assert tags(aws)["team"] == "pay"
+    assert (stored(aws), aws.writes) == (left, writes)
+    assert editor(aws).release([migrant()], used) == TrustRun([], [])
     assert aws.writes == writes
 
 
 def test_last_statement_of_a_trust_policy_is_not_removed() -> None:
-    aws = account(ACCOUNT_STATEMENT, tags={TAG: "account"})
-    assert rows(editor(aws).revoke_grants([migrant()])) == []
+    aws = account(ACCOUNT_STATEMENT, tags=WIDE_HERE)
+    assert rows(editor(aws).release([migrant()], ())) == []
     assert (stored(aws), tags(aws)) == ([ACCOUNT_STATEMENT], {})
-    assert "iam:UpdateAssumeRolePolicy" not in aws.writes
+    assert UPDATE not in aws.writes
 
 
 def test_denied_removal_of_the_record_after_the_update() -> None:
-    aws = account(irsa(API), ACCOUNT_STATEMENT, tags={TAG: "account"})
-    aws.fail_on("iam:UntagRole", classify("iam:UntagRole", "AccessDenied", "User is not authorized"))
-    run = editor(aws).revoke_grants([migrant()])
+    aws = account(irsa(API), ACCOUNT_STATEMENT, tags=WIDE_HERE)
+    aws.fail_on(UNTAG, classify(UNTAG, "AccessDenied", "User is not authorized"))
+    run = editor(aws).release([migrant()], ())
     assert [change.after for change in run.changes] == [trust(irsa(API))]
     assert rows(run) == [
         (
@@ -755,18 +798,38 @@ def test_denied_removal_of_the_record_after_the_update() -> None:
             DENIED_REMEDY,
         )
     ]
-    assert (stored(aws), tags(aws)) == ([irsa(API)], {TAG: "account"})
+    assert (stored(aws), tags(aws)) == ([irsa(API)], WIDE_HERE)
     # The next run only removes the record.
-    assert editor(aws).revoke_grants([migrant()]) == TrustRun([], [])
+    assert editor(aws).release([migrant()], ()) == TrustRun([], [])
     assert (stored(aws), tags(aws)) == ([irsa(API)], {})
 
 
 def test_denied_update_keeps_the_record() -> None:
-    aws = account(irsa(API), ACCOUNT_STATEMENT, tags={TAG: "account"})
-    aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
-    run = editor(aws).revoke_grants([migrant()])
+    aws = account(irsa(API), ACCOUNT_STATEMENT, tags=WIDE_HERE)
+    aws.fail_on(UPDATE, DENIED)
+    run = editor(aws).release([migrant()], ())
     assert ([failure.error_code for failure in run.failures], run.changes) == (["AccessDenied"], [])
-    assert (stored(aws), tags(aws)) == ([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"})
+    assert (stored(aws), tags(aws)) == ([irsa(API), ACCOUNT_STATEMENT], WIDE_HERE)
+
+
+def test_restored_statements_leave_the_record_of_the_service_accounts() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    editor(aws).record([migrant()])
+    finish(aws)
+    assert tags(aws) == record(Removed(0, irsa(API)), accounts=(API,))
+    editor(aws).restore([migrant()])
+    assert (stored(aws), tags(aws)) == ([irsa(API), POD_IDENTITY], NARROW_HERE)
+
+
+def test_shorter_record_is_readable_at_each_moment() -> None:
+    chance = random.Random(1)
+    names = tuple(("shop", f"{chance.getrandbits(120):x}") for _index in range(40))
+    aws = account(irsa(API), tags=record(accounts=(API, *names)))
+    left: list[int] = []
+    aws.before_request(UNTAG, lambda: left.append(len(read_record(CLUSTER_ARN, tags(aws)).accounts)))
+    users = [migrant(name) for _namespace, name in names]
+    assert rows(editor(aws).release(users, ())) == []
+    assert (aws.writes, left, tags(aws)) == ([TAG, UNTAG], [1], NARROW_HERE)
 
 
 # Tests of two clusters that share a role
@@ -776,38 +839,38 @@ def test_denied_update_keeps_the_record() -> None:
 def test_last_cluster_removes_the_statement_for_the_account(here_first: bool) -> None:
     aws = account(irsa(API))
     editor_here, editor_elsewhere = editor(aws), other_editor(aws)
-    editor_here.record_grants([WIDE])
+    editor_here.record([WIDE])
     extend(aws, HERE, True)
-    editor_elsewhere.record_grants([WIDE])
-    assert tags(aws) == {TAG: "account", OTHER_TAG: "account"}
+    editor_elsewhere.record([WIDE])
+    assert tags(aws) == {**WIDE_HERE, **WIDE_ELSEWHERE}
     first, second = (editor_here, editor_elsewhere) if here_first else (editor_elsewhere, editor_here)
-    assert first.revoke_grants([WIDE]) == TrustRun([], [])
+    assert first.release([WIDE], ()) == TrustRun([], [])
     assert stored(aws) == [irsa(API), ACCOUNT_STATEMENT]
-    assert [change.after for change in second.revoke_grants([WIDE]).changes] == [trust(irsa(API))]
+    assert [change.after for change in second.release([WIDE], ()).changes] == [trust(irsa(API))]
     assert (stored(aws), tags(aws)) == ([irsa(API)], {})
 
 
 def test_statement_for_the_account_is_removed_with_its_cluster() -> None:
     aws = account(irsa(API))
-    other_editor(aws).record_grants([migrant()])
+    other_editor(aws).record([migrant()])
     extend(aws, OTHER, False)
     initial = stored(aws)
-    editor(aws).record_grants([WIDE])
+    editor(aws).record([WIDE])
     extend(aws, HERE, True)
-    assert tags(aws) == {TAG: "account", OTHER_TAG: "workload"}
-    editor(aws).revoke_grants([WIDE])
-    assert (stored(aws), tags(aws)) == (initial, {OTHER_TAG: "workload"})
+    assert tags(aws) == {**WIDE_HERE, **NARROW_ELSEWHERE}
+    editor(aws).release([WIDE], ())
+    assert (stored(aws), tags(aws)) == (initial, NARROW_ELSEWHERE)
 
 
 def test_rollback_of_one_cluster_keeps_the_access_of_another_one() -> None:
     aws = account(irsa(API), irsa_elsewhere(API))
-    other_editor(aws).record_grants([WIDE])
+    other_editor(aws).record([WIDE])
     extend(aws, OTHER, True)
     # The statement for the account already allows the service account, so the engine adds no other statement.
-    editor(aws).record_grants([migrant()])
+    editor(aws).record([migrant()])
     extend(aws, HERE, False)
     assert rows(finish(aws)) == []
-    other_editor(aws).revoke_grants([WIDE])
+    other_editor(aws).release([WIDE], ())
     grants, _rest = read_grants(json.loads(aws.iam.roles["app"]["trust"]))
     assert covered(TrustGrant(ACCOUNT, CLUSTER_ARN, "shop", "api"), grants)
 
@@ -816,7 +879,7 @@ def extend(aws: FakeAws, cluster: Cluster, wide: bool) -> None:
     """Add the statement that the engine adds for an association, unless another statement already allows the workload."""
     document = json.loads(aws.iam.roles["app"]["trust"])
     grants, rest = read_grants(document)
-    grant = TrustGrant(ACCOUNT) if wide else TrustGrant(ACCOUNT, cluster.arn, "shop", "api")
+    grant = WIDE_GRANT if wide else TrustGrant(ACCOUNT, cluster.arn, "shop", "api")
     if not covered(grant, grants):
         aws.iam.roles["app"]["trust"] = to_json(with_grants(document, rest, grants | {grant}))
 
@@ -846,6 +909,8 @@ def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> N
     cluster, made = (HERE, editor(aws)) if is_here else (OTHER, other_editor(aws))
     users = [migrant(disable_session_tags=operation == "record wide")]
     if operation == "revoke":
+        # A rollback restores IRSA before it takes the service account out of the record.
+        assert not made.restore(users).failures
         withdraw(aws, cluster)
     if fails_at:
         aws.fail_at(fails_at, DENIED)
@@ -854,9 +919,9 @@ def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> N
     elif operation == "restore":
         run = made.restore(users)
     elif operation == "revoke":
-        run = made.revoke_grants(users)
+        run = made.release(users, ())
     else:
-        run = made.record_grants(users)
+        run = made.record(users)
         # If the record cannot be written, the migration leaves the service account out, so the engine adds no statement.
         if not run.failures:
             extend(aws, cluster, operation == "record wide")
@@ -933,7 +998,7 @@ def test_interrupted_edit_returns_its_changes() -> None:
     interrupted = editor(aws)
     with pytest.raises(Interrupted):
         interrupted.finish([migrant()], (API,))
-    assert [(change.resource, change.name) for change in interrupted.made] == [
+    assert [(change.row["resource"], change.name) for change in interrupted.made] == [
         ("role", "app"),
         ("trust_policy", "app"),
     ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the reads of service accounts and Pods that use IRSA, patches of the annotations, and the restarts of a rollback."""
+"""Test the reads of service accounts and Pods that use IRSA, and patches of the annotation."""
 
 from __future__ import annotations
 
@@ -18,17 +18,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
     Query,
-    WriteResult,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    Object,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
-    RollbackRun,
-    annotations_patch,
+    annotation_patch,
     read_irsa,
-    restart_injected,
     unread_findings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
@@ -57,22 +51,18 @@ WEB = WorkloadKey(build.CLUSTER, "shop", "web")
 
 @dataclass
 class Recorder(FakeCluster):
-    """A cluster that records its queries and patches. ``rounds`` has the Pods for each read; the last list repeats."""
+    """A cluster that records its queries."""
 
-    rounds: list[Listing] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
-    patches: list[Object] = field(default_factory=list)
 
     def list_objects(self, query: Query) -> Listing:
         self.queries.append(query)
-        listing = super().list_objects(query)
-        if query.kind == "Pod" and not query.namespace and self.rounds:
-            return self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
-        return listing
+        return super().list_objects(query)
 
-    def patch(self, manifests: Sequence[Object]) -> WriteResult:
-        self.patches += manifests
-        return super().patch(manifests)
+
+def sources(estate: IrsaEstate) -> dict[WorkloadKey, PodCredentials]:
+    """Return the credentials of the Pods, without their owners."""
+    return {key: replace(pods, owners={}, held={}) for key, pods in estate.pods.items()}
 
 
 def service_account(
@@ -142,28 +132,17 @@ def read(
 
 
 @pytest.mark.parametrize(
-    ("annotations", "recorded"),
+    "annotations",
     [
-        pytest.param({ROLE_ANNOTATION: ROLE}, {ROLE_ANNOTATION: ROLE}, id="role"),
+        pytest.param({ROLE_ANNOTATION: ROLE}, id="role"),
         pytest.param(
-            {
-                AUDIENCE_ANNOTATION: "vault",
-                ROLE_ANNOTATION: ROLE,
-                "eks.amazonaws.com/token-expiration": "600",
-                "eks.amazonaws.com/sts-regional-endpoints": "true",
-                "team": "pay",
-            },
-            {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: "vault"},
-            id="further annotations",
-        ),
-        pytest.param(
-            {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: ""}, {ROLE_ANNOTATION: ROLE}, id="empty audience"
+            {AUDIENCE_ANNOTATION: "vault", ROLE_ANNOTATION: ROLE, "team": "pay"}, id="further annotations"
         ),
     ],
 )
-def test_irsa_annotations_are_read(annotations: Json, recorded: Json) -> None:
+def test_annotations_are_read(annotations: Json) -> None:
     estate = read([service_account(annotations=annotations, labels={"team": "pay"})])
-    assert estate.accounts == {API: IrsaAccount(API, recorded, (), False, "7")}
+    assert estate.accounts == {API: IrsaAccount(API, annotations, (), False, "7")}
 
 
 @pytest.mark.parametrize("annotations", [{}, {ROLE_ANNOTATION: ""}, {AUDIENCE_ANNOTATION: "vault"}])
@@ -177,7 +156,7 @@ def test_known_service_account_without_role_is_read() -> None:
     pods = [irsa_pod("a"), irsa_pod("b", account="gone"), irsa_pod("c", account="web")]
     estate = read([service_account(annotations={}), service_account("web", {})], pods, [API, missing])
     assert estate.accounts == {API: IrsaAccount(API, {}, (), False, "7")}
-    assert estate.pods == {API: PodCredentials(irsa=("a",)), missing: PodCredentials(irsa=("b",))}
+    assert sources(estate) == {API: PodCredentials(irsa=("a",)), missing: PodCredentials(irsa=("b",))}
 
 
 def annotating(name: str = ROLE_ANNOTATION) -> Json:
@@ -243,7 +222,10 @@ LABEL = {"f:metadata": {"f:labels": {"f:team": {}}}}
             {}, {}, [("helm", annotating(AUDIENCE_ANNOTATION))], (), id="field manager of the audience"
         ),
         pytest.param({}, {}, [("kubectl-annotate", annotating())], (), id="kubectl annotate"),
-        pytest.param({}, {}, [("eksctl", annotating())], (), id="eksctl"),
+        *(
+            pytest.param({}, {}, [(name, annotating())], (f"field manager {name}",), id=name)
+            for name in ("HashiCorp", "kubectl", "eksctl", "fleetagent", "OpenAPI-Generator")
+        ),
     ],
 )
 def test_field_managers_of_annotations_are_named(
@@ -356,7 +338,7 @@ def test_names_of_pods_are_sorted() -> None:
         build.pod("b", hostNetwork=True),
         build.pod("d", hostNetwork=False),
     ]
-    assert read(pods=pods).pods[API] == PodCredentials(
+    assert sources(read(pods=pods))[API] == PodCredentials(
         irsa=("a", "c"), agent=("b", "d"), on_host_network=("a", "b")
     )
 
@@ -365,7 +347,7 @@ def test_pod_without_service_account_uses_the_default_one() -> None:
     pod = irsa_pod()
     del pod["spec"]["serviceAccountName"]
     estate = read([service_account("default")], [pod])
-    assert estate.pods == {WorkloadKey(build.CLUSTER, "shop", "default"): PodCredentials(irsa=("a",))}
+    assert sources(estate) == {WorkloadKey(build.CLUSTER, "shop", "default"): PodCredentials(irsa=("a",))}
 
 
 def test_state_has_pods_and_nodes_with_an_agent() -> None:
@@ -457,7 +439,7 @@ def test_state_has_pods_and_nodes_with_an_agent() -> None:
 )
 def test_template_sets_credential_variables(kind: str, item: Json, variables: Json) -> None:
     estate = read(**{kind: build.read([item])})
-    assert estate.pods == {API: PodCredentials(templates=variables)}
+    assert sources(estate) == {API: PodCredentials(templates=variables)}
 
 
 @pytest.mark.parametrize(("env", "is_chosen"), [(IRSA, True), (KEYS, False), ({}, False)])
@@ -496,7 +478,7 @@ def test_failed_optional_list_is_a_warning(kind: str, resource: str) -> None:
     refused = build.refused("items")
     estate = read(pods=[irsa_pod()], **{kind: refused})
     assert estate.errors == {resource: refused.error}
-    assert estate.pods == {API: PodCredentials(irsa=("a",))}
+    assert sources(estate) == {API: PodCredentials(irsa=("a",))}
     [finding] = unread_findings(estate)
     assert (finding.code, finding.severity, finding.workload) == ("KUBERNETES_NOT_READABLE", "warning", None)
     assert refused.error is not None
@@ -522,178 +504,117 @@ def test_complete_lists_have_no_finding() -> None:
 # Tests of patches
 
 
-@pytest.mark.parametrize(
-    "annotations", [{ROLE_ANNOTATION: ROLE}, {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: "vault"}]
-)
-def test_patches_remove_and_restore_annotations(annotations: dict[str, str]) -> None:
-    metadata = {"namespace": "shop", "name": "api", "resourceVersion": "7"}
-    start = {"apiVersion": "v1", "kind": "ServiceAccount"}
-    account = IrsaAccount(API, annotations, version="7")
-    assert annotations_patch(account, dict.fromkeys(annotations)) == {
-        **start,
-        "metadata": {**metadata, "annotations": dict.fromkeys(annotations)},
-    }
-    assert annotations_patch(IrsaAccount(API, version="7"), annotations) == {
-        **start,
-        "metadata": {**metadata, "annotations": annotations},
+@pytest.mark.parametrize("role_arn", [ROLE, None])
+def test_patch_sets_or_removes_only_the_annotation_of_the_role(role_arn: str | None) -> None:
+    account = IrsaAccount(API, {AUDIENCE_ANNOTATION: "vault"}, version="7")
+    assert annotation_patch(account, role_arn) == {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "namespace": "shop",
+            "name": "api",
+            "resourceVersion": "7",
+            "annotations": {ROLE_ANNOTATION: role_arn},
+        },
     }
 
 
-# Tests of the restarts of a rollback
+# Tests of Pods that a restart replaces, and of others
 
-OWNERS = {
-    "ReplicaSet": build.read([build.replica_set()]),
-    "Deployment": build.read([build.owner()]),
-    "StatefulSet": build.read([build.owner("StatefulSet", "db")]),
-    "DaemonSet": build.read([build.owner("DaemonSet", "log")]),
-}
-INJECTED = build.pod("web-1")
-BARE = build.pod("bare", owner=None)
-OF_JOB = build.pod("load-x", owner=("Job", "load"))
-OF_DATABASE = build.pod("db-0", owner=("StatefulSet", "db"))
-REPLACED = irsa_pod("web-2")
-BROKEN = ApiError(0, "connection lost")
+BY_RS = {"owner": ("ReplicaSet", "web-5c")}
 
 
-def roll_back(
-    *rounds: Sequence[Json] | Listing, timeout: int = 10, keys: Sequence[WorkloadKey] = (API,), **more: Any
-) -> tuple[RollbackRun, Recorder, FakeClock]:
-    """Restart the owners of Pods, as a rollback does. ``rounds`` has the Pods for each read."""
-    lists = [pods if isinstance(pods, Listing) else build.read(pods) for pods in rounds]
-    cluster = Recorder(**{"lists": OWNERS, "rounds": lists, **more})
-    clock = FakeClock()
-    run = restart_injected(cluster, build.CLUSTER, keys, timeout, clock)
-    return replace(run, restarted=[*run.restarted], remaining=[*run.remaining]), cluster, clock
+def bare(name: str = "a", **more: Any) -> Json:
+    return irsa_pod(name, **{"owner": None, **more})
 
 
-def test_pods_without_pod_identity_need_no_restart() -> None:
-    run, cluster, clock = roll_back(
-        [REPLACED, build.pod("other", account="web"), build.pod("x", deleted=True)]
-    )
-    assert run == RollbackRun([], [], [], [])
-    assert (cluster.patches, clock.slept) == ([], [])
-
-
-def test_rollback_waits_until_pods_are_replaced() -> None:
-    run, cluster, clock = roll_back([INJECTED], [INJECTED], [INJECTED, REPLACED], [REPLACED])
-    assert run == RollbackRun(["Deployment shop/web"], [], [], [])
-    assert cluster.patches == [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"namespace": "shop", "name": "web"},
-            "spec": {
-                "template": {
-                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:15Z"}}
-                }
-            },
-        }
-    ]
-    assert clock.slept == [15, 2, 2]
-
-
-def test_owners_are_restarted_once_and_together() -> None:
-    pods = [build.pod("log-1", owner=("DaemonSet", "log")), OF_DATABASE, INJECTED, build.pod("web-3")]
-    run, cluster, clock = roll_back(pods, [])
-    assert run.restarted == ["DaemonSet shop/log", "Deployment shop/web", "StatefulSet shop/db"]
-    assert [line for line in cluster.log if line.startswith("patch")] == ["patch log web db"]
-    assert (run.remaining, clock.slept) == ([], [15])
+def spec_of(kind: str, **spec: Any) -> Json:
+    found = build.owner(kind)
+    found["spec"] |= spec
+    return found
 
 
 @pytest.mark.parametrize(
-    ("pods", "remaining"),
+    ("pods", "objects", "owners", "held"),
     [
-        pytest.param([BARE], ["shop/bare"], id="no owner"),
-        pytest.param([OF_JOB], ["shop/load-x"], id="Job"),
         pytest.param(
-            [build.pod("x", owner=("ReplicaSet", "solo"), labels={})],
-            ["shop/x"],
-            id="ReplicaSet without Deployment",
+            [irsa_pod("web-1")],
+            {"Deployment": [build.owner()]},
+            {"web-1": "Deployment shop/web"},
+            {},
+            id="Deployment",
         ),
-        pytest.param([OF_JOB, BARE], ["shop/bare", "shop/load-x"], id="sorted"),
+        pytest.param(
+            [bare()],
+            {},
+            {},
+            {
+                "a": "Pod shop/a: The Pod has no owner, so recreate it from its manifest. First: kubectl delete pod a -n shop"
+            },
+            id="no owner",
+        ),
+        pytest.param(
+            [bare(owner=("Job", "load"))],
+            {},
+            {},
+            {
+                "a": "Job shop/load: Recreate Job load from its manifest, unless a CronJob creates the next Job. First: kubectl "
+                "delete job load -n shop"
+            },
+            id="Job",
+        ),
+        pytest.param(
+            [irsa_pod("web-1"), irsa_pod("web-2")],
+            {"Deployment": [spec_of("Deployment", paused=True)]},
+            {},
+            dict.fromkeys(
+                ("web-1", "web-2"),
+                "Deployment shop/web: Deployment web is paused. Resume it before you restart it: kubectl rollout resume "
+                "deployment/web -n shop",
+            ),
+            id="paused",
+        ),
+        pytest.param(
+            [bare("web-0", owner=("StatefulSet", "web")), bare("web-1", owner=("StatefulSet", "web"))],
+            {"StatefulSet": [spec_of("StatefulSet", updateStrategy={"rollingUpdate": {"partition": 1}})]},
+            {"web-1": "StatefulSet shop/web"},
+            {
+                "web-0": "StatefulSet shop/web: StatefulSet web replaces no Pod with an ordinal below 1 (partition 1). Delete "
+                "web-0: kubectl delete pod web-0 -n shop"
+            },
+            id="partition",
+        ),
+        pytest.param(
+            [bare("x", owner=("DaemonSet", "web"))],
+            {"DaemonSet": [spec_of("DaemonSet", updateStrategy={"type": "OnDelete"})]},
+            {},
+            {
+                "x": "DaemonSet shop/web: DaemonSet web replaces Pods only when they are deleted (updateStrategy OnDelete). "
+                "Delete x: kubectl delete pod x -n shop"
+            },
+            id="OnDelete",
+        ),
+        pytest.param(
+            [bare("x", owner=("DaemonSet", "gone"))],
+            {},
+            {},
+            {
+                "x": "DaemonSet shop/gone: DaemonSet gone could not be read, or was deleted, so recreate its Pods yourself"
+            },
+            id="owner is missing",
+        ),
     ],
 )
-def test_pods_that_cannot_be_restarted_remain(pods: list[Json], remaining: list[str]) -> None:
-    run, cluster, clock = roll_back(pods)
-    assert run == RollbackRun([], remaining, [], [])
-    assert (cluster.patches, clock.slept) == ([], [])
+def test_pods_have_an_owner_to_restart_or_a_reason(
+    pods: list[Json], objects: dict[str, list[Json]], owners: dict[str, str], held: dict[str, str]
+) -> None:
+    lists = {"ReplicaSet": [build.replica_set()], **objects}
+    listings = {kind: build.read(items) for kind, items in lists.items()}
+    found = read([service_account()], pods, **listings).pods[API]
+    assert (found.owners, found.held) == (owners, held)
 
 
-def test_wait_ends_if_remaining_pods_cannot_be_restarted() -> None:
-    run, _cluster, clock = roll_back([INJECTED, BARE], [INJECTED, BARE], [BARE, REPLACED])
-    assert run == RollbackRun(["Deployment shop/web"], ["shop/bare"], [], [])
-    assert clock.slept == [15, 2]
-
-
-def test_wait_ends_after_the_timeout() -> None:
-    run, _cluster, clock = roll_back([INJECTED, BARE])
-    assert run == RollbackRun(["Deployment shop/web"], ["shop/bare", "shop/web-1"], [], [])
-    assert clock.slept == [15, 2, 2, 2, 2]
-
-
-def test_pods_are_read_once_without_time_to_wait() -> None:
-    run, _cluster, clock = roll_back([INJECTED], [REPLACED], timeout=0)
-    assert run == RollbackRun(["Deployment shop/web"], [], [], [])
-    assert clock.slept == [15]
-
-
-def failed_restarts(run: RollbackRun) -> list[tuple[str, str, str]]:
-    return [(row["action"], row["name"], row["message"]) for row in run.failures]
-
-
-def test_rejected_restart_of_a_rollback_is_a_failure() -> None:
-    run, cluster, clock = roll_back([INJECTED], refused={"web": "no"})
-    assert (run.restarted, run.remaining) == ([], ["shop/web-1"])
-    assert failed_restarts(run) == [("restart", "shop/web", "Kubernetes returned 403: no.")]
-    assert run.failures[0]["remedy"].startswith("For a 403, grant the caller that permission")
-    assert clock.slept == [15]
-    assert cluster.log.count("list Pod") == 1
-
-
-def test_rejected_restart_does_not_affect_another_one() -> None:
-    run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], [OF_DATABASE], refused={"db": "no"})
-    assert run.restarted == ["Deployment shop/web"]
-    assert run.remaining == ["shop/db-0"]
-    assert failed_restarts(run) == [("restart", "shop/db", "Kubernetes returned 403: no.")]
-    # The run does not wait for the Pods of the owner whose restart failed.
-    assert clock.slept == [15]
-
-
-def test_restart_without_response_is_a_failure() -> None:
-    run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], broken="connection lost")
-    assert (run.restarted, run.remaining) == ([], ["shop/db-0", "shop/web-1"])
-    assert [name for _action, name, _message in failed_restarts(run)] == ["shop/web", "shop/db"]
-    assert clock.slept == [15]
-
-
-def test_failed_list_of_pods_is_an_error() -> None:
-    run, cluster, _clock = roll_back(Listing(error=BROKEN))
-    assert run == RollbackRun([], [], error=BROKEN)
-    assert cluster.patches == []
-
-
-def test_failed_list_while_waiting_is_retried() -> None:
-    run, _cluster, clock = roll_back([INJECTED], Listing(error=BROKEN), [REPLACED])
-    assert run == RollbackRun(["Deployment shop/web"], [], [], [])
-    assert clock.slept == [15, 2]
-
-
-def test_unreadable_owner_is_not_restarted() -> None:
-    lists = {**OWNERS, "Deployment": build.refused("deployments")}
-    run, cluster, _clock = roll_back([INJECTED], [], lists=lists)
-    assert (run.restarted, run.remaining, cluster.patches) == ([], ["shop/web-1"], [])
-    assert run.blocked[0].startswith("Deployment shop/web not restarted: it could not be read")
-
-
-def test_paused_deployment_is_not_restarted() -> None:
-    paused = build.owner()
-    paused["spec"]["paused"] = True
-    lists = {**OWNERS, "Deployment": build.read([paused])}
-    run, cluster, clock = roll_back([INJECTED, OF_DATABASE], [INJECTED], lists=lists)
-    assert run.restarted == ["StatefulSet shop/db"]
-    assert (run.remaining, len(cluster.patches)) == (["shop/web-1"], 1)
-    assert run.blocked == [
-        "Deployment shop/web not restarted: it is paused. Resume it before you restart it: kubectl rollout resume "
-        "deployment/web -n shop"
-    ]
-    assert clock.slept == [15]
+def test_pod_that_the_webhook_skips_needs_no_credentials() -> None:
+    labels = {"eks.amazonaws.com/skip-pod-identity-webhook": ""}
+    found = read([service_account()], [build.pod("a", injected=False, labels=labels)]).pods[API]
+    assert (found.none, found.remaining) == ((), ())

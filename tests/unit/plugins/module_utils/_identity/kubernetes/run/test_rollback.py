@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Test the probe and the restarts of a rollback, which returns Pods to IRSA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
+    Listing,
+    Query,
+    WriteResult,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
+    parse_state,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+    ProbeSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.rollback import (
+    ReturnRun,
+    probe_irsa,
+    restart_injected,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeClock,
+    FakeCluster,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.kubernetes.run.test_irsa import (
+    IRSA,
+    ROLE,
+    irsa_pod,
+)
+
+Json = dict[str, Any]
+API = build.KEY
+WEB = WorkloadKey(build.CLUSTER, "shop", "web")
+OWNERS = {
+    "replica_sets": build.read([build.replica_set()]),
+    "deployments": build.read([build.owner()]),
+    "stateful_sets": build.read([build.owner("StatefulSet", "db")]),
+    "owning_daemon_sets": build.read([build.owner("DaemonSet", "log")]),
+}
+INJECTED = build.pod("web-1")
+BARE = build.pod("bare", owner=None)
+OF_DATABASE = build.pod("db-0", owner=("StatefulSet", "db"))
+REPLACED = irsa_pod("web-2")
+BROKEN = ApiError(0, "connection lost")
+
+
+@dataclass
+class Recorder(FakeCluster):
+    """A cluster that records its queries and patches. ``rounds`` has the Pods for each read; the last list repeats."""
+
+    rounds: list[Listing] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    patches: list[Object] = field(default_factory=list)
+
+    def list_objects(self, query: Query) -> Listing:
+        self.queries.append(query)
+        listing = super().list_objects(query)
+        if query.kind == "Pod" and self.rounds:
+            return self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
+        return listing
+
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
+        self.patches += manifests
+        return super().patch(manifests)
+
+
+def roll_back(
+    *rounds: Sequence[Json] | Listing, timeout: int = 10, owners: Any = None, **more: Any
+) -> tuple[ReturnRun, Recorder, FakeClock]:
+    """Restart the owners of Pods, as a rollback does. ``rounds`` has the Pods for each read."""
+    lists = [pods if isinstance(pods, Listing) else build.read(pods) for pods in rounds]
+    cluster, clock = Recorder(**{"rounds": lists, **more}), FakeClock()
+    state = parse_state({**OWNERS, **(owners or {})}, [API], build.CLUSTER, clock.now())
+    keys = [API, WEB]
+    run = restart_injected(cluster, state, keys, timeout, clock)
+    return replace(run, restarted=[*run.restarted]), cluster, clock
+
+
+def test_pods_without_pod_identity_need_no_restart() -> None:
+    run, cluster, clock = roll_back([REPLACED, build.pod("x", deleted=True)])
+    assert run == ReturnRun([], set(), [], {})
+    assert (cluster.patches, clock.slept) == ([], [])
+
+
+def test_rollback_waits_until_pods_are_replaced() -> None:
+    run, cluster, clock = roll_back([INJECTED], [INJECTED], [INJECTED, REPLACED], [REPLACED])
+    assert run == ReturnRun(["Deployment shop/web"], set(), [], {})
+    assert cluster.patches == [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {
+                "template": {
+                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:00Z"}}
+                }
+            },
+        }
+    ]
+    assert clock.slept == [2, 2]
+
+
+def test_owners_are_restarted_once_and_together() -> None:
+    pods = [build.pod("log-1", owner=("DaemonSet", "log")), OF_DATABASE, INJECTED, build.pod("web-3")]
+    run, cluster, _clock = roll_back(pods, [])
+    assert sorted(run.restarted) == ["DaemonSet shop/log", "Deployment shop/web", "StatefulSet shop/db"]
+    assert len(cluster.patches) == 3
+
+
+@pytest.mark.parametrize(
+    ("rounds", "timeout", "remaining", "slept"),
+    [
+        pytest.param([[BARE]], 10, ["bare"], [], id="a Pod without an owner"),
+        pytest.param(
+            [[INJECTED, BARE], [INJECTED, BARE], [BARE, REPLACED]],
+            10,
+            ["bare"],
+            [2],
+            id="no restart replaces it",
+        ),
+        pytest.param([[INJECTED]], 10, ["web-1"], [2, 2, 2, 2], id="timeout"),
+        pytest.param([[INJECTED]], 0, ["web-1"], [], id="no time"),
+        pytest.param(
+            [[INJECTED], Listing(error=BROKEN), [REPLACED]], 10, [], [2], id="failed read is repeated"
+        ),
+    ],
+)
+def test_remaining_pods(rounds: list[Any], timeout: int, remaining: list[str], slept: list[int]) -> None:
+    run, _cluster, clock = roll_back(*rounds, timeout=timeout)
+    assert run.remaining == ({API: remaining} if remaining else {})
+    assert clock.slept == slept
+
+
+def test_refused_restart_concerns_its_service_account() -> None:
+    other = build.pod("db-0", owner=("StatefulSet", "db"), account="web")
+    run, _cluster, clock = roll_back([INJECTED, other], [other], refused={"db": "no"})
+    assert (run.restarted, run.refused) == (["Deployment shop/web"], {WEB})
+    assert [(row["action"], row["name"], row["message"]) for row in run.failures] == [
+        ("restart", "shop/db", "Kubernetes returned 403: no.")
+    ]
+    # The run does not wait for the Pods of the owner whose restart failed.
+    assert clock.slept == []
+
+
+def test_restart_without_response_is_a_failure() -> None:
+    run, _cluster, _clock = roll_back([INJECTED], broken="connection lost")
+    assert (run.restarted, run.refused) == ([], {API})
+
+
+def test_failed_list_of_pods_restarts_nothing() -> None:
+    run, cluster, _clock = roll_back(Listing(error=BROKEN))
+    assert (set(run.refused), cluster.patches) == ({API, WEB}, [])
+    assert [row["message"] for row in run.failures] == ["connection lost."]
+
+
+def test_paused_deployment_is_not_restarted() -> None:
+    paused = build.owner()
+    paused["spec"]["paused"] = True
+    run, cluster, clock = roll_back(
+        [INJECTED, OF_DATABASE], [INJECTED], owners={"deployments": build.read([paused])}
+    )
+    assert (run.restarted, run.remaining) == (["StatefulSet shop/db"], {API: ["web-1"]})
+    assert (len(cluster.patches), clock.slept) == (1, [])
+
+
+# Tests of the probe
+
+AGENT_POD = build.pod("probe")
+OTHER_ROLE = irsa_pod()
+OTHER_ROLE["spec"]["containers"][0]["env"][0]["value"] = "arn:aws:iam::111122223333:role/other"
+
+
+@dataclass
+class Webhook(FakeCluster):
+    """A cluster whose dry runs have these results, one for each round; the last one repeats."""
+
+    answers: list[DryRun] = field(default_factory=list)
+    rounds: int = 0
+
+    def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
+        self.rounds += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [answer for _manifest in manifests]
+
+
+def named(item: Json) -> DryRun:
+    """Return the response with a Pod whose container has the name of the probe."""
+    item["spec"]["containers"][0]["name"] = "proof"
+    return DryRun(item)
+
+
+PASSED, AGENT = named(irsa_pod()), named(AGENT_POD)
+BUSY, DENIED = DryRun(error=ApiError(429, "busy")), DryRun(error=ApiError(403, "no"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "observe", "rounds", "fault"),
+    [
+        pytest.param([PASSED], 0, 1, "", id="passed"),
+        pytest.param([PASSED], 60, 7, "", id="observed"),
+        pytest.param([AGENT, AGENT, PASSED], 60, 9, "", id="late webhook"),
+        pytest.param([PASSED, PASSED, AGENT, PASSED], 60, 10, "", id="flapping webhook"),
+        pytest.param([PASSED, BUSY, PASSED], 60, 7, "", id="busy API server"),
+        pytest.param([AGENT], 60, 25, "gets no credentials", id="webhook that never forgets"),
+        pytest.param([BUSY], 60, 25, "no dry run has been answered", id="no answer"),
+        pytest.param([DENIED], 60, 25, "cannot be created: no.", id="denied"),
+        pytest.param(
+            [named(OTHER_ROLE)], 60, 25, "gets arn:aws:iam::111122223333:role/other by IRSA", id="other role"
+        ),
+    ],
+)
+def test_probe_of_irsa(answers: list[DryRun], observe: int, rounds: int, fault: str) -> None:
+    cluster = Webhook(answers=list(answers))
+    found = probe_irsa(cluster, {API: ROLE}, ProbeSettings("image"), "us-west-2", observe, FakeClock())
+    assert found == ({API: fault} if fault else {})
+    assert cluster.rounds == rounds
+    assert IRSA["AWS_ROLE_ARN"] == ROLE
