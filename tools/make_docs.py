@@ -40,7 +40,7 @@ def make_rows(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterato
         group, texts = described[code]
         if lacking := [name for name in ("cause", "remedy") if not texts.get(name)]:
             raise ValueError(f"{code} lacks {', '.join(lacking)} in docs/codes.yml")
-        severities = [] if group == FAILURES else [*code.severities]
+        severities: list[str] = [] if group == FAILURES else [*code.severities]
         if group == FAILURES or texts.get("failure"):
             severities.append("failure")
         yield f'| <a id="{code}"></a>`{code}` | {", ".join(severities)} | {texts["cause"]} | {texts["remedy"]} |'

@@ -329,7 +329,7 @@ class ClientCluster:
         return WriteResult(
             any(outcome.changed for outcome in outcomes.values()),
             {index: outcome.error for index, outcome in sorted(outcomes.items()) if outcome.error},
-            causes[0] if all(causes) else None,
+            causes[0] if causes and all(causes) else None,
             [outcome.diff for outcome in outcomes.values() if outcome.diff],
         )
 
