@@ -255,8 +255,9 @@ class _Summary:
             for name in self._names(rule, service, universe):
                 applying.setdefault(name, set()).add(rule)
         groups: dict[frozenset[Rule], list[ServiceAction]] = {}
-        for name, names_rules in applying.items():
-            groups.setdefault(frozenset(names_rules), []).append(universe[name])
+        # The order of the names makes the order of the statements in a report the same in each run.
+        for name, selected in sorted(applying.items()):
+            groups.setdefault(frozenset(selected), []).append(universe[name])
         return groups
 
     def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
