@@ -239,8 +239,10 @@ def _find_allowed_part(
     denied = any(match.least is not Cover.NONE for match in matches if not match.rule.allow)
     allowed: Verdict | None = None
     missing: tuple[str, ...] = ()
+    statements = (match.rule.statement for match in matches)
+    patterns = sum(len(statement.actions) + len(statement.resources or ()) for statement in statements)
     # Zero for too many statements. Then no part is found, and the decision on the request is conditional.
-    limit = min(_SAMPLES, _COMPARISONS // sum(match.rule.weight for match in matches))
+    limit = min(_SAMPLES, _COMPARISONS // patterns)
     for sample in islice(_samples(request, matches, context), limit):
         verdict = _evaluate(layers, sample, context)
         if verdict.allowed:
