@@ -200,8 +200,7 @@ def _find_refusal(
             refusals.append(refusal)
     rules = dict.fromkeys(rule for refusal in refusals for rule in refusal.rules)
     missing = dict.fromkeys(name for refusal in refusals for name in refusal.missing)
-    decision = EXPLICIT_DENY if rules else IMPLICIT_DENY
-    return Verdict(decision, rules=tuple(rules), missing=tuple(missing))
+    return Verdict(EXPLICIT_DENY if rules else IMPLICIT_DENY, rules=tuple(rules), missing=tuple(missing))
 
 
 def _find_grants(matches: Sequence[_Match], request: Request, context: Context) -> tuple[Rule, ...]:

@@ -127,8 +127,10 @@ def check_chain_permissions(
     :returns: the decision on sts:AssumeRole and, unless session tags are disabled, on sts:TagSession.
     """
     context = pod_context(subject)
-    needed = ACTIONS if subject.session_tags else (ASSUME_ROLE,)
-    return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in needed)
+    return tuple(
+        check_permission(layers, Required(action, target_role_arn), context)
+        for action in (ACTIONS if subject.session_tags else (ASSUME_ROLE,))
+    )
 
 
 @dataclass(frozen=True, slots=True)
