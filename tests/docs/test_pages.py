@@ -101,6 +101,17 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
 
 
+def test_documentation_is_short() -> None:
+    """Count the words of README, CONTRIBUTING, docs and the READMEs of roles. The limit may only shrink."""
+    found = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *DOCS.rglob("*.md"),
+        *(ROOT / "roles").glob("*/README.md"),
+    ]
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in found) <= 40_000
+
+
 def test_readme_links_every_page() -> None:
     reached, queue = set(), [ROOT / "README.md"]
     while queue:

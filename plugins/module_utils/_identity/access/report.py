@@ -162,7 +162,7 @@ class _Builder:
             **({"unused_days": self.judge.days} if self.judge is not None else {}),
             "notes": self._notes(finder),
             "clusters": clusters,
-            "services": {name: title for name in services if (title := self.catalogue.service(name).title)},
+            "services": {name: title for name in services if (title := self.catalogue.services.get(name))},
             "policies": [
                 {"name": entry.name, "short": entry.short, "kind": entry.kind, "statements": entry.statements}
                 for entry in policies

@@ -200,8 +200,7 @@ def _find_refusal(
             refusals.append(refusal)
     rules = dict.fromkeys(rule for refusal in refusals for rule in refusal.rules)
     missing = dict.fromkeys(name for refusal in refusals for name in refusal.missing)
-    decision = EXPLICIT_DENY if rules else IMPLICIT_DENY
-    return Verdict(decision, rules=tuple(rules), missing=tuple(missing))
+    return Verdict(EXPLICIT_DENY if rules else IMPLICIT_DENY, rules=tuple(rules), missing=tuple(missing))
 
 
 def _find_grants(matches: Sequence[_Match], request: Request, context: Context) -> tuple[Rule, ...]:
@@ -239,8 +238,10 @@ def _find_allowed_part(
     denied = any(match.least is not Cover.NONE for match in matches if not match.rule.allow)
     allowed: Verdict | None = None
     missing: tuple[str, ...] = ()
+    statements = (match.rule.statement for match in matches)
+    patterns = sum(len(statement.actions) + len(statement.resources or ()) for statement in statements)
     # Zero for too many statements. Then no part is found, and the decision on the request is conditional.
-    limit = min(_SAMPLES, _COMPARISONS // sum(match.rule.weight for match in matches))
+    limit = min(_SAMPLES, _COMPARISONS // patterns)
     for sample in islice(_samples(request, matches, context), limit):
         verdict = _evaluate(layers, sample, context)
         if verdict.allowed:

@@ -30,7 +30,7 @@ from functools import lru_cache
 from itertools import product
 
 from ..language.conditions import Test
-from ..language.context import Context, Unknown
+from ..language.context import Context, Part, Unknown
 from ..language.document import Policy, Statement
 from ..language.match import (
     ARN_PARTS,
@@ -156,11 +156,6 @@ class Rule:
         if self._resources is None or self._resources.everything:
             return (ArnGlob((Wild.ANY,)),)
         return tuple(glob for glob in self._resources.globs if len(glob.parts) == ARN_PARTS)
-
-    @property
-    def weight(self) -> int:
-        """Return the number of actions and resources with which a request is compared."""
-        return len(self.statement.actions) + len(self.statement.resources or ())
 
     def cover(self, request: Request, context: Context) -> tuple[Cover, Cover]:
         """Return whether the statement applies to all, some or none of the requests that a request with wildcards represents.
@@ -302,7 +297,7 @@ class Rule:
         """Return whether a condition fails for each possible state, or each required value, of the key of a condition."""
         keys = Counter(test.key for test in self.tests)
         for test in self.tests:
-            if keys[test.key] < 2 and not context.is_linked(test.key):
+            if keys[test.key] < 2 and not isinstance(context.keys.get(test.key), Part):
                 continue
             values = test.required_values
             alternatives = [context.with_value(test.key, value) for value in values]

@@ -100,10 +100,6 @@ class Context:
         """Return a copy with the states in ``more``, which replace the states of the same keys."""
         return Context({**self.keys, **more}, self.prefixes, self.default)
 
-    def is_linked(self, key: str) -> bool:
-        """Return whether the value of a key is extracted from the value of another key."""
-        return isinstance(self.keys.get(key), Part)
-
     def alternatives(self, key: str) -> list[Context]:
         """Return copies for the possible states of a key with an unknown value: one for each choice, present and absent."""
         state = self.get(key)

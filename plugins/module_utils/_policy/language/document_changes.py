@@ -133,17 +133,14 @@ def _uncovered(grants: _Grants, other_grants: _Grants) -> list[_Grant]:
     return [
         display
         for grant, display in missing.items()
-        if not any(_covers(other, grant) for other in other_grants)
+        if not any(
+            wide.effect == grant.effect
+            and wide.condition in ("", grant.condition)
+            and _matches(wide.action, grant.action)
+            and _matches_resource(wide.resource, grant.resource)
+            for wide in other_grants
+        )
     ]
-
-
-def _covers(wide: _Grant, grant: _Grant) -> bool:
-    return (
-        wide.effect == grant.effect
-        and wide.condition in ("", grant.condition)
-        and _matches(wide.action, grant.action)
-        and _matches_resource(wide.resource, grant.resource)
-    )
 
 
 def _matches_resource(pattern: str, resource: str) -> bool:
@@ -171,7 +168,7 @@ def _describe(verb: str, grants: Iterable[_Grant], whole: bool) -> Iterator[str]
 
     :arg whole: whether to yield all parts with all resources.
     """
-    most = _UNLIMITED if whole else _PARTS
+    most, most_targets = (_UNLIMITED, _UNLIMITED) if whole else (_PARTS, _RESOURCES)
     resources: dict[tuple[str, str, str], list[str]] = {}
     for grant in grants:
         resources.setdefault((grant.effect, grant.condition, grant.action), []).append(grant.resource)
@@ -179,21 +176,14 @@ def _describe(verb: str, grants: Iterable[_Grant], whole: bool) -> Iterator[str]
     for (effect, condition, action), targets in resources.items():
         groups.setdefault((effect, condition, tuple(targets)), []).append(action)
     parts = [
-        _describe_group(
-            verb, effect, actions, _shorten(targets, _UNLIMITED if whole else _RESOURCES), condition
-        )
+        f"{verb} {'' if effect == 'Allow' else 'Deny of '}{_shorten(actions, _ACTIONS)} on {_shorten(targets, most_targets)}"
+        + (f" if {condition}" if condition else "")
         for (effect, condition, targets), actions in groups.items()
     ]
     yield from parts[:most]
     if len(parts) > most:
         count = sum(map(len, list(groups.values())[most:]))
         yield f"{verb} {count} more action{'' if count == 1 else 's'}"
-
-
-def _describe_group(verb: str, effect: str, actions: Sequence[str], resources: str, condition: str) -> str:
-    denial = "" if effect == "Allow" else "Deny of "
-    limit = f" if {condition}" if condition else ""
-    return f"{verb} {denial}{_shorten(actions, _ACTIONS)} on {resources}{limit}"
 
 
 def _shorten(names: Iterable[str], limit: int) -> str:

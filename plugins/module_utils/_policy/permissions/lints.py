@@ -38,12 +38,12 @@ def action_problem(catalogue: Catalogue, action: str) -> str | None:
     :arg action: the action, without wildcards.
     """
     prefix, _separator, name = action.partition(":")
-    service = catalogue.services.get(prefix.lower())
-    if service is None:
+    if prefix.lower() not in catalogue.services:
         return f"there is no service with the prefix {prefix!r}."
-    if action.lower() in service.actions:
+    actions = catalogue.service(prefix.lower()).actions
+    if action.lower() in actions:
         return None
-    near = difflib.get_close_matches(name, (known.spelling for known in service.actions.values()), n=1)
+    near = difflib.get_close_matches(name, (similar.spelling for similar in actions.values()), n=1)
     hint = f"; did you mean {prefix}:{near[0]}?" if near else "."
     return f"there is no action {action}{hint}"
 
@@ -65,9 +65,9 @@ def unknown_action(catalogue: Catalogue, action: str) -> str | None:
         return f"{action} matches no action that the collection knows."
     near = prefixes or difflib.get_close_matches(prefix, catalogue.services, n=1)
     spellings = {
-        known.spelling.lower(): f"{found}:{known.spelling}"
+        existing.spelling.lower(): f"{found}:{existing.spelling}"
         for found in near
-        for known in catalogue.service(found).actions.values()
+        for existing in catalogue.service(found).actions.values()
     }
     similar = difflib.get_close_matches(name, spellings, n=1)
     hint = f"; did you mean {spellings[similar[0]]}?" if similar else "."

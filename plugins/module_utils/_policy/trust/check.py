@@ -86,7 +86,7 @@ def _chain_inquiry(
     return Inquiry(
         subject,
         requests,
-        requests[: _needed_actions(subject)],
+        requests if subject.session_tags else requests[:1],
         context_for,
         Remedy(
             sid="AllowPodIdentityRole",
@@ -127,13 +127,10 @@ def check_chain_permissions(
     :returns: the decision on sts:AssumeRole and, unless session tags are disabled, on sts:TagSession.
     """
     context = pod_context(subject)
-    needed = ACTIONS[: _needed_actions(subject)]
-    return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in needed)
-
-
-def _needed_actions(subject: Subject) -> int:
-    """Return how many of ``ACTIONS`` are needed: without session tags only the first one, sts:AssumeRole."""
-    return len(ACTIONS) if subject.session_tags else 1
+    return tuple(
+        check_permission(layers, Required(action, target_role_arn), context)
+        for action in (ACTIONS if subject.session_tags else (ASSUME_ROLE,))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,24 +186,15 @@ def check_policy(
         else storability(trust.document, "trust", existing=existing_principals(inquiry))
     )
     if judged.answer == "no":
-        verdict = _refused(verdict, judged)
+        refusals = tuple(
+            Finding(
+                Code.TRUST_NOT_STORABLE,
+                f"IAM rejects the document: {reason.text}.",
+                reason.remedy,
+                statement=reason.statement,
+            )
+            for reason in judged.refusals
+        )
+        verdict = replace(verdict, usable="no", conditional_on=(), findings=(*refusals, *verdict.findings))
     helps = verdict.usable == "no" and (chained or not is_foreign(subject))
     return TrustCheck(verdict, judged, suggest(trust, inquiry, stored) if helps else None)
-
-
-def _refused(verdict: TrustVerdict, judged: Storability) -> TrustVerdict:
-    findings = tuple(
-        Finding(
-            Code.TRUST_NOT_STORABLE,
-            f"IAM rejects the document: {reason.text}.",
-            reason.remedy,
-            statement=reason.statement,
-        )
-        for reason in judged.refusals
-    )
-    return replace(
-        verdict,
-        usable="no",
-        conditional_on=(),
-        findings=(*findings, *verdict.findings),
-    )

@@ -80,9 +80,16 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> Sugge
         edits.append(
             f"Replace {rule.statement.label} with {len(copies)} statements that exclude this workload"
         )
-    added = None
+    added: StatementObject | None = None
     if judge(_rules(trust, statements), inquiry.needed, inquiry.context).usable != YES:
-        added = _statement(statements, inquiry)
+        # All known values of the workload.
+        added = {
+            "Sid": _unused_sid(statements, inquiry.remedy.sid),
+            "Effect": "Allow",
+            "Principal": dict(inquiry.remedy.principal),
+            "Action": list(ACTIONS),
+            "Condition": {"StringEquals": dict(inquiry.remedy.equals)},
+        }
         statements.append(added)
         edits.append(f"Add the statement {added['Sid']}")
     document = PolicyDocument({**trust.document, "Statement": statements})
@@ -101,18 +108,6 @@ def existing_principals(inquiry: Inquiry) -> frozenset[str]:
     """Return the account ID and the role ARN of the workload, if they are known. IAM accepts them as principals."""
     names = {inquiry.subject.account, inquiry.subject.role_arn}
     return frozenset(name for name in names if name)
-
-
-def _statement(statements: Sequence[StatementObject], inquiry: Inquiry) -> dict[str, Any]:
-    """Return an Allow statement with all known values of the workload."""
-    remedy = inquiry.remedy
-    return {
-        "Sid": _unused_sid(statements, remedy.sid),
-        "Effect": "Allow",
-        "Principal": dict(remedy.principal),
-        "Action": list(ACTIONS),
-        "Condition": {"StringEquals": dict(remedy.equals)},
-    }
 
 
 def _exceptions(

@@ -196,25 +196,18 @@ def foreign_denies(
         its statements is left out.
     """
     _grants, foreign = read_grants(document)
-    listed_denies = [
-        statement for statement in document_statements(listed_policy or {}) if _is_deny(statement)
-    ]
+    policies = [_single_policy(statement) for statement in document_statements(listed_policy or {})]
     return [
         statement
         for statement in foreign
         if isinstance(statement, Mapping)
-        and _is_deny(statement)
-        and not any(_same_statement(statement, other) for other in listed_denies)
+        and statement.get("Effect") == "Deny"
+        and not any(same_meaning(_single_policy(statement), policy, "trust") for policy in policies)
     ]
 
 
-def _is_deny(statement: object) -> bool:
-    return isinstance(statement, Mapping) and statement.get("Effect") == "Deny"
-
-
-def _same_statement(a: object, b: object) -> bool:
-    first, second = ({"Version": "2012-10-17", "Statement": [statement]} for statement in (a, b))
-    return same_meaning(first, second, "trust")
+def _single_policy(statement: object) -> _Document:
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def join_statements(statements: Iterable[object], added: Iterable[object]) -> list[object]:
