@@ -11,17 +11,20 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import writer_of
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import build
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
+    CLUSTER_ARN,
     OTHER_CLUSTER,
+    OTHER_CLUSTER_ARN,
     REGION,
     FakeAws,
     policy_arn,
@@ -215,7 +218,7 @@ def check_step(
     aws: FakeAws, party: Party, options: dict[str, Any], chance: random.Random, denies: bool
 ) -> None:
     """Run a party's list, and check the invariants. The account is then as after the run."""
-    start, state, initial = aws.backup(), aws.state(), observe(aws)
+    start, state, initial = aws.backup(), aws.state(), {**observe(aws), **observe_others(aws, party)}
     planned = party.play(aws, check=True, **options)
     assert aws.state() == state, "check mode wrote"
     requests = len(aws.requests)
@@ -262,6 +265,24 @@ def settled_facts(aws: FakeAws, party: Party) -> dict[str, object]:
     return facts
 
 
+def observe_others(aws: FakeAws, party: Party) -> dict[str, frozenset[str]]:
+    """Return the subjects that statements allow, by role, without the statements for the scope of the party's list."""
+    writer = writer_of(party.owner_name, CLUSTER_ARN if party.cluster == CLUSTER else OTHER_CLUSTER_ARN)
+    tags = {"eks-cluster-arn"} | ({"kubernetes-namespace"} if party.scope == "namespace" else set())
+
+    def is_listed(statement: Raw) -> bool:
+        equals = statement.get("Condition", {}).get("StringEquals", {})
+        found = {key.removeprefix("aws:RequestTag/") for key in equals if key.startswith("aws:RequestTag/")}
+        return statement.get("Sid", "").startswith(f"EksPodIdentity{writer}") and found == tags
+
+    return {
+        f"others of {role}": lets_in(
+            statement for statement in read_statements(aws, role) if not is_listed(statement)
+        )
+        for role in aws.iam.roles
+    }
+
+
 def uses(facts: Facts, subject: str, role: str) -> bool:
     association = facts.get(f"association {subject}")
     return isinstance(association, tuple) and association[1] == role
@@ -296,14 +317,51 @@ def check_others(initial: Facts, final: Facts, party: Party, options: Mapping[st
         # In a purge, the list is the whole truth about its cluster.
         outside = staying - party.subjects.keys() - (may_leave if options.get("purge") else set())
         if party.scope:
-            # The scope of the list lets in subjects that do not use the role: they have no association with it.
-            by_hand = lets_in(STATEMENTS[kind] for kind in statements)
-            outside = {subject for subject in outside if subject in by_hand or uses(initial, subject, role)}
+            # The scope of the list allows further subjects. They use the role only if they have an association with it.
+            named = initial[f"others of {role}"]
+            outside = {subject for subject in outside if subject in named or uses(initial, subject, role)}
         if not free and outside:
             assert attached <= final_attached, f"others lost a policy of {role}"
             assert final[name][1] == fact[1], f"others got another boundary of {role}"
             for policy in attached:
                 assert final[f"policy {policy}"][1] == initial[f"policy {policy}"][1], f"others lost {policy}"
+
+
+LOSS = {
+    "role role-one": (ME, False),
+    "policy policy-one": (ME, ACTIONS[0]),
+    "admitted by role-one": frozenset({"app", "job"}),
+    "attached to role-one": frozenset({"policy-one"}),
+    "statements of role-one": frozenset(),
+    "others of role-one": frozenset({"app"}),
+    "association app": (ME, ROLES[0]),
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "fails"),
+    [
+        pytest.param({}, False, id="subject of the scope of the list, without association"),
+        pytest.param({"association job": (ME, ROLES[1])}, False, id="association with another role"),
+        pytest.param({"association job": (OTHER, ROLES[0])}, True, id="association"),
+        pytest.param({"others of role-one": frozenset({"app", "job"})}, True, id="statement"),
+    ],
+)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"attached to role-one": frozenset()},
+        {"policy policy-one": (ME, ACTIONS[1])},
+        {"role role-one": (ME, True)},
+    ],
+    ids=["policy", "document", "boundary"],
+)
+def test_check_of_others_finds_their_losses(loss: Facts, more: Facts, fails: bool) -> None:
+    """The list has only the workload "app" on a role, with the scope "namespace"."""
+    party = Party(ME, CLUSTER, ("app",), [workload("app", ROLES[0])], "namespace")
+    initial = {**LOSS, **more}
+    with pytest.raises(AssertionError, match="others ") if fails else nullcontext():
+        check_others(initial, {**initial, **loss}, party, {})
 
 
 def check_named(
