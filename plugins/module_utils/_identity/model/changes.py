@@ -83,11 +83,6 @@ class Change:
         return self.stage, target.resource, target.name, target.policy_arn, target.cluster, target.step
 
 
-def find_notes(changes: Iterable[Change]) -> list[Finding]:
-    """Return the findings about some changes. A finding about several changes is returned once."""
-    return list(dict.fromkeys(note for change in changes for note in change.notes))
-
-
 @dataclass(slots=True)
 class Stops:
     """The failures that stop later changes.
@@ -188,6 +183,8 @@ def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> 
 
 
 def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
-    tag = Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)})
-    untag = Call("eks", "UntagResource", {"resourceArn": arn, "tagKeys": list(change.remove)})
-    return [*([untag] if change.remove else []), *([tag] if change.set else [])]
+    calls = (
+        (change.remove, Call("eks", "UntagResource", {"resourceArn": arn, "tagKeys": list(change.remove)})),
+        (change.set, Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)})),
+    )
+    return [call for tags, call in calls if tags]

@@ -249,12 +249,8 @@ def _associations(roles: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _shown(configuration: str, roles: Mapping[str, str]) -> dict[str, object]:
-    state: dict[str, object] = {}
-    if configuration:
-        state["configuration_values"] = configuration
-    if roles:
-        state["roles"] = dict(roles)
-    return state
+    values = {"configuration_values": configuration, "roles": dict(roles)}
+    return {name: value for name, value in values.items() if value}
 
 
 def _same_configuration(text: str, other: str) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Change, Draft, Plan, Stops, find_notes
+from ..model.changes import Change, Draft, Plan, Stops
 from ..model.desired import Desired, Options, Workload
 from ..model.names import OWNER_TAG, parse_role_arn
 from ..model.observed import Observed
@@ -75,7 +75,9 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
     plan_leaving(scene, desired, departure, removes)
     plan = _without_stopped(draft.plan(), scene)
     changes = tuple(map(_note_owner, plan.changes))
-    return replace(plan, changes=changes, findings=(*plan.findings, *find_notes(changes)))
+    # A note may be about several changes.
+    notes = dict.fromkeys(note for change in changes for note in change.notes)
+    return replace(plan, changes=changes, findings=(*plan.findings, *notes))
 
 
 def _role_names(desired: Desired, observed: Observed) -> dict[WorkloadKey, frozenset[str]]:
@@ -146,9 +148,14 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
             elif planned is not None:
                 scene.fail(planned)
             elif association is not None:
-                code, tags = Code.ASSOCIATION_SETTINGS_DIFFER, workload.association.tags
                 subject = f"association {association.association_id} of {key}"
-                scene.draft.findings += tags_kept(code, subject, association.tags, tags, key)
+                scene.draft.findings += tags_kept(
+                    Code.ASSOCIATION_SETTINGS_DIFFER,
+                    subject,
+                    association.tags,
+                    workload.association.tags,
+                    key,
+                )
             _note_account_scope(scene.draft, role, options, workload)
 
 
@@ -190,9 +197,8 @@ def _as_associated(draft: Draft, workload: Workload, desired: Desired, observed:
     shut_out = is_shut_out(workload, association, role, observed.clusters)
     extra = find_extra_settings(workload.association, association, desired.options.owner, shut_out)
     draft.findings += [extra] if extra is not None else []
-    if workload.association.disable_session_tags is not None or not association.disable_session_tags:
-        return workload
-    if shut_out:
+    is_set = workload.association.disable_session_tags is not None
+    if is_set or shut_out or not association.disable_session_tags:
         return workload
     return replace(workload, association=replace(workload.association, disable_session_tags=True))
 

@@ -60,8 +60,9 @@ def _plan_present(
     owned, same = is_own(present, options.owner), _same_document(spec, policy)
     if same and not owned and not options.adopt:
         # A policy of another owner with the same document is used unchanged.
-        code, subject = Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}"
-        scene.draft.findings += tags_kept(code, subject, present, spec.tags, users[0])
+        scene.draft.findings += tags_kept(
+            Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}", present, spec.tags, users[0]
+        )
         return
     if not owned and not options.adopt:
         target = policy_target(policy.arn)
@@ -123,8 +124,9 @@ def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, 
     parameters |= {"PolicyName": spec.name, "Path": spec.path}
     state["arn"] = arn
     call = Call("iam", "CreatePolicy", parameters)
-    roles = scene.roles_of(users)
-    return Change(Stage.POLICY, policy_target(arn), "create", users, None, state, (call,), roles)
+    return Change(
+        Stage.POLICY, policy_target(arn), "create", users, None, state, (call,), scene.roles_of(users)
+    )
 
 
 def _tags(

@@ -66,11 +66,17 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
 
 def other_name(shared: SharedRole, role: ObservedRole) -> Failure:
     """Return the failure for a role that exists with another letter case or with another path."""
-    message = f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a role to another path."
-    setting = f"role.path to {role.path}"
-    if role.name != shared.spec.name:
-        message = f"role {shared.spec.name} exists as {role.name}; IAM names are case-insensitive, but ARNs are case-sensitive."
-        setting = f"role.name to {role.name}"
+    message, setting = (
+        (
+            f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a role to another path.",
+            f"role.path to {role.path}",
+        )
+        if role.name == shared.spec.name
+        else (
+            f"role {shared.spec.name} exists as {role.name}; IAM names are case-insensitive, but ARNs are case-sensitive.",
+            f"role.name to {role.name}",
+        )
+    )
     return Failure(
         shared.keys,
         role_target(shared.spec.name),
@@ -179,18 +185,16 @@ def tags_kept(
     code: Code, subject: str, present: Mapping[str, str], desired: Mapping[str, str], key: WorkloadKey
 ) -> list[Finding]:
     """Report the listed tags that a resource of another owner does not have. The run uses it unchanged."""
-    if not (texts := differing_tags(present, desired)):
-        return []
-    return [
-        Finding(
-            code,
-            f"{subject} differs from its configuration: {'; '.join(texts)}. It does not belong to the owner of this list, so it "
-            "is unchanged.",
-            "Leave these tags out of the list, or set ⟨adopt⟩: true to take the resource over.",
-            key,
-            raised_as="warning",
-        )
-    ]
+    texts = differing_tags(present, desired)
+    finding = Finding(
+        code,
+        f"{subject} differs from its configuration: {'; '.join(texts)}. It does not belong to the owner of this list, so it "
+        "is unchanged.",
+        "Leave these tags out of the list, or set ⟨adopt⟩: true to take the resource over.",
+        key,
+        raised_as="warning",
+    )
+    return [finding] if texts else []
 
 
 def role_used_elsewhere(
@@ -345,17 +349,23 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
     :arg name: the ARN of an attached policy, or the name of an inline policy.
     :arg attached: True for an attached policy, False for an inline policy.
     """
-    command = f"detach-role-policy --role-name {role.name} --policy-arn {name}"
-    text, event, how = f"also has {name} attached", "AttachRolePolicy", "detach it"
-    if not attached:
-        command = f"delete-role-policy --role-name {role.name} --policy-name {name}"
-        text, event, how = f"has the inline policy {name}", "PutRolePolicy", "delete it"
+    text, event, step, command, option = (
+        (f"also has {name} attached", "AttachRolePolicy", "detach it", "detach-role-policy", "--policy-arn")
+        if attached
+        else (
+            f"has the inline policy {name}",
+            "PutRolePolicy",
+            "delete it",
+            "delete-role-policy",
+            "--policy-name",
+        )
+    )
     return Finding(
         Code.ROLE_RESTRICTED,
         f"role {role.name} {text}, which only denies requests, and so restricts the role. The policy is not "
         "part of the role's configuration, and is kept.",
-        f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To remove the policy, {how}: aws "
-        f"iam {command}",
+        f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To remove the policy, {step}: aws "
+        f"iam {command} --role-name {role.name} {option} {name}",
         key,
         raised_as="warning",
     )

@@ -201,13 +201,10 @@ class _RolePlan:
         return None
 
     def _tags_turned_off(self) -> list[Failure]:
-        if self.spec.trust_scope not in TAGGED_SCOPES:
-            return []
-        users = self.shared.users
         return [
             problems.tags_turned_off(self.spec, user)
-            for user in users
-            if user.association.disable_session_tags
+            for user in self.shared.users
+            if user.association.disable_session_tags and self.spec.trust_scope in TAGGED_SCOPES
         ]
 
     def _misfits(self) -> list[Failure]:
@@ -250,9 +247,9 @@ class _RolePlan:
         ):
             differences.append("trust_policy")
         if not differences:
-            code, subject = Code.ROLE_SETTINGS_DIFFER, f"role {role.arn}"
-            tags = problems.tags_kept(code, subject, role.tags, self.spec.tags, self.keys[0])
-            self.scene.draft.findings += tags
+            self.scene.draft.findings += problems.tags_kept(
+                Code.ROLE_SETTINGS_DIFFER, f"role {role.arn}", role.tags, self.spec.tags, self.keys[0]
+            )
             return []
         names = ", ".join(sorted(name.replace("_", " ") for name in differences))
         reason = f"it would have to change ({names})"
@@ -360,28 +357,18 @@ def change_trust(
 
     :arg roles: the roles whose failures prevent that statements are removed.
     """
-    changes, name = [], role.name
-    if not TRUST_POLICY.equals(trust.present, trust.granted):
-        own_name = frozenset((name.lower(),))
-        states = trust.present, trust.granted
-        changes.append(_trust_change(Stage.TRUST, trust_target(name), workloads, states, own_name))
-    if not TRUST_POLICY.equals(trust.granted, trust.final):
-        target, states = trust_target(name, takes=True), (trust.granted, trust.final)
-        changes.append(_trust_change(Stage.REVOKE, target, workloads, states, roles))
+    changes = []
+    for stage, old, new, concerned in (
+        (Stage.TRUST, trust.present, trust.granted, frozenset((role.name.lower(),))),
+        (Stage.REVOKE, trust.granted, trust.final, roles),
+    ):
+        if not TRUST_POLICY.equals(old, new):
+            target = trust_target(role.name, takes=stage is Stage.REVOKE)
+            parameters = {"RoleName": role.name, "PolicyDocument": to_json(new)}
+            states = {"trust_policy": old}, {"trust_policy": new}
+            call = Call("iam", "UpdateAssumeRolePolicy", parameters)
+            changes.append(Change(stage, target, "update", workloads, *states, (call,), concerned))
     return changes
-
-
-def _trust_change(
-    stage: Stage,
-    target: Target,
-    workloads: tuple[WorkloadKey, ...],
-    states: tuple[Mapping[str, object], Mapping[str, object]],
-    roles: frozenset[str],
-) -> Change:
-    old, new = states
-    call = Call("iam", "UpdateAssumeRolePolicy", {"RoleName": target.name, "PolicyDocument": to_json(new)})
-    states_by_name = {"trust_policy": old}, {"trust_policy": new}
-    return Change(stage, target, "update", workloads, *states_by_name, (call,), roles)
 
 
 def plan_left_role(

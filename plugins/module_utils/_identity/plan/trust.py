@@ -293,12 +293,11 @@ def find_kept_scopes(
     if not edit.wide:
         return []
     names = listed((describe_grant(grant, clusters) for grant in edit.wide), 5)
-    outcome = _REMOVED if edit.forced else "They are kept, because others may need them."
     return [
         Finding(
             Code.TRUST_KEPT_FOR_OTHERS,
             f"the trust policy of role {role.arn} has statements of an earlier run with a wider trust_scope, for {names}. "
-            f"{outcome}",
+            f"{_REMOVED if edit.forced else 'They are kept, because others may need them.'}",
             "If they are not needed, set ⟨force⟩: true, which removes them. Otherwise set the wider trust_scope.",
             key,
         )
@@ -395,12 +394,7 @@ def usable_without_denies(trust: Document, desired: Document | None, subject: Su
     :returns: "yes", "no" or "conditional".
     """
     denies = foreign_denies(trust, desired)
-    stored = trust["Statement"]
-    statements = [
-        statement
-        for statement in (stored if isinstance(stored, list) else [stored])
-        if statement not in denies
-    ]
+    statements = [statement for statement in document_statements(trust) if statement not in denies]
     return check_trust({**trust, "Statement": statements}, subject).usable if statements else "no"
 
 

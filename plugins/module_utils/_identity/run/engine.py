@@ -136,9 +136,8 @@ class Engine:
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
             observed = replace(self._look(desired, state), unlisted=surroundings.unlisted)
             plan, observed = self._plan(desired, state, observed)
-        done = self.journal.done
-        findings = self._findings(desired, state, surroundings, [made.change for made in done])
-        return Run(desired, state, observed, plan, done, self.journal.failures(), findings)
+        findings = self._findings(desired, state, surroundings, [done.change for done in self.journal.done])
+        return Run(desired, state, observed, plan, self.journal.done, self.journal.failures(), findings)
 
     def _look(self, desired: Desired, state: str, first: bool = False) -> Observed:
         """Read the state for a plan. The ``first`` look includes unlisted associations, unless workloads are removed."""

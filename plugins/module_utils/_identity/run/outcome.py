@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Call, Change, Plan, find_notes
+from ..model.changes import Call, Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import ErrorKind
@@ -104,17 +104,10 @@ def joined(earlier: Change, later: Change) -> Change:
         return later
     return replace(
         later,
-        before=_both(later.before, earlier.before),
-        after=_both(earlier.after, later.after),
+        before={**(later.before or {}), **(earlier.before or {})},
+        after={**(earlier.after or {}), **(later.after or {})},
         notes=(*earlier.notes, *later.notes),
     )
-
-
-def _both(
-    first: Mapping[str, object] | None, second: Mapping[str, object] | None
-) -> Mapping[str, object] | None:
-    """Merge the attributes of two states; for an attribute in both, use the value of ``second``."""
-    return {**(first or {}), **(second or {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +249,7 @@ class Journal:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings of the last plan, and the findings about completed changes of earlier plans."""
-        notes = find_notes(done.change for done in self.done)
+        notes = (note for done in self.done for note in done.change.notes)
         return tuple(dict.fromkeys((*self.plan.findings, *notes)))
 
     def cut_short(
