@@ -149,8 +149,8 @@ def edit_trust(
     listed_by_name = spec is not None and not spec.existing
     removed |= wide if forced else set()
     reported = wide if forced else wide - removed
-    whole = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
-    remaining = [entry for entry in rest if not (whole and entry in foreign)]
+    clears = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
+    remaining = [entry for entry in rest if not (clears and entry in foreign)]
     granted = with_grants(present, rest, grants | desired) if desired - grants else present
     final: Document = with_grants(present, remaining, (grants | desired) - leaving - removed)
     if closes:

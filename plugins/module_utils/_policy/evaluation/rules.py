@@ -270,8 +270,9 @@ class Rule:
         """
         resources = list(self._resolved_resources(context))
         is_open = self.statement.not_resource or len(resources) < len(self.statement.resources or "*")
-        is_open = is_open or any(value.count(":") < ARN_PARTS - 1 for value in resources)
-        return [] if is_open else [request.replace(resource=resource) for resource in resources]
+        if is_open or any(value.count(":") < ARN_PARTS - 1 for value in resources):
+            return []
+        return [request.replace(resource=resource) for resource in resources]
 
     def _resolved_resources(self, context: Context) -> Iterator[str]:
         """Yield the values of Resource or NotResource with the values of their policy variables, if these are known."""

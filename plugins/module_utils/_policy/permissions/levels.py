@@ -336,13 +336,14 @@ def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Cont
     )
     if verdict.decision != CONDITIONAL and not verdict.allows_part:
         return Possibility("no", (), denying, limiting)
-    granting = tuple(rule for rule in verdict.rules if rule.allow) if verdict.allows_part else allowing
-    if target.assumed or not verdict.allows_part:
-        keys = () if verdict.allows_part else verdict.conditional_on
-        return Possibility("depends", granting, denying, limiting, _union(target.assumed, keys))
-    return Possibility(
-        "yes", granting, denying, limiting, is_whole=verdict.allowed and not denying and not limiting
-    )
+    if not verdict.allows_part:
+        keys = _union(target.assumed, verdict.conditional_on)
+        return Possibility("depends", allowing, denying, limiting, keys)
+    granting = tuple(rule for rule in verdict.rules if rule.allow)
+    if target.assumed:
+        return Possibility("depends", granting, denying, limiting, target.assumed)
+    is_whole = verdict.allowed and not denying and not limiting
+    return Possibility("yes", granting, denying, limiting, is_whole=is_whole)
 
 
 def _merge(first: Possibility, second: Possibility) -> Possibility:
