@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 # The number of Pods of the service accounts that ``Estate.build`` creates in addition to the ordinary ones.
 PODS = 8
-# The number of Pods of the service accounts that ``Estate.build_further`` creates. Those of the DaemonSet run on two nodes.
+# The number of Pods of the service accounts that ``Estate.build_further`` creates. The DaemonSet has Pods on two nodes.
 FURTHER_PODS = 18
 
 

@@ -174,7 +174,7 @@ class Estate:
     ) -> None:
         """Create an owner of Pods, for example a Deployment. The Pods use the service account ``name``.
 
-        ``pod`` has further members of the spec of the Pods, ``members`` those of the spec of the owner.
+        ``pod`` has further members of the spec of the Pods, and ``members`` further members of the spec of the owner.
         """
         spec: Json = {
             "serviceAccountName": name,

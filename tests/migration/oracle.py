@@ -31,8 +31,8 @@ class Oracle:
     """A check of the credentials of all service accounts whose Pods get credentials at the start (``Member.works``).
 
     ``problems`` has a text for each Pod that did not get credentials of its role. It names the last request before the check.
-    ``windows`` has a text for each new Pod without credentials after its association was deleted, while the webhook does not know
-    that yet (``is_late``). Nobody can avoid this time; a run must not create a Pod in it.
+    ``windows`` has a text for each new Pod without credentials after the deletion of its association, while the webhook does not
+    know of the deletion yet (``is_late``). No run can prevent this time; a run must not create a Pod in it.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class Oracle:
                     continue
                 problem = self._credentials(owner, pod)
                 uid = str(pod["metadata"]["uid"])
-                # A rollback deletes an association, then restarts the Pods. Until the restart, the Pods use the credentials that
-                # they have got. A Pod that never got any has none.
+                # A rollback deletes an association, then restarts the Pods. Until the restart, the Pods use their present
+                # credentials. A Pod without earlier credentials has none.
                 if not problem:
                     self._served.add(uid)
                 elif uid not in self._served or "no association" not in problem or is_final:

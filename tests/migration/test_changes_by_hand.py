@@ -193,7 +193,7 @@ def test_rollback_leaves_a_paused_deployment_unless_it_is_named(
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_rollback_keeps_an_association_whose_irsa_statement_was_narrowed(
+def test_rollback_keeps_an_association_with_a_narrowed_irsa_statement(
     new_scene: Callable[..., Scene], check_mode: bool
 ) -> None:
     scene = new_scene(1)

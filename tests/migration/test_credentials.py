@@ -72,8 +72,8 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[..., Scene]) -> None:
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
-def test_webhook_that_learns_late(new_scene: Callable[..., Scene], is_deleted: bool) -> None:
-    """Also with associations that somebody deletes after the step finish: their Pods have lost their access, and get it back."""
+def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None:
+    """Delete the associations by hand after the step finish, too: the Pods have lost their access, and regain it."""
     scene = new_scene(1)
     start = scene.estate.snapshot()
     scene.oracle.check("the start")
@@ -98,7 +98,7 @@ def test_webhook_that_learns_late(new_scene: Callable[..., Scene], is_deleted: b
     assert scene.estate.snapshot() == start
 
 
-def test_webhook_that_never_forgets(new_scene: Callable[..., Scene]) -> None:
+def test_webhook_with_a_lasting_cache(new_scene: Callable[..., Scene]) -> None:
     """A rollback creates the associations of the group again, restarts nothing, and leaves the other groups alone."""
     scene = new_scene(1)
     scene.harness.run(step="finish")
@@ -183,7 +183,7 @@ def test_repeated_run_has_no_changes(new_scene: Callable[..., Scene]) -> None:
     again = scene.harness.run(rollback=True)
     assert again.changes == []
     assert scene.estate.snapshot() == start
-    # The restored annotations do not look like those of another tool.
+    # No restored annotation looks like the annotation of another tool.
     found = scene.harness.run(step="inventory").all_findings
     assert {str(finding.workload) for finding in found if "ELSEWHERE" in finding.code} == managed
 

@@ -756,8 +756,8 @@ def _managed_role(
         tags = record_tags(state.cluster.arn, replace(record, accounts=record.accounts | names), role.tags)
     except (DamagedRecord, RecordTooLarge):
         tags = {}
-    after = {**role.trust, "Statement": [*document_statements(role.trust), *statements]}
-    _document, removed = without_federation(after, state.issuer, names)
+    extended = {**role.trust, "Statement": [*document_statements(role.trust), *statements]}
+    _document, removed = without_federation(extended, state.issuer, names)
     obsolete = json.dumps([entry.statement for entry in removed])
     return Finding(
         Code.MIGRATION_ROLE_MANAGED,

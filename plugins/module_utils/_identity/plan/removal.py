@@ -103,8 +103,8 @@ def plan_departure(desired: Desired, observed: Observed, removes: bool) -> Depar
         role = roles.get(associations[key].role_arn.lower())
         recorded = role if role is not None and _has_record(observed, role, key) else None
         departure.add(associations[key], desired, listed_workloads.get(key), recorded)
-    kept = keys & associations.keys() - {association.key for association in departure.going}
-    departure.gone = Gone(frozenset(keys - kept - unread.keys()), not removes)
+    remaining = keys & associations.keys() - {association.key for association in departure.going}
+    departure.gone = Gone(frozenset(keys - remaining - unread.keys()), not removes)
     return departure
 
 

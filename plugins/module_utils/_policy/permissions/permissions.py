@@ -206,10 +206,10 @@ def parse_permission(item: Mapping[str, Any], shared: Mapping[str, object]) -> R
             f"resource {resource!r} must be an ARN with its six parts, such as"
             " arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
         )
-    own = _parse_context(item.get("context", {}))
-    names = {key.lower() for key in own}
+    keys = _parse_context(item.get("context", {}))
+    names = {key.lower() for key in keys}
     inherited = {key: value for key, value in shared.items() if key.lower() not in names}
-    return Required(action, resource, {**inherited, **own})
+    return Required(action, resource, {**inherited, **keys})
 
 
 def _parse_context(context: Mapping[str, object] | None) -> Mapping[str, object]:

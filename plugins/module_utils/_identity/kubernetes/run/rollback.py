@@ -54,7 +54,7 @@ def probe_irsa(
     manifests = {key: probe_pod(key, settings, region) for key in roles}
     began, pause = clock.now(), max(RESTART_PAUSE, observe // OBSERVATIONS)
     passed: dict[WorkloadKey, datetime] = {}
-    faults = dict.fromkeys(roles, "no dry run has been answered")
+    faults = dict.fromkeys(roles, "no dry run got a response")
     while True:
         now = clock.now()
         for key, dry_run in zip(manifests, cluster.dry_run_pods(list(manifests.values())), strict=True):

@@ -75,7 +75,7 @@ def remove(aws: FakeAws, is_purge: bool, **options: Any) -> Any:
         pytest.param(record_tags(OTHER_CLUSTER_ARN, NAMES, {}), {}, True, "", id="record of another cluster"),
     ],
 )
-def test_association_of_a_migrated_workload_goes_only_by_force(
+def test_association_of_a_migrated_workload_needs_force(
     is_purge: bool, tags: dict[str, str], options: dict[str, Any], is_deleted: bool, fate: str
 ) -> None:
     aws = migrated(tags)
@@ -102,7 +102,7 @@ def test_rollback_deletes_the_association_and_its_statement() -> None:
     assert (aws.eks.associations, list(done.plan.findings)) == ({}, [])
 
 
-def test_rollback_keeps_an_association_that_has_another_role_meanwhile() -> None:
+def test_rollback_keeps_an_association_with_another_role() -> None:
     aws = migrated(RECORDED)
     create_role(aws, "other")
     (found,) = aws.eks.associations.values()

@@ -196,7 +196,7 @@ def test_soak_time_starts_at_the_association(since: str, hours: int, end: dateti
         ),
     ],
 )
-def test_plan_names_the_stage_that_a_service_account_reaches(
+def test_plan_names_the_final_stage_of_a_service_account(
     scene: MigrationState, options: dict[str, Any], stage: str
 ) -> None:
     migrant = only(plan_migration(scene))
@@ -424,7 +424,7 @@ AGENT_HELD = PodCredentials(agent=("p",), held={"p": "Deployment shop/api: Resum
 
 
 @pytest.mark.parametrize("is_named", [False, True])
-def test_pods_that_no_restart_replaces_stay_unless_they_are_named(is_named: bool) -> None:
+def test_pods_without_a_restart_remain_unless_named(is_named: bool) -> None:
     options = {"service_accounts": ("shop/api",)} if is_named else {}
     plan = back(WITHOUT, roles=(MIGRATED,), pods=AGENT_HELD, options=options, **HAS_ASSOCIATION)
     assert ([finding.code for finding in plan.findings], bool(plan.groups)) == (
@@ -499,7 +499,7 @@ EDITED = {
 }
 
 
-def test_edited_statement_stays() -> None:
+def test_edited_statement_is_kept() -> None:
     found = role(irsa(API), POD_IDENTITY, EDITED, {**EDITED, "Sid": "EksPodIdentityOfMine"})
     plan = back(WITHOUT, roles=(found,), pods=IRSA_PODS, **HAS_ASSOCIATION)
     assert [(finding.code, finding.severity, finding.message) for finding in plan.findings] == [

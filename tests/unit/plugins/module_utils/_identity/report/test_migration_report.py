@@ -442,7 +442,7 @@ HELD = Finding(Code.MIGRATION_PODS_HELD, "no restart replaces Pod shop/x.", "Rec
         (["MIGRATION_PODS_HELD"], ""),
     ],
 )
-def test_service_account_with_held_pods_stays_behind(ignore: list[str], text: str) -> None:
+def test_service_account_with_held_pods_waits(ignore: list[str], text: str) -> None:
     made = report(migrant(stage="restarted"), migrant(WEB, "associated", holds=(HELD,)), ignore=ignore)
     assert made.failure == text
     lines = migration_lines(made)
@@ -454,7 +454,7 @@ def test_service_account_with_held_pods_stays_behind(ignore: list[str], text: st
     ]
 
 
-def test_plan_shows_the_stage_that_each_service_account_reaches() -> None:
+def test_plan_shows_the_final_stage_of_each_service_account() -> None:
     members = [migrant(), migrant(WEB, holds=(HELD,)), BLOCKED]
     expected = {API: "restarted", WEB: "associated"}
     group = MigrationGroup("group 1", (members[0],))

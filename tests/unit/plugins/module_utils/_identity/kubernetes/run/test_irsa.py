@@ -614,7 +614,7 @@ def test_pods_have_an_owner_to_restart_or_a_reason(
     assert (found.owners, found.held) == (owners, held)
 
 
-def test_pod_that_the_webhook_skips_needs_no_credentials() -> None:
+def test_skipped_pod_needs_no_credentials() -> None:
     labels = {"eks.amazonaws.com/skip-pod-identity-webhook": ""}
     found = read([service_account()], [build.pod("a", injected=False, labels=labels)]).pods[API]
     assert (found.none, found.remaining) == ((), ())

@@ -221,7 +221,7 @@ BUSY, DENIED = DryRun(error=ApiError(429, "busy")), DryRun(error=ApiError(403, "
         pytest.param([PASSED, PASSED, AGENT, PASSED], 60, 10, "", id="flapping webhook"),
         pytest.param([PASSED, BUSY, PASSED], 60, 7, "", id="busy API server"),
         pytest.param([AGENT], 60, 25, "gets no credentials", id="webhook that never forgets"),
-        pytest.param([BUSY], 60, 25, "no dry run has been answered", id="no answer"),
+        pytest.param([BUSY], 60, 25, "no dry run got a response", id="no answer"),
         pytest.param([DENIED], 60, 25, "cannot be created: no.", id="denied"),
         pytest.param(
             [named(OTHER_ROLE)], 60, 25, "gets arn:aws:iam::111122223333:role/other by IRSA", id="other role"
