@@ -141,9 +141,9 @@ class Harness:
             name = f"{service}:{operation} {subject}".rstrip()
             return self._around(name, lambda: send(api, service, operation, parameters), on_write)
 
-        def write_object(writer: Any, manifest: Any) -> Any:
+        def write_object(writer: Any, client: Any, manifest: Any) -> Any:
             name = f"patch {manifest['kind']} {manifest['metadata']['name']}"
-            return self._around(name, lambda: write(writer, manifest), on_write)
+            return self._around(name, lambda: write(writer, client, manifest), on_write)
 
         with (
             mock.patch.dict(core_client._pool, clear=True),

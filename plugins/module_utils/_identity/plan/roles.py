@@ -220,8 +220,10 @@ class _RolePlan:
     def _use(self, role: ObservedRole) -> list[Failure]:
         """Plan a role that the list gives by its ARN: nothing changes but the statements of the owner."""
         scene, trust, users = self.scene, self.trust, self.shared.users
-        failures = self._tags_turned_off() if self.spec.extend_trust else []
-        failures += trust_failures(scene.observed.clusters, users, trust.granted, role.arn)
+        failures = [
+            *(self._tags_turned_off() if self.spec.extend_trust else ()),
+            *trust_failures(scene.observed.clusters, users, trust.granted, role.arn),
+        ]
         if not TRUST_POLICY.equals(trust.present, trust.granted):
             failures += problems.too_long(self.shared, trust.granted, self.scene.observed)
         if failures:
@@ -232,7 +234,10 @@ class _RolePlan:
             if arn not in role.attached
             for key in keys
         ]
-        scene.draft.changes += change_trust(role, trust, self.keys, self.concerned)
+        wide = find_kept_scopes(role, self.keys[0], trust, scene.observed.clusters)
+        changes = change_trust(role, trust, self.keys, self.concerned)
+        scene.draft.changes += [replace(change, notes=tuple(wide)) for change in changes]
+        scene.draft.findings += wide
         return []
 
     def _match(self, role: ObservedRole) -> list[Failure]:

@@ -654,6 +654,17 @@ def test_listed_tags_of_matching_resources_of_another_owner_are_reported(owner: 
         assert result.reports(f"{kind}_SETTINGS_DIFFER", name, "tag team is (none), not shop")
 
 
+@pytest.mark.parametrize(("force", "text"), [(False, "They are kept"), (True, "the run removes")])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_wider_statement_in_a_role_by_arn_is_reported(state: str, force: bool, text: str) -> None:
+    aws, role = account(), {"arn": role_arn("my-role"), "extend_trust": True}
+    create_role(aws, "my-role", STATEMENTS["ec2"])
+    play(aws, workload("app", {**role, "trust_scope": "namespace"}))
+    result = play(aws, workload("app", role), state=state, force=force)
+    assert result.reports("TRUST_KEPT_FOR_OTHERS", "namespace default", text)
+    assert ("web" in lets_in(read_statements(aws, "my-role"))) is not force
+
+
 def test_findings_about_changes_of_the_first_round_are_kept() -> None:
     """A second round finds these changes complete. Each of them affects users outside the list."""
 
