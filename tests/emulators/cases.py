@@ -473,6 +473,25 @@ ATTACHMENTS = (
             "IsTruncated": False,
         },
     ),
+    Case(
+        "ListPolicies: no tags and no description",
+        (policy(Description="text", Tags=tags(team="a")), role(), attach()),
+        iam("ListPolicies", Scope="Local"),
+        {
+            "Policies": [
+                {
+                    "PolicyName": "read",
+                    "Arn": POLICY,
+                    "DefaultVersionId": "v1",
+                    "AttachmentCount": 1,
+                    "PermissionsBoundaryUsageCount": 0,
+                    "Tags": ABSENT,
+                    "Description": ABSENT,
+                }
+            ],
+            "IsTruncated": False,
+        },
+    ),
     Case("ListEntitiesForPolicy: unknown", (), iam("ListEntitiesForPolicy", PolicyArn=UNKNOWN), NO_POLICY),
     Case(
         "GetAccountAuthorizationDetails",
@@ -1058,6 +1077,7 @@ CASES = (*ROLES, *ATTACHMENTS, *POLICIES, *ASSOCIATIONS, *CALLER)
 NEVER_REFUSED = {
     "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",
+    "iam:ListPolicies",
     "iam:ListRoles",
     "sts:GetCallerIdentity",
 }

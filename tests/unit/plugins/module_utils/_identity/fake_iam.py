@@ -211,7 +211,10 @@ class FakeIam:
         """Return all customer managed policies on one page. As in IAM, they have no tags and no description."""
         assert request["Scope"] == "Local"
         policies = [self.GetPolicy({"PolicyArn": arn})["Policy"] for arn in self.policies]
-        return {"Policies": [_without(policy, "Tags", "Description") for policy in policies]}
+        return {
+            "Policies": [_without(policy, "Tags", "Description") for policy in policies],
+            "IsTruncated": False,
+        }
 
     def GetPolicy(self, request: Mapping[str, Any]) -> Answer:
         policy = self._policy(request)
