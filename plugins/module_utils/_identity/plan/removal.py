@@ -359,7 +359,7 @@ def _recorded(association: ObservedAssociation, role: ObservedRole, fate: str) -
         Code.MIGRATION_RECORDED,
         f"association {association.association_id} of {association.key} {fate}, although role {role.arn} has the record of its "
         "migration from IRSA. If the migration has removed the annotation and the statement for IRSA, the Pods lose the role.",
-        "To restore IRSA, run migrate.yml with pod_identity_migration_step: rollback. To delete the association anyway, set "
+        "To restore IRSA, roll the migration back (pod_identity_migration_step: rollback). To delete the association anyway, set "
         "⟨force⟩: true.",
         association.key,
     )

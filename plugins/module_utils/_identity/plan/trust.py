@@ -141,7 +141,8 @@ def edit_trust(
         for grant in owned - desired
         if grant in former or any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
     }
-    wide = {grant for grant in owned - desired - leaving if not grant.is_single}
+    # Without extend_trust, the statements of an earlier run may be what lets the workloads use a role given by its ARN.
+    wide = {grant for grant in owned - desired - leaving if not grant.is_single and (spec is None or writes)}
     # A statement of the scope ``account`` is for several clusters.
     removed = {grant for grant in wide if scene.gone.everything and grant.cluster_arn}
     users_of_role = scene.listed_with(arn)

@@ -127,7 +127,7 @@ def is_transient(error: ApiError | None) -> bool:
     return error is not None and error.status in TRANSIENT
 
 
-class Answer(Protocol):
+class HasError(Protocol):
     """The result of a request, with its error or None."""
 
     @property
@@ -136,15 +136,15 @@ class Answer(Protocol):
 
 
 Item = TypeVar("Item")
-AnswerT = TypeVar("AnswerT", bound=Answer)
+ResultT = TypeVar("ResultT", bound=HasError)
 
 
 def send_patiently(
-    send: Callable[[Sequence[Item]], Sequence[AnswerT]],
+    send: Callable[[Sequence[Item]], Sequence[ResultT]],
     items: Sequence[Item],
     clock: Clock,
     jitter: Callable[[], float] = random.random,
-) -> list[AnswerT]:
+) -> list[ResultT]:
     """Send requests, and repeat those with a transient error. Return the last answers in the order of the items.
 
     :arg send: sends the requests for some items. Lists, apply, patch and delete are idempotent, so a repetition is safe.

@@ -45,8 +45,7 @@ from ..model.objects import (
 )
 from ..pods.pods import controller, has_ended, pod_service_account
 from ..pods.reads import Templates, is_proof, live_pods_query, read_templates
-
-SHOWN_USERS = 5
+from .usage import SHOWN_USERS
 
 
 def recheck_removal(
