@@ -25,7 +25,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     for name, option in entry["options"].items()
     if name != "pod_identity_approved"
 }
-WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "texts"}}]
+WORKLOADS = [
+    {
+        "namespace": "default",
+        "service_account": "api",
+        "role": {"name": "texts"},
+        "policies": [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}],
+    }
+]
 # Values for variables that have no default, and for variables whose effect the test checks.
 TEXTS = {
     "pod_identity_account_id": "111122223333",
@@ -86,7 +93,7 @@ def test_every_variable_accepts_text(
     command = [venv / "bin" / "ansible-playbook", SITE]
     extra = [part for name, text in texts.items() for part in ("-e", f"{name}='{text}'")]
     printed = run([*command, *extra], env, tmp_path).stdout
-    assert "Done: 3 changes." in printed
+    assert "Done: 4 changes." in printed
     assert recap(printed)["failed"] == 0
     found = json.loads(report.read_text(encoding="utf-8"))
     assert [(finding["code"], finding["accepted"]) for finding in found["findings"]] == [
@@ -106,7 +113,7 @@ def test_every_variable_accepts_text(
         command = [venv / "bin" / "ansible-playbook", "-i", inventory, f"workload_identity.aws.{name}"]
         printed = run([*command, "-e", "pod_identity_hosts=localhost"], env, tmp_path).stdout
         assert recap(printed)["failed"] == 0
-    assert "Teardown done: 3 changes." in printed
+    assert "Teardown done: 4 changes." in printed
 
 
 # Answers to survey questions that must not be empty, because the role rejects empty text for these variables.
@@ -137,7 +144,7 @@ def test_unanswered_survey_questions_set_no_variable(
     (tmp_path / "answers.yml").write_text("".join(lines), encoding="utf-8")
     command = [venv / "bin" / "ansible-playbook", SITE, "-e", "@answers.yml"]
     printed = run(command, {**env, **sandbox}, tmp_path).stdout
-    assert "Done: 3 changes." in printed
+    assert "Done: 4 changes." in printed
     assert recap(printed)["failed"] == 0
 
 
