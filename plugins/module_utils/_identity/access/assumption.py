@@ -202,14 +202,18 @@ class RoleGraph:
         if key not in self._paths:
             found: dict[str, RolePath] = {}
             waiting = [RolePath((), start, True)]
-            for path in waiting:
+            while waiting:
+                path = waiting.pop(0)
                 for arn, is_certain in self._assumable(path.session):
                     session = self._chain(arn)
                     certain = is_certain and path.is_certain
                     earlier = found.get(arn)
                     if arn != start.role.arn and (earlier is None or (certain and not earlier.is_certain)):
-                        is_proven = certain and (session.grant is None or session.grant.is_certain)
-                        found[arn] = RolePath((*path.arns, arn), session, is_proven)
+                        found[arn] = RolePath(
+                            (*path.arns, arn),
+                            session,
+                            certain and (session.grant is None or session.grant.is_certain),
+                        )
                         waiting.append(replace(found[arn], is_certain=certain))
             self._paths[key] = sorted(
                 found.values(), key=lambda path: (path.session.grant is None, not path.is_certain, path.arns)

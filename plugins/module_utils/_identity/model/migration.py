@@ -259,7 +259,7 @@ def _read(prefix: str, tags: Mapping[str, str]) -> Record:
         count, size = int(tags.get(f"{prefix}0", "").partition(":")[0]), len(_COUNT.format(0))
         parts = [tags[f"{prefix}{number}"][size:] for number in range(count)]
         text = zlib.decompress(base64.urlsafe_b64decode("".join(parts)))
-        content = cast("Mapping[str, Any]", json.loads(text))
+        content: Mapping[str, Any] = json.loads(text)
         names = [cast("list[str]", name.split(":")) for name in content["accounts"]]
         return Record(
             frozenset((namespace, name) for namespace, name in names),

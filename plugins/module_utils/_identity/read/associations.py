@@ -234,7 +234,7 @@ def _summaries(
     missing = set(keys)
     if remainder is not None:
         pages = response_pages(api, "eks", "ListPodIdentityAssociations", {"clusterName": cluster.name})
-        page = next(pages)
+        page = next(pages, {"associations": ()})
         remainder.more = bool(page.get("nextToken"))
         yield from page["associations"]
         missing -= {

@@ -498,7 +498,7 @@ def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterat
         if value in existing:
             continue
         account = re.fullmatch(_ACCOUNT, value)
-        name = next(filter(None, account.groups())) if account else ""
+        name = next(filter(None, account.groups()), "") if account else ""
         problem = _partition(value)
         if problem is None and name not in existing:
             problem = _find_problem(_RULES[kind], value, name)
