@@ -26,26 +26,26 @@ FAULTS = (
     Fault(
         "an uncertain Deny is ignored",
         "evaluation/evaluate.py",
-        "    if not denies and not open_layers:",
-        "    if not open_layers:",
+        "    if not denies and all(grants):",
+        "    if all(grants):",
     ),
     Fault(
         "a layer without Allow allows",
         "evaluation/evaluate.py",
-        "    if missing:\n",
-        "    if False:\n",
+        "Verdict(IMPLICIT_DENY, missing=missing) if missing else None",
+        "None",
     ),
     Fault(
         "an uncertain Allow counts as certain",
         "evaluation/evaluate.py",
-        "    if any(effect.least is Cover.ALL for effect in effects):",
-        "    if any(effect.most is Cover.ALL for effect in effects):",
+        "for match in matches if match.least is Cover.ALL)",
+        "for match in matches if match.most is Cover.ALL)",
     ),
     Fault(
         "one exception is enough",
         "evaluation/evaluate.py",
-        "        if parts is not None and all(",
-        "        if parts is not None and any(",
+        "        if exceptions is not None and all(",
+        "        if exceptions is not None and any(",
     ),
     Fault(
         "an allowed part is the whole",
@@ -74,8 +74,8 @@ FAULTS = (
     Fault(
         "exceptions apply without their conditions",
         "evaluation/rules.py",
-        "        if not (statement.not_action or statement.not_resource) or not self._and_conditions(True, context):",
-        "        if not (statement.not_action or statement.not_resource):",
+        "statement.not_resource) or not self._conditions_hold(context):",
+        "statement.not_resource):",
     ),
     Fault(
         "only the first condition is evaluated",
@@ -86,7 +86,7 @@ FAULTS = (
     Fault(
         "unknown conditions hold",
         "evaluation/rules.py",
-        "context, False if fails else None if None in results else True",
+        "context, False if fails else open_answer",
         "context, not fails",
     ),
     Fault(
@@ -116,8 +116,8 @@ FAULTS = (
     Fault(
         "a value that may match matches",
         "language/conditions.py",
-        "        return None if cover is Cover.SOME else (cover is Cover.ALL) is not self._negated",
-        "        return (cover is not Cover.NONE) is not self._negated",
+        "        return self._compare(value) if self._compare else _ANSWERS[self._cover(value, False, context)]",
+        "        return self._compare(value) if self._compare else self._cover(value, False, context) is not Cover.NONE",
     ),
     Fault(
         "one action is enough",
@@ -194,8 +194,8 @@ FAULTS = (
     Fault(
         "an Allow needs to cover only a part of the request",
         "evaluation/rules.py",
-        "        return cover is Cover.ALL if self.allow else cover is not Cover.NONE",
-        "        return cover is not Cover.NONE",
+        "(share is Cover.ALL if self.allow else share is not Cover.NONE for share in cover)",
+        "(share is not Cover.NONE for share in cover)",
     ),
     Fault(
         "an unknown variable matches nothing",
@@ -206,8 +206,8 @@ FAULTS = (
     Fault(
         "the prefix of a variable is ignored",
         "language/resources.py",
-        "            cover = min(cover, glob.covers(part, wild))",
-        "            cover = Cover.ALL",
+        "        head = min(covers, default=Cover.ALL)",
+        "        head = Cover.ALL",
     ),
     Fault(
         "* reaches over colons",
@@ -423,8 +423,8 @@ FAULTS = (
     Fault(
         "a request without tags needs TagSession",
         "trust/check.py",
-        "    return len(ACTIONS) if subject.session_tags else 1",
-        "    return len(ACTIONS)",
+        "        requests if subject.session_tags else requests[:1],",
+        "        requests,",
     ),
     Fault(
         "digits of other scripts are digits",
