@@ -27,7 +27,12 @@ def test_role_uses_module_defaults_for_aws_and_kubernetes(sandbox: Sandbox, tmp_
     def read_environment(name: str) -> str:
         return f"{{{{ lookup('ansible.builtin.env', 'X_{name}') }}}}"
 
-    workload = {"namespace": "default", "service_account": "app", "role": {"name": "r"}}
+    workload = {
+        "namespace": "default",
+        "service_account": "app",
+        "role": {"name": "r"},
+        "policies": [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}],
+    }
     play = {
         "hosts": "localhost",
         "connection": "local",
