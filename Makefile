@@ -48,7 +48,7 @@ demo: setup-run
 # The number of worker processes of pytest in a check. With 0, pytest runs the tests in its own process.
 WORKERS ?= 2
 # The checks start in this order: quick ones first, then the longest, so that no long check runs alone at the end.
-TESTS := lint unit findings emulators migration package integration docs faults sanity awx fleet sandbox-tests mutation molecule
+TESTS := lint unit findings emulators migration package integration docs faults sanity awx fleet mutation molecule
 
 test: setup
 	@$(VENV)/python tools/run_tests.py $(TESTS)
