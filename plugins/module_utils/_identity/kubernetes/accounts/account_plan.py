@@ -344,9 +344,9 @@ def _remaining_in_aws(keys: Sequence[WorkloadKey]) -> Finding:
 def other_owner_finding(key: WorkloadKey, owner: str) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
-        f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
-        f"{OWNER_LABEL}), and is kept.",
-        f"Remove it in a run of this owner (pod_identity_owner: {owner}), or with pod_identity_adopt: true.",
+        f"service account {key.service_account} in namespace {key.namespace} belongs to {owner}, "
+        "and is kept.",
+        "Remove it in a run of this owner (pod_identity_owner), or with pod_identity_adopt: true.",
         key,
     )
 
@@ -391,8 +391,8 @@ def _namespace_unknown(key: WorkloadKey, error: ApiError) -> Finding:
 def _owner_conflict(key: WorkloadKey, owner: str) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
-        f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
-        f"{OWNER_LABEL}), but this run would have to change it.",
+        f"service account {key.service_account} in namespace {key.namespace} belongs to {owner}, "
+        "but this run would have to change it.",
         "Have that owner list the workload, or take over the service account with pod_identity_adopt: true.",
         key,
     )

@@ -126,9 +126,15 @@ def is_managed(labels: Mapping[str, str]) -> bool:
 
 
 def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
-    """Return the owner in the labels of a managed object if it differs from ``owner``; otherwise ""."""
+    """Return the owner of a managed object, for a message, if it differs from ``owner``; otherwise "".
+
+    Objects of the default owner have no label, because they already belong to their cluster.
+    """
     label = labels.get(OWNER_LABEL, "")
-    return label if is_managed(labels) and label != (owner or "") else ""
+    name = (
+        f"owner '{label}' (label {OWNER_LABEL})" if label else f"the default owner (no label {OWNER_LABEL})"
+    )
+    return name if is_managed(labels) and label != (owner or "") else ""
 
 
 def fields_by_manager(item: Object) -> dict[str, list[str]]:

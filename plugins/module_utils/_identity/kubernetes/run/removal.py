@@ -82,8 +82,7 @@ def recheck_removal(
     candidates: dict[WorkloadKey, Object] = {}
     for manifest in deletions:
         key, name = account_key(manifest, cluster), object_name(manifest)
-        owner = "" if preflight.adopt else other_owner(managed.get(name, {}), preflight.owner)
-        if owner:
+        if not preflight.adopt and (owner := other_owner(managed.get(name, {}), preflight.owner)):
             findings.append(other_owner_finding(key, owner))
         elif name in managed:
             candidates[key] = manifest

@@ -198,6 +198,21 @@ def test_matching_service_account_of_another_owner_is_unchanged(owner: str | Non
     assert (plan.manifests, plan.waiting, plan.refused) == ([], [], [])
 
 
+def test_service_account_of_the_default_owner_belongs_to_another_owner() -> None:
+    """Use a service account without the label of an owner, which the default owner has created."""
+    accounts = account(labels=MANAGED)
+    unchanged = plan_apply([request()], accounts, EXISTING, "team-a")
+    assert (unchanged.manifests, unchanged.refused) == ([], [])
+    refused = plan_apply([request(annotations={"team": "a"})], accounts, EXISTING, "team-a")
+    kept = plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER), "team-a")
+    assert (refused.manifests, kept.manifests) == ([], [])
+    name = "service account app in namespace default belongs to the default owner (no label workload-identity/owner), "
+    assert [finding.message for finding in (*refused.refused, *kept.findings)] == [
+        f"{name}but this run would have to change it.",
+        f"{name}and is kept.",
+    ]
+
+
 def test_adopt_changes_the_owner_of_a_service_account() -> None:
     plan = plan_apply([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
     assert plan.manifests == [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]
@@ -220,7 +235,7 @@ def test_removal_keeps_service_account_of_another_owner(
                 "SERVICE_ACCOUNT_OTHER_OWNER",
                 "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), "
                 "and is kept.",
-                "Remove it in a run of this owner (pod_identity_owner: team-b), or with pod_identity_adopt: true.",
+                "Remove it in a run of this owner (pod_identity_owner), or with pod_identity_adopt: true.",
             )
         ]
     )
