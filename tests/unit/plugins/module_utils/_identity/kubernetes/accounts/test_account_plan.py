@@ -198,16 +198,16 @@ def test_matching_service_account_of_another_owner_is_unchanged(owner: str | Non
     assert (plan.manifests, plan.waiting, plan.refused) == ([], [], [])
 
 
-def test_service_account_of_the_default_owner_belongs_to_another_owner() -> None:
+def test_unlabelled_service_account_has_the_default_owner() -> None:
     """Use a service account without the label of an owner, which the default owner has created."""
     accounts = account(labels=MANAGED)
     unchanged = plan_apply([request()], accounts, EXISTING, "team-a")
     assert (unchanged.manifests, unchanged.refused) == ([], [])
     refused = plan_apply([request(annotations={"team": "a"})], accounts, EXISTING, "team-a")
-    kept = plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER), "team-a")
-    assert (refused.manifests, kept.manifests) == ([], [])
+    removal = plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER), "team-a")
+    assert (refused.manifests, removal.manifests) == ([], [])
     name = "service account app in namespace default belongs to the default owner (no label workload-identity/owner), "
-    assert [finding.message for finding in (*refused.refused, *kept.findings)] == [
+    assert [finding.message for finding in (*refused.refused, *removal.findings)] == [
         f"{name}but this run would have to change it.",
         f"{name}and is kept.",
     ]
