@@ -266,7 +266,11 @@ def _table(report: MigrationReport) -> list[str]:
     if not report.migrants:
         if report.options.service_accounts:
             return ["No service account that uses IRSA matches pod_identity_migration_service_accounts."]
-        return ["No service account uses IAM roles for service accounts (IRSA)."]
+        return [
+            "No service account uses IAM roles for service accounts (IRSA), and no role has the record of a migration."
+            if report.options.rollback
+            else "No service account uses IAM roles for service accounts (IRSA)."
+        ]
     summary = _summary(report.migrants)
     counts = [f"{summary[stage]} {stage}" for stage in STAGES if summary[stage]]
     number = summary["service_accounts"]

@@ -356,6 +356,8 @@ def test_changes_have_a_line(made: MigrationReport, line: str) -> None:
 
 def test_cluster_without_irsa_has_one_line() -> None:
     assert migration_lines(report(step="inventory")) == [HEAD, "Inventory; nothing was changed.", "", NONE]
+    (line,) = migration_lines(report(step="inventory", rollback=True))[-1:]
+    assert line == f"{NONE.removesuffix('.')}, and no role has the record of a migration."
 
 
 def test_single_service_account_has_a_row() -> None:
