@@ -214,8 +214,10 @@ def unknown_to_webhook(world: World) -> None:
 
 
 def young_association(world: World) -> None:
+    """Date the association in the future, so that it is young however long the test takes, and delete the older Pod."""
     unknown_to_webhook(world)
-    world.date_association(datetime.now(timezone.utc))
+    world.delete_pod()
+    world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
 
 
 def excluded_namespace(world: World) -> None:
