@@ -229,20 +229,21 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     check_sdk_version_supported,
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sessions import (
+
+from ..module_utils._aws.sessions import (
     Credentials,
     Sessions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+from ..module_utils._findings.text import (
     visible_lines,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
+from ..module_utils._identity.inputs.inventory_source import (
     read_request,
     validate_credentials,
     validate_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import (
+from ..module_utils._identity.inventory import (
     ALL_CLUSTERS,
     ClusterHost,
     describe_unread,
@@ -250,20 +251,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     make_hosts,
     to_cache,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
+from ..module_utils._identity.model.accounts import (
     ALL_REGIONS,
     FoundCluster,
     InventoryRequest,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
+from ..module_utils._identity.read.clusters import (
     read_clusters,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._inert_text import inert
+from ..plugin_utils._inert_text import inert
 
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
 # These options have Jinja expressions. Ansible's class Constructable evaluates these expressions later, for each host.

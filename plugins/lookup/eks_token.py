@@ -86,20 +86,21 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.filter.core import flatten
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import EksToken
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+
+from ..module_utils._aws.eks_token import EksToken
+from ..module_utils._findings.text import (
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._identity.inputs.accounts import (
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import (
+from ..plugin_utils._aws_clients import (
     AwsClients,
     check_options,
 )

@@ -145,14 +145,15 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.filter.core import flatten
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
+
+from ..module_utils._findings.text import visible
+from ..module_utils._identity.inputs.presets import (
     Preset,
     load_preset,
     preset_names,
     unknown_preset,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ..module_utils._identity.model.errors import InputError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information

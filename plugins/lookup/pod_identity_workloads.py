@@ -49,9 +49,10 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.filter.core import flatten
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import read_files
+
+from ..module_utils._findings.text import visible
+from ..module_utils._identity.model.errors import InputError
+from ..plugin_utils._files import read_files
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information

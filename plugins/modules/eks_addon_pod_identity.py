@@ -253,46 +253,46 @@ action:
 import time
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+from ..module_utils._aws.client import Api, api_for
+from ..module_utils._aws.interrupt import (
     ensuring_result,
     pause,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+from ..module_utils._aws.sdk import AwsModule
+from ..module_utils._findings.text import (
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import parse_addon
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+from ..module_utils._identity.inputs.addons import parse_addon
+from ..module_utils._identity.inputs.options import (
     parse_account_id,
     parse_cluster_name,
     validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
+from ..module_utils._identity.model.addons import (
     ObservedAddon,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     aws_failure,
     input_message,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.addons import (
+from ..module_utils._identity.read.addons import (
     read_identities,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import AddonRun
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+from ..module_utils._identity.read.cluster import find_cluster
+from ..module_utils._identity.run.addons import AddonRun
+from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_row
+from ..module_utils._identity.run.guard import Guard
+from ..module_utils._identity.run.result import diff_row
 
 
 @ensuring_result()

@@ -380,19 +380,19 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+from ..module_utils._aws.interrupt import ensuring_result
+from ..module_utils._aws.sdk import AwsModule
+from ..module_utils._identity.inputs.form import (
     workloads_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+from ..module_utils._identity.inputs.options import (
     change_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+from ..module_utils._identity.inputs.run_input import (
     read_input,
     refuse_files,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+from ..module_utils._identity.run.cluster import (
     change_cluster,
     end_module,
     module_job,

@@ -244,50 +244,50 @@ action:
 
 import time
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+from ..module_utils._aws.client import api_for
+from ..module_utils._aws.interrupt import (
     ensuring_result,
     pause,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+from ..module_utils._aws.sdk import AwsModule
+from ..module_utils._findings.finding import WorkloadKey
+from ..module_utils._findings.text import (
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+from ..module_utils._identity.inputs.options import (
     parse_account_id,
     parse_cluster_name,
     validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+from ..module_utils._identity.inputs.workloads import (
     parse_association,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     aws_failure,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
+from ..module_utils._identity.run.association import (
     AssociationError,
     AssociationInput,
     converge,
     cut_short,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import (
+from ..module_utils._identity.run.guard import (
     PASSED_THROUGH,
     Guard,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Journal
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_row
+from ..module_utils._identity.run.outcome import Journal
+from ..module_utils._identity.run.result import diff_row
 
 
 @ensuring_result()

@@ -161,35 +161,35 @@ associations:
 from functools import partial
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._aws.client import BotoApi, api_for
+from ..module_utils._aws.interrupt import ensuring_result
+from ..module_utils._aws.sdk import AwsModule
+from ..module_utils._aws.transport import map_concurrently
+from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+from ..module_utils._identity.inputs.options import (
     parse_cluster_name,
     validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     aws_failure,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+from ..module_utils._identity.model.rows import (
     AssociationSummary,
     association_row,
     association_summary,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.associations import (
+from ..module_utils._identity.read.associations import (
     describe_association,
     list_associations,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import (
+from ..module_utils._identity.read.cluster import find_cluster
+from ..module_utils._identity.run.guard import (
     Guard,
     interrupted_result,
 )

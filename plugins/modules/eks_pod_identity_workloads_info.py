@@ -172,16 +172,16 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._aws.interrupt import ensuring_result
+from ..module_utils._aws.sdk import AwsModule
+from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+from ..module_utils._identity.run.cluster import (
     end_module,
     module_job,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import export_cluster
+from ..module_utils._identity.run.export import export_cluster
 
 
 @ensuring_result()

@@ -373,63 +373,63 @@ summary:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule, require_sdk
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
+from ..module_utils._aws.client import Api, api_for
+from ..module_utils._aws.sdk import AwsModule, require_sdk
+from ..module_utils._aws.transport import (
     DEFAULT_WIDTH,
     map_concurrently,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+from ..module_utils._findings.text import (
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+from ..module_utils._identity.model.observed import (
     RolePermissions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
+from ..module_utils._identity.model.roles import ObservedRole
+from ..module_utils._identity.read.roles import (
     RoleNotFound,
     read_role_policies,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+from ..module_utils._identity.read.verification_reads import (
     simulate_documents,
     simulate_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
+from ..module_utils._policy.evaluation.evaluate import (
     ALLOWED,
     CONDITIONAL,
     EXPLICIT_DENY,
     IMPLICIT_DENY,
     PARTLY_ALLOWED,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+from ..module_utils._policy.evaluation.request import Subject
+from ..module_utils._policy.grammar.storable import (
     Storability,
     storability,
     together,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
+from ..module_utils._policy.language.canonical import (
     policy_finding_row,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+from ..module_utils._policy.language.document import (
     PolicyError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
+from ..module_utils._policy.permissions.explanation import (
     explain,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.lints import (
+from ..module_utils._policy.permissions.lints import (
     lint_all,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+from ..module_utils._policy.permissions.permissions import (
     FactError,
     NamedPolicy,
     Required,

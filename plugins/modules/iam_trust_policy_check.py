@@ -308,33 +308,33 @@ trust_policy:
 
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule, require_sdk
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+from ..module_utils._aws.client import api_for
+from ..module_utils._aws.sdk import AwsModule, require_sdk
+from ..module_utils._findings.text import (
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
+from ..module_utils._identity.read.roles import (
     RoleNotFound,
     find_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+from ..module_utils._policy.language.document import (
     PolicyError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+from ..module_utils._policy.permissions.permissions import (
     FactError,
     parse_subject,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
+from ..module_utils._policy.trust.check import (
     TrustCheck,
     check_policy,
 )

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Bind a run of the role to an approved plan, from a report file or from the artifacts of an AWX workflow."""
 
@@ -12,27 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+from ..module_utils._findings.codes import Code
+from ..module_utils._findings.finding import Finding
+from ..module_utils._identity.model.changes import Change
+from ..module_utils._identity.model.cluster import (
     Cluster,
     describe_place,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     NOT_APPROVED_REMEDY,
     NotApprovedError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.approval import (
+from ..module_utils._identity.model.rows import finding_row
+from ..module_utils._identity.report.approval import (
     describe_unapproved,
     find_plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
+from ..module_utils._identity.report.fleet import (
     artifacts_in,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import change_row
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import read_reports
+from ..module_utils._identity.run.result import change_row
+from ._role_report import read_reports
 
 # The value of the variable for the plans of the earlier jobs of an AWX workflow.
 ARTIFACTS = "artifacts"

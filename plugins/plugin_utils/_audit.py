@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """The steps of the playbook audit: read, roles and report.
 
@@ -22,66 +19,67 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.changes import (
+
+from ..module_utils._identity.access.changes import (
     report_problem,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.output import (
+from ..module_utils._identity.access.output import (
     access_csv,
     access_lines,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.report import (
+from ..module_utils._identity.access.report import (
     build_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+from ..module_utils._identity.inputs.options import (
     verify_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+from ..module_utils._identity.inputs.role_variables import (
     AUDIT,
     is_unanswered,
     read_audit_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
     remedy_for,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
+from ..module_utils._identity.kubernetes.run.irsa import (
     read_irsa,
     unread_findings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+from ..module_utils._identity.model.access import (
     AccessOptions,
     ClusterFacts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+from ..module_utils._identity.model.cluster import (
     describe_place,
     judge_api_server,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     InputError,
     input_message,
     listed,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+from ..module_utils._identity.report.artifact import (
     to_artifact,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
+from ..module_utils._identity.run.access import (
     RoleReads,
     read_last_uses,
     read_node_roles,
     read_role_facts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+from ..module_utils._identity.run.guard import Guard
+from ..module_utils._identity.run.migration import (
     read_cluster_associations,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+from ..module_utils._policy.permissions.catalogue import (
     load_catalogue,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page import render_page
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+from ._audit_page import render_page
+from ._aws_clients import job_of_task
+from ._files import (
     hand_over,
     locate_files,
     take_over,
@@ -89,15 +87,15 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
     why_not_writable,
     write_private,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+from ._kubernetes import connect
+from ._processes import interruptible
+from ._role_input import (
     read_role_variables,
     template_variables,
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import job_artifacts
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+from ._role_report import job_artifacts
+from ._role_run import (
     VERIFY,
     VERIFY_OPTIONS,
     RoleError,
@@ -106,12 +104,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
     find_role_access,
     parse_input,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+from ._screen import (
     Steps,
     printable,
     show_report,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 # The variables in which the playbook registers the results of the steps "read" and "roles".
 PART = "pod_identity_audit_part"

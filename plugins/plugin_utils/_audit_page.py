@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Render the access report as a single HTML page, which needs no network and no other file."""
 
@@ -19,12 +16,13 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..module_utils._findings.text import (
     visible,
     visible_values,
 )
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 

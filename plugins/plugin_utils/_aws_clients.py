@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Create AWS clients in the process of an action or lookup plugin, with the connection options of amazon.aws."""
 
@@ -24,8 +21,9 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import Connection
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
+
+from ..module_utils._aws.assumed_session import Connection
+from ..module_utils._aws.client import (
     TWO_CREDENTIALS,
     BotoApi,
     api_with,
@@ -35,21 +33,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     session_with,
     validate_profile,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
+from ..module_utils._aws.eks_token import (
     EksToken,
     regional_client,
     sign_token,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import new_session
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._aws.service_data import new_session
+from ..module_utils._findings.text import with_option_names
+from ..module_utils._identity.inputs.accounts import (
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.model.accounts import AssumeRole
+from ..module_utils._identity.model.errors import InputError
+from ..module_utils._identity.run.cluster import AwsJob
+from ._task import ActionTask
 
 # Without boto3, importing this file must not fail: ``_require_sdk`` reports the missing package.
 with contextlib.suppress(ImportError):

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Read workload files on the controller, and write files that only the current user can read."""
 
@@ -21,12 +18,13 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
+
+from ..module_utils._identity.inputs.files import (
     FileSource,
     locate,
     read_sources,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     InputError,
     sentence,
 )

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Tasks for many clusters, which are the hosts of a play or have reported from earlier jobs.
 
@@ -22,23 +19,24 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import HAS_BOTO3
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import load_services
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+
+from ..module_utils._aws.service_data import load_services
+from ..module_utils._aws.transport import map_concurrently
+from ..module_utils._identity.inputs.role_variables import (
     find_variables,
     read_report_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     listed,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+from ..module_utils._identity.model.names import (
     parse_role_arn,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import read_caller
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
+from ..module_utils._identity.read.cluster import read_caller
+from ..module_utils._identity.report.fleet import (
     NOT_A_REPORT,
     Ended,
     artifacts_in,
@@ -46,18 +44,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     gather,
     parse_reported,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import clients_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import AWS_SPEC
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+from ._aws_clients import clients_of_task
+from ._kubernetes_access import AWS_SPEC
+from ._role_input import (
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import (
+from ._role_report import (
     FACT,
     read_fact,
     read_reports,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import printable, show_last
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._screen import printable, show_last
+from ._task import ActionTask
 
 Result = dict[str, Any]
 # The variable in which the role registers the result of a host.

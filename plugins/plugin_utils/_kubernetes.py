@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Send requests to the Kubernetes API from the process of a task, with the client and service layer of kubernetes.core.
 
@@ -28,22 +25,23 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+
+from ..module_utils._findings.text import (
     visible,
     visible_sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_writes import (
+from ..module_utils._identity.kubernetes.accounts.account_writes import (
     format_diff,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+from ..module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
     parse_api_error,
     parse_response,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+from ..module_utils._identity.kubernetes.api.authentication import (
     IDENTITY_OPTIONS,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+from ..module_utils._identity.kubernetes.api.cluster import (
     Deadline,
     DryRun,
     KubernetesCluster,
@@ -54,7 +52,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     is_transient,
     send_patiently,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+from ..module_utils._identity.kubernetes.model.objects import (
     FIELD_MANAGER,
     Object,
     as_mapping,
@@ -63,28 +61,28 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     member,
     object_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+from ..module_utils._identity.model.cluster import (
     ApiServer,
     certificate_digests,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._exec_plugins import bound_plugins
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
+from ._exec_plugins import bound_plugins
+from ._kubernetes_access import (
     LIST,
     Access,
     no_token_message,
     require_local,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
+from ._processes import (
     alarm,
     each_within,
     run_within,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 # The error message for a missing Python package or collection, or "".
 MISSING = ""

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Choose how to access the Kubernetes API: with options of the user, or with the endpoint of an EKS cluster and signed tokens."""
 
@@ -18,41 +15,42 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible import constants
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
+
+from ..module_utils._aws.eks_token import (
     EksToken,
     TokenSource,
     regional_client,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+from ..module_utils._findings.text import with_option_names
+from ..module_utils._identity.inputs.accounts import (
     ASSUME_ROLE_OPTIONS,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.api.authentication import (
     KubeAuth,
     uses_eks_token,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+from ..module_utils._identity.model.cluster import (
     CallerAccess,
     Cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
+from ..module_utils._identity.read.cluster import (
     read_caller,
     read_caller_access,
     read_eks_target,
     require_account,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import (
+from ._aws_clients import (
     AwsClients,
     clients_of_task,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._files import write_private
+from ._task import ActionTask
 
 # The module_defaults for this module of kubernetes.core also apply to the connection of the role.
 LIST = "kubernetes.core.k8s_info"

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Migrate the service accounts of a cluster from IRSA to EKS Pod Identity, or back.
 
@@ -20,61 +17,61 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+from ..module_utils._findings.codes import Code
+from ..module_utils._findings.finding import (
     WorkloadKey,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import parse_agent
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+from ..module_utils._identity.inputs.addons import parse_agent
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
+from ..module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
     annotation_patch,
     read_irsa,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     listed,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+from ..module_utils._identity.model.migration import (
     Migrant,
     MigrationGroup,
     MigrationStep,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
+from ..module_utils._identity.plan.migration import (
     account_name,
     expected_stage,
     find_unproven,
     make_groups,
     soak_end,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
+from ..module_utils._identity.report.migration import (
     MigrationReport,
     report_data,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import judge_run
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
+from ..module_utils._identity.report.report import judge_run
+from ..module_utils._identity.run.addons import (
     agent_run,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+from ..module_utils._identity.run.migration import (
     workload_rows,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import failure_rows
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+from ..module_utils._identity.run.result import failure_rows
+from ._files import (
     write_private,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_rollback import roll_back
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
+from ._migration_rollback import roll_back
+from ._migration_session import MigrationSession
+from ._processes import (
     leading_group,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+from ._role_run import (
     RoleError,
     describe_error,
 )

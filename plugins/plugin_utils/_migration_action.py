@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """The action of the playbook migrate: it reads the variables, runs the migration and displays its report."""
 
@@ -13,41 +10,42 @@ from dataclasses import replace
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+
+from ..module_utils._identity.inputs.role_variables import (
     MIGRATION,
     is_unanswered,
     read_migration_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.model.errors import (
     InputError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
+from ..module_utils._identity.report.migration import (
     migration_lines,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+from ._files import (
     why_not_writable,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import Migration
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
+from ._migration import Migration
+from ._migration_session import MigrationSession
+from ._processes import (
     interruptible,
     parent_stderr,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+from ._role_input import (
     read_role_variables,
     template_variables,
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+from ._role_run import (
     RoleError,
     failing_into,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+from ._screen import (
     printable,
     show_report,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 NO_CLUSTER = (
     "The migration needs the name of the EKS cluster: -e pod_identity_cluster_name=my-cluster. It also needs credentials and a "

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Roll a migration back: return service accounts from EKS Pod Identity to IRSA, group by group.
 
@@ -15,33 +12,33 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+from ..module_utils._findings.codes import Code
+from ..module_utils._findings.finding import (
     Finding,
     WorkloadKey,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
+from ..module_utils._identity.kubernetes.run.irsa import (
     annotation_patch,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.rollback import (
+from ..module_utils._identity.kubernetes.run.rollback import (
     probe_irsa,
     restart_injected,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import listed
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+from ..module_utils._identity.model.errors import listed
+from ..module_utils._identity.model.migration import (
     Migrant,
     MigrationGroup,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
+from ..module_utils._identity.plan.migration import (
     check_return,
     plan_return,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+from ..module_utils._identity.run.migration import (
     read_again,
     workload_rows,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+from ._migration_session import MigrationSession
+from ._role_run import (
     kubernetes_settings,
     restart_timeout,
 )

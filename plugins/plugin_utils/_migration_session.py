@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """The session of a migration: its connections, its inventory, and the changes and findings that it has so far."""
 
@@ -16,75 +13,75 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+from ..module_utils._aws.client import Api
+from ..module_utils._aws.interrupt import pause
+from ..module_utils._findings.finding import (
     Finding,
     WorkloadKey,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.api.api_errors import (
     AGAIN,
     ALLOW,
     ApiError,
     manifest_failure,
     remedy_for,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+from ..module_utils._identity.kubernetes.api.cluster import (
     Deadline,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+from ..module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+from ..module_utils._identity.kubernetes.model.objects import (
     Object,
     ServiceAccount,
     object_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
+from ..module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
     read_irsa,
     unread_findings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
+from ..module_utils._identity.kubernetes.run.usage import (
     find_breakage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+from ..module_utils._identity.model.cluster import (
     describe_place,
     judge_api_server,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     InputError,
     listed,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+from ..module_utils._identity.model.migration import (
     Migrant,
     MigrationGroup,
     MigrationOptions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import default_owner
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
+from ..module_utils._identity.model.names import default_owner
+from ..module_utils._identity.model.rows import FailureRow
+from ..module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
     plan_migration,
     recorded_accounts,
     with_findings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
+from ..module_utils._identity.report.text import (
     describe_change,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import OpenedCluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+from ..module_utils._identity.run.cluster import OpenedCluster
+from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+from ..module_utils._identity.run.guard import Guard
+from ..module_utils._identity.run.migration import (
     MigrationChange,
     MigrationReads,
     TrustChange,
@@ -95,13 +92,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     read_cluster_associations,
     read_roles,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import failure_rows
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
+from ..module_utils._identity.run.result import failure_rows
+from ..module_utils._policy.trust.federation import (
     Issuer,
     parse_issuer,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+from ._kubernetes import connect
+from ._role_run import (
     Prepared,
     RoleError,
     RoleInput,
@@ -113,10 +110,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
     run_aws,
     run_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+from ._screen import (
     Steps,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 NO_ISSUER = (
     "The OIDC issuer of {place} is missing or unknown, so it is not known which statements are for IRSA. Nothing was changed. To "

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Validate the input of eks_pod_identity and eks_pod_identity_info on the controller, because the workload files are there."""
 
@@ -14,24 +11,25 @@ from functools import cache
 from typing import Any, cast
 
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.removed import (
+
+from ..module_utils._findings.text import visible_values
+from ..module_utils._identity.inputs.files import FileSource
+from ..module_utils._identity.inputs.removed import (
     REMOVED_OPTIONS,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+from ..module_utils._identity.inputs.run_input import (
     WORKLOAD_OPTIONS,
     expander_for,
     read_input,
     read_workloads_option,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import read_files
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._files import read_files
+from ._processes import interruptible
+from ._task import ActionTask
 
 # The region option of amazon.aws, and its aliases.
 REGIONS = ("region", "aws_region", "ec2_region")

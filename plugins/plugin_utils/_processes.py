@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Control the process of a task: its environment variables, time limits, and interruption by signals."""
 
@@ -18,11 +15,11 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TypeVar
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
+from ..module_utils._aws.transport import (
     OutOfTime,
     call_within,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_lines
+from ..module_utils._findings.text import visible_lines
 
 
 @contextlib.contextmanager

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Do all the work of the role in one task.
@@ -15,49 +14,50 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+
+from ..module_utils._findings.codes import Code
+from ..module_utils._identity.inputs.patterns import (
     Expansion,
     describe_matches,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+from ..module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.accounts.account_plan import (
     expected_changes,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+from ..module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+from ..module_utils._identity.report.report import (
     NO_FACTS,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._approval import (
+from ._approval import (
     Approval,
     read_plans,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import warn_vanishing
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
+from ._files import warn_vanishing
+from ._processes import (
     interruptible,
     leading_group,
     parent_stderr,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+from ._role_input import (
     FILES,
     read_role_variables,
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import (
+from ._role_report import (
     forget_report,
     leave_report,
     leave_stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+from ._role_run import (
     begin_aws,
     expand_patterns,
     failing_into,
@@ -71,12 +71,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
     run_kubernetes,
     was_interrupted,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+from ._screen import (
     Steps,
     printable,
     show_report,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 # The variable with the result of the check for clusters with several hosts (pod_identity_fleet).
 CHECKED = "pod_identity_checked"

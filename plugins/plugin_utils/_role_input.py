@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Read the variables of the role in a task: evaluate templates, convert types, and report problems."""
 
@@ -18,34 +15,35 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.splitter import parse_kv
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+
+from ..module_utils._findings.text import visible
+from ..module_utils._identity.inputs.patterns import (
     PatternInput,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+from ..module_utils._identity.inputs.role_variables import (
     EntryPoint,
     check_extra_variables,
     find_variables,
     is_unanswered,
     read_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+from ..module_utils._identity.inputs.run_input import (
     INPUT_OPTIONS,
     ROLE,
     read_input,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+from ..module_utils._identity.model.desired import (
     ParsedInput,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     InputError,
     listed,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+from ._files import (
     read_files,
     why_not_writable,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 # Extra variables with these prefixes are a file, or a mapping in JSON or YAML, instead of name=value.
 _NOT_BY_NAME = ("@", "[", "{")

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Publish the report of a run as a fact of the host, in files, and in the artifacts of an AWX job."""
 
@@ -18,40 +15,41 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+
+from ..module_utils._findings.text import visible
+from ..module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
     arn_region,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+from ..module_utils._identity.model.errors import InputError
+from ..module_utils._identity.model.names import (
     parse_role_arn,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+from ..module_utils._identity.report.artifact import (
     make_artifacts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import (
+from ..module_utils._identity.report.junit import (
     junit_text,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+from ..module_utils._identity.report.report import (
     ReportSettings,
     make_report,
     stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
+from ..module_utils._identity.report.rows import (
     Place,
     Report,
     report_step,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._files import write_private
+from ._task import ActionTask
 
 try:
     from ansible.plugins.action import VariableLayer

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """The steps of the role.
 
@@ -24,31 +21,32 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import begin
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+
+from ..module_utils._aws.transport import begin
+from ..module_utils._findings.codes import Code
+from ..module_utils._findings.text import visible
+from ..module_utils._identity.inputs.options import (
     change_spec,
     parse_account_id,
     verify_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+from ..module_utils._identity.inputs.patterns import (
     Candidate,
     PatternInput,
     Selected,
     expand,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+from ..module_utils._identity.inputs.role_variables import (
     EntryPoint,
     find_ineffective,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.accounts.account_plan import (
     Preflight,
     TaskState,
     read_accounts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+from ..module_utils._identity.kubernetes.api.api_errors import (
     UNAUTHORIZED,
     ApiError,
     parse_api_error,
@@ -56,58 +54,58 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     unreachable_message,
     warn_unverified_tls,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+from ..module_utils._identity.kubernetes.api.authentication import (
     unauthorized_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+from ..module_utils._identity.kubernetes.api.cluster import (
     Deadline,
     Query,
     start_deadline,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+from ..module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+from ..module_utils._identity.kubernetes.model.objects import (
     Object,
     ObjectName,
     is_terminating,
     object_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+from ..module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
+from ..module_utils._identity.kubernetes.proof.injection_checks import (
     PROBE_SECONDS,
     SAMPLE,
     InjectionSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
+from ..module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
     KubernetesSettings,
     converge_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
+from ..module_utils._identity.kubernetes.run.usage import (
     find_breakage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+from ..module_utils._identity.model.cluster import (
     describe_place,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+from ..module_utils._identity.model.desired import (
     ParsedInput,
     Workload,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     aws_failure,
     input_message,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+from ..module_utils._identity.model.observed import Observed
+from ..module_utils._identity.run.cluster import (
     AwsJob,
     ModuleResult,
     Opening,
@@ -116,27 +114,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     open_cluster,
     verify_cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Approve
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+from ..module_utils._identity.run.engine import Approve
+from ..module_utils._identity.run.migration import (
     read_cluster_associations,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
+from ._aws_clients import job_of_task
+from ._kubernetes import (
     BoundedEnding,
     connect,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
+from ._kubernetes_access import (
     AWS_SPEC,
     Access,
     EksAccess,
     find_access,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import raise_timeout
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+from ._processes import raise_timeout
+from ._role_input import (
     MissingInput,
     parse_role_input,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 # The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"

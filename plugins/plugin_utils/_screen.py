@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Display the lines of a report and the progress of a task in the form that the stdout callback of Ansible needs."""
 
@@ -19,12 +16,13 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+
+from ..module_utils._findings.text import (
     visible,
     visible_lines,
     visible_values,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ._task import ActionTask
 
 # The stdout callbacks of AWX and Automation Platform, which write events.
 _PAGED = ("awx_display", "tower_display")

@@ -1,8 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-# Note that all plugin_utils of this collection are private to it.
 
 """Access the task of an action plugin: its keywords, templates, module_defaults, environment and connection."""
 
@@ -15,7 +12,8 @@ from typing import Any
 
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import set_environment
+
+from ._processes import set_environment
 
 
 class ActionTask:
