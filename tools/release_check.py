@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the artifact of a release: changelog, import into Galaxy, documentation site.
-
-`make release-check` runs this after `make sanity` and `make package`.
-"""
+"""Check the artifact of a release: changelog, import into Galaxy, documentation site (`make artifact`)."""
 
 from __future__ import annotations
 

@@ -2,12 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is a version of ansible-core, such as 2.16. The default is the newest and the oldest installed version. At most
-as many versions run at the same time as there are processors.
-
-To save time, without OPTIONS the oldest of several installed versions runs only the tests whose result depends on ansible-core;
-other versions run all tests. With SANITY=all in the environment, every version runs all tests, and the default is all installed
-versions.
+CORE is a version of ansible-core, such as 2.16. The default is the newest version, and with SANITY=all in the environment every
+installed version. At most as many versions run at the same time as there are processors.
 """
 
 from __future__ import annotations
@@ -24,8 +20,6 @@ from run_support import ROOT, ansible_test_environment, collection_copy, python_
 # Files to leave out of the copy for ansible-test, because the built collection does not have them.
 EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# The sanity tests whose result depends on the version of ansible-core, because they import the plugins.
-_OLDEST_OPTIONS = ("--test", "ansible-doc", "--test", "validate-modules")
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
 
@@ -36,23 +30,13 @@ def main(arguments: Sequence[str]) -> int:
     if missing:
         print(
             f"Not installed: ansible-core {', '.join(missing)}. Installed: {', '.join(installed)}. "
-            "`make setup-matrix` installs the other versions, if a suitable Python exists.",
+            "`make setup CORES=all` installs the other versions, if a suitable Python exists.",
             file=sys.stderr,
         )
         return 2
-    newest, oldest = next(iter(installed)), next(reversed(installed))
-    every_test = os.environ.get("SANITY") == "all"
-    chosen = cores or (list(installed) if every_test else list(dict.fromkeys((newest, oldest))))
+    chosen = cores or (list(installed) if os.environ.get("SANITY") == "all" else list(installed)[:1])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = [
-            pool.submit(
-                run,
-                core,
-                *installed[core],
-                options or ([] if every_test or core != oldest or oldest == newest else _OLDEST_OPTIONS),
-            )
-            for core in chosen
-        ]
+        runs = [pool.submit(run, core, *installed[core], options) for core in chosen]
         return max([_show(*future.result()) for future in runs])
 
 

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
+pytestmark = pytest.mark.release
+
 PAGE = ROOT / "docs" / "accounts.md"
 ACCOUNT = "444455556666"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pod-identity-fleet"

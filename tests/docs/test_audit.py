@@ -141,6 +141,7 @@ def test_report(cluster: Cluster) -> None:
     assert all((cluster.folder / name).stat().st_mode & 0o777 == 0o600 for name in names.values())
 
 
+@pytest.mark.release
 def test_unused_permissions(cluster: Cluster) -> None:
     control = AwsControl(cluster.sandbox.show_environment(cluster.folder)["AWS_ENDPOINT_URL"])
     control.grow_older(ACCOUNT, 100 * 86400)
@@ -176,6 +177,7 @@ def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
     assert "The reports have different namespaces." in done.stdout
 
 
+@pytest.mark.release
 def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
     hosts = {
         "first": {"pod_identity_cluster_name": "my-cluster"},
@@ -226,6 +228,7 @@ def test_commands_match_the_api_of_access_analyzer() -> None:
     assert result.members["generatedPolicies"].member.members["policy"].type_name == "string"
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("action", ["s3:GetObject", "s3:GetBucketLocation"])
 def test_generated_policy_is_checked(cluster: Cluster, action: str) -> None:
     statement = {"Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::my-pod-secrets-bucket/*"}
@@ -238,6 +241,7 @@ def test_generated_policy_is_checked(cluster: Cluster, action: str) -> None:
     assert done.returncode == (0 if action == "s3:GetObject" else 2), done.stdout
 
 
+@pytest.mark.release
 def test_generated_policy_is_listed(cluster: Cluster) -> None:
     statement = {
         "Effect": "Allow",
@@ -257,6 +261,7 @@ def test_generated_policy_is_listed(cluster: Cluster) -> None:
     assert "PERMISSION_" not in done.stdout
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -9,8 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from support import ROOT, Sandbox
+
+pytestmark = pytest.mark.release
 
 EXAMPLE = ROOT / "examples" / "guide.yml"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support import ROOT, Sandbox
-from test_screen import EXAMPLE, Core, end_cores
+from test_screen import EXAMPLE, Core, cores
 
 Json = dict[str, Any]
 WORK = ("Configure EKS Pod Identity", "Verify the workloads")
@@ -38,7 +38,7 @@ def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
     ("core", "callback"),
     [
         pytest.param(core, f"ansible.posix.{name}", id=f"{core.name}-{name}")
-        for core, name in zip(end_cores(), cycle(("jsonl", "json")), strict=False)
+        for core, name in zip(cores(), cycle(("jsonl", "json")), strict=False)
     ],
 )
 def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:

@@ -74,6 +74,7 @@ def test_paths_are_relative_to_working_directory(clean: Sandbox, tmp_path: Path)
     assert state(clean) == [[], []]
 
 
+@pytest.mark.release
 def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
     write(tmp_path / "plays" / "teams", "a.yml", "one")
     roles = [{"role": "workload_identity.aws.pod_identity"}]
@@ -99,6 +100,7 @@ def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
     assert state(clean) == [[], ["one"]]
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("playbook", "text", "message"),
     [

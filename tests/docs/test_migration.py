@@ -86,6 +86,7 @@ def test_files_match_page() -> None:
 ACCEPTED = ("ADDON", "ROLE_NOT_USABLE", "NOT_TRUSTED", "OWN_VARIABLES")
 
 
+@pytest.mark.release
 def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
     start = cluster.estate.snapshot()
     shown = cluster.migrate("-e", "pod_identity_migration_step=inventory")
@@ -124,6 +125,7 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
         assert "could not be listed" not in run.stdout
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("options", "message"),
     [

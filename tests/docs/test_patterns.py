@@ -88,6 +88,7 @@ def test_examples_of_the_page(cluster: Cluster) -> None:
     assert torn_down.stdout.count("delete association") == 3
 
 
+@pytest.mark.release
 def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) -> None:
     accounts: list[dict[str, object]] = [
         {
@@ -173,6 +174,7 @@ def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> 
     )
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(("play", "options"), [("site", ["--check"]), ("verify", [])])
 def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[str]) -> None:
     arn = "arn:aws:iam::111122223333:role/gone"
@@ -192,6 +194,7 @@ def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[st
     ) in text
 
 
+@pytest.mark.release
 def test_service_account_of_two_entries_fails_alone(cluster: Cluster) -> None:
     cluster.prepare({"namespace": "twice", "name": "web-a"}, {"namespace": "twice", "name": "web-b"})
     pattern: dict[str, object] = {"namespace": "twice", "service_account": "web-*", "role": {"name": "twice"}}

@@ -222,6 +222,7 @@ iam.delete_role(RoleName=name)
 """
 
 
+@pytest.mark.release
 def test_reads_other_users_of_changed_policy(account: Account) -> None:
     account.play("converge", "site", variables())
     principal = {"Service": "ec2.amazonaws.com"}
@@ -254,6 +255,7 @@ iam.put_role_policy(RoleName="fleet", PolicyName="page", PolicyDocument=sys.argv
 """
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("source", SOURCES)
 def test_inventory_policy_suffices(account: Account, tmp_path: Path, source: str) -> None:
     document = DOCUMENTS["inventory"]
@@ -276,6 +278,7 @@ def test_inventory_policy_suffices(account: Account, tmp_path: Path, source: str
     assert f"|--my-cluster.us-west-2.{ACCOUNT}" in done.stdout
 
 
+@pytest.mark.release
 def test_verify_permissions_do_not_allow_changes(account: Account) -> None:
     done = account.attempt("verify", "site", variables())
     assert done.returncode != 0

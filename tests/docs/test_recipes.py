@@ -69,6 +69,7 @@ def test_every_recipe_has_a_row() -> None:
         assert f"$ ansible-playbook workload_identity.aws.{recipe.command}\n" in sections[recipe.title]
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.title)
 def test_recipe(recipe: Recipe, sandbox: Sandbox, tmp_path: Path) -> None:
     for block in blocks(PAGE, "yaml"):

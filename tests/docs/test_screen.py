@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the output of the playbooks on each installed ansible-core: three tasks, none of them skipped, and no deprecations."""
+"""Test the output of the playbooks: three tasks, none of them skipped, and no deprecations.
+
+The tests use the newest ansible-core, and with CORES=all every installed one.
+"""
 
 from __future__ import annotations
 
@@ -31,21 +34,14 @@ class Core:
 
 
 def cores() -> list[Core]:
+    """Return the newest ansible-core, and with CORES=all in the environment every installed older one."""
+    folders = sorted(ROOT.glob(".venv-2.*")) if os.environ.get("CORES") == "all" else []
     older = [
-        Core(
-            folder.name.removeprefix(".venv-"),
-            folder / "bin",
-            ROOT / ".cache" / f"collections-{folder.name[6:]}",
-        )
-        for folder in sorted(ROOT.glob(".venv-2.*"))
+        Core(name, folder / "bin", ROOT / ".cache" / f"collections-{name}")
+        for folder in folders
+        if (name := folder.name.removeprefix(".venv-"))
     ]
-    return [Core("current", ROOT / ".venv" / "bin", COLLECTIONS), *older]
-
-
-def end_cores() -> list[Core]:
-    """Return the newest and the oldest ansible-core, or with CORES=all in the environment every installed version."""
-    newest, *older = cores()
-    return [newest, *(older if os.environ.get("CORES") == "all" else older[:1])]
+    return [Core("newest", ROOT / ".venv" / "bin", COLLECTIONS), *older]
 
 
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
@@ -107,7 +103,8 @@ HIDDEN = {
 }
 
 
-@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
+@pytest.mark.release
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_hidden_characters_are_escaped_at_every_verbosity(
     sandbox: Sandbox, tmp_path: Path, core: Core
 ) -> None:
@@ -170,6 +167,7 @@ def test_unwritable_report_file_fails_before_changes(sandbox: Sandbox, tmp_path:
     assert "applying policies" not in done.stdout
 
 
+@pytest.mark.release
 def test_readme_inventory_avoids_warnings(sandbox: Sandbox) -> None:
     assert "`-i localhost,` avoids them" in (ROOT / "README.md").read_text(encoding="utf-8")
     loud = {"ANSIBLE_LOCALHOST_WARNING": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "true"}
@@ -179,6 +177,7 @@ def test_readme_inventory_avoids_warnings(sandbox: Sandbox) -> None:
     assert (done.returncode, "[WARNING]" in done.stdout) == (0, False), done.stdout
 
 
+@pytest.mark.release
 def test_lines_are_unchanged_in_yaml_results(sandbox: Sandbox) -> None:
     sandbox.reset()
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
@@ -197,6 +196,7 @@ def test_lines_are_unchanged_in_yaml_results(sandbox: Sandbox) -> None:
 UNCHECKED = "is used without checking its certificate: any server at that address gets the token."
 
 
+@pytest.mark.release
 def test_unverified_certificate_is_a_warning(sandbox: Sandbox) -> None:
     """Use the setting that AWX sets for a bearer token credential without a certificate authority."""
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
@@ -212,7 +212,7 @@ all:
 """
 
 
-@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_pattern_without_hosts_fails_playbook(tmp_path: Path, core: Core) -> None:
     """Check one case in which Ansible alone would skip the play and succeed. test_play_hosts.py checks all cases."""
     done = play(core, tmp_path, "site", INVENTORY, "-e", "pod_identity_hosts=clusterz")
@@ -231,7 +231,7 @@ def test_teardown_rejects_state_present(tmp_path: Path) -> None:
     assert message in done.stdout
 
 
-@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None:
     inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")
     done = play(core, tmp_path, "site", inventory, "-e", f"@{EXAMPLE}")
@@ -242,7 +242,7 @@ def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None
     ) in done.stdout
 
 
-@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_undefined_variable_of_workloads_is_named(tmp_path: Path, core: Core) -> None:
     variables = {
         "pod_identity_cluster_name": "my-cluster",

@@ -17,7 +17,7 @@ class Fault:
 
     The fault affects one request. With ``lasts`` it also affects later requests of the operation, and with ``seconds`` all
     requests for that time. A run should succeed despite a fault that ``passes``. ``to`` selects the operations. Without
-    FAULTS=all in the environment, tests apply ``sampled`` faults to only a part of the operations.
+    TIER=release in the environment, tests apply ``sampled`` faults to only a part of the operations.
     """
 
     label: str

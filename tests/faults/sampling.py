@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Choose reproducible samples of the cases, for runs of the tests without FAULTS=all in the environment."""
+"""Choose reproducible samples of the cases, for runs of the tests without TIER=release in the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable
 
-THOROUGH = os.environ.get("FAULTS") == "all"
+THOROUGH = os.environ.get("TIER") == "release"
 
 
 def chosen(*names: object, among: int) -> int:

@@ -51,7 +51,7 @@ def ending_name(how: signal.Signals | None) -> str:
 def kills(number: int, requests: int, how: signal.Signals | None) -> list[Kill]:
     """Return random kills. ``number`` selects the random sequence, which is the same in every run of the tests.
 
-    With FAULTS=all, SIGKILL ends a run at each of its requests.
+    With TIER=release, SIGKILL ends a run at each of its requests.
     """
     if THOROUGH and how == signal.SIGKILL:
         return [Kill(request, BEFORE, 0, how) for request in range(1, requests + 1)]

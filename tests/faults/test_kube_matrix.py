@@ -48,7 +48,7 @@ SAMPLING = 6
 class KubeFault:
     """A fault of the sandbox. It affects one request, or with ``lasts`` all requests of an operation.
 
-    A run should succeed despite a fault that ``passes``. ``sampled`` faults resemble another fault: without FAULTS=all in the
+    A run should succeed despite a fault that ``passes``. ``sampled`` faults resemble another fault: without TIER=release in the
     environment, tests apply them to only a part of the operations.
     """
 
@@ -139,7 +139,7 @@ def undisturbed(role: Role, kube: Kube, name: str) -> RoleBaseline:
 def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[str, str, int]]:
     """Return the requests that get the fault: the scenario, the operation, and the request's number among those of the operation.
 
-    With FAULTS=all, these are all requests, or for lasting faults the first request of each operation in each scenario.
+    With TIER=release, these are all requests, or for lasting faults the first request of each operation in each scenario.
     Otherwise, they are one request of each operation, or for ``sampled`` faults of only a part of the operations.
     """
     by_operation: dict[str, list[tuple[str, str, int]]] = {}
@@ -198,7 +198,7 @@ def test_faults_of_kubernetes_lose_no_object(
 def writes(baseline: Mapping[str, RoleBaseline], how: signal.Signals) -> list[tuple[str, str]]:
     """Return the scenarios and write operations at which a test ends a run with the signal ``how``.
 
-    With FAULTS=all, these are all write operations of all scenarios. Otherwise, each operation occurs in one scenario, and gets
+    With TIER=release, these are all write operations of all scenarios. Otherwise, each operation occurs in one scenario, and gets
     SIGKILL and either SIGTERM or SIGINT, because the latter two have the same handler.
     """
     found = [

@@ -34,7 +34,7 @@ SCALE = 0.01
 MOST_PAGES = 50
 # Each fault has this number of tests, so that pytest can distribute them among its processes.
 PARTS = 8 if THOROUGH else 2
-# Without FAULTS=all, tests apply sampled faults to one in this number of operations.
+# Without TIER=release, tests apply sampled faults to one in this number of operations.
 SAMPLING = 16
 
 
@@ -79,7 +79,7 @@ def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> Task
 def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
     """Return the requests that get the fault: the scenario, and the number of the request.
 
-    With FAULTS=all, ``_thorough`` selects them. Otherwise, they are one request of each operation, or for ``sampled`` faults of
+    With TIER=release, ``_thorough`` selects them. Otherwise, they are one request of each operation, or for ``sampled`` faults of
     only a part of the operations.
     """
     by_operation: dict[str, list[Cell]] = {}

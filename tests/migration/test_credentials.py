@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Test that every Pod gets credentials after each write of a migration and of its rollback.
 
-With MIGRATION=all in the environment, there are 60 service accounts.
+With TIER=release in the environment, there are 60 service accounts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.tests.migration.estate import (
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
 # The number of ordinary service accounts, in addition to the 30 of ``Estate.build`` and ``Estate.build_further``.
-ALL = os.environ.get("MIGRATION") == "all"
+ALL = os.environ.get("TIER") == "release"
 ORDINARY = 30 if ALL else 2
 # The number of service accounts whose Pods are replaced together.
 BATCH = 5

@@ -3,7 +3,7 @@
 """Test denied and throttled requests of a migration and of its rollback.
 
 After each write, every Pod gets credentials. A run with denied requests fails and names them, and the next run completes it. With
-MIGRATION=all in the environment, the tests deny and throttle each kind of write, otherwise a few.
+TIER=release in the environment, the tests deny and throttle each kind of write, otherwise a few.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
 ONLY = ("shop/app-00", "shop/one", "shop/two")
-STEP = 1 if os.environ.get("MIGRATION") == "all" else 4
+STEP = 1 if os.environ.get("TIER") == "release" else 4
 DENIED = [
     "iam:TagRole",
     "iam:UpdateAssumeRolePolicy",

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.migration.harness import Harness, Killed
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
-# With MIGRATION=all the tests end a run at every write, otherwise at a few writes.
-ALL = os.environ.get("MIGRATION") == "all"
+# With TIER=release the tests end a run at every write, otherwise at a few writes.
+ALL = os.environ.get("TIER") == "release"
 
 
 def numbers(count: int) -> range:

@@ -18,11 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
-# By default, use only the oldest and the newest ansible-core.
-ALL_CORES = os.environ.get("CORES") == "all"
-CORES = SUPPORTED if ALL_CORES else (SUPPORTED[0], SUPPORTED[-1])
-# By default, use only the oldest ansible-core for long tests of code that does not depend on the version.
-LONG = SUPPORTED if ALL_CORES else SUPPORTED[:1]
+# By default, use only the newest ansible-core.
+CORES = SUPPORTED if os.environ.get("CORES") == "all" else SUPPORTED[-1:]
 DEPENDENCIES = ("amazon", "kubernetes")
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 

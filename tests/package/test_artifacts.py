@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CORES, LONG
+from .conftest import CORES
 from .test_inventory import squeezed
 
 OWN, REGION = "111122223333", "us-west-2"
@@ -128,7 +128,7 @@ def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
     return merged
 
 
-@pytest.mark.parametrize("core", LONG)
+@pytest.mark.parametrize("core", CORES)
 def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue"])
     assert set(artifacts) == {BLUE}
@@ -155,6 +155,7 @@ def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
 
 
 # To save time, only the oldest core runs this test, and only the newest core runs the next test of the report.
+@pytest.mark.release
 @pytest.mark.parametrize("core", CORES[:1])
 def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue", "missing", "typing", "silent"])
@@ -196,6 +197,7 @@ def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     assert squeezed("3 of 4 did not report: missing, typing, silent.") in squeezed(done.stdout)
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("core", CORES[-1:])
 def test_report_reads_files_and_rejects_others(workflow: Workflow) -> None:
     file = workflow.folder / "blue.json"

@@ -131,6 +131,7 @@ def path_without_clients(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.mark.release
 def test_declared_requirements_suffice(
     declared: Path, path_without_clients: str, bare: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_declared_requirements_suffice(
     assert "Teardown done: 5 changes." in playbook("teardown", declared, env, tmp_path)
 
 
+@pytest.mark.release
 def test_oldest_versions_create_tokens(
     cores: Mapping[str, tuple[Path, Mapping[str, str]]], bare: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -225,6 +227,7 @@ PROBE = """\
 """
 
 
+@pytest.mark.release
 def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
     """Run jobs with full verbosity, and search their output, logs, events, artifacts, diffs and module files for secrets."""
     keys = aws.session()
@@ -259,6 +262,7 @@ def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path,
     assert list(found(secrets, texts)) == []
 
 
+@pytest.mark.release
 def test_search_finds_planted_secret(bare: Mapping[str, str], tmp_path: Path, short: Path) -> None:
     """Write a token to a log, and to a module file that Ansible deletes. The search must find it in both."""
     folder, archive = short / "loud", short / "archive"
@@ -272,6 +276,7 @@ def test_search_finds_planted_secret(bare: Mapping[str, str], tmp_path: Path, sh
     assert any(path.parts[0] == "archive" for path in leaks), leaks
 
 
+@pytest.mark.release
 def test_interrupted_run_leaves_no_files(bare: Mapping[str, str], tmp_path: Path) -> None:
     """Interrupt a run during a request to Kubernetes. Afterwards, no file may remain in the temporary folder."""
     state = Path(bare["SANDBOX_STATE"])

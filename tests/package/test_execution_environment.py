@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import LONG, run
+from .conftest import CORES, run
 from .test_main_job import GUIDE, recap
+
+pytestmark = pytest.mark.release
 
 USER = 1000
 # A command that starts a program as this user. In an image, all users can read the files of the collection. Here the program gets
@@ -70,7 +72,7 @@ def private(short: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("core", LONG)
+@pytest.mark.parametrize("core", CORES)
 def test_main_job_needs_only_private_folder(
     core: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],

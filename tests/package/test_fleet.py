@@ -27,6 +27,8 @@ from ansible_collections.workload_identity.aws.tests.secrets.watch import Watch,
 from .conftest import CORES, VENV, clean_environment
 from .test_main_job import artifacts
 
+pytestmark = pytest.mark.release
+
 OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 WEST, CENTRAL = "us-west-2", "eu-central-1"
 CLUSTER_HOSTS = (

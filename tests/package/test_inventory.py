@@ -194,6 +194,7 @@ def test_play_needs_no_other_variables(fleet: Fleet) -> None:
     assert "Done: 0 changes." in fleet.attempt(*site).stdout
 
 
+@pytest.mark.release
 def test_play_assumes_role_of_host(fleet: Fleet) -> None:
     """Run site.yml on hosts of the other account. The run must assume the role of the host, and create the IAM role in that
     account."""
@@ -255,6 +256,7 @@ def test_denied_region_is_a_warning_or_error(fleet: Fleet) -> None:
     assert squeezed(DENIED_WARNING) in fleet.refusal(EKS_CLUSTERS_REQUIRE_ALL="true")
 
 
+@pytest.mark.release
 @on_the_newest
 def test_denial_of_all_regions_is_an_error(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
@@ -264,6 +266,7 @@ def test_denial_of_all_regions_is_an_error(fleet: Fleet) -> None:
         assert squeezed(DENIED_WARNING.replace(EAST, region)) in refusal
 
 
+@pytest.mark.release
 @on_the_newest
 def test_denied_role_names_account(fleet: Fleet) -> None:
     fleet.write(**TWO_ACCOUNTS)
@@ -278,6 +281,7 @@ def test_denied_role_names_account(fleet: Fleet) -> None:
         assert squeezed(part) in warnings
 
 
+@pytest.mark.release
 @on_the_newest
 def test_throttled_region_is_retried(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
@@ -299,6 +303,7 @@ def cached(fleet: Fleet) -> Callable[..., None]:
     return write
 
 
+@pytest.mark.release
 def test_cache_serves_second_call(fleet: Fleet) -> None:
     write = cached(fleet)
     write()
@@ -327,6 +332,7 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     assert fleet.requests()["eks:DescribeCluster"] == 2
 
 
+@pytest.mark.release
 @on_the_newest
 def test_incomplete_read_is_not_cached(fleet: Fleet) -> None:
     cached(fleet)()
@@ -345,6 +351,7 @@ def test_invalid_source_is_rejected_before_requests(fleet: Fleet) -> None:
     assert fleet.requests() == {}
 
 
+@pytest.mark.release
 @on_the_newest
 def test_duplicate_host_names_are_rejected(fleet: Fleet) -> None:
     fleet.write(**TWO_ACCOUNTS, hostnames=["name"])

@@ -121,6 +121,7 @@ def test_killed_run_stops_aws_requests(
     assert (count_requests(url, ROLE), count_requests(url, ASSOCIATION)) == (len(WORKLOADS), len(WORKLOADS))
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("core", CORES[-1:])
 def test_killed_run_stops_kubernetes_requests(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path
@@ -185,6 +186,7 @@ def terminate(process: int) -> None:
     os.kill(process, signal.SIGTERM)
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("interrupt", [press_ctrl_c, terminate])
 @pytest.mark.parametrize("core", CORES[-1:])
 def test_interrupted_proof_leaves_no_job(
@@ -203,6 +205,7 @@ def test_interrupted_proof_leaves_no_job(
         until(lambda: batch.list_job_for_all_namespaces().items == [])
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("core", CORES[-1:])
 def test_interrupted_proof_names_remaining_jobs(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path

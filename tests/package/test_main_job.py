@@ -129,6 +129,7 @@ DESCRIBE = (
 )
 
 
+@pytest.mark.release
 def test_cache_file_of_another_user_is_ignored(
     installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path, short: Path
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.release
+
 NO_PYTHON = (
     "python3 is missing or too old. Install Python 3.11 or newer. Debian: apt-get install python3 python3-venv; "
     "Red Hat: dnf install python3.12, then make PYTHON=python3.12."

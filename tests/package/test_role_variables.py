@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CORES, LONG, ROOT, run
+from .conftest import CORES, ROOT, run
 from .test_main_job import recap
 
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
@@ -128,6 +128,7 @@ ANSWERED = {
 }
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("core", CORES)
 def test_unanswered_survey_questions_set_no_variable(
     core: str,
@@ -319,7 +320,7 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
 }
 
 
-@pytest.mark.parametrize("core", LONG)
+@pytest.mark.parametrize("core", CORES)
 def test_custom_play_gets_same_message(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], tmp_path: Path
 ) -> None:
