@@ -970,14 +970,14 @@ PROBE_SCENARIOS = (
         kube.with_probe(lambda world: world.kube.request("DELETE", kube.WEBHOOK)),
         "INJECTION_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
-        reason="the cluster has no mutating webhook",
+        reason="although the association is not new",
     ),
     Scenario(
         "namespace excluded",
         kube.with_probe(kube.excluded_namespace),
         "INJECTION_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
-        reason="excludes namespace default",
+        reason="although the association is not new",
     ),
     Scenario(
         "admission policy adds the skip label",

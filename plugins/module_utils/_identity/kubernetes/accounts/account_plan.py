@@ -28,8 +28,7 @@ from ..model.objects import (
     OWNER_LABEL,
     Object,
     ServiceAccount,
-    as_objects,
-    as_text,
+    common_namespace,
     is_managed,
     is_terminating,
     member,
@@ -45,26 +44,34 @@ Accounts = Mapping[WorkloadKey, ServiceAccount]
 class AccountPlan:
     """The planned changes of service accounts and namespaces, and the reasons why some changes cannot be made.
 
-    ``manifests`` are applied in this order, or deleted in a removal. ``waiting`` are further service accounts to apply, whose
-    namespace is in ``manifests``. Check mode skips them, because the API server would reject a service account without its
-    namespace. ``unlisted`` are managed service accounts without a workload, which a purge deletes. ``released`` are service
-    accounts that are kept, but lose the labels and annotations that this collection applied. ``findings`` report service
-    accounts that are kept, or not applied. ``refused`` has a finding for each workload that is skipped, also in AWS.
-    ``problems`` are errors of the whole run.
+    ``manifests`` are applied in this order. ``waiting`` are further service accounts to apply, whose namespace is in
+    ``manifests``. Check mode skips them, because the API server would reject a service account without its namespace.
+    ``removed`` are managed service accounts to delete. ``released`` are service accounts that are kept, but lose the labels and
+    annotations that this collection applied. ``findings`` report service accounts that are kept, or not applied. ``refused`` has
+    a finding for each workload that is skipped, also in AWS. ``problems`` are errors of the whole run.
     """
 
     manifests: Sequence[Object] = ()
     waiting: Sequence[Object] = ()
-    unlisted: Sequence[Object] = ()
+    removed: Sequence[Object] = ()
     released: Sequence[Object] = ()
     problems: Sequence[str] = ()
     findings: Sequence[Finding] = ()
     refused: Sequence[Finding] = ()
 
+    @property
+    def steps(self) -> list[tuple[str, Object]]:
+        """Return the changes in their order, each as a verb ("apply", "remove" or "release") and an object."""
+        return [
+            *(("apply", item) for item in (*self.manifests, *self.waiting)),
+            *(("remove", item) for item in self.removed),
+            *(("release", item) for item in self.released),
+        ]
 
-def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
-    """Return whether a service account is missing. Then its namespace may be missing, too, so namespaces must be listed."""
-    return any(workload.key not in accounts for workload in workloads)
+    @property
+    def lines(self) -> list[str]:
+        """Return a line for each change, like "apply ServiceAccount default/app"."""
+        return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in self.steps]
 
 
 def plan_apply(
@@ -96,49 +103,66 @@ def plan_apply(
     }
     new: dict[str, None] = {}
     for workload in workloads:
-        namespace = workload.key.namespace
-        account = accounts.get(workload.key)
+        key, namespace = workload.key, workload.key.namespace
+        account = accounts.get(key)
         if namespace in terminating:
-            refused.append(namespace_terminating(workload.key, terminating[namespace]))
+            refused.append(namespace_terminating(key, terminating[namespace]))
             continue
         if account is None and namespace not in namespaces:
-            if unlisted is not None:
-                refused.append(_namespace_unknown(workload.key, unlisted))
-                continue
-            if namespace not in creatable:
-                refused.append(_no_namespace(workload.key))
+            if unlisted is not None or namespace not in creatable:
+                refused.append(_no_namespace(key, unlisted))
                 continue
             new[namespace] = None
         if account is None and not workload.service_account.create:
-            refused.append(_no_service_account(workload.key))
+            refused.append(
+                Finding(
+                    Code.SERVICE_ACCOUNT_MISSING,
+                    f"service account {key.service_account} does not exist in namespace {namespace}, and "
+                    "create_service_account is false.",
+                    "Create it first, or set create_service_account: true.",
+                    key,
+                )
+            )
             continue
         foreign_owner = "" if account is None or adopt else other_owner(account.labels, owner)
-        managed = account is None or (is_managed(account.labels) and not foreign_owner)
-        labels, annotations = _desired_metadata(workload, managed, owner)
-        if account is not None and account.is_terminating:
-            # A change would be lost when the deletion is complete. The verification reports the deletion.
-            continue
-        if (
-            account is not None
-            and _contains(account.labels, labels)
-            and _contains(account.annotations, annotations)
-            and (foreign_owner or not _removed_fields(account, labels, annotations))
+        desired = _desired_account(workload, account, owner, adopt)
+        configured = {
+            *(f"label {name}" for name in desired.labels),
+            *(f"annotation {name}" for name in desired.annotations),
+        }
+        # A change of a terminating service account would be lost when the deletion is complete. The verification reports the
+        # deletion.
+        if account is not None and (
+            account.is_terminating
+            or (
+                desired.labels.items() <= account.labels.items()
+                and desired.annotations.items() <= account.annotations.items()
+                and (foreign_owner or account.applied <= configured)
+            )
         ):
             continue
         if foreign_owner:
-            refused.append(_owner_conflict(workload.key, foreign_owner))
+            refused.append(
+                Finding(
+                    Code.SERVICE_ACCOUNT_OTHER_OWNER,
+                    f"service account {key.service_account} in namespace {namespace} belongs to {foreign_owner}, "
+                    "but this run would have to change it.",
+                    "Have that owner list the workload, or take over the service account with pod_identity_adopt: true.",
+                    key,
+                )
+            )
             continue
-        manifest = _service_account(workload.key, labels, annotations)
+        manifest = _service_account(key, desired.labels, desired.annotations)
         (waiting if namespace in new else manifests).append(manifest)
-    return AccountPlan([*map(_namespace, new), *manifests], waiting, refused=refused)
-
-
-def _removed_fields(
-    account: ServiceAccount, labels: Mapping[str, str], annotations: Mapping[str, str]
-) -> set[str]:
-    """Return the labels and annotations that an earlier run applied and that are no longer configured."""
-    configured = {*(f"label {name}" for name in labels), *(f"annotation {name}" for name in annotations)}
-    return {name for name in account.applied if name.startswith(("label ", "annotation "))} - configured
+    created = [
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": dict(MANAGED_BY_LABELS)},
+        }
+        for name in new
+    ]
+    return AccountPlan([*created, *manifests], waiting, refused=refused)
 
 
 def drop_failed_workloads(plan: AccountPlan, aws: AwsResult) -> AccountPlan:
@@ -161,7 +185,15 @@ def drop_failed_workloads(plan: AccountPlan, aws: AwsResult) -> AccountPlan:
             if item not in left_out and (item["kind"] != "Namespace" or object_name(item).name in needed)
         ],
         waiting=waiting,
-        findings=[*plan.findings, _not_applied(names)],
+        findings=[
+            *plan.findings,
+            Finding(
+                Code.SERVICE_ACCOUNT_KEPT,
+                "the service accounts of workloads that failed in AWS are not applied: "
+                f"{listed(names, SHOWN_UNLISTED)}.",
+                "Resolve those failures and run again, which applies the service accounts.",
+            ),
+        ],
     )
 
 
@@ -181,30 +213,32 @@ def plan_removal(
     :arg removal: the result of the AWS part.
     """
     # A terminating service account needs no second deletion.
-    managed = [
-        account.key
-        for account in accounts.values()
-        if is_managed(account.labels) and not account.is_terminating
-    ]
+    present = [account for account in accounts.values() if not account.is_terminating]
+    managed = [account.key for account in present if is_managed(account.labels)]
     if any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
         return AccountPlan(findings=[_other_cluster_finding(managed, removal.cluster_arn)] if managed else [])
     owners = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in managed}
-    owned = [key for key in managed if not owners.get(key)]
     in_use = {failure["workload"] for failure in removal.failures}
     in_use |= {str(finding.workload) for finding in removal.findings if finding.code == Code.NOT_OWNED}
-    remaining = [key for key in owned if _shown(key) in in_use]
-    unmanaged = [
-        account.key
-        for account in accounts.values()
-        if not is_managed(account.labels) and not account.is_terminating
+    free = [
+        account.key for account in present if str(account.key) not in in_use and not owners.get(account.key)
     ]
+    remaining = [str(key) for key in managed if str(key) in in_use and not owners.get(key)]
+    findings = [
+        other_owner_finding(key, foreign_owner) for key, foreign_owner in owners.items() if foreign_owner
+    ]
+    if remaining:
+        kept = Finding(
+            Code.SERVICE_ACCOUNT_KEPT,
+            "the service accounts of these workloads are kept, because AWS still has resources of the workloads: "
+            f"{listed(remaining, SHOWN_UNLISTED)}.",
+            "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
+        )
+        findings = [kept, *findings]
     return AccountPlan(
-        [_service_account(key) for key in owned if _shown(key) not in in_use],
-        released=[_service_account(key) for key in unmanaged if _shown(key) not in in_use],
-        findings=[
-            *([_remaining_in_aws(remaining)] if remaining else []),
-            *(other_owner_finding(key, owners[key]) for key in managed if owners.get(key)),
-        ],
+        removed=[_service_account(key) for key in free if key in managed],
+        released=[_service_account(key) for key in free if key not in managed],
+        findings=findings,
     )
 
 
@@ -233,71 +267,33 @@ def plan_purge(
         share = f"{scope.percent}% of the managed service accounts ({len(managed)}), which is {allowed}"
         number = f"{len(keys)} service account{' that is' if len(keys) == 1 else 's that are'}"
         problems.append(
-            f"purge would remove {number} not listed ({_listed(keys)}), "
+            f"purge would remove {number} not listed ({listed(map(str, keys), SHOWN_UNLISTED)}), "
             f"but pod_identity_purge_limit is {scope.limit if scope.percent is None else share}. Check that the list is "
             f"complete, or raise the limit to {len(keys)}."
         )
-    return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
+    return AccountPlan(removed=[_service_account(key) for key in keys], problems=problems)
 
 
 def _desired_account(
     workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
 ) -> ServiceAccount:
-    """Return the service account as the workload defines it, with the ownership labels if this collection manages it.
+    """Return the service account as the workload defines it, with the ownership labels if this run manages it.
 
     :arg account: the present service account, or None if it does not exist.
     :arg owner: the owner of the run.
     :arg adopt: whether to set the ownership labels even if they name another owner.
     """
-    managed = account is not None and is_managed(account.labels)
-    if account is not None and not adopt and other_owner(account.labels, owner):
-        # Only runs for the other owner set the ownership labels.
-        managed = False
-    labels, annotations = _desired_metadata(workload, managed, owner)
-    return ServiceAccount(workload.key, labels, annotations)
-
-
-def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
-    """Return a line for each change of the plan, like "apply ServiceAccount default/app".
-
-    :arg removes: whether the plan deletes its manifests instead of applying them.
-    """
-    return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in plan_steps(plan, removes)]
-
-
-def plan_steps(plan: AccountPlan, removes: bool) -> list[tuple[str, Object]]:
-    """Return the changes of a plan in their order, each as a verb ("apply", "remove" or "release") and an object."""
-    verb = "remove" if removes else "apply"
-    return [
-        *((verb, item) for item in (*plan.manifests, *plan.waiting)),
-        *(("remove", item) for item in plan.unlisted),
-        *(("release", item) for item in plan.released),
-    ]
+    labels = dict(workload.service_account.labels)
+    if account is None or (is_managed(account.labels) and (adopt or not other_owner(account.labels, owner))):
+        labels |= MANAGED_BY_LABELS
+        if owner is not None:
+            labels[OWNER_LABEL] = owner
+    return ServiceAccount(workload.key, labels, workload.service_account.annotations)
 
 
 def affected_workload(manifest: Object) -> str:
     """Return the workload of a service account as "namespace/name", or "" for a namespace, which several workloads may share."""
     return str(object_name(manifest)) if manifest["kind"] == "ServiceAccount" else ""
-
-
-def _desired_metadata(
-    workload: Workload, managed: bool, owner: str | None
-) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    labels = dict(workload.service_account.labels)
-    if managed:
-        labels |= MANAGED_BY_LABELS
-        if owner is not None:
-            labels[OWNER_LABEL] = owner
-    return labels, workload.service_account.annotations
-
-
-def _contains(present: Mapping[str, str], desired: Mapping[str, str]) -> bool:
-    return all(present.get(name) == value for name, value in desired.items())
-
-
-def _namespace(name: str) -> Object:
-    metadata = {"name": name, "labels": dict(MANAGED_BY_LABELS)}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def _service_account(
@@ -317,27 +313,11 @@ def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Fin
     return Finding(
         Code.SERVICE_ACCOUNTS_STAY,
         f"EKS has no cluster {name} in account {account}, region {region}, but the Kubernetes API of the kubeconfig has managed "
-        f"service accounts of these workloads: {_listed(keys)}. They are kept, because that API may belong to another cluster.",
+        f"service accounts of these workloads: {listed(map(str, keys), SHOWN_UNLISTED)}. They are kept, because that API may "
+        "belong to another cluster.",
         "Check that pod_identity_cluster_name, the AWS account, the region and the kubeconfig belong to the same cluster. Then "
         "run again. If the cluster was deleted, remove the remaining AWS resources of the workloads "
         "with the module eks_pod_identity and state: absent.",
-    )
-
-
-def _not_applied(names: Sequence[str]) -> Finding:
-    return Finding(
-        Code.SERVICE_ACCOUNT_KEPT,
-        f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
-        "Resolve those failures and run again, which applies the service accounts.",
-    )
-
-
-def _remaining_in_aws(keys: Sequence[WorkloadKey]) -> Finding:
-    return Finding(
-        Code.SERVICE_ACCOUNT_KEPT,
-        "the service accounts of these workloads are kept, because AWS still has resources of the workloads: "
-        f"{_listed(keys)}.",
-        "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
     )
 
 
@@ -351,14 +331,6 @@ def other_owner_finding(key: WorkloadKey, owner: str) -> Finding:
     )
 
 
-def _shown(key: WorkloadKey) -> str:
-    return f"{key.namespace}/{key.service_account}"
-
-
-def _listed(keys: Iterable[WorkloadKey]) -> str:
-    return listed(map(_shown, keys), SHOWN_UNLISTED)
-
-
 def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
         Code.BEING_DELETED,
@@ -369,47 +341,25 @@ def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     )
 
 
-def _no_namespace(key: WorkloadKey) -> Finding:
-    return Finding(
-        Code.NAMESPACE_MISSING,
-        f"namespace {key.namespace} does not exist.",
-        "Create it, or set create_namespace: true for a workload in it (pod_identity_create_namespaces for all).",
-        key,
-    )
-
-
-def _namespace_unknown(key: WorkloadKey, error: ApiError) -> Finding:
+def _no_namespace(key: WorkloadKey, unlisted: ApiError | None) -> Finding:
+    """Return the finding about a namespace that does not exist or, with the error of the list of namespaces, may not exist."""
+    if unlisted is None:
+        return Finding(
+            Code.NAMESPACE_MISSING,
+            f"namespace {key.namespace} does not exist.",
+            "Create it, or set create_namespace: true for a workload in it (pod_identity_create_namespaces for all).",
+            key,
+        )
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
         f"namespaces could not be listed, so it is not known whether namespace {key.namespace} exists: "
-        f"{sentence(error.text)}",
+        f"{sentence(unlisted.text)}",
         "Allow the caller of the Kubernetes API to list namespaces: docs/iam-permissions.md has the manifests.",
         key,
     )
 
 
-def _owner_conflict(key: WorkloadKey, owner: str) -> Finding:
-    return Finding(
-        Code.SERVICE_ACCOUNT_OTHER_OWNER,
-        f"service account {key.service_account} in namespace {key.namespace} belongs to {owner}, "
-        "but this run would have to change it.",
-        "Have that owner list the workload, or take over the service account with pod_identity_adopt: true.",
-        key,
-    )
-
-
-def _no_service_account(key: WorkloadKey) -> Finding:
-    return Finding(
-        Code.SERVICE_ACCOUNT_MISSING,
-        f"service account {key.service_account} does not exist in namespace {key.namespace}, and create_service_account is "
-        "false.",
-        "Create it first, or set create_service_account: true.",
-        key,
-    )
-
-
 TaskState = Literal["present", "absent", "verify"]
-SHOWN_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,12 +391,15 @@ def expected_changes(preflight: Preflight, removes: bool) -> list[Object]:
     """
     plan = preflight.plan
     if removes:
-        accounts = preflight.accounts.values()
         managed, others = (
-            [_service_account(account.key) for account in accounts if is_managed(account.labels) is kind]
+            [
+                _service_account(key)
+                for key, account in preflight.accounts.items()
+                if is_managed(account.labels) is kind
+            ]
             for kind in (True, False)
         )
-        plan = AccountPlan(managed, released=others)
+        plan = AccountPlan(removed=managed, released=others)
     return [
         {
             "action": verb,
@@ -455,7 +408,7 @@ def expected_changes(preflight: Preflight, removes: bool) -> list[Object]:
             "before": None,
             "after": member(item, "metadata"),
         }
-        for verb, item in plan_steps(plan, removes)
+        for verb, item in plan.steps
     ]
 
 
@@ -507,12 +460,13 @@ def read_accounts(
     existing: set[str] = set(inhabited)
     terminating: dict[str, str] = {}
     unlisted_namespaces: ApiError | None = None
-    if needs_namespaces(workloads, accounts):
+    # If a service account is missing, its namespace may be missing, too.
+    if not desired <= accounts.keys():
         listing = reader.list_objects(Query("v1", "Namespace"))
         if listing.error is None:
             existing |= {object_name(item).name for item in listing.items}
             terminating = {
-                name: _describe_deletion(item)
+                name: f"is being deleted (since {member(item, 'metadata').get('deletionTimestamp')}), with everything in it."
                 for item in listing.items
                 if is_terminating(item) and (name := object_name(item).name) in namespaces
             }
@@ -528,33 +482,11 @@ def read_accounts(
         return preflight
     plan = plan_apply(workloads, accounts, existing, owner, adopt, terminating, unlisted_namespaces)
     if purge is not None:
-        unlisted = plan_purge(workloads, accounts, owner, purge)
-        plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)
+        purged = plan_purge(workloads, accounts, owner, purge)
+        plan = replace(plan, removed=purged.removed, problems=purged.problems)
     return replace(preflight, plan=plan)
-
-
-def account_key(manifest: Object, cluster: str) -> WorkloadKey:
-    """Return the key of the workload to which a service account belongs."""
-    return WorkloadKey(cluster, *object_name(manifest))
 
 
 def accounts_query(keys: Iterable[WorkloadKey]) -> Query:
     """Return the query for the service accounts of workloads: in their namespace if they share one, otherwise in all."""
-    namespaces = {key.namespace for key in keys}
-    return Query("v1", "ServiceAccount", next(iter(namespaces)) if len(namespaces) == 1 else "")
-
-
-def _describe_deletion(namespace: Object) -> str:
-    """Return the end of the sentence "namespace my-namespace …": since when it is being deleted, and why it still exists."""
-    metadata = member(namespace, "metadata")
-    finalizers = metadata.get("finalizers")
-    names = [as_text(name) for name in finalizers] if isinstance(finalizers, Sequence) else []
-    # The conditions name the remaining objects and their finalizers.
-    reasons = [f"finalizer {name}" for name in names]
-    reasons += [
-        as_text(condition.get("message")).rstrip(".")
-        for condition in as_objects(member(namespace, "status").get("conditions"))
-        if condition.get("status") == "True" and condition.get("message")
-    ]
-    waits = f" The deletion waits for: {listed(reasons, SHOWN_REASONS)}." if reasons else ""
-    return f"is being deleted (since {as_text(metadata.get('deletionTimestamp'))}), with everything in it.{waits}"
+    return Query("v1", "ServiceAccount", common_namespace(keys))

@@ -40,10 +40,8 @@ from ..model.objects import (
 from .account_plan import (
     AccountPlan,
     Accounts,
-    account_key,
     accounts_query,
     affected_workload,
-    plan_steps,
 )
 
 # Metadata that the API server sets. A dry run returns invented values, so a diff leaves them out.
@@ -105,48 +103,41 @@ class AppliedPlan:
     unread: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
 
 
-def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
-    """Return the progress line about the requests of ``write_plan``, or "" if there are none.
-
-    :arg removes: whether the plan deletes its manifests instead of applying them.
-    """
-    number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
-    parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
-    parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
-    parts += [f"releasing {_objects(len(plan.released))}"] if plan.released else []
+def describe_step(plan: AccountPlan, *, check_mode: bool) -> str:
+    """Return the progress line about the requests of ``write_plan``, or "" if there are none."""
+    counts = {
+        "applying": len(plan.manifests) + (0 if check_mode else len(plan.waiting)),
+        "removing": len(plan.removed),
+        "releasing": len(plan.released),
+    }
+    parts = [f"{verb} {count} object{'' if count == 1 else 's'}" for verb, count in counts.items() if count]
     return f"{' and '.join(parts)}{' in a dry run' if check_mode else ''}" if parts else ""
 
 
-def _objects(number: int) -> str:
-    return f"{number} object{'' if number == 1 else 's'}"
-
-
 def write_plan(
-    cluster: KubernetesCluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
+    cluster: KubernetesCluster, plan: AccountPlan, *, removes: bool, check_mode: bool
 ) -> PlanWrites:
-    """Apply the manifests of a plan, then delete the unlisted service accounts, then release service accounts.
+    """Apply the manifests of a plan, then delete service accounts, then release service accounts.
 
     In check mode the service accounts in ``waiting`` are skipped, because their namespace does not exist yet.
 
-    :arg removes: whether to delete the manifests instead of applying them.
-    :arg purges: whether to delete the unlisted service accounts. If a manifest is rejected, they are left to the next run.
+    :arg removes: whether to delete and release service accounts. If a manifest is rejected, they are left to the next run.
     """
     requested = plan
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
-    write = cluster.remove if removes else cluster.apply
-    written = write(manifests) if manifests else WriteResult()
-    if written.refused or not purges:
-        requested = replace(plan, unlisted=(), released=plan.released if removes else ())
-    purged = cluster.remove(requested.unlisted) if requested.unlisted else WriteResult()
-    if written.error or purged.error:
+    written = cluster.apply(manifests) if manifests else WriteResult()
+    if written.refused or not removes:
+        requested = replace(plan, removed=(), released=())
+    removed = cluster.remove(requested.removed) if requested.removed else WriteResult()
+    if written.error or removed.error:
         requested = replace(requested, released=())
     released = cluster.apply(requested.released) if requested.released else WriteResult()
-    parts = ((manifests, written), (requested.unlisted, purged), (requested.released, released))
+    parts = ((manifests, written), (requested.removed, removed), (requested.released, released))
     return PlanWrites(
         requested,
         {_identity(items[index]): error for items, part in parts for index, error in part.refused.items()},
-        written.error or purged.error or released.error,
-        purges and (*requested.unlisted, *requested.released) != (*plan.unlisted, *plan.released),
+        written.error or removed.error or released.error,
+        removes and (*requested.removed, *requested.released) != (*plan.removed, *plan.released),
         any(part.changed for _items, part in parts),
         [diff for _items, part in parts for diff in part.diffs],
     )
@@ -156,9 +147,7 @@ def _identity(manifest: Object) -> tuple[str, str]:
     return str(manifest["kind"]), str(object_name(manifest))
 
 
-def judge_writes(
-    writes: PlanWrites, accounts: Accounts, read: Sequence[Object] | None = None, *, removes: bool
-) -> AppliedPlan:
+def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] | None = None) -> AppliedPlan:
     """Return the changes that took effect, and the failures of the others.
 
     A request with an unknown outcome counts as done if the object has its desired state. A request that succeeded counts as a
@@ -166,14 +155,14 @@ def judge_writes(
 
     :arg accounts: the service accounts after the writes.
     :arg read: all service accounts that were read after the writes, or None. Then the responses count.
-    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     present = {object_name(item): item for item in read or ()}
     inhabited = {name.namespace for name in present}
+    rejecting = {name.partition("/")[0] for kind, name in writes.errors if kind == "ServiceAccount"}
     done: set[tuple[str, str]] = set()
     failures: list[FailureRow] = []
     changed = writes.changed
-    for verb, item in plan_steps(writes.plan, removes):
+    for verb, item in writes.plan.steps:
         error = writes.errors.get(_identity(item))
         account = present.get(object_name(item))
         is_namespace = item["kind"] == "Namespace"
@@ -186,17 +175,18 @@ def judge_writes(
             holds = _has_state(item, verb, account)
         if error is not None and not (holds and not writes.is_cut and _is_doubtful(error, verb)):
             failures.append(manifest_failure(item, verb, error, affected_workload(item)))
-        elif holds or (is_namespace and not _has_refused(object_name(item).name, writes)):
+        # If service accounts in a namespace were rejected, the namespace may not exist.
+        elif holds or (is_namespace and object_name(item).name not in rejecting):
             done.add(_identity(item))
             changed |= error is not None
         elif not is_namespace:
             failures.append(_lost_write(item, verb, account))
-    manifests, waiting, unlisted, released = (
+    manifests, waiting, removed, released = (
         [item for item in items if _identity(item) in done]
-        for items in (writes.plan.manifests, writes.plan.waiting, writes.plan.unlisted, writes.plan.released)
+        for items in (writes.plan.manifests, writes.plan.waiting, writes.plan.removed, writes.plan.released)
     )
     return AppliedPlan(
-        replace(writes.plan, manifests=manifests, waiting=waiting, unlisted=unlisted, released=released),
+        replace(writes.plan, manifests=manifests, waiting=waiting, removed=removed, released=released),
         () if writes.error else failures,
         writes.error if failures or writes.is_cut else None,
         changed,
@@ -230,24 +220,19 @@ def _has_state(manifest: Object, verb: str, account: Object | None) -> bool:
     )
 
 
-def _has_refused(namespace: str, writes: PlanWrites) -> bool:
-    """Return whether service accounts in a namespace were rejected. Then the namespace may not exist."""
-    return any(name.startswith(f"{namespace}/") for _kind, name in writes.errors)
-
-
-def read_back(
-    cluster: KubernetesCluster, name: str, accounts: Accounts, writes: PlanWrites, *, removes: bool
-) -> AppliedPlan:
+def read_back(cluster: KubernetesCluster, name: str, accounts: Accounts, writes: PlanWrites) -> AppliedPlan:
     """Read the service accounts again if any was written, and return which changes took effect.
 
     :arg name: the value of ``cluster`` in the keys of the workloads.
     :arg accounts: the service accounts before the writes.
-    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
-    steps = plan_steps(writes.plan, removes)
-    touched = [account_key(item, name) for _verb, item in steps if item["kind"] == "ServiceAccount"]
+    touched = [
+        WorkloadKey(name, *object_name(item))
+        for _verb, item in writes.plan.steps
+        if item["kind"] == "ServiceAccount"
+    ]
     if not touched:
-        return judge_writes(writes, accounts, removes=removes)
+        return judge_writes(writes, accounts)
     listing = cluster.list_objects(accounts_query(touched))
     if listing.error is not None:
         finding = Finding(
@@ -257,11 +242,11 @@ def read_back(
             "Run the verification, which reads it.",
         )
         unread = {key: replace(finding, workload=key) for key in touched}
-        return replace(judge_writes(writes, accounts, removes=removes), unread=unread)
+        return replace(judge_writes(writes, accounts), unread=unread)
     current = {key: account for key, account in accounts.items() if key not in touched}
     read = (parse_service_account(item, name) for item in listing.items)
     current |= {account.key: account for account in read if account.key in touched}
-    return judge_writes(writes, current, listing.items, removes=removes)
+    return judge_writes(writes, current, listing.items)
 
 
 def _lost_write(manifest: Object, verb: str, account: Object | None) -> FailureRow:

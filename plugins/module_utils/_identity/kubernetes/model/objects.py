@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple, TypeAlias
@@ -83,6 +83,12 @@ def object_name(item: Object) -> ObjectName:
     return ObjectName(as_text(metadata.get("namespace")), as_text(metadata.get("name")))
 
 
+def common_namespace(keys: Iterable[WorkloadKey]) -> str:
+    """Return the namespace of the workloads, or "" (all namespaces) if they are not in the same one."""
+    namespaces = {key.namespace for key in keys}
+    return namespaces.pop() if len(namespaces) == 1 else ""
+
+
 def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
     """Parse a v1 ServiceAccount. ``cluster`` is the value of ``cluster`` in the key of the service account."""
     metadata = member(item, "metadata")
@@ -91,14 +97,12 @@ def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
         as_texts(metadata.get("labels")),
         as_texts(metadata.get("annotations")),
         is_terminating(item),
-        frozenset(_applied_fields(item)),
+        frozenset(
+            name
+            for name in fields_by_manager(item).get(FIELD_MANAGER, ())
+            if name.startswith(("label ", "annotation "))
+        ),
     )
-
-
-def _applied_fields(item: Object) -> Iterator[str]:
-    for entry in as_objects(member(item, "metadata").get("managedFields")):
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            yield from _field_names(as_mapping(entry.get("fieldsV1")))
 
 
 def is_terminating(item: Object) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...._findings.codes import Code
@@ -24,8 +23,8 @@ from ...model.errors import sentence
 from ..api.api_errors import ApiError
 from ..api.cluster import BUSY, DryRun, is_transient
 from ..model.objects import MANAGED_BY_LABELS, Object, member
-from ..pods.environment import CredentialSource, find_source, is_injected
-from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, Pod, parse_pod
+from ..pods.environment import find_source, is_injected
+from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, parse_pod
 from .proof import CONTAINER, ProofContainer, pod_template
 
 
@@ -43,31 +42,28 @@ class ProbeResult:
 
     ``code`` is None if the Pod gets the credentials of the role. Otherwise ``code`` and ``remedy`` belong to a finding, and
     ``description`` continues its message "a Pod that starts now under service account my-app …". ``remedy`` is "" for a
-    missing injection without a visible cause, because it depends on the state of the webhook. ``retry`` is true if another dry
-    run may succeed, after ``retry_after`` seconds. ``unanswered`` is true if there was no response or a transient error of the
-    API server, such as 429 or 503, and ``busy`` for 429.
+    missing injection without a visible cause, because it depends on the age of the association. ``error`` is the error of the
+    request, and ``retry`` is true if another dry run may succeed.
     """
 
     code: Code | None = None
     description: str = ""
     remedy: str = ""
+    error: ApiError | None = None
     retry: bool = False
-    retry_after: int = 0
-    unanswered: bool = False
-    busy: bool = False
 
     @property
     def is_injected(self) -> bool:
         return self.code is None
 
     @property
-    def is_unexplained(self) -> bool:
-        """Return whether the credentials are missing, and the Pod does not show why."""
-        return self.code == Code.INJECTION_MISSING and not self.remedy
-
-    @property
     def is_unknown(self) -> bool:
         return self.code == Code.INJECTION_UNKNOWN
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether an overloaded API server rejected the dry run, without examining the Pod."""
+        return self.error is not None and self.error.status == BUSY
 
 
 def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
@@ -90,102 +86,54 @@ def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
         return explain_rejection(dry_run.error)
     pod = parse_pod(dry_run.pod, key.cluster)
     container = next((result for result in pod.containers if result.name == CONTAINER), Container("", {}))
-    probe = _Probe(key, pod, container, find_source(container, pod.volumes))
-    results = (find_fault(probe) for find_fault in _FAULTS)
-    return next((result for result in results if result is not None), ProbeResult())
-
-
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """The Pod in the response, its container, and the source of the credentials that the SDKs in it would use."""
-
-    key: WorkloadKey
-    pod: Pod
-    container: Container
-    source: CredentialSource
-
-
-def _other_account(probe: _Probe) -> ProbeResult | None:
+    source, injected = find_source(container, pod.volumes), is_injected(container.env)
     # An admission policy may replace the service account.
-    if probe.pod.workload == probe.key:
-        return None
-    return ProbeResult(
-        Code.INJECTION_OTHER_IDENTITY,
-        f"gets service account {probe.pod.workload.service_account} instead, to which the association does not apply",
-        "Remove serviceAccountName from pod_identity_proof_pod, if it is set there. Otherwise find the admission webhook or "
-        "policy that sets the service account, and exclude the namespace from it.",
-    )
-
-
-def _irsa(probe: _Probe) -> ProbeResult | None:
+    if pod.workload != key:
+        return ProbeResult(
+            Code.INJECTION_OTHER_IDENTITY,
+            f"gets service account {pod.workload.service_account} instead, to which the association does not apply",
+            "Remove serviceAccountName from pod_identity_proof_pod, if it is set there. Otherwise find the admission webhook or "
+            "policy that sets the service account, and exclude the namespace from it.",
+        )
     # The webhook of EKS injects either EKS Pod Identity or IRSA (IAM roles for service accounts). If another webhook adds the
     # variables of IRSA, the Pod has both, and SDKs prefer IRSA.
-    if "AWS_ROLE_ARN" not in probe.source.names or probe.source.kind == "unknown":
-        return None
-    env = probe.container.env
-    role = env.get("AWS_ROLE_ARN") or "another role"
-    suffix = " as well, which SDKs prefer" if is_injected(env) else " instead of EKS Pod Identity"
-    return ProbeResult(
-        Code.INJECTION_OTHER_IDENTITY,
-        f"gets {role} by IRSA{suffix}",
-        "Keep the annotation eks.amazonaws.com/role-arn, which gives these Pods their access, and verify again in some minutes. "
-        "If later Pods get this role too, check the association, and remove an IRSA webhook that you installed.",
-    )
-
-
-def _skipped(probe: _Probe) -> ProbeResult | None:
+    if "AWS_ROLE_ARN" in source.names and source.kind != "unknown":
+        role = container.env.get("AWS_ROLE_ARN") or "another role"
+        suffix = " as well, which SDKs prefer" if injected else " instead of EKS Pod Identity"
+        return ProbeResult(
+            Code.INJECTION_OTHER_IDENTITY,
+            f"gets {role} by IRSA{suffix}",
+            "Keep the annotation eks.amazonaws.com/role-arn, which gives these Pods their access, and verify again in some "
+            "minutes. If later Pods get this role too, check the association, and remove an IRSA webhook that you installed.",
+        )
     # The options reject this label and annotation, so an admission webhook or policy has added it.
-    if probe.source.kind != "none":
-        return None
-    if SKIP_WEBHOOK in probe.pod.labels:
-        mark = f"the label {SKIP_WEBHOOK}"
-    elif CONTAINER in probe.pod.skipped:
-        mark = f"the annotation {SKIP_CONTAINERS}"
-    else:
-        return None
+    mark = f"the annotation {SKIP_CONTAINERS}" if CONTAINER in pod.skipped else ""
+    mark = f"the label {SKIP_WEBHOOK}" if SKIP_WEBHOOK in pod.labels else mark
+    if source.kind == "none" and mark:
+        return ProbeResult(
+            Code.INJECTION_MISSING,
+            f"gets {mark}, so the webhook skips it",
+            f"Find the admission webhook or policy that adds {mark} to new Pods, and exclude the namespace from it.",
+        )
+    if source.kind == "none" or (injected and not pod.has_token):
+        part = "complete " if pod.has_token or injected else ""
+        text = f"does not get the {part}environment and token of EKS Pod Identity"
+        return ProbeResult(Code.INJECTION_MISSING, text)
+    if source.kind == "agent":
+        return ProbeResult()
     return ProbeResult(
-        Code.INJECTION_MISSING,
-        f"gets {mark}, so the webhook skips it",
-        f"Find the admission webhook or policy that adds {mark} to new Pods, and exclude the namespace from it.",
+        Code.INJECTION_UNKNOWN if source.kind == "unknown" else Code.INJECTION_OTHER_IDENTITY,
+        f"gets {source.description}",
+        f"Find the admission webhook or policy that adds {source.removal.rstrip(',')}, and exclude the namespace from it.",
     )
-
-
-def _missing(probe: _Probe) -> ProbeResult | None:
-    injected = is_injected(probe.container.env)
-    if probe.source.kind != "none" and (probe.pod.has_token or not injected):
-        return None
-    part = "complete " if probe.pod.has_token or injected else ""
-    return ProbeResult(
-        Code.INJECTION_MISSING, f"does not get the {part}environment and token of EKS Pod Identity"
-    )
-
-
-def _other_credentials(probe: _Probe) -> ProbeResult | None:
-    if probe.source.kind == "agent":
-        return None
-    unknown = probe.source.kind == "unknown"
-    return ProbeResult(
-        Code.INJECTION_UNKNOWN if unknown else Code.INJECTION_OTHER_IDENTITY,
-        f"gets {probe.source.description}",
-        f"Find the admission webhook or policy that adds {probe.source.removal.rstrip(',')}, and exclude the namespace from it.",
-    )
-
-
-_FAULTS: tuple[Callable[[_Probe], ProbeResult | None], ...] = (
-    _other_account,
-    _irsa,
-    _skipped,
-    _missing,
-    _other_credentials,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """A cause of a rejected dry run, recognised by its error text or status.
+    """A cause of a rejected dry run.
 
-    ``pattern`` is a regular expression for error texts of Kubernetes 1.36, Kyverno and Gatekeeper, or "" for a cause that the
-    status shows. ``description`` may refer to the groups of the pattern (``\\g<name>``).
+    ``pattern`` is a regular expression for the status and the error text, such as "403: …", with texts of Kubernetes 1.36,
+    Kyverno and Gatekeeper. ``description`` may refer to the groups of the pattern (``\\g<name>``).
     """
 
     pattern: str
@@ -272,50 +220,35 @@ _REFUSALS = (
         "Create the service account, or apply the workload, which creates it.",
     ),
     _Refusal(
-        r'^Pod "[^"]*" is invalid|cannot be handled as a Pod|unknown field',
+        r'^\d+: Pod "[^"]*" is invalid|cannot be handled as a Pod|unknown field',
         "the Pod is not valid",
         "Correct pod_identity_proof_pod or pod_identity_proof_image.",
     ),
     _NO_TIME,
-)
-_SILENT = _Refusal("", "the API server did not respond", "Verify again, which repeats the dry run.")
-_BUSY = _Refusal(
-    "",
-    "the API server was too busy",
-    "Verify again when it is less busy.",
-)
-_FAILED = _Refusal("", "the API server failed", "Verify again when the API server is available.")
-_OTHER = _Refusal(
-    "",
-    "the API server rejects it",
-    "Resolve the cause, or accept the finding with pod_identity_ignore.",
+    _Refusal("^0:", "the API server did not respond", "Verify again, which repeats the dry run."),
+    _Refusal(f"^{BUSY}:", "the API server was too busy", "Verify again when it is less busy."),
+    _Refusal("^50[0234]:", "the API server failed", "Verify again when the API server is available."),
+    _Refusal(
+        "",
+        "the API server rejects it",
+        "Resolve the cause, or accept the finding with pod_identity_ignore.",
+    ),
 )
 
 
 def explain_rejection(error: ApiError) -> ProbeResult:
     """Return the result of a rejected dry run: the injection is unknown, and ``description`` has the cause."""
-    matches = ((result, re.search(result.pattern, error.text)) for result in _REFUSALS)
-    refusal, match = next(((result, match) for result, match in matches if match), (_by_status(error), None))
-    reason = match.expand(refusal.description) if match else refusal.description
+    text = f"{error.status}: {error.text}"
+    refusal, match = next(
+        (refusal, match) for refusal in _REFUSALS if (match := re.search(refusal.pattern, text))
+    )
     status = f" ({error.status})" if error.status else ""
-    description = f"could not be created with a dry run, as {reason}{status}: {sentence(error.text)}"
-    unanswered = not error.status or is_transient(error)
-    # A dry run creates nothing, so a retry is safe.
-    retry = unanswered and refusal is not _NO_TIME
+    reason = f"{match.expand(refusal.description)}{status}: {sentence(error.text)}"
     return ProbeResult(
         Code.INJECTION_UNKNOWN,
-        description.removesuffix("."),
+        f"could not be created with a dry run, as {reason}".removesuffix("."),
         refusal.remedy,
-        retry,
-        error.retry_after,
-        unanswered,
-        error.status == BUSY,
+        error,
+        # A dry run creates nothing, so a retry is safe.
+        retry=(not error.status or is_transient(error)) and refusal is not _NO_TIME,
     )
-
-
-def _by_status(error: ApiError) -> _Refusal:
-    if not error.status:
-        return _SILENT
-    if error.status == BUSY:
-        return _BUSY
-    return _FAILED if is_transient(error) else _OTHER

@@ -15,7 +15,7 @@ Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -23,42 +23,14 @@ from typing import TypeAlias
 from ...._findings.codes import Code, Severity
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import PASS, UNKNOWN, Check, conclude
-from ..api.cluster import Clock, KubernetesCluster, Query
+from ..api.cluster import Clock, KubernetesCluster, is_transient
 from ..model.aws_result import AwsResult, VerifiedWorkload
-from ..model.objects import Object, as_objects, as_text, as_texts, member, object_name
+from ..model.objects import Object, as_text
 from ..pods.pod_faults import SETTLED_AFTER
 from ..pods.restarts import passed_aws_checks
 from .injection import ProbeResult, ProbeSettings, evaluate_dry_run, probe_pod
 
 WEBHOOK = "pod-identity-webhook"
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookState:
-    """The mutating webhooks of the cluster, and the labels of namespaces.
-
-    ``configurations`` are the mutating webhook configurations, or None if they could not be read. ``namespaces`` has the
-    labels of the namespaces that were read, by name.
-    """
-
-    configurations: Sequence[Object] | None = None
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @property
-    def is_missing(self) -> bool:
-        """Return True if the webhook of EKS does not exist; False if the webhook exists or could not be read."""
-        return self.configurations is not None and not self._webhooks()
-
-    def excludes(self, namespace: str) -> bool:
-        """Return whether the webhook of EKS exists and its namespaceSelector excludes the namespace."""
-        webhooks, labels = self._webhooks(), self.namespaces.get(namespace)
-        if not webhooks or labels is None:
-            return False
-        return not any(selects(member(webhook, "namespaceSelector"), labels) for webhook in webhooks)
-
-    def _webhooks(self) -> list[Object]:
-        items = [item for item in self.configurations or () if WEBHOOK in object_name(item).name]
-        return [webhook for item in items for webhook in as_objects(item.get("webhooks"))]
 
 
 def may_have_webhook(version: Object) -> bool:
@@ -68,47 +40,6 @@ def may_have_webhook(version: Object) -> bool:
     """
     git_version = as_text(version.get("gitVersion"))
     return not git_version or "-eks-" in git_version
-
-
-def read_webhook(cluster: KubernetesCluster, namespaces: Iterable[str]) -> WebhookState:
-    """Read the mutating webhooks and the labels of these namespaces. Data that cannot be read are missing in the result."""
-    registered = cluster.list_objects(
-        Query("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
-    )
-    if registered.error is not None:
-        return WebhookState()
-    listing = cluster.list_objects(Query("v1", "Namespace"))
-    required = set(namespaces)
-    labels = {
-        object_name(item).name: as_texts(member(item, "metadata").get("labels"))
-        for item in listing.items
-        if object_name(item).name in required
-    }
-    return WebhookState(registered.items, labels)
-
-
-def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Return whether a label selector matches labels, as Kubernetes defines it. An empty selector matches everything.
-
-    An operator that this function does not know is assumed to match.
-    """
-    required = as_texts(selector.get("matchLabels"))
-    if any(labels.get(name) != value for name, value in required.items()):
-        return False
-    return all(_meets(requirement, labels) for requirement in as_objects(selector.get("matchExpressions")))
-
-
-def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
-    name, raw_values = as_text(expression.get("key")), expression.get("values")
-    values = [as_text(value) for value in raw_values] if isinstance(raw_values, Sequence) else []
-    operator = expression.get("operator")
-    if operator == "In":
-        return name in labels and labels[name] in values
-    if operator == "NotIn":
-        return name not in labels or labels[name] not in values
-    if operator == "Exists":
-        return name in labels
-    return name not in labels if operator == "DoesNotExist" else True
 
 
 # The number of workloads to probe by default.
@@ -167,10 +98,10 @@ class ProbeSeries:
         tried = replace(self, probes=self.probes + 1, pause=PROBE_PAUSE, failures=0)
         if result.is_injected:
             return replace(tried, successes=self.successes + 1)
-        if result.retry:
-            pause = max(result.retry_after, min(LONGEST_PROBE_PAUSE, PROBE_PAUSE * 2**self.failures))
+        if result.retry and result.error is not None:
+            pause = max(result.error.retry_after, min(LONGEST_PROBE_PAUSE, PROBE_PAUSE * 2**self.failures))
             tried = replace(tried, pause=pause, failures=self.failures + 1)
-        if result.busy:
+        if result.is_busy:
             # A busy API server has not examined the Pod, so an earlier fault still counts.
             has_fault = not (self.fault.is_injected or self.fault.is_unknown)
             return replace(tried, fault=self.fault if has_fault else result)
@@ -189,7 +120,7 @@ class ProbeSeries:
         if self.successes or self.fault.is_injected:
             return False
         if self.fault.is_unknown:
-            return not self.fault.retry or (self.misses >= MISSES and not self.fault.busy)
+            return not self.fault.retry or (self.misses >= MISSES and not self.fault.is_busy)
         return not self.is_young and self.misses >= MISSES
 
 
@@ -287,7 +218,7 @@ def _run_round(
         dry_runs = cluster.dry_run_pods([manifests[key] for key in part])
         results = [evaluate_dry_run(dry_run, key) for key, dry_run in zip(part, dry_runs, strict=True)]
         series.update({key: series[key].add(result) for key, result in zip(part, results, strict=True)})
-        if any(result.busy for result in results):
+        if any(result.is_busy for result in results):
             return max(1, min(width, AT_ONCE) // 2)
         start += width
         width += 1
@@ -308,72 +239,39 @@ def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
-def proven_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Return the workloads whose new Pods get the credentials of the role."""
-    return [key for key, probed in run.items() if probed.is_proven]
-
-
-def judge_injection(run: InjectionRun, webhook: WebhookState) -> dict[WorkloadKey, Check]:
-    """Return the check of each probed workload. The state of the webhook may explain a missing injection."""
-    return {key: _check(key, series, webhook) for key, series in run.items()}
-
-
-def namespaces_without_injection(run: InjectionRun) -> list[str]:
-    """Return the namespaces of workloads whose probes show no cause of the missing injection. The webhook may show it."""
-    return sorted(
-        {key.namespace for key, series in run.items() if not series.is_proven and series.fault.is_unexplained}
-    )
-
-
-def _check(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Check:
+def judge_injection(key: WorkloadKey, series: ProbeSeries) -> Check:
+    """Return the check of a probed workload."""
+    fault, successes = series.fault, series.successes
     if series.is_proven:
-        return Check("injection", PASS, f"{series.successes}x" if series.successes > 1 else "")
-    finding = _finding(key, series, webhook)
-    if finding.code == Code.INJECTION_UNKNOWN:
+        return Check("injection", PASS, f"{successes}x" if successes > 1 else "")
+    subject = f"a Pod that starts now under service account {key.service_account}"
+    count = f"({series.misses} of {series.probes} times)"
+    severity: Severity | None = None
+    if fault.code is None:
+        code, remedy = Code.INJECTION_UNKNOWN, "Verify again."
+        text = (
+            f"got EKS Pod Identity in {successes} of the {REQUIRED_SUCCESSES} required dry runs in a row, so it is unknown "
+            "whether all API servers of the cluster know the new association."
+        )
+    elif fault.code != Code.INJECTION_MISSING or fault.remedy:
+        code, text, remedy = fault.code, f"{fault.description}.", fault.remedy
+        if fault.error is not None and (not fault.error.status or is_transient(fault.error)):
+            severity = "error"
+    elif series.is_young:
+        code = Code.INJECTION_NOT_YET
+        text = f"{fault.description} {count}: perhaps not every API server of the cluster knows the new association yet."
+        remedy = "Verify again in a minute. Start Pods only when the check passes."
+    else:
+        code = Code.INJECTION_MISSING
+        text = (
+            f"{fault.description} {count}, although the association is not new: the EKS webhook does not change the Pod, or "
+            "another webhook reverts the change."
+        )
+        remedy = (
+            f"Check that {WEBHOOK}, which EKS creates, exists, and that its namespaceSelector does not exclude namespace "
+            f"{key.namespace}. To see the mutating webhooks: kubectl get mutatingwebhookconfigurations -o yaml"
+        )
+    finding = Finding(code, f"{subject} {text}", remedy, key, raised_as=severity)
+    if code == Code.INJECTION_UNKNOWN:
         return Check("injection", UNKNOWN, findings=(finding,))
     return conclude("injection", finding)
-
-
-def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Finding:
-    fault = series.fault
-    subject = f"a Pod that starts now under service account {key.service_account}"
-    if fault.is_injected:
-        return Finding(
-            Code.INJECTION_UNKNOWN,
-            f"{subject} got EKS Pod Identity in {series.successes} of the {REQUIRED_SUCCESSES} required dry runs in a row, so it "
-            "is unknown whether all API servers of the cluster know the new association.",
-            "Verify again.",
-            key,
-        )
-    if not fault.is_unexplained:
-        code = fault.code or Code.INJECTION_UNKNOWN
-        severity: Severity | None = "error" if fault.unanswered else None
-        return Finding(code, f"{subject} {fault.description}.", fault.remedy, key, raised_as=severity)
-    count = f"{series.misses} of {series.probes} times"
-    if webhook.is_missing:
-        reason = f": the cluster has no mutating webhook {WEBHOOK}."
-        remedy = (
-            "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. "
-            "To see the existing webhooks: kubectl get mutatingwebhookconfigurations"
-        )
-    elif webhook.excludes(key.namespace):
-        reason = f": the namespaceSelector of webhook {WEBHOOK} excludes namespace {key.namespace}."
-        remedy = (
-            "Change the labels of the namespace. To see the selector: kubectl get mutatingwebhookconfiguration "
-            f"{WEBHOOK} -o yaml"
-        )
-    elif series.is_young:
-        return Finding(
-            Code.INJECTION_NOT_YET,
-            f"{subject} {fault.description} ({count}): perhaps not every API server of the cluster knows the new association "
-            "yet.",
-            "Verify again in a minute. Start Pods only when the check passes.",
-            key,
-        )
-    else:
-        reason = (
-            f" ({count}), although the association is not new: the EKS webhook does not change the Pod, or another webhook "
-            "reverts the change."
-        )
-        remedy = "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations"
-    return Finding(Code.INJECTION_MISSING, f"{subject} {fault.description}{reason}", remedy, key)

@@ -16,18 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import PASS, UNKNOWN, Check
 from ...model.rows import FailureRow
-from ..accounts.account_findings import AccountState, check_account
+from ..accounts.account_findings import check_account
 from ..accounts.account_plan import (
     AccountPlan,
     Accounts,
     Preflight,
     affected_workload,
-    describe_plan,
     drop_failed_workloads,
     plan_removal,
 )
@@ -54,14 +54,10 @@ from ..pods.restarts import (
 from ..proof.injection_checks import (
     InjectionRun,
     InjectionSettings,
-    WebhookState,
     choose_workloads,
     failing_workloads,
     judge_injection,
     may_have_webhook,
-    namespaces_without_injection,
-    proven_workloads,
-    read_webhook,
     run_probes,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, judge_proofs, run_proof
@@ -88,7 +84,7 @@ class KubernetesOutcome:
 
 def judge_cluster(
     verification: Verification,
-    state: AccountState,
+    state: Preflight,
     pods: PodVerdict,
     injection: Mapping[WorkloadKey, Check],
     proofs: Mapping[WorkloadKey, Check],
@@ -100,9 +96,6 @@ def judge_cluster(
     :arg proofs: the check "proof" of each workload that has one.
     :arg unread: a finding for each service account that could not be read.
     """
-    if state.namespaces is not None:
-        inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
-        state = replace(state, namespaces=inhabited)
     checks: dict[WorkloadKey, Sequence[Check]] = {}
     findings: list[Finding] = []
     for workload in verification.workloads:
@@ -189,47 +182,43 @@ def converge_kubernetes(
         if removes
         else drop_failed_workloads(preflight.plan, aws)
     )
-    if removes or plan.unlisted:
+    if plan.removed or plan.released:
         on_step("reading the objects to delete")
-    plan, unread = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    plan, unread = recheck_removal(cluster, aws.cluster, plan, preflight)
     losing = find_losing_pods(cluster, aws, clock.now())
-    if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
+    if step := describe_step(plan, check_mode=settings.check_mode):
         on_step(step)
-    writes = write_plan(
-        cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
-    )
+    # A failure in AWS prevents a purge. A teardown removes the other workloads.
+    writes = write_plan(cluster, plan, removes=removes or not aws.failures, check_mode=settings.check_mode)
     if settings.check_mode:
-        applied = judge_writes(writes, preflight.accounts, removes=removes)
+        applied = judge_writes(writes, preflight.accounts)
     else:
         on_step("reading back the service accounts")
-        applied = read_back(cluster, aws.cluster, preflight.accounts, writes, removes=removes)
-    changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
+        applied = read_back(cluster, aws.cluster, preflight.accounts, writes)
+    changes, failures = applied.plan.lines, [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
         applied = replace(applied, accounts=_planned_accounts(applied.accounts, preflight, applied.plan))
     doubts = (*aws.findings, *aws.verification.findings)
     doubt = next((finding for finding in doubts if finding.code in _DOUBTS), None)
     context = _Context(cluster, aws, settings, clock, on_step)
-    verified = (
+    outcome, restarted, proof = (
         _verify(context, preflight, applied, ending) if doubt is None else _skip_verification(context, doubt)
     )
-    restarts = verified.restarted.restarts
+    restarts = restarted.restarts
     return KubernetesRun(
         replace(
-            verified.outcome,
-            changes=[
-                *changes,
-                *(f"restart {name}" for name in restarts.names if verified.restarted.changed),
-            ],
-            failures=[*failures, *verified.restarted.failures, *verified.proof.failures],
+            outcome,
+            changes=[*changes, *(f"restart {name}" for name in restarts.names if restarted.changed)],
+            failures=[*failures, *restarted.failures, *proof.failures],
             error=applied.error.text if applied.error else "",
-            findings=[*plan.findings, *losing, *verified.outcome.findings],
+            findings=[*plan.findings, *losing, *outcome.findings],
         ),
-        applied.changed or verified.restarted.changed,
+        applied.changed or restarted.changed,
         applied.diffs,
         restarts,
-        len(verified.proof.jobs),
-        [*verified.warnings, *verified.restarted.warnings],
+        len(proof.jobs),
+        restarted.warnings,
     )
 
 
@@ -239,7 +228,7 @@ def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight:
     These are workloads whose service account would be created, or deleted as unlisted, and workloads with a failure.
     """
     planned = {*map(affected_workload, (*plan.manifests, *plan.waiting))}
-    new = planned.difference(map(str, preflight.accounts)) | {*map(affected_workload, plan.unlisted)}
+    new = planned.difference(map(str, preflight.accounts)) | {*map(affected_workload, plan.removed)}
     return new | {failure["workload"] for failure in failures}
 
 
@@ -273,12 +262,8 @@ class _Context:
         return bool(self.aws.verification.workloads) and not self.settings.check_mode
 
 
-@dataclass(frozen=True, slots=True)
-class _VerificationRun:
-    outcome: KubernetesOutcome
-    restarted: RestartRun
-    proof: ProofRun = field(default_factory=ProofRun)
-    warnings: Sequence[str] = ()
+# The outcome of the verification, and the restarts and the proof that it included.
+_VerificationRun: TypeAlias = tuple[KubernetesOutcome, RestartRun, ProofRun]
 
 
 def _verify(
@@ -303,25 +288,20 @@ def _verify(
         state = replace(state, agents=None)
     pods = verify_pods(verification.workloads, state, context.aws.cluster)
     if settings.check_mode:
-        _drop_passed_pod_checks(pods, restarted.restarts)
-    missing = namespaces_without_injection(probes)
+        # The Pods with which a restart would replace the present ones do not exist yet.
+        for key in {pod.workload for pod in restarted.restarts.replaced}:
+            pods.checks[key] = [
+                check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)
+            ]
     outcome = judge_cluster(
         verification,
-        AccountState(accounts, preflight.namespaces, preflight.terminating, preflight.desired),
+        replace(preflight, accounts=accounts),
         pods,
-        judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState()),
+        {key: judge_injection(key, series) for key, series in probes.items()},
         judge_proofs(verification.workloads, proof),
         applied.unread,
     )
-    return _VerificationRun(outcome, restarted, proof)
-
-
-def _drop_passed_pod_checks(pods: PodVerdict, restarts: Restarts) -> None:
-    """Drop the passed check "pods" of workloads whose Pods a restart would replace: the new Pods do not exist yet."""
-    for key in {pod.workload for pod in restarts.replaced}:
-        pods.checks[key] = [
-            check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)
-        ]
+    return outcome, restarted, proof
 
 
 def _skip_verification(context: _Context, doubt: Finding) -> _VerificationRun:
@@ -352,16 +332,15 @@ def _skip_verification(context: _Context, doubt: Finding) -> _VerificationRun:
         f"{skipped[:1].upper()}{skipped[1:]}: the Kubernetes API of the kubeconfig is not proven to belong to the cluster, see "
         "the findings."
     )
-    return _VerificationRun(
-        outcome, RestartRun({}), warnings=[warning] if skipped and context.may_act else []
-    )
+    return outcome, RestartRun({}, warnings=[warning] if skipped and context.may_act else []), ProofRun()
 
 
 def _restart(context: _Context, reads: Reads, probes: InjectionRun) -> RestartRun:
     settings, verification = context.settings, context.aws.verification
     if settings.restart is None or not (settings.verify_pods and verification.workloads):
         return RestartRun(reads)
-    injection = Injection(proven_workloads(probes), failing_workloads(probes))
+    proven = [key for key, series in probes.items() if series.is_proven]
+    injection = Injection(proven, failing_workloads(probes))
     if settings.check_mode:
         return predict_restart(verification, reads, context.clock, injection)
     context.on_step("restarting the owners of stale Pods")

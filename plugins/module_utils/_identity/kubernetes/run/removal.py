@@ -15,7 +15,7 @@ account is deleted only if no Pod or Pod template uses it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...._findings.codes import Code
@@ -25,7 +25,6 @@ from ...model.rows import FailureRow
 from ..accounts.account_plan import (
     AccountPlan,
     Preflight,
-    account_key,
     accounts_query,
     affected_workload,
     other_owner_finding,
@@ -34,7 +33,6 @@ from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules, manifest_fa
 from ..api.cluster import ClusterReader
 from ..model.objects import (
     Object,
-    ObjectName,
     as_texts,
     is_managed,
     member,
@@ -49,7 +47,7 @@ from .usage import SHOWN_USERS
 
 
 def recheck_removal(
-    reader: ClusterReader, cluster: str, plan: AccountPlan, preflight: Preflight, *, removes: bool
+    reader: ClusterReader, cluster: str, plan: AccountPlan, preflight: Preflight
 ) -> tuple[AccountPlan, list[FailureRow]]:
     """Return the plan without deletions that are not allowed, and a failure for each that may not be allowed.
 
@@ -59,57 +57,40 @@ def recheck_removal(
     list Pods and Pod templates.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
-    deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
-    touched = [*deletions, *plan.released]
-    if not touched:
+    deletions = {WorkloadKey(cluster, *object_name(item)): item for item in plan.removed}
+    releases = {WorkloadKey(cluster, *object_name(item)): item for item in plan.released}
+    if not (deletions or releases):
         return plan, []
-    listing = reader.list_objects(accounts_query(account_key(item, cluster) for item in touched))
+    listing = reader.list_objects(accounts_query([*deletions, *releases]))
     if listing.error is not None:
-        failures = [_unread_failure(item, "remove", listing.error) for item in deletions]
-        failures += [_unread_failure(item, "release", listing.error) for item in plan.released]
-        return _deleting((), replace(plan, released=()), removes), failures
-    items = {object_name(item): item for item in listing.items}
-    labels = {name: as_texts(member(item, "metadata").get("labels")) for name, item in items.items()}
-    managed = {name: texts for name, texts in labels.items() if is_managed(texts)}
-    released = [
-        release_manifest(items[name])
-        for name in map(object_name, plan.released)
-        if name in items and name not in managed
-    ]
+        failures = [_unread_failure(item, "remove", listing.error) for item in deletions.values()]
+        failures += [_unread_failure(item, "release", listing.error) for item in releases.values()]
+        return replace(plan, removed=(), released=()), failures
+    items = {WorkloadKey(cluster, *object_name(item)): item for item in listing.items}
+    labels = {key: as_texts(member(item, "metadata").get("labels")) for key, item in items.items()}
+    managed = {key: texts for key, texts in labels.items() if is_managed(texts)}
+    released = [release_manifest(items[key]) for key in releases if key in items and key not in managed]
     findings, failures = list(plan.findings), []
     candidates: dict[WorkloadKey, Object] = {}
-    for manifest in deletions:
-        key, name = account_key(manifest, cluster), object_name(manifest)
-        if not preflight.adopt and (owner := other_owner(managed.get(name, {}), preflight.owner)):
+    for key, manifest in deletions.items():
+        if not preflight.adopt and (owner := other_owner(managed.get(key, {}), preflight.owner)):
             findings.append(other_owner_finding(key, owner))
-        elif name in managed:
+        elif key in managed:
             candidates[key] = manifest
     users, errors = _read_users(reader, [*candidates], cluster) if candidates else ({}, {})
-    deleted = []
+    removed = []
     for key, manifest in candidates.items():
-        item = items[object_name(manifest)]
-        managers = other_managers(item)
+        managers = other_managers(items[key])
         if users[key] or managers:
             findings.append(_in_use(key, users[key], managers))
-            released.append(release_manifest(item))
+            released.append(release_manifest(items[key]))
         elif errors:
             failures.append(_unknown(manifest, errors))
         else:
-            deleted.append(object_name(manifest))
-    plan = replace(plan, released=[item for item in released if item is not None], findings=findings)
-    return _deleting(deleted, plan, removes), failures
-
-
-def _deleting(names: Collection[ObjectName], plan: AccountPlan, removes: bool) -> AccountPlan:
-    """Return the plan with the deletions of these service accounts only."""
-    kept = {*names}
-    return replace(
-        plan,
-        manifests=[item for item in plan.manifests if not removes or object_name(item) in kept],
-        unlisted=[item for item in plan.unlisted if object_name(item) in kept],
-    )
+            removed.append(manifest)
+    changes = [item for item in released if item is not None]
+    return replace(plan, removed=removed, released=changes, findings=findings), failures
 
 
 def _unread_failure(

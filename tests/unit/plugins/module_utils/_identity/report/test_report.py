@@ -12,8 +12,8 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import CheckName, Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
-    AccountState,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    Preflight,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     FailureRow,
@@ -96,7 +96,7 @@ def report(
     state = build_state(aws.verification, reads or {}, build.NOW)
     kubernetes = judge_cluster(
         aws.verification,
-        AccountState({account.key: account for account in present}),
+        Preflight({account.key: account for account in present}),
         verify_pods(aws.verification.workloads, state, build.CLUSTER),
         {},
         {},

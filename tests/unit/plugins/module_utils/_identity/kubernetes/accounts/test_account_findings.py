@@ -8,8 +8,10 @@ from collections.abc import Collection
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
-    AccountState,
     check_account,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    Preflight,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,
@@ -30,21 +32,21 @@ TERMINATING = {KEY: ServiceAccount(KEY, is_terminating=True)}
     ids=["no namespace", "namespaces could not be read", "no service account"],
 )
 def test_missing_namespace_or_service_account_fails(namespaces: Collection[str] | None, message: str) -> None:
-    check = check_account(KEY, AccountState({}, namespaces))
+    check = check_account(KEY, Preflight({}, namespaces))
     assert (check.status, [finding.message for finding in check.findings]) == ("fail", [message])
 
 
 def test_terminating_namespace_or_service_account_fails() -> None:
-    [namespace] = check_account(KEY, AccountState(PRESENT, ("shop",), {"shop": "is being deleted."})).findings
+    [namespace] = check_account(KEY, Preflight(PRESENT, ("shop",), {"shop": "is being deleted."})).findings
     assert namespace.message == "namespace shop is being deleted."
-    [account] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
+    [account] = check_account(KEY, Preflight(TERMINATING, ("shop",))).findings
     assert account.message == (
         "service account api in namespace shop is being deleted, but is kept until its finalizers are removed."
     )
 
 
 def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
-    [finding] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
+    [finding] = check_account(KEY, Preflight(TERMINATING, ("shop",))).findings
     assert finding.code == "BEING_DELETED"
     assert finding.remedy == (
         "Have the controllers that set the finalizers remove them. Then apply the workload, which creates the service "
@@ -54,7 +56,7 @@ def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
 
 def test_differing_label_and_annotation_show_both_values() -> None:
     desired = {KEY: ServiceAccount(KEY, {"team": "payments"}, {"note": "x", "more": "y"})}
-    check = check_account(KEY, AccountState(PRESENT, ("shop",), desired=desired))
+    check = check_account(KEY, Preflight(PRESENT, ("shop",), desired=desired))
     assert (check.status, check.findings[0].message) == (
         "warning",
         "service account api in namespace shop differs from its configuration: label team is others, not payments; "

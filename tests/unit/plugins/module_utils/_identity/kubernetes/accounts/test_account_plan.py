@@ -16,9 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AccountPlan,
     Preflight,
     TaskState,
-    describe_plan,
     drop_failed_workloads,
-    needs_namespaces,
     plan_apply,
     plan_purge,
     plan_removal,
@@ -205,7 +203,7 @@ def test_unlabelled_service_account_has_the_default_owner() -> None:
     assert (unchanged.manifests, unchanged.refused) == ([], [])
     refused = plan_apply([request(annotations={"team": "a"})], accounts, EXISTING, "team-a")
     removal = plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER), "team-a")
-    assert (refused.manifests, removal.manifests) == ([], [])
+    assert (refused.manifests, removal.removed) == ([], [])
     name = "service account app in namespace default belongs to the default owner (no label workload-identity/owner), "
     assert [finding.message for finding in (*refused.refused, *removal.findings)] == [
         f"{name}but this run would have to change it.",
@@ -226,7 +224,7 @@ def test_removal_keeps_service_account_of_another_owner(
     owner: str | None, adopt: bool, removed: bool
 ) -> None:
     plan = plan_removal(account(labels=TEAM_B), parse_aws_result(RIGHT, CLUSTER), owner, adopt)
-    assert bool(plan.manifests) is removed
+    assert bool(plan.removed) is removed
     assert [(finding.code.value, finding.message, finding.remedy) for finding in plan.findings] == (
         []
         if removed
@@ -305,9 +303,9 @@ def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
     accounts = {key: replace(found, is_terminating=True) for key, found in account(labels=MANAGED).items()}
     assert plan_apply([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
     assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
-        [], released=[], findings=[]
+        removed=[], released=[], findings=[]
     )
-    assert plan_purge([], accounts, None, PurgeScope()) == AccountPlan(unlisted=[], problems=[])
+    assert plan_purge([], accounts, None, PurgeScope()) == AccountPlan(removed=[], problems=[])
 
 
 @pytest.mark.parametrize("creates", [True, False])
@@ -336,11 +334,6 @@ def test_missing_service_account_without_create_refuses_its_workload() -> None:
             )
         ],
     )
-
-
-@pytest.mark.parametrize(("name", "answer"), [("other", True), ("app", False)])
-def test_namespaces_are_read_only_for_missing_service_accounts(name: str, answer: bool) -> None:
-    assert needs_namespaces([request()], account(name)) is answer
 
 
 def test_workloads_failed_in_aws_are_dropped() -> None:
@@ -373,7 +366,7 @@ RIGHT = {"changes": [], "state": "absent"}
 def test_removal_deletes_managed_and_releases_unmanaged() -> None:
     accounts = {**account("app", labels=MANAGED), **account("theirs")}
     assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
-        [manifest("app")], released=[manifest("theirs")], findings=[]
+        removed=[manifest("app")], released=[manifest("theirs")], findings=[]
     )
 
 
@@ -381,7 +374,7 @@ def test_failed_aws_removal_keeps_service_account() -> None:
     accounts = {**account("app", labels=MANAGED), **account("bad", labels=MANAGED), **account("theirs")}
     failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
     plan = plan_removal(accounts, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
-    assert plan.manifests == [manifest("app")]
+    assert plan.removed == [manifest("app")]
     assert [
         (finding.code, finding.severity, finding.workload, finding.message, finding.remedy)
         for finding in plan.findings
@@ -421,7 +414,7 @@ def test_unowned_association_keeps_service_account() -> None:
         ],
     }
     plan = plan_removal(accounts, parse_aws_result(removal, CLUSTER))
-    assert plan.manifests == [manifest("app")]
+    assert plan.removed == [manifest("app")]
     assert [(finding.code, finding.message) for finding in plan.findings] == [
         (
             "SERVICE_ACCOUNT_KEPT",
@@ -441,7 +434,7 @@ NO_CLUSTER = {
 def test_missing_cluster_keeps_all_service_accounts() -> None:
     accounts = {**account("app", labels=MANAGED), **account("web", labels=MANAGED), **account("theirs")}
     plan = plan_removal(accounts, parse_aws_result(NO_CLUSTER, "my-clustr"))
-    assert plan.manifests == ()
+    assert plan.removed == ()
     assert [
         (finding.code, finding.severity, finding.workload, finding.message, finding.remedy)
         for finding in plan.findings
@@ -463,7 +456,7 @@ def test_missing_cluster_keeps_all_service_accounts() -> None:
 
 def test_missing_cluster_without_managed_service_accounts_has_no_finding() -> None:
     plan = plan_removal(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
-    assert (plan.manifests, plan.released, plan.findings) == ((), (), [])
+    assert (plan.removed, plan.released, plan.findings) == ((), (), [])
 
 
 # Tests of purge plans
@@ -484,11 +477,11 @@ def test_purge_deletes_managed_unlisted_service_accounts(
         **account("theirs"),
     }
     plan = plan_purge([request()], accounts, owner, PurgeScope())
-    assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
+    assert plan == AccountPlan(removed=[manifest(*name) for name in unlisted], problems=[])
 
 
 def test_empty_purge_is_within_any_limit() -> None:
-    assert plan_purge([], {}, None, PurgeScope(0)) == AccountPlan(unlisted=[], problems=[])
+    assert plan_purge([], {}, None, PurgeScope(0)) == AccountPlan(removed=[], problems=[])
 
 
 def test_purge_over_its_limit_is_a_problem() -> None:
@@ -513,14 +506,13 @@ def test_plan_has_one_line_per_object() -> None:
         [manifest("old")],
         [manifest("theirs")],
     )
-    assert describe_plan(plan, removes=False) == [
+    assert plan.lines == [
         "apply Namespace batch",
         "apply ServiceAccount default/app",
         "apply ServiceAccount batch/late",
         "remove ServiceAccount default/old",
         "release ServiceAccount default/theirs",
     ]
-    assert describe_plan(AccountPlan([manifest()]), removes=True) == ["remove ServiceAccount default/app"]
 
 
 def test_purge_limit_as_percentage() -> None:
@@ -628,7 +620,7 @@ def test_preflight_plan_by_state(
 ) -> None:
     preflight, _log = read_preflight([API, LATE], state, purge)
     assert isinstance(preflight, Preflight)
-    assert describe_plan(preflight.plan, removes=False) == lines
+    assert preflight.plan.lines == lines
     assert len(preflight.plan.problems) == problems
     # Service accounts and namespaces of other workloads are left out.
     assert (list(preflight.accounts), preflight.namespaces) == ([build.KEY], {"shop"})
@@ -660,46 +652,9 @@ def test_forbidden_namespace_list_refuses_only_affected_workloads() -> None:
     ]
 
 
-SINCE = "is being deleted (since 2026-03-10T09:00:00Z), with everything in it."
-
-
-def condition(status: str, message: str) -> Object:
-    return {"type": "NamespaceFinalizersRemaining", "status": status, "message": message}
-
-
-@pytest.mark.parametrize(
-    ("metadata", "conditions", "text"),
-    [
-        ({}, [], SINCE),
-        (
-            {"finalizers": ["example.com/keep"]},
-            [],
-            f"{SINCE} The deletion waits for: finalizer example.com/keep.",
-        ),
-        (
-            {},
-            [
-                condition("False", "All legacy kube types successfully parsed"),
-                condition(
-                    "True",
-                    "Some content in the namespace has finalizers remaining: example.com/wait in 1 resource instances",
-                ),
-            ],
-            f"{SINCE} The deletion waits for: Some content in the namespace has finalizers remaining: example.com/wait in "
-            "1 resource "
-            "instances.",
-        ),
-    ],
-    ids=["no finalizers", "finalizer of the namespace", "finalizers of its objects"],
-)
-def test_terminating_namespace_lists_its_finalizers(
-    metadata: Object, conditions: list[Object], text: str
-) -> None:
-    namespace = {
-        "metadata": {"name": "batch", "deletionTimestamp": "2026-03-10T09:00:00Z", **metadata},
-        "spec": {"finalizers": ["kubernetes"]},
-        "status": {"phase": "Terminating", "conditions": conditions},
-    }
+def test_terminating_namespace_refuses_its_workloads() -> None:
+    text = "is being deleted (since 2026-03-10T09:00:00Z), with everything in it."
+    namespace = {"metadata": {"name": "batch", "deletionTimestamp": "2026-03-10T09:00:00Z"}}
     for state in ("present", "verify"):
         preflight, _log = read_preflight([API, LATE], state, None, Namespace=Listing([namespace]))
         assert isinstance(preflight, Preflight)

@@ -172,7 +172,7 @@ def test_no_request_after_deadline() -> None:
 
 
 def test_no_deletion_after_deadline() -> None:
-    kube_run, _cluster = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
+    kube_run, _cluster = run(holding("old"), 0, Preflight(plan=AccountPlan(removed=[manifest("old")])))
     assert [(failure["workload"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("shop/old", f"it is kept, as it could not be read again before the change: {TEXT}.")
     ]

@@ -411,7 +411,7 @@ def test_other_objects_are_applied_after_a_rejection() -> None:
 
 
 def test_rejected_purge_is_a_failure() -> None:
-    plan = AccountPlan(unlisted=[manifest("old"), manifest("older")])
+    plan = AccountPlan(removed=[manifest("old"), manifest("older")])
     kube_run = run(
         holding("old", "older", refused={"older": "no"}), Preflight(plan=plan), result=after_a_change()
     )
@@ -533,7 +533,7 @@ def test_missing_service_account_is_no_change() -> None:
 def test_failed_recheck_keeps_service_account(purge: bool) -> None:
     cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
     if purge:
-        plan = AccountPlan(unlisted=[manifest("api")])
+        plan = AccountPlan(removed=[manifest("api")])
         kube_run = run(cluster, Preflight(plan=plan), result=after_a_change(), verify_pods=False)
     else:
         kube_run = run(cluster, result={"changes": [], "state": "absent"})
@@ -627,7 +627,7 @@ def test_error_before_a_purge_is_a_failure() -> None:
             )
         }
     )
-    plan = AccountPlan([WANTED], unlisted=[manifest("old")])
+    plan = AccountPlan([WANTED], removed=[manifest("old")])
     kube_run = run(cluster, Preflight(plan=plan), result=after_a_change())
     assert [failure["name"] for failure in kube_run.outcome.failures] == ["shop/api"]
 

@@ -110,7 +110,7 @@ def purge(cluster: FakeCluster, item: Object, **settings: Any) -> KubernetesRun:
         "metadata": {"namespace": "shop", "name": "api"},
     }
     aws = build.parse_aws_result({"changes": [], "state": "present"}, build.CLUSTER)
-    preflight = Preflight(plan=AccountPlan(unlisted=[manifest]))
+    preflight = Preflight(plan=AccountPlan(removed=[manifest]))
     return converge_kubernetes(cluster, aws, preflight, KubernetesSettings(**settings), FakeClock())
 
 
@@ -397,7 +397,7 @@ def test_used_service_account_keeps_only_ownership_labels(purges: bool) -> None:
     preflight = Preflight({build.KEY: parse_service_account(item, build.CLUSTER)}, {"shop"}, owner="team-a")
     cluster.accounts = {ObjectName("shop", "api"): item}
     if purges:
-        plan = AccountPlan(unlisted=[{"kind": "ServiceAccount", "metadata": dict(IDENTITY)}])
+        plan = AccountPlan(removed=[{"kind": "ServiceAccount", "metadata": dict(IDENTITY)}])
         preflight = Preflight(plan=plan, owner="team-a")
     result = {"changes": [], "state": "present" if purges else "absent"}
     aws = build.parse_aws_result(result, build.CLUSTER)
