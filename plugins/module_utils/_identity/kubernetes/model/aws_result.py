@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias, cast
@@ -117,18 +117,31 @@ class AwsResult:
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
     """Parse the result of eks_pod_identity or eks_pod_identity_info for the cluster with this name."""
     changing = "changes" in result
+    verified = as_mapping(result.get("verification")) if changing else result
     arn = as_text(result.get("cluster_arn"))
-    verification = as_mapping(result.get("verification")) if changing else result
+    findings = [parse_finding(row, cluster) for row in as_objects(verified.get("findings"))]
+    # A workload may have several findings with the same code.
+    groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.workload, finding.code.value), []).append(finding)
+    verification = Verification(
+        cluster,
+        arn_region(as_text(verified.get("cluster_arn")) or arn),
+        tuple(_workload(row, cluster, groups) for row in as_objects(verified.get("workloads"))),
+        tuple(findings),
+    )
+    failures = cast("Sequence[FailureRow]", as_objects(result.get("failures")))
+    planned = as_objects(result.get("findings")) if changing else ()
     return AwsResult(
         state=(as_text(result.get("state")) or "present") if changing else "",
         cluster=cluster,
         cluster_arn=arn,
         changes=as_objects(result.get("changes")),
         workloads=as_objects(result.get("workloads")),
-        failures=parse_failure_rows(result.get("failures")),
-        findings=tuple(parse_findings(result.get("findings"), cluster)) if changing else (),
-        verification=_verification(verification, cluster, arn),
-        message=as_text(result.get("msg")) if result.get("failures") else "",
+        failures=failures,
+        findings=tuple(parse_finding(row, cluster) for row in planned),
+        verification=verification,
+        message=as_text(result.get("msg")) if failures else "",
         account_id=as_text(result.get("account_id")),
         caller_arn=as_text(result.get("caller_arn")),
     )
@@ -148,83 +161,33 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
     return bool(aws.changes or aws.failures or changes or failures)
 
 
-def parse_findings(rows: object, cluster: str) -> list[Finding]:
-    return [parse_finding(row, cluster) for row in as_objects(rows)]
-
-
-def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findings) -> tuple[Check, ...]:
-    """Parse the checks of a workload.
-
-    :arg rows: the checks in the result of a module. They contain only the codes of their findings.
-    :arg findings: the findings in the same result, by workload and code.
-    """
-    checks = []
-    for row in as_objects(rows):
-        codes = row.get("codes")
-        check_findings = tuple(
-            finding
-            for code in dict.fromkeys(codes if isinstance(codes, Sequence) else ())
-            for finding in findings.get((key, code))
-            or findings.get((None, code))
-            or [Finding(Code(code), "", "", key)]
-        )
-        checks.append(
-            Check(
-                cast(CheckName, row.get("name")),
-                cast(Status, row.get("status")),
-                as_text(row.get("detail")),
-                check_findings,
-                tuple(parse_findings(row.get("follows"), cluster)),
-            )
-        )
-    return tuple(checks)
-
-
-def by_workload(findings: Iterable[Finding]) -> _Findings:
-    """Group findings by workload and code. A workload may have several findings with the same code."""
-    groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.workload, finding.code.value), []).append(finding)
-    return groups
-
-
-def parse_failure_rows(rows: object) -> list[FailureRow]:
-    return [
-        {
-            "workload": as_text(row.get("workload")),
-            "resource": as_text(row.get("resource")),
-            "name": as_text(row.get("name")),
-            "action": as_text(row.get("action")),
-            "error_code": as_text(row.get("error_code")),
-            "message": as_text(row.get("message")),
-            "remedy": as_text(row.get("remedy")),
-        }
-        for row in as_objects(rows)
-    ]
-
-
 def row_key(row: Object, cluster: str) -> WorkloadKey:
     """Return the key of the workload that a row of a result describes."""
     return WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
 
 
-def _verification(result: Object, cluster: str, arn: str) -> Verification:
-    findings = tuple(parse_findings(result.get("findings"), cluster))
-    findings_by_key = by_workload(findings)
-    arn = as_text(result.get("cluster_arn")) or arn
-    return Verification(
-        cluster,
-        arn_region(arn),
-        tuple(_workload(row, cluster, findings_by_key) for row in as_objects(result.get("workloads"))),
-        findings,
-    )
-
-
 def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
+    """Parse a verified workload, whose checks contain only the codes of their findings."""
     key = row_key(row, cluster)
     return VerifiedWorkload(
         key,
-        parse_checks(row.get("checks"), key, cluster, findings),
+        tuple(
+            Check(
+                cast(CheckName, check.get("name")),
+                cast(Status, check.get("status")),
+                as_text(check.get("detail")),
+                tuple(
+                    finding
+                    for code in cast("Sequence[str]", check.get("codes") or ())
+                    # A finding that several workloads share has only one of them.
+                    for finding in findings.get((key, code))
+                    or findings.get((None, code))
+                    or [Finding(Code(code), "", "", key)]
+                ),
+                tuple(parse_finding(follow, cluster) for follow in as_objects(check.get("follows"))),
+            )
+            for check in as_objects(row.get("checks"))
+        ),
         as_text(row.get("role_arn")),
         as_text(row.get("target_role_arn")),
         as_text(row.get("association_id")),
