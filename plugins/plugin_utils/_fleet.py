@@ -37,12 +37,11 @@ from ..module_utils._identity.model.names import (
 )
 from ..module_utils._identity.read.cluster import read_caller
 from ..module_utils._identity.report.fleet import (
-    NOT_A_REPORT,
     Ended,
     artifacts_in,
+    end_cluster,
     fleet_lines,
     gather,
-    parse_reported,
 )
 from ._aws_clients import clients_of_task
 from ._kubernetes_access import AWS_SPEC
@@ -182,7 +181,7 @@ def show_play(task: ActionTask, variables: Mapping[str, Any]) -> Result:
     reached = {result.host for result in ended}
     waiting = [name for name in all_hosts if name not in reached]
     shown = ended
-    if waiting and not any(result.failed for result in ended if result.host in batch):
+    if waiting and not any(result.failure for result in ended if result.host in batch):
         shown = [result for result in ended if result.host in batch]
     lines = fleet_lines(ended, len(all_hosts), waiting, task.check_mode, shown)
     return show_last(lines, "", "", hidden=bool(task.keywords.no_log))
@@ -205,13 +204,11 @@ def _ended(host: str, results: Mapping[str, Any], find_variables_of_host: Callab
     """
     report = read_fact(results, FACT)
     if report:
-        reported = parse_reported(report)
-        cluster = str(report.get("cluster_name") or host)
-        return Ended(host, cluster, reported, "" if reported else NOT_A_REPORT)
+        return end_cluster({"apply": report}, plans=True, host=host)
     result = results.get(RESULT) or {}
     reason = str(result.get("failure") or result.get("msg") or NO_RESULT)
     cluster = str(find_variables_of_host().get(f"{ROLE}cluster_name") or host)
-    return Ended(host, cluster, None, reason)
+    return Ended(host, cluster, reason)
 
 
 def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mapping[str, Any]) -> Result:
@@ -229,12 +226,8 @@ def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mappin
         }
     )
     reports = [*artifacts_in(variables), *read_reports("report_files", _list(values, "report_files"))]
-    gathered = gather(
-        reports,
-        _list(values, "expected"),
-        task.check_mode,
-    )
-    return show_last(gathered.lines, gathered.failure, gathered.failure)
+    lines, failure = gather(reports, _list(values, "expected"), task.check_mode)
+    return show_last(lines, failure, failure)
 
 
 def _list(values: Mapping[str, object], name: str) -> list[str]:

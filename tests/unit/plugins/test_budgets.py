@@ -27,7 +27,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/model": 1737,
     "module_utils/_identity/plan": 2171,
     "module_utils/_identity/read": 1055,
-    "module_utils/_identity/report": 1237,
+    "module_utils/_identity/report": 1102,
     "module_utils/_identity/run": 2009,
     "module_utils/_identity/verify": 699,
     "module_utils/_policy": 3522,

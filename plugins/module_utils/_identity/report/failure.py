@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TypeVar
+from operator import itemgetter
+from typing import TypeVar, cast
 
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, row_key
-from ..kubernetes.model.objects import Object, as_text
+from ..kubernetes.model.objects import as_text
 from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.rows import FailureRow, FindingRow
@@ -30,12 +31,28 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
 
     :arg failing: the findings that fail the run.
     """
-    parts = [aws.message] if aws.failures else []
-    if kubernetes.failures:
-        parts += _refusals(aws, kubernetes.failures)
+    lines = [aws.message] if aws.failures else []
+    if failures := kubernetes.failures:
+        groups = group_failures(aws, failures)
+        lines.append(
+            f"{len(failures)} operation{'' if len(failures) == 1 else 's'} in {_kubernetes_place(aws)} failed:"
+        )
+        for group in groups[:SHOWN_FINDINGS]:
+            finding = group_finding(group)
+            lines += with_remedy(visible(f"- {finding['message']}"), visible(finding["remedy"]), "    ")
+        lines += _more(sum(map(len, groups[SHOWN_FINDINGS:])), "- ", "failures")
     if kubernetes.error:
-        parts.append(" ".join(kubernetes_end(aws, kubernetes.error)))
-    return visible_lines("\n".join(parts or map(visible, _findings(failing))))
+        lines.append(" ".join(kubernetes_end(aws, kubernetes.error)))
+    if not lines:
+        for finding in failing[:SHOWN_FINDINGS]:
+            text = f"{finding['workload']}: {finding['message']}".removeprefix(": ")
+            lines += map(visible, with_remedy(text, finding["remedy"], "  "))
+        lines += _more(len(failing) - SHOWN_FINDINGS, "", "findings")
+    return visible_lines("\n".join(lines))
+
+
+def _more(number: int, start: str, rows: str) -> list[str]:
+    return [f"{start}and {number} more, listed in pod_identity_report.{rows}."] if number > 0 else []
 
 
 def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
@@ -43,45 +60,50 @@ def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[
 
     Failures have the same cause if they are equal apart from the names of their objects and workloads.
     """
-    objects = {str(row_key(row, aws.cluster)): _read_objects(row) for row in aws.workloads}
+    objects = {
+        str(row_key(row, aws.cluster)): [
+            as_text(row.get("role_arn")),
+            *cast("list[str]", row.get("policy_arns") or []),
+        ]
+        for row in aws.workloads
+    }
 
     def read_names(failure: FailureRow) -> list[str]:
         workload = failure["workload"]
         return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
 
-    return group_by_cause(failures, _read_texts, read_names)
-
-
-def _read_texts(failure: FailureRow) -> tuple[str, ...]:
-    return (
-        failure["resource"],
-        failure["action"],
-        failure["error_code"],
-        failure["message"],
-        failure["remedy"],
+    return group_by_cause(
+        failures, itemgetter("resource", "action", "error_code", "message", "remedy"), read_names
     )
 
 
-def _read_objects(row: Object) -> list[str]:
-    arns = row.get("policy_arns")
-    return [as_text(row.get("role_arn")), *(map(as_text, arns) if isinstance(arns, (list, tuple)) else ())]
+def failure_finding(failure: FailureRow) -> FindingRow:
+    """Return a failure in the form of a finding. Its message begins with the action, like "create role my-role"."""
+    return group_finding([failure])
 
 
-def group_message(group: Sequence[FailureRow]) -> str:
-    """Return the common message of a group or, if the messages differ, the first one with the name of its object."""
+def group_finding(group: Sequence[FailureRow]) -> FindingRow:
+    """Return failures with the same cause in the form of one finding.
+
+    The message begins with the actions, like "apply ServiceAccount shop/a, shop/b and 4 more". If the messages of the failures
+    differ, it has the first one, with the name of its object.
+    """
     first = group[0]
-    if all(failure["message"] == first["message"] for failure in group):
-        return first["message"]
-    return f"for {first['name']}: {first['message']}"
-
-
-def describe_failures(group: Sequence[FailureRow]) -> str:
-    """Return the action and the objects of a group of failures, like "apply ServiceAccount shop/a, shop/b and 4 more"."""
+    message = first["message"]
+    if any(failure["message"] != message for failure in group):
+        message = f"for {first['name']}: {message}"
     lines = list(dict.fromkeys(map(failure_line, group)))
-    if len(lines) == 1 or group[0]["resource"] == "attachment":
-        return listed(lines)
-    head = f"{group[0]['action']} {group[0]['resource'].replace('_', ' ')}"
-    return f"{head} {listed(dict.fromkeys(failure['name'] for failure in group))}"
+    subject = listed(lines)
+    if len(lines) > 1 and first["resource"] != "attachment":
+        names = dict.fromkeys(failure["name"] for failure in group)
+        subject = f"{first['action']} {first['resource'].replace('_', ' ')} {listed(names)}"
+    return {
+        "code": first["error_code"],
+        "severity": "error",
+        "workload": listed(dict.fromkeys(failure["workload"] for failure in group)),
+        "message": f"{subject}: {message}",
+        "remedy": first["remedy"],
+    }
 
 
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
@@ -199,27 +221,3 @@ def _kubernetes_place(aws: AwsResult) -> str:
     cluster = aws.cluster_arn.rpartition("/")[2]
     place = f", account {aws.account_id}, region {aws.region}" if aws.account_id else ""
     return f"Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
-
-
-def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
-    count = f"{len(failures)} operation{'' if len(failures) == 1 else 's'}"
-    lines = []
-    groups = group_failures(aws, failures)
-    for group in groups[:SHOWN_FINDINGS]:
-        line = f"- {describe_failures(group)}: {group_message(group)}"
-        lines += with_remedy(visible(line), visible(group[0]["remedy"]), "    ")
-    more = sum(map(len, groups[SHOWN_FINDINGS:]))
-    if more > 0:
-        lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
-    return [f"{count} in {_kubernetes_place(aws)} failed:", *lines]
-
-
-def _findings(failing: Sequence[FindingRow]) -> list[str]:
-    lines = []
-    for finding in failing[:SHOWN_FINDINGS]:
-        line = f"{finding['workload']}: {finding['message']}".removeprefix(": ")
-        lines += with_remedy(line, finding["remedy"], "  ")
-    more = len(failing) - SHOWN_FINDINGS
-    if more > 0:
-        lines.append(f"and {more} more, listed in pod_identity_report.findings.")
-    return lines

@@ -13,130 +13,30 @@ report, outdated reports, and planned changes that no job has applied.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias, get_args
+from dataclasses import dataclass, field
+from typing import get_args
 
 from ..._findings.codes import Code
 from ..._findings.text import visible
-from ..kubernetes.model.objects import Object, as_mapping, as_objects, as_text
+from ..kubernetes.model.objects import Object, as_mapping, as_number, as_objects, as_text, member
 from ..model.errors import listed, sentence
+from ..model.rows import FindingRow
 from .artifact import PREFIX, mapping_from_artifact
 from .failure import EXPLAINED
-from .rows import NoteRow, ReportStep, report_step
+from .rows import ReportStep, report_step
 from .text import (
     NOTHING_VERIFIED,
     SHOWN_CHANGES,
     SHOWN_FINDINGS,
     ChangeText,
+    Note,
     change_lines_of_cluster,
     describe_change,
     describe_kubernetes_change,
     natural,
     note_lines,
+    table,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """The parsed report of a cluster.
-
-    ``workloads`` is the number of all workloads, ``verified`` the number of verified workloads, and ``passed`` the number of
-    workloads that passed. ``failure`` is "" for success. ``changes`` is the number of changes, and ``changed`` has the texts of
-    those that the report lists in a valid form.
-    """
-
-    account_id: str
-    region: str
-    workloads: int
-    verified: int
-    passed: int
-    changes: int
-    findings: int
-    failed: bool
-    failure: str
-    changed: Sequence[ChangeText] = ()
-    warnings: Sequence[NoteRow] = ()
-
-
-def parse_reported(report: Object) -> Reported | None:
-    """Parse a report. Return None if a required field is missing or has a wrong type, because success is then unknown."""
-    summary = as_mapping(report.get("summary"))
-    workloads, passed, changes, findings = (
-        _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
-    )
-    other_counts = [_count(summary.get(name)) for name in ("failed", "warnings", "unknown", "accepted")]
-    failed = report.get("failed")
-    if workloads is None or passed is None or changes is None or findings is None:
-        return None
-    if not isinstance(failed, bool) or not {"account_id", "region"} <= report.keys():
-        return None
-    place = as_text(report["account_id"]), as_text(report["region"])
-    failure = as_text(report.get("failure") or report.get("headline"))
-    return Reported(
-        *place,
-        workloads,
-        passed + sum(filter(None, other_counts)),
-        passed,
-        changes,
-        findings,
-        failed,
-        failure,
-        _changed(report),
-        _warnings(report),
-    )
-
-
-def _changed(report: Object) -> list[ChangeText]:
-    """Return the changes of a report as text. Ignore invalid changes, because the report is from a file or another job."""
-    lines = report.get("kubernetes_changes")
-    return [
-        *(
-            describe_change(change)
-            for change in as_objects(report.get("changes"))
-            if change.get("action") and change.get("resource") and change.get("name")
-        ),
-        *(
-            describe_kubernetes_change(line)
-            for line in (lines if isinstance(lines, (list, tuple)) else ())
-            if isinstance(line, str) and " " in line
-        ),
-    ]
-
-
-def _warnings(report: Object) -> list[NoteRow]:
-    """Return the warnings of a report that are not accepted, not part of its failure, and not consequences of a failed change.
-
-    A workload with a changed association is also a warning if its role administers the account.
-    """
-    failure = as_text(report.get("failure"))
-    refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
-    changes = as_objects(report.get("changes"))
-    granted = {as_text(row.get("workload")) for row in changes if row.get("resource") == "association"}
-    return [
-        {
-            "label": "warning",
-            "code": as_text(finding.get("code")),
-            "workload": as_text(finding.get("workload")),
-            "message": as_text(finding.get("message")),
-            "remedy": as_text(finding.get("remedy")),
-        }
-        for finding in as_objects(report.get("findings"))
-        if (
-            finding.get("severity") == "warning"
-            or (
-                finding.get("code") == Code.POLICY_ADMINISTERS and as_text(finding.get("workload")) in granted
-            )
-        )
-        and (as_text(finding.get("workload")) not in refused or as_text(finding.get("code")) not in EXPLAINED)
-        and not finding.get("accepted")
-        and visible(as_text(finding.get("message"))) not in failure
-    ]
-
-
-def _count(value: object) -> int | None:
-    """Return an integer unchanged, and None for any other value, including a boolean."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
 
 NOT_A_REPORT = (
     "Its report is not valid, so the state of the cluster is unknown. Run its job again. Check whether a later node of the "
@@ -144,28 +44,82 @@ NOT_A_REPORT = (
 )
 
 _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", "findings", "result")
+_STATUSES = ("passed", "failed", "warnings", "unknown", "accepted")
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The result of a cluster. ``host`` is its host in the inventory or, if that is unknown, its name.
 
-    ``reported`` is its report, or None if there is no valid report. ``stopped`` is the reason for the missing report, or "".
+    ``failure`` is the reason for the failure, or "" for success. ``report`` is its last report, or None if there is no valid
+    report. ``applied`` is the report with its changes, or an empty mapping without changes.
     """
 
     host: str
     cluster: str
-    reported: Reported | None
-    stopped: str = ""
+    failure: str
+    report: Object | None = None
+    applied: Object = field(default_factory=dict)
 
     @property
-    def failed(self) -> bool:
-        return bool(self.stopped or self.reported is None or self.reported.failed)
+    def changes(self) -> list[ChangeText]:
+        """Return the changes as text. Ignore invalid changes, because the report is from a file or another job."""
+        lines = self.applied.get("kubernetes_changes")
+        changes = as_objects(self.applied.get("changes"))
+        return [
+            *(describe_change(row) for row in changes if all(map(row.get, ("action", "resource", "name")))),
+            *(
+                describe_kubernetes_change(line)
+                for line in (lines if isinstance(lines, (list, tuple)) else ())
+                if isinstance(line, str) and " " in line
+            ),
+        ]
 
     @property
-    def failure(self) -> str:
-        """Return the reason for the failure; "" for success."""
-        return self.stopped or (self.reported.failure if self.reported else "")
+    def warnings(self) -> list[FindingRow]:
+        """Return the warnings that are not accepted, not part of the failure, and not consequences of a failed change.
+
+        A workload with a changed association is also a warning if its role administers the account.
+        """
+        report = self.report or {}
+        refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
+        granted = {
+            as_text(row.get("workload"))
+            for row in as_objects(report.get("changes"))
+            if row.get("resource") == "association"
+        }
+        rows: list[FindingRow] = []
+        for finding in as_objects(report.get("findings")):
+            code, workload, message, remedy = (
+                as_text(finding.get(name)) for name in ("code", "workload", "message", "remedy")
+            )
+            warns = finding.get("severity") == "warning"
+            administers = code == Code.POLICY_ADMINISTERS and workload in granted
+            explained = workload in refused and code in EXPLAINED
+            repeated = visible(message) in as_text(report.get("failure"))
+            if (warns or administers) and not (explained or repeated or finding.get("accepted")):
+                rows.append(
+                    {
+                        "code": code,
+                        "severity": "warning",
+                        "workload": workload,
+                        "message": message,
+                        "remedy": remedy,
+                    }
+                )
+        return rows
+
+
+def _is_valid(report: Object) -> bool:
+    """Return whether a report has the fields that its evaluation needs. Otherwise its success is unknown."""
+    summary = as_mapping(report.get("summary"))
+    counts = [summary.get(name) for name in ("workloads", "passed", "changes", "findings")]
+    flags = report.get("failed"), report.get("check_mode")
+    return (
+        {"account_id", "region"} <= report.keys()
+        and all(isinstance(flag, bool) for flag in flags)
+        and all(isinstance(count, int) and not isinstance(count, bool) for count in counts)
+    )
 
 
 def fleet_lines(
@@ -182,81 +136,63 @@ def fleet_lines(
     :arg waiting: the hosts that the play did not reach.
     :arg shown: the results to show below the counts. By default, all of them, and the hosts that the play did not reach.
     """
-    failed = sum(result.failed for result in ended)
+    failed = sum(bool(result.failure) for result in ended)
     done = "planned" if check_mode else "done"
     plural = "" if clusters == 1 else "s"
     total = f"{len(ended) - failed} of {clusters} cluster{plural} {done}, {failed} failed"
     unchanged = "; nothing was changed" if check_mode else ""
     # The counts precede the table, which may be long.
     lines = [f"{total}{f', {len(waiting)} pending' if waiting else ''}{unchanged}."]
-    if ended and all(result.reported is not None and not result.reported.workloads for result in ended):
+    if ended and all(result.report and not member(result.report, "summary")["workloads"] for result in ended):
         lines.append(NOTHING_VERIFIED)
     if shown is None or len(shown) == len(ended):
         shown = ended
         lines += [f"Not reached so far: {', '.join(waiting)}."] if waiting else []
-    rows = [_COLUMNS, *map(_row, shown)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines += [
-        "",
-        *(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ),
+    lines += ["", *table([_COLUMNS, *map(_row, shown)])]
+    changed = [
+        line
+        for result in shown
+        if result.changes
+        for line in change_lines_of_cluster(result.host, result.changes, check_mode)
     ]
-    lines += _changed_lines(shown, check_mode)
-    lines += _warning_lines(shown)
+    lines += [*([""] if changed else []), *changed, *_warning_lines(shown)]
     for result in shown:
-        if result.failed:
+        if result.failure:
             lines += ["", f"{result.host}:", *(f"  {line}" for line in sentence(result.failure).splitlines())]
     return lines
 
 
-def _changed_lines(ended: Sequence[Ended], check_mode: bool) -> list[str]:
-    lines = [
-        line
-        for result in ended
-        if result.reported and result.reported.changed
-        for line in change_lines_of_cluster(result.host, result.reported.changed, check_mode)
-    ]
-    return ["", *lines] if lines else []
-
-
 def _warning_lines(ended: Sequence[Ended]) -> list[str]:
     """Return the lines of the warnings. A warning of several clusters is shown once, with the names of the clusters."""
-    hosts: dict[tuple[str, str, str, str], list[str]] = {}
+    hosts: dict[tuple[object, ...], tuple[FindingRow, list[str]]] = {}
     for result in ended:
-        for warning in result.reported.warnings if result.reported else ():
-            key = (warning["code"], warning["workload"], warning["message"], warning["remedy"])
-            hosts.setdefault(key, []).append(result.host)
-    lines = [""] if hosts else []
-    administrators_first = sorted(hosts.items(), key=lambda item: item[0][0] != Code.POLICY_ADMINISTERS)
-    for (code, workload, message, remedy), names in administrators_first[:SHOWN_FINDINGS]:
-        about = f"{workload} ({listed(names)})".lstrip()
-        lines += note_lines(
-            {"label": "warning", "code": code, "workload": about, "message": message, "remedy": remedy}
-        )
-    more = len(hosts) - SHOWN_FINDINGS
-    return lines + (
-        [f"  and {more} more warning{'' if more == 1 else 's'}, listed in the reports of the clusters"]
-        if more > 0
-        else []
-    )
+        for warning in result.warnings:
+            hosts.setdefault((*warning.values(),), (warning, []))[1].append(result.host)
+    notes: list[Note] = [
+        ("warning", {**row, "workload": f"{row['workload']} ({listed(names)})".lstrip()})
+        for row, names in hosts.values()
+    ]
+    notes.sort(key=lambda note: note[1]["code"] != Code.POLICY_ADMINISTERS)
+    plural = "" if len(notes) == SHOWN_FINDINGS + 1 else "s"
+    lines = note_lines(notes, f" warning{plural}, listed in the reports of the clusters")
+    return ["", *lines] if lines else []
 
 
 def _row(result: Ended) -> tuple[str, ...]:
     name = result.cluster if result.cluster == result.host else f"{result.host} ({result.cluster})"
-    reported = result.reported
-    if reported is None:
-        return (name, "", "", "", "", "", "", "failed")
+    if result.report is None:
+        return (name, *[""] * (len(_COLUMNS) - 2), "failed")
+    summary = member(result.report, "summary")
+    verified = any(as_number(summary.get(status)) for status in _STATUSES)
     return (
         name,
-        reported.account_id,
-        reported.region,
-        str(reported.workloads),
-        str(reported.changes),
-        f"{reported.passed}/{reported.workloads}" if reported.verified else "-",
-        str(reported.findings),
-        "failed" if result.failed else "ok",
+        as_text(result.report["account_id"]),
+        as_text(result.report["region"]),
+        str(summary["workloads"]),
+        str(member(result.applied, "summary").get("changes", 0)),
+        f"{summary['passed']}/{summary['workloads']}" if verified else "-",
+        str(summary["findings"]),
+        "failed" if result.failure else "ok",
     )
 
 
@@ -278,20 +214,6 @@ NOT_APPLIED = (
 WITHOUT_A_MESSAGE = "Its job failed before it wrote a report, without a message: see the output of the job."
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """The joint result of the reports of several jobs.
-
-    ``lines`` are for the screen. ``failure`` is one line, or "" for success. ``failed`` has the names of clusters that failed,
-    ``missing`` the names of clusters without a report.
-    """
-
-    lines: Sequence[str]
-    failure: str
-    failed: Sequence[str]
-    missing: Sequence[str]
-
-
 def artifacts_in(variables: Object) -> list[Object]:
     """Return the decoded reports of earlier jobs among the variables of a job in an AWX workflow.
 
@@ -309,28 +231,29 @@ def gather(
     reports: Sequence[Object],
     expected: Sequence[str],
     plans: bool = False,
-) -> Gathered:
+) -> tuple[list[str], str]:
     """Evaluate the reports of several jobs together.
 
     :arg reports: the decoded reports.
     :arg expected: the clusters that must have a report, each as the name of its host, its name, or its ARN.
     :arg plans: whether a cluster may have only a plan. If not, such a cluster counts as failed.
+    :returns: the lines for the screen, and the reason for the failure in one line, or "" for success.
     """
     clusters = _by_cluster(reports)
     names = {name for steps in clusters for report in steps.values() for name in _names(report)}
     missing = [name for name in expected if name not in names]
     ended = sorted(
-        (_ended(steps, plans) for steps in clusters),
+        (end_cluster(steps, plans) for steps in clusters),
         key=lambda result: (natural(result.host), natural(result.cluster)),
     )
-    ended += [Ended(name, name, None, NO_REPORT) for name in missing]
-    failed = [result.host for result in ended if result.failed and result.host not in missing]
+    failed = [result.host for result in ended if result.failure]
+    ended += [Ended(name, name, NO_REPORT) for name in missing]
     planned = sorted((_label(steps["plan"]) for steps in clusters if set(steps) == {"plan"}), key=natural)
     all_planned = plans and len(planned) == len(clusters)
     lines = fleet_lines(ended, len(ended), check_mode=all_planned)
     if planned and not all_planned:
         lines += ["", f"Check mode, nothing was changed: {', '.join(planned)}."]
-    return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)
+    return lines, _failure(failed, missing, len(ended))
 
 
 def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> str:
@@ -347,11 +270,10 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
     return f"{'; '.join(parts)}. The reasons are above." if parts else ""
 
 
-_Steps: TypeAlias = Mapping[ReportStep, Object]
 _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
 
 
-def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
+def _by_cluster(reports: Sequence[Object]) -> list[dict[ReportStep, Object]]:
     """Return one mapping for each cluster, with the last report of each step (plan, apply, verify).
 
     A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated.
@@ -407,61 +329,52 @@ def _label(report: Object) -> str:
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
 
-def _ended(steps: _Steps, plans: bool) -> Ended:
+def end_cluster(steps: Mapping[ReportStep, Object], plans: bool, host: str = "") -> Ended:
     """Return the result of a cluster from the reports of its steps.
 
     :arg plans: whether the cluster may have only a plan.
+    :arg host: the host of the cluster; by default, the name in the last report.
     """
     last = next(steps[step] for step in reversed(_STEPS) if step in steps)
-    host, cluster = _label(last), as_text(last.get("cluster_name") or _label(last))
-    work: list[Reported] = []
-    for report in [steps[step] for step in _STEPS[1:] if step in steps] or [last]:
-        reported, stopped = _parsed(report)
-        if reported is None:
-            return Ended(host, cluster, None, stopped)
-        work.append(reported)
-    failures = [reported.failure for reported in work if reported.failed]
-    undone = "" if plans else _undone(steps)
-    if undone:
+    host = host or _label(last)
+    cluster = as_text(last.get("cluster_name") or host)
+    work = [steps[step] for step in _STEPS[1:] if step in steps] or [last]
+    if invalid := next(filter(None, map(_why_invalid, work)), ""):
+        return Ended(host, cluster, invalid)
+    failures = [_reason(report) for report in work if report["failed"]]
+    if undone := "" if plans else _undone(steps):
         failures.insert(0, undone)
     elif set(steps) == {"plan"} and not plans:
-        return Ended(host, cluster, None, ONLY_PLANNED)
-    applied = work[0] if plans or "apply" in steps else replace(work[-1], changes=0, changed=())
-    ended = replace(
-        work[-1],
-        changes=applied.changes,
-        changed=applied.changed,
-        failed=bool(failures),
-        failure="\n".join(dict.fromkeys(failures)),
-    )
-    return Ended(host, cluster, ended)
+        return Ended(host, cluster, ONLY_PLANNED)
+    applied = work[0] if plans or "apply" in steps else {}
+    return Ended(host, cluster, "\n".join(dict.fromkeys(failures)), last, applied)
 
 
-def _parsed(report: Object) -> tuple[Reported | None, str]:
-    """Return the parsed report and "", or None and the reason why the report does not count."""
+def _why_invalid(report: Object) -> str:
+    """Return the reason why a report does not count, or ""."""
     if report.get("stopped"):
-        return None, as_text(report.get("failure") or WITHOUT_A_MESSAGE)
-    reported = parse_reported(report)
-    if reported is None or not isinstance(report.get("check_mode"), bool):
-        return None, NOT_A_REPORT
-    return reported, ""
+        return _reason(report)
+    return "" if _is_valid(report) else NOT_A_REPORT
 
 
-def _undone(steps: _Steps) -> str:
+def _reason(report: Object) -> str:
+    return as_text(report.get("failure") or report.get("headline") or WITHOUT_A_MESSAGE)
+
+
+def _undone(steps: Mapping[ReportStep, Object]) -> str:
     """Return a message about a plan that failed, or whose changes no job has applied; otherwise ""."""
     plan = steps.get("plan")
     if plan is None or "apply" in steps:
         return ""
-    if plan.get("stopped"):
-        return f"{PLAN_STOPPED}{as_text(plan.get('failure') or WITHOUT_A_MESSAGE)}"
-    planned = parse_reported(plan)
-    if planned is None:
-        return NOT_A_REPORT
-    if not planned.changes:
-        return planned.failure if planned.failed else ""
-    removals_first = sorted(planned.changed, key=lambda change: not change.removes)
+    if invalid := _why_invalid(plan):
+        return f"{PLAN_STOPPED if plan.get('stopped') else ''}{invalid}"
+    number = as_number(member(plan, "summary")["changes"])
+    if not number:
+        return _reason(plan) if plan["failed"] else ""
+    planned = Ended("", "", "", applied=plan).changes
+    removals_first = sorted(planned, key=lambda change: not change.removes)
     lines = [f"- {change.line}" for change in removals_first[:SHOWN_CHANGES]]
-    if (more := planned.changes - len(lines)) > 0:
+    if (more := number - len(lines)) > 0:
         lines.append(f"- {more} {'more ' if lines else ''}in the output of the plan")
-    head = f"The plan has {planned.changes} change{'' if planned.changes == 1 else 's'} that no job reported as done:"
+    head = f"The plan has {number} change{'' if number == 1 else 's'} that no job reported as done:"
     return "\n".join([head, *lines, NOT_APPLIED])

@@ -12,24 +12,19 @@ Warnings are the output of a test case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from ..._findings.text import visible
-from ..kubernetes.model.objects import as_text
+from ..kubernetes.model.objects import Object, as_text
 from ..model.checks import FAIL, UNKNOWN
-from .failure import unexplained
-from .rows import Report, ReportedFindingRow
-from .text import NOTHING_VERIFIED, failure_line
+from ..model.rows import FindingRow
+from .failure import failure_finding, unexplained
+from .rows import Report
+from .text import NOTHING_VERIFIED
 
 _PROPERTIES = ("account_id", "region", "cluster_arn", "caller_arn", "version")
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    code: str
-    text: str
 
 
 def junit_text(report: Report, fail_on: str) -> str:
@@ -37,51 +32,71 @@ def junit_text(report: Report, fail_on: str) -> str:
 
     :arg fail_on: the lowest severity that fails the run, "error" or "warning".
     """
-    severities = ("error", "warning") if fail_on == "warning" else ("error",)
-    rows: list[Mapping[str, object]] = [dict(row.items()) for row in report["workloads"]]
-    names = {_name(row) for row in rows}
-    problems: dict[str, list[_Problem]] = {}
-    for failure in report["failures"]:
-        text = f"{failure_line(failure)}: {failure['message']} {failure['remedy']}"
-        problem = _Problem(failure["error_code"], visible(text))
-        problems.setdefault(failure["workload"] if failure["workload"] in names else "", []).append(problem)
-    warnings: dict[str, list[_Problem]] = {}
-    for finding in unexplained(report["failures"], report["findings"]):
-        place = finding["workload"] if finding["workload"] in names else ""
-        if finding.get("accepted"):
-            continue
-        if finding["severity"] in severities:
-            problems.setdefault(place, []).append(_problem(finding))
-        elif finding["severity"] == "warning":
-            warnings.setdefault(place, []).append(_problem(finding))
-    cases = [_workload_case(report["cluster_name"], row, problems.get(_name(row), [])) for row in rows]
-    if report["failed"] and all(case.find("failure") is None for case in cases) and not problems.get(""):
-        problems[""] = [_Problem("FAILED", report["failure"] or report["headline"])]
-    cluster = _case(report["cluster_name"], "cluster", problems.get("", []))
-    if not rows and not problems:
-        ElementTree.SubElement(cluster, "skipped", message=NOTHING_VERIFIED)
-    cases.append(cluster)
-    for name, case in zip([*map(_name, rows), ""], cases, strict=True):
-        if name in warnings:
-            output = ElementTree.SubElement(case, "system-out")
-            output.text = "\n".join(f"warning {warning.code}: {warning.text}" for warning in warnings[name])
+    workloads: list[Object] = [dict(row.items()) for row in report["workloads"]]
+    names = {_name(row) for row in workloads}
+    problems: dict[str, list[FindingRow]] = defaultdict(list)
+    warnings: dict[str, list[FindingRow]] = defaultdict(list)
+    findings = unexplained(report["failures"], report["findings"])
+    accepted = [finding for finding in findings if finding.get("accepted")]
+    for row in (*map(failure_finding, report["failures"]), *findings):
+        fails = row["severity"] in ("error", fail_on)
+        if row not in accepted and (fails or row["severity"] == "warning"):
+            (problems if fails else warnings)[row["workload"] if row["workload"] in names else ""].append(row)
+    cases = []
+    for workload in workloads:
+        name, status = _name(workload), as_text(workload.get("status"))
+        if status in (FAIL, "failed") and not problems[name]:
+            problems[name] = [_failed(f"{name} failed.")]
+        skipped = "Not all checks of the workload could be made." if status == UNKNOWN else ""
+        if "checks" not in workload:
+            skipped = f"Not verified; the workload is {status}."
+        place = f"{report['cluster_name']}.{as_text(workload.get('namespace'))}"
+        account = as_text(workload.get("service_account"))
+        cases.append(_case(place, account, problems[name], warnings[name], skipped))
+    if report["failed"] and not any(problems.values()):
+        problems[""] = [_failed(report["failure"] or report["headline"])]
+    skipped = "" if workloads else NOTHING_VERIFIED
+    cases.append(_case(report["cluster_name"], "cluster", problems[""], warnings[""], skipped))
     return _junit_document(report, cases)
 
 
-def _junit_document(report: Report, cases: Iterable[ElementTree.Element]) -> str:
-    suite = ElementTree.Element("testsuite", name=f"EKS Pod Identity of {visible(report['cluster_name'])}")
+def _failed(message: str) -> FindingRow:
+    return {"code": "FAILED", "severity": "error", "workload": "", "message": message, "remedy": ""}
+
+
+def _case(
+    place: str, name: str, problems: Sequence[FindingRow], warnings: Sequence[FindingRow], skipped: str
+) -> ElementTree.Element:
+    """Return a test case: failed with problems, else skipped for the given reason, and passed without a reason."""
+    case = ElementTree.Element("testcase", classname=visible(place), name=visible(name), time="0")
+    if problems:
+        first = problems[0]
+        failure = ElementTree.SubElement(case, "failure", type=first["code"], message=_text(first))
+        failure.text = "\n".join(f"{row['code']}: {_text(row)}" for row in problems)
+    elif skipped:
+        ElementTree.SubElement(case, "skipped", message=skipped)
+    if warnings:
+        output = ElementTree.SubElement(case, "system-out")
+        output.text = "\n".join(f"warning {row['code']}: {_text(row)}" for row in warnings)
+    return case
+
+
+def _junit_document(report: Report, cases: Sequence[ElementTree.Element]) -> str:
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"EKS Pod Identity of {visible(report['cluster_name'])}",
+        tests=str(len(cases)),
+        failures=str(sum(case.find("failure") is not None for case in cases)),
+        errors="0",
+        skipped=str(sum(case.find("skipped") is not None for case in cases)),
+        time="0",
+        timestamp=report["time"],
+    )
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in report.items():
         if name in _PROPERTIES:
             ElementTree.SubElement(properties, "property", name=name, value=visible(str(value)))
     suite.extend(cases)
-    cases = suite.findall("testcase")
-    suite.set("tests", str(len(cases)))
-    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
-    suite.set("errors", "0")
-    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
-    suite.set("time", "0")
-    suite.set("timestamp", report["time"])
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
@@ -89,31 +104,9 @@ def _junit_document(report: Report, cases: Iterable[ElementTree.Element]) -> str
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _workload_case(cluster: str, row: Mapping[str, object], problems: list[_Problem]) -> ElementTree.Element:
-    status = as_text(row.get("status"))
-    if not problems and status in (FAIL, "failed"):
-        problems = [_Problem("FAILED", f"{_name(row)} failed.")]
-    place = f"{cluster}.{as_text(row.get('namespace'))}"
-    case = _case(place, as_text(row.get("service_account")), problems)
-    if not problems and "checks" not in row:
-        ElementTree.SubElement(case, "skipped", message=f"Not verified; the workload is {status}.")
-    elif not problems and status == UNKNOWN:
-        ElementTree.SubElement(case, "skipped", message="Not all checks of the workload could be made.")
-    return case
+def _text(row: FindingRow) -> str:
+    return visible(f"{row['message']} {row['remedy']}".rstrip())
 
 
-def _case(place: str, name: str, problems: list[_Problem]) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", classname=visible(place), name=visible(name), time="0")
-    if problems:
-        first = problems[0]
-        failure = ElementTree.SubElement(case, "failure", type=first.code, message=first.text)
-        failure.text = "\n".join(f"{problem.code}: {problem.text}" for problem in problems)
-    return case
-
-
-def _problem(finding: ReportedFindingRow) -> _Problem:
-    return _Problem(finding["code"], visible(f"{finding['message']} {finding['remedy']}"))
-
-
-def _name(row: Mapping[str, object]) -> str:
+def _name(row: Object) -> str:
     return f"{as_text(row.get('namespace'))}/{as_text(row.get('service_account'))}"

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
@@ -21,13 +21,9 @@ from ..kubernetes.model.objects import format_time
 from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
-from ..model.rows import FailureRow, FindingRow, finding_row
-from .rows import NoteRow
-from .text import natural, note_lines, wrapped
-
-_SHOWN = 40
-# The order of the findings on the screen.
-_LABELS = ("failed", "error", "warning", "info")
+from ..model.rows import FailureRow, finding_row
+from .failure import failure_finding
+from .text import SHOWN_CHANGES, SHOWN_ROWS, Note, natural, note_lines, note_order, place_lines, table
 
 
 class MigrantRow(TypedDict):
@@ -88,13 +84,15 @@ class MigrationReport:
         In a rollback, return the service accounts that still use EKS Pod Identity and are not in ``kept``.
         """
         if self.options.rollback:
-            left = [migrant for migrant in self.migrants if migrant.key not in self.kept]
             return [
                 migrant
-                for migrant in left
-                if migrant.key in self.failed
-                or self.reaches(migrant) != "irsa"
-                or (migrant.pods.agent and not self.check_mode)
+                for migrant in self.migrants
+                if migrant.key not in self.kept
+                and (
+                    migrant.key in self.failed
+                    or self.reaches(migrant) != "irsa"
+                    or (migrant.pods.agent and not self.check_mode)
+                )
             ]
         step = STEPS.index(self.options.step)
         return [
@@ -126,26 +124,22 @@ class MigrationReport:
         named = {(finding.code, finding.workload) for finding in of_migrants}
         further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
         # Several service accounts may share a cause, which names all of them.
-        ordered = reversed([*of_migrants, *further, *self._waits()])
+        ordered = reversed([*of_migrants, *further, *map(self._waits, self.waiting)])
         return list({(finding.code, finding.message): finding for finding in ordered}.values())[::-1]
 
-    def _waits(self) -> Iterable[Finding]:
-        for key, time in self.waiting.items():
-            hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
-            reason = f"its association is less than {hours} old"
-            remedy = (
-                f"Run the step finish again after {format_time(time)}"
-                if time
-                else "Run the step finish again"
-            )
-            if time is None:
-                reason = "EKS did not return the age of its association"
-            yield Finding(
-                Code.MIGRATION_WAITS,
-                f"the IRSA annotation and trust statements of {key} are kept: {reason}.",
-                f"{remedy}, or set pod_identity_migration_soak=0.",
-                key,
-            )
+    def _waits(self, key: WorkloadKey) -> Finding:
+        hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
+        reason, when = f"its association is less than {hours} old", ""
+        if time := self.waiting[key]:
+            when = f" after {format_time(time)}"
+        else:
+            reason = "EKS did not return the age of its association"
+        return Finding(
+            Code.MIGRATION_WAITS,
+            f"the IRSA annotation and trust statements of {key} are kept: {reason}.",
+            f"Run the step finish again{when}, or set pod_identity_migration_soak=0.",
+            key,
+        )
 
     @property
     def failure(self) -> str:
@@ -171,7 +165,7 @@ class MigrationReport:
 
 def migration_rows(report: MigrationReport) -> list[MigrantRow]:
     """Return a row for each service account."""
-    groups = _groups(report)
+    groups = {migrant.key: group.name for group in report.groups for migrant in group.migrants}
     return [
         {
             "namespace": migrant.key.namespace,
@@ -179,7 +173,7 @@ def migration_rows(report: MigrationReport) -> list[MigrantRow]:
             "role_arn": migrant.role_arn,
             "stage": migrant.stage,
             "since": migrant.since,
-            "next": _next_step(migrant),
+            "next": "".join(STEPS[STAGES.index(migrant.stage) + 1 :][:1]),
             "blocked_by": sorted({finding.code.value for finding in (*migrant.blockers, *migrant.holds)}),
             "group": groups.get(migrant.key, ""),
             "reaches": report.reaches(migrant),
@@ -194,18 +188,8 @@ def migration_rows(report: MigrationReport) -> list[MigrantRow]:
     ]
 
 
-def _groups(report: MigrationReport) -> dict[WorkloadKey, str]:
-    return {migrant.key: group.name for group in report.groups for migrant in group.migrants}
-
-
-def _next_step(migrant: Migrant) -> str:
-    index = STAGES.index(migrant.stage) + 1
-    return STEPS[index] if index < len(STEPS) else ""
-
-
 def report_data(report: MigrationReport) -> dict[str, object]:
     """Return the report as data, for the result of the task and for the file."""
-    findings: list[FindingRow] = [finding_row(finding) for finding in report.all_findings]
     return {
         "cluster_arn": report.cluster.arn,
         "caller_arn": report.cluster.caller_arn,
@@ -214,7 +198,7 @@ def report_data(report: MigrationReport) -> dict[str, object]:
         "service_accounts": migration_rows(report),
         "changes": list(report.changes),
         "failures": list(report.failures),
-        "findings": findings,
+        "findings": [finding_row(finding) for finding in report.all_findings],
         "summary": _summary(report.migrants),
         "failure": report.failure,
     }
@@ -222,44 +206,43 @@ def report_data(report: MigrationReport) -> dict[str, object]:
 
 def _summary(migrants: Sequence[Migrant]) -> dict[str, int]:
     counts = Counter(migrant.stage for migrant in migrants)
-    blocked = sum(bool(migrant.blockers) for migrant in migrants)
-    held = sum(bool(migrant.holds) and not migrant.blockers for migrant in migrants)
     return {
         "service_accounts": len(migrants),
         **{stage: counts[stage] for stage in STAGES},
-        "blocked": blocked,
-        "held": held,
+        "blocked": sum(bool(migrant.blockers) for migrant in migrants),
+        "held": sum(bool(migrant.holds) and not migrant.blockers for migrant in migrants),
     }
 
 
 def migration_lines(report: MigrationReport) -> list[str]:
     """Return the lines of the report for the screen."""
     cluster = report.cluster
-    head = f"Cluster {cluster.name}, account {cluster.account_id}, region {cluster.region}, as {cluster.caller_arn}"
-    lines = wrapped(visible(head), "", "  ")
+    lines = place_lines(
+        {
+            "cluster_name": cluster.name,
+            "cluster_arn": cluster.arn,
+            "account_id": cluster.account_id,
+            "region": cluster.region,
+            "caller_arn": cluster.caller_arn,
+        }
+    )
     count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
+    head = f"Plan: {count}; nothing was changed." if report.check_mode else f"Done: {count}."
     if report.options.step == "inventory" and not report.options.rollback:
-        lines.append("Inventory; nothing was changed.")
-    elif report.check_mode:
-        lines.append(f"Plan: {count}; nothing was changed.")
-    else:
-        lines.append(f"Done: {count}.")
+        head = "Inventory; nothing was changed."
     # Restarts are never left out.
     restarts = [change for change in report.changes if change.startswith("restart ")]
     others = [change for change in report.changes if not change.startswith("restart ")]
-    lines += [f"    {visible(change)}" for change in others[:_SHOWN]]
-    if len(others) > _SHOWN:
-        lines.append(f"    and {len(others) - _SHOWN} more, in pod_identity_report_file")
-    lines += [f"    {visible(change)}" for change in restarts]
-    lines += ["", *_table(report)]
-    notes = [_failure_note(row) for row in report.failures]
-    notes += [_finding_note(finding) for finding in report.all_findings]
-    ordered = sorted(notes, key=lambda note: (_LABELS.index(note["label"]), natural(note["workload"])))
-    for note in ordered[:_SHOWN]:
-        lines += note_lines(note)
-    if len(ordered) > _SHOWN:
-        lines.append(f"  and {len(ordered) - _SHOWN} more; pod_identity_report_file writes all to a file")
-    return lines
+    more = len(others) - SHOWN_CHANGES
+    left_out = [f"and {more} more, in pod_identity_report_file"] if more > 0 else []
+    shown = (*others[:SHOWN_CHANGES], *left_out, *restarts)
+    lines += [head, *(f"    {visible(change)}" for change in shown), "", *_table(report)]
+    notes: list[Note] = [("failed", failure_finding(row)) for row in report.failures]
+    notes += [(finding.severity, finding_row(finding)) for finding in report.all_findings]
+    return [
+        *lines,
+        *note_lines(sorted(notes, key=note_order), "; pod_identity_report_file writes all to a file"),
+    ]
 
 
 def _table(report: MigrationReport) -> list[str]:
@@ -275,75 +258,38 @@ def _table(report: MigrationReport) -> list[str]:
     counts = [f"{summary[stage]} {stage}" for stage in STAGES if summary[stage]]
     number = summary["service_accounts"]
     further = [f"; {summary[name]} {name}" for name in ("blocked", "held") if summary[name]]
-    lines = [
-        f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{''.join(further)}."
-    ]
-    rows: list[tuple[str, ...]] = [
-        ("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP", _last_column(report))
-    ]
-    ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
-    if len(ordered) > _SHOWN and not report.check_mode:
+    head = f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{''.join(further)}."
+    migrants = zip(report.migrants, migration_rows(report), strict=True)
+    ordered = sorted(migrants, key=lambda pair: natural(str(pair[0].key)))
+    if number > SHOWN_ROWS and not report.check_mode:
         # A long table is limited to the service accounts that need attention. A plan has all.
         unreached = {migrant.key for migrant in report.unreached}
-        ordered = [migrant for migrant in ordered if migrant.blockers or migrant.key in unreached][:_SHOWN]
-    rows += [_cells(migrant, report) for migrant in ordered]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    if len(ordered) < number:
-        lines.append(f"  and {number - len(ordered)} more")
-    return lines
+        ordered = [pair for pair in ordered if pair[0].blockers or pair[0].key in unreached][:SHOWN_ROWS]
+    last = "REACHES" if report.check_mode else "NEXT"
+    titles = ("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP", last)
+    more = [f"  and {number - len(ordered)} more"] if len(ordered) < number else []
+    return [head, *table([titles, *(_cells(migrant, row, report) for migrant, row in ordered)]), *more]
 
 
-def _last_column(report: MigrationReport) -> str:
-    return "REACHES" if report.check_mode else "NEXT"
-
-
-def _cells(migrant: Migrant, report: MigrationReport) -> tuple[str, ...]:
-    codes = dict.fromkeys(finding.code.value for finding in migrant.blockers)
-    step = "waits" if migrant.key in report.waiting else _next_step(migrant) or "-"
-    if report.options.rollback:
-        step = "-"
-    if migrant.holds:
+def _cells(migrant: Migrant, row: MigrantRow, report: MigrationReport) -> tuple[str, ...]:
+    step = row["next"] or "-"
+    if codes := dict.fromkeys(finding.code.value for finding in migrant.blockers):
+        step = f"blocked: {', '.join(codes)}"
+    elif report.check_mode:
+        step = row["reaches"]
+    elif migrant.holds:
         step = "held: MIGRATION_PODS_HELD"
-    if report.check_mode:
-        step = report.reaches(migrant)
+    elif report.options.rollback:
+        step = "-"
+    elif migrant.key in report.waiting:
+        step = "waits"
+    pods = (f"{len(names)} {kind.replace('_', ' ')}" for kind, names in row["pods"].items() if names)
     return (
         visible(str(migrant.key)),
         visible(migrant.role_arn.rpartition("/")[2] or "-"),
         migrant.stage,
         migrant.since[:16].replace("T", " ") or "-",
-        _pods(migrant),
-        _groups(report).get(migrant.key, "-"),
-        f"blocked: {', '.join(codes)}" if codes else step,
+        ", ".join(pods) or "0",
+        row["group"] or "-",
+        step,
     )
-
-
-def _pods(migrant: Migrant) -> str:
-    pods = migrant.pods
-    counts = (
-        (len(pods.irsa), "irsa"),
-        (len(pods.agent), "pod identity"),
-        (len(pods.other), "other"),
-        (len(pods.none), "none"),
-    )
-    return ", ".join(f"{number} {kind}" for number, kind in counts if number) or "0"
-
-
-def _failure_note(row: FailureRow) -> NoteRow:
-    return {
-        "label": "failed",
-        "code": row["error_code"],
-        "workload": row["workload"],
-        "message": f"{row['action']} {row['resource'].replace('_', ' ')} {row['name']}: {row['message']}",
-        "remedy": row["remedy"],
-    }
-
-
-def _finding_note(finding: Finding) -> NoteRow:
-    return {
-        "label": finding.severity,
-        "code": finding.code.value,
-        "workload": str(finding.workload) if finding.workload else "",
-        "message": finding.message,
-        "remedy": finding.remedy,
-    }

@@ -22,27 +22,27 @@ from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pendin
 from ..kubernetes.model.objects import Object
 from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
-from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .approval import digest_changes
 from .failure import (
-    describe_failures,
     failure_headline,
     failure_text,
     group_failures,
-    group_message,
+    group_finding,
     kubernetes_end,
     repair_after,
     unexplained,
 )
-from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportStep, ReportSummary, report_step
+from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep, ReportSummary, report_step
 from .text import (
     COLUMNS,
     WORST_FIRST,
+    Note,
     describe_change,
     describe_kubernetes_change,
     report_lines,
     with_unchecked,
+    worst_of,
 )
 
 _FACTS = {check: fact for check, _title, fact in COLUMNS}
@@ -136,7 +136,13 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         *map(describe_kubernetes_change, kubernetes.changes),
     ]
     summary = _summary(len(aws.workloads), rows, len(changes), len(findings))
-    place = _place(aws)
+    place: Place = {
+        "cluster_name": aws.cluster,
+        "cluster_arn": aws.cluster_arn,
+        "account_id": aws.account_id,
+        "region": aws.region,
+        "caller_arn": aws.caller_arn,
+    }
     return {
         **place,
         "time": settings.time,
@@ -161,7 +167,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             changes if aws.is_change else None,
             rows,
             summary,
-            [*_ended(aws, kubernetes.error), *_notes(aws, failures, findings)],
+            [*_notes(aws, kubernetes.error, failures, findings)],
             settings.check_mode,
             settings.path,
         ),
@@ -242,35 +248,26 @@ def _facts(
     :arg failed: whether the AWS part or the Kubernetes part failed.
     """
     codes = {row["code"] for row in failing}
+    outcomes = [
+        (check["name"], check["status"], {*check["codes"]}) for row in rows for check in row["checks"]
+    ]
+    # In check mode, a check counts only if one of its findings fails the run.
+    outcomes += [
+        (check.name, check.status, causes)
+        for check in planned
+        if check.status != ACCEPTED and (causes := codes.intersection(row.code for row in check.findings))
+    ]
     statuses: dict[str, set[Status]] = {}
     explained: set[str] = set()
-    for row in rows:
-        for check in row["checks"]:
-            fails = check["status"] == FAIL or (
-                check["status"] != ACCEPTED and codes.intersection(check["codes"])
-            )
-            explained |= set(check["codes"]) if fails else set()
-            statuses.setdefault(_FACTS[check["name"]], set()).add(FAIL if fails else check["status"])
-    for predicted in planned:
-        left = codes.intersection(finding.code for finding in predicted.findings)
-        if left and predicted.status != ACCEPTED:
-            explained |= left
-            statuses.setdefault(_FACTS[predicted.name], set()).add(FAIL)
+    for name, status, causes in outcomes:
+        fails = status == FAIL or (status != ACCEPTED and codes & causes)
+        explained |= causes if fails else set()
+        statuses.setdefault(_FACTS[name], set()).add(FAIL if fails else status)
     worst = {
         name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
         for name in dict.fromkeys(_FACTS.values())
     }
     return cast(Facts, {"done": not failed and codes <= explained, **worst})
-
-
-def _place(aws: AwsResult) -> Place:
-    return {
-        "cluster_name": aws.cluster,
-        "cluster_arn": aws.cluster_arn,
-        "account_id": aws.account_id,
-        "region": aws.region,
-        "caller_arn": aws.caller_arn,
-    }
 
 
 # Codes of findings that the plan and the verification both report.
@@ -328,17 +325,10 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
     elif any(finding.code == Code.AGENT_MISSING for finding in aws.findings):
         joined = kubernetes
     else:
-        worse = min(agents, key=lambda check: WORST_FIRST.index(check.status))
-        joined = replace(
-            worse,
-            detail=worse.detail or kubernetes.detail,
-            findings=(*aws.findings, *kubernetes.findings),
-        )
-    rest = [check for check in checks if check.name != "agent"]
-    # Injection and proof are last: they depend on all other checks.
-    last = ("injection", "proof")
-    place = next((index for index, check in enumerate(rest) if check.name in last), len(rest))
-    return [*rest[:place], joined, *rest[place:]]
+        worse = worst_of(aws, kubernetes)
+        findings = (*aws.findings, *kubernetes.findings)
+        joined = replace(worse, detail=worse.detail or kubernetes.detail, findings=findings)
+    return [*(check for check in checks if check.name != "agent"), joined]
 
 
 def _causes(checks: Sequence[Check]) -> set[Code]:
@@ -421,37 +411,20 @@ def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings
     }
 
 
-def _ended(aws: AwsResult, error: str) -> list[NoteRow]:
-    if not error:
-        return []
-    message, remedy = kubernetes_end(aws, error)
-    return [{"label": "failed", "code": "", "workload": "", "message": message, "remedy": remedy}]
-
-
 def _notes(
-    aws: AwsResult, failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
-) -> list[NoteRow]:
-    """Return the failures and findings to show below the table of workloads."""
-    notes: list[NoteRow] = [
-        {
-            "label": "failed",
-            "code": group[0]["error_code"],
-            "workload": listed(dict.fromkeys(failure["workload"] for failure in group)),
-            "message": f"{describe_failures(group)}: {group_message(group)}",
-            "remedy": group[0]["remedy"],
-        }
-        for group in group_failures(
-            aws, [failure for failure in failures if failure["error_code"] != Code.SKIPPED]
+    aws: AwsResult, error: str, failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
+) -> Iterator[Note]:
+    """Yield the failures and findings to show below the table of workloads.
+
+    :arg error: the error that ended the Kubernetes part, or "".
+    """
+    if error:
+        message, remedy = kubernetes_end(aws, error)
+        yield (
+            "failed",
+            {"code": "", "severity": "error", "workload": "", "message": message, "remedy": remedy},
         )
-    ]
-    notes += [
-        {
-            "label": "accepted" if row.get("accepted") else row["severity"],
-            "code": row["code"],
-            "workload": row["workload"],
-            "message": row["message"],
-            "remedy": row["remedy"],
-        }
-        for row in unexplained(failures, findings)
-    ]
-    return notes
+    refused = [failure for failure in failures if failure["error_code"] != Code.SKIPPED]
+    yield from (("failed", group_finding(group)) for group in group_failures(aws, refused))
+    for row in unexplained(failures, findings):
+        yield "accepted" if row.get("accepted") else row["severity"], row

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from ..kubernetes.model.objects import Object
-from ..model.rows import FailureRow, FindingRow, VerifiedRow
+from ..model.rows import FailureRow, FindingRow, VerificationSummary, VerifiedRow
 
 # The steps of a workflow, in order: a run in check mode, a run that may make changes, and a verification.
 ReportStep = Literal["plan", "apply", "verify"]
@@ -40,17 +40,11 @@ class Place(TypedDict):
     caller_arn: str
 
 
-class ReportSummary(TypedDict):
+class ReportSummary(VerificationSummary):
     """The numbers of workloads, in total and by status, of changes in AWS and Kubernetes, and of findings."""
 
-    workloads: int
-    passed: int
-    failed: int
-    warnings: int
-    unknown: int
     accepted: int
     changes: int
-    findings: int
 
 
 class Facts(TypedDict):
@@ -96,13 +90,3 @@ class Report(Place):
     failed: bool
     failure: str
     headline: str
-
-
-class NoteRow(TypedDict):
-    """A failure or finding below the table of workloads. ``label`` is its severity, "accepted", or "failed" for a failure."""
-
-    label: str
-    code: str
-    workload: str
-    message: str
-    remedy: str

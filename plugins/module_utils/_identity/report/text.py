@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import TypeAlias
 
 from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
@@ -27,24 +28,17 @@ from ..._policy.language.document_changes import describe_document_change
 from ..._policy.trust.statements import TrustGrant, read_statement
 from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
-from ..model.rows import CheckRow, FailureRow, VerifiedRow
-from .rows import NoteRow, Place, ReportSummary
+from ..model.rows import CheckRow, FailureRow, FindingRow, VerifiedRow
+from .rows import Place, ReportSummary
 
 _NUMBER = re.compile(r"([0-9]+)")
 
 
-def natural(name: str) -> tuple[tuple[str, int, str], ...]:
+def natural(name: str) -> list[tuple[int, str]]:
     """Return a sort key that compares the digits in a name as numbers, so that s2 is before s10."""
-    parts = _NUMBER.split(name)
-    return tuple(_pair(text, digits) for text, digits in zip(parts[::2], [*parts[1::2], None], strict=True))
-
-
-def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
-    """Return the sort key of a text and the digits after it. At the end of a name, ``digits`` is None and is sorted first."""
-    if digits is None:
-        return text, -1, ""
-    number = digits.lstrip("0")
-    return text, len(number), number
+    # Texts and digits alternate. A number with fewer digits is smaller, and the length of a text does not count.
+    parts = [part.lstrip("0") if index % 2 else part for index, part in enumerate(_NUMBER.split(name))]
+    return [(len(part) * (index % 2), part) for index, part in enumerate(parts)]
 
 
 # The maximum length of a line, in characters.
@@ -177,10 +171,9 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     outcome = "plan" if check_mode else "done"
     head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
-    lines = [f"{head}: {count}; nothing was changed." if check_mode else f"{head}: {count}."]
-    if changes:
-        lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
-    return [*lines, *_shown_changes(changes, check_mode, place)]
+    counts = wrapped(f"{_counted(changes)}.", "  ", "  ") if changes else []
+    unchanged = "; nothing was changed" if check_mode else ""
+    return [f"{head}: {count}{unchanged}.", *counts, *_shown_changes(changes, check_mode, place)]
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
@@ -194,38 +187,28 @@ def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) 
 
     Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals are first.
     """
-    changes = _by_name(changes)
-    more = len(changes) - SHOWN_CHANGES
-    if more <= 0:
-        return [line for change in changes for line in change.screen_lines]
-    changes = sorted(changes, key=lambda change: not change.removes)
-    limit = None if check_mode else SHOWN_CHANGES
-    lines = [line for change in changes[:limit] for line in change.screen_lines]
-    return [*lines, *([] if check_mode else [f"    and {more} more, listed in {place}"])]
-
-
-def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:
-    """Sort adjacent changes of the same kind by name. The order of the kinds does not change."""
-    groups = groupby(changes, lambda change: (change.action, change.kind))
-    return [
-        change for _kind, group in groups for change in sorted(group, key=lambda change: natural(change.line))
+    # Adjacent changes of the same kind are in the order of their names. The order of the kinds does not change.
+    kinds = groupby(changes, lambda change: (change.action, change.kind))
+    ordered = [
+        change for _kind, group in kinds for change in sorted(group, key=lambda change: natural(change.line))
     ]
+    more = len(ordered) - SHOWN_CHANGES
+    if more > 0:
+        ordered.sort(key=lambda change: not change.removes)
+    limit = None if check_mode else SHOWN_CHANGES
+    lines = [line for change in ordered[:limit] for line in change.screen_lines]
+    return [*lines, *([] if check_mode or more <= 0 else [f"    and {more} more, listed in {place}"])]
 
 
 def _counted(changes: Sequence[ChangeText]) -> str:
     """Return counts like "create 2 roles, 1 association; delete 1 role"."""
     counts = Counter((change.action, change.kind) for change in changes)
-    actions = [*_ACTIONS, *sorted({action for action, _kind in counts} - {*_ACTIONS})]
-    parts = []
-    for action in actions:
-        kinds = [
-            f"{number} {_plural(kind, number)}"
-            for (change_action, kind), number in counts.items()
-            if change_action == action
-        ]
-        if kinds:
-            parts.append(f"{action} {', '.join(kinds)}")
-    return visible("; ".join(parts))
+    kinds: dict[str, list[str]] = {
+        action: [] for action in (*_ACTIONS, *sorted(verb for verb, _kind in counts))
+    }
+    for (action, kind), number in counts.items():
+        kinds[action].append(f"{number} {_plural(kind, number)}")
+    return visible("; ".join(f"{action} {', '.join(texts)}" for action, texts in kinds.items() if texts))
 
 
 def _plural(kind: str, number: int) -> str:
@@ -251,7 +234,7 @@ COLUMNS: tuple[tuple[CheckName, str, str], ...] = (
     ("proof", "PROOF", "pods"),
 )
 WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
-_ORDER = [name for name, _title, _fact in COLUMNS]
+_ORDER = {name: place for place, (name, _title, _fact) in enumerate(COLUMNS)}
 
 
 def with_unchecked(
@@ -273,30 +256,30 @@ def with_unchecked(
         extra = conclude(finding.code.check, finding)
         if finding.code in ignore:
             extra = replace(extra, status=ACCEPTED)
-        check = joined.get(extra.name, extra)
-        worst = min((check, extra), key=lambda candidate: WORST_FIRST.index(candidate.status)).status
-        joined[extra.name] = replace(
-            check, status=worst, findings=tuple(dict.fromkeys((*check.findings, finding)))
-        )
-    names = [check.name for check in checks]
-    for name in joined:
-        if name not in names:
-            order = _ORDER.index(name)
-            place = next(
-                (index for index, other in enumerate(names) if _ORDER.index(other) > order), len(names)
-            )
-            names.insert(place, name)
-    return [joined[name] for name in names]
+        check = joined.get(extra.name, Check(extra.name, extra.status))
+        reported = tuple(dict.fromkeys((*check.findings, finding)))
+        joined[extra.name] = replace(check, status=worst_of(check, extra).status, findings=reported)
+    return sorted(joined.values(), key=lambda check: _ORDER[check.name])
 
 
-# The minimum width of the column with the workloads.
-SMALLEST_NAME = 8
+def worst_of(*checks: Check) -> Check:
+    return min(checks, key=lambda check: WORST_FIRST.index(check.status))
+
+
 SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40
 NOTHING_VERIFIED = "0 workloads were verified."
 # The order of rows in a table that is too long to show all workloads. Rows with another status are left out.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
+# A failure or finding to show below a table, with its label: "failed" for a failure, "accepted", or the severity.
+Note: TypeAlias = tuple[str, FindingRow]
 _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
+
+
+def note_order(note: Note) -> tuple[object, ...]:
+    """Return a sort key: the failures are first, then the findings from errors to accepted ones, by workload."""
+    label, row = note
+    return _LABELS_FIRST.index(label), natural(row["workload"])
 
 
 def report_lines(
@@ -305,7 +288,7 @@ def report_lines(
     changes: Sequence[ChangeText] | None,
     rows: Sequence[VerifiedRow],
     summary: ReportSummary,
-    notes: Sequence[NoteRow],
+    notes: Iterable[Note],
     check_mode: bool,
     path: str = "",
 ) -> list[str]:
@@ -318,29 +301,28 @@ def report_lines(
     :arg path: the file with the whole report, or "".
     """
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
-    lines = wrapped(visible(_place_line(place)), "", "  ")
+    lines = place_lines(place)
     if changes is not None:
         lines += _change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
     elif state != "absent" and not (
-        summary["workloads"] or summary["changes"] or any(note["label"] == "failed" for note in notes)
+        summary["workloads"] or summary["changes"] or any(label == "failed" for label, _row in notes)
     ):
         lines += ["", NOTHING_VERIFIED]
-    ordered = sorted(notes, key=lambda note: (_LABELS_FIRST.index(note["label"]), natural(note["workload"])))
-    for note in ordered[:SHOWN_FINDINGS]:
-        lines += note_lines(note)
-    more = len(ordered) - SHOWN_FINDINGS
-    return lines + ([f"  and {more} more, listed in {everything}"] if more > 0 else [])
+    return [*lines, *note_lines(sorted(notes, key=note_order), f", listed in {everything}")]
 
 
-def _place_line(place: Place) -> str:
-    """Return a line with the cluster, the account, the region and the caller."""
-    parts = [f"Cluster {place['cluster_name']}"]
-    parts += [f"account {place['account_id']}"] if place["account_id"] else []
-    parts += [f"region {place['region']}"] if place["region"] else []
-    parts += [f"as {place['caller_arn']}"] if place["caller_arn"] else []
-    return ", ".join(parts)
+def place_lines(place: Place) -> list[str]:
+    """Return a line with the cluster, the account, the region and the caller, wrapped."""
+    parts = (
+        ("Cluster", place["cluster_name"]),
+        ("account", place["account_id"]),
+        ("region", place["region"]),
+        ("as", place["caller_arn"]),
+    )
+    line = ", ".join(f"{noun} {name}" for noun, name in parts if name or noun == "Cluster")
+    return wrapped(visible(line), "", "  ")
 
 
 def _verified_line(summary: ReportSummary) -> str:
@@ -363,11 +345,10 @@ def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
     """Return the lines of the table. If it is too long, show at most SHOWN_ROWS workloads that do not pass, the worst first."""
     rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
-        return table(rows)
+        return workload_table(rows)
     worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]
-    shown_rows = worst[:SHOWN_ROWS]
-    lines = table(shown_rows) if shown_rows else []
-    if more := len(worst) - len(shown_rows):
+    lines = workload_table(worst[:SHOWN_ROWS]) if worst else []
+    if (more := len(worst) - SHOWN_ROWS) > 0:
         verb = "does" if more == 1 else "do"
         return [*lines, f"  and {more} more that {verb} not pass, listed in {everything}"]
     return [*lines, f"  All workloads are listed in {everything}"]
@@ -378,63 +359,65 @@ def failure_line(failure: FailureRow) -> str:
     return _resource_line(failure["action"], failure["resource"], failure["name"])
 
 
-def table(rows: Sequence[VerifiedRow]) -> list[str]:
-    """Return the table of workloads and checks. Its lines have at most WIDTH characters; only the name of a workload may be
-    longer.
-
-    If the table is too wide, the gaps become narrower. A name that still does not fit is on a line above its cells, unabridged,
-    so that it can be copied. If the columns alone are too wide, the widest cells are truncated.
-    """
+def workload_table(rows: Sequence[VerifiedRow]) -> list[str]:
     present = {check["name"] for row in rows for check in row["checks"]}
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
-    names = ["WORKLOAD", *(visible(f"{row['namespace']}/{row['service_account']}") for row in rows)]
-    longest = max(map(len, names))
-    cells = _cells(rows, columns)
-    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    gap = 2 if longest + sum(width + 2 for width in widths) <= WIDTH else 1
-    room = WIDTH - sum(width + gap for width in widths)
-    if room < SMALLEST_NAME:
-        room = SMALLEST_NAME
-        widest = (WIDTH - room) // len(columns) - gap
-        cells = [[_shortened(cell, widest) for cell in line] for line in cells]
-        widths = [min(width, widest) for width in widths]
-    first = max(len(name) for name in names if len(name) <= room)
-    lines = []
-    for name, line in zip(names, cells, strict=True):
-        fits = len(name) <= room
-        lines += [] if fits else [name]
-        start = (name if fits else "").ljust(first)
-        lines.append((" " * gap).join([start, *map(str.ljust, line, widths)]).rstrip())
-    return lines
-
-
-def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[CheckName, str]]) -> list[list[str]]:
-    cells = [[title for _check, title in columns]]
+    lines = [["WORKLOAD", *(title for _name, title in columns)]]
     for row in rows:
-        by_name: Mapping[CheckName, CheckRow] = {check["name"]: check for check in row["checks"]}
-        cells.append([_cell(by_name.get(column)) for column, _title in columns])
-    return cells
+        cells = {check["name"]: _cell(check) for check in row["checks"]}
+        name = visible(f"{row['namespace']}/{row['service_account']}")
+        lines.append([name, *(cells.get(column, "-") for column, _title in columns)])
+    return table(lines, WIDTH)
 
 
-def note_lines(note: NoteRow) -> list[str]:
-    """Return the lines of a failure or finding, with the remedy below the message."""
-    about = " ".join(part for part in (note["label"], note["code"], note["workload"]) if part)
-    lines = wrapped(visible(f"{about}: {note['message']}"), "  ", "    ")
-    prose, commands = split_commands(visible(note["remedy"]))
-    lines += [
-        *(wrapped(prose, "    ", "    ") if prose else []),
-        *(f"      {command}" for command in commands),
-    ]
-    return lines
-
-
-def _cell(check: CheckRow | None) -> str:
+def _cell(check: CheckRow) -> str:
     """Return the text of a cell: status and detail. The detail of the agent is omitted, because it is the same in all rows."""
-    if check is None:
-        return "-"
     detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""
     return visible(f"{check['status']}{detail}")
 
 
-def _shortened(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else f"{cell[: width - 1]}…"
+# The minimum width of the first column in a narrow table.
+SMALLEST_NAME = 8
+
+
+def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
+    """Return the lines of a table, whose first row has the titles.
+
+    :arg width: the maximum length of a line, or 0. In a table that is too wide, the gaps become narrower. A first cell that still
+        does not fit is on a line above the other cells, unabridged, so that it can be copied. If the other columns alone are
+        too wide, their widest cells are truncated.
+    """
+    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    gap = "  "
+    if width and first + sum(widths) + len(gap) * len(widths) > width:
+        gap = " "
+        room = width - sum(widths) - len(widths)
+        if room < SMALLEST_NAME:
+            room = SMALLEST_NAME
+            widest = (width - room) // len(widths) - 1
+            widths = [min(column, widest) for column in widths]
+        first = max(len(name) for name, *_cells in rows if len(name) <= room)
+    lines = []
+    for name, *cells in rows:
+        above, start = ([], name) if len(name) <= first else ([name], "")
+        shown = (
+            cell if len(cell) <= column else f"{cell[: column - 1]}…"
+            for cell, column in zip(cells, widths, strict=True)
+        )
+        lines += [*above, gap.join(map(str.ljust, (start, *shown), (first, *widths))).rstrip()]
+    return lines
+
+
+def note_lines(notes: Sequence[Note], others: str) -> list[str]:
+    """Return the lines of failures and findings, each with the remedy below the message. At most SHOWN_FINDINGS are shown.
+
+    :arg others: the text after the number of those that are not shown.
+    """
+    lines = []
+    for label, row in notes[:SHOWN_FINDINGS]:
+        about = " ".join(part for part in (label, row["code"], row["workload"]) if part)
+        lines += wrapped(visible(f"{about}: {row['message']}"), "  ", "    ")
+        prose, commands = split_commands(visible(row["remedy"]))
+        lines += [*wrapped(prose, "    ", "    "), *(f"      {command}" for command in commands)]
+    more = len(notes) - SHOWN_FINDINGS
+    return [*lines, *([f"  and {more} more{others}"] if more > 0 else [])]

@@ -47,7 +47,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     failure_line,
     note_lines,
     report_lines,
-    table,
+    workload_table,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     diff_row,
@@ -118,7 +118,7 @@ FAILURE_ROW = {
 }
 CHECK_ROW = {"name": "trust", "status": "fail", "detail": HOSTILE, "codes": []}
 WORKLOAD_ROW = {"namespace": HOSTILE, "service_account": HOSTILE, "checks": [CHECK_ROW]}
-NOTE = {"label": "error", "code": "X", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
+NOTE = {"code": "X", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
 PLACE = dict.fromkeys(("cluster_name", "cluster_arn", "account_id", "region", "caller_arn"), HOSTILE)
 SUMMARY = dict.fromkeys(
     ("workloads", "passed", "failed", "warnings", "unknown", "accepted", "changes", "findings"), 1
@@ -141,8 +141,8 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
             lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),
             id="an unreachable Kubernetes API",
         ),
-        pytest.param(lambda: note_lines(NOTE), id="a note of the report"),  # type: ignore[arg-type]
-        pytest.param(lambda: table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
+        pytest.param(lambda: note_lines([("error", NOTE)], ""), id="a note of the report"),  # type: ignore[arg-type]
+        pytest.param(lambda: workload_table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
         pytest.param(
             lambda: report_lines(
                 PLACE,  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
                 [describe_kubernetes_change(HOSTILE)],
                 [WORKLOAD_ROW],  # type: ignore[list-item]
                 SUMMARY,
-                [NOTE],  # type: ignore[list-item]
+                [("error", NOTE)],  # type: ignore[list-item]
                 False,
                 HOSTILE,
             ),

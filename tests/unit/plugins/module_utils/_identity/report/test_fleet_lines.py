@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     Ended,
-    Reported,
+    end_cluster,
     fleet_lines,
-    parse_reported,
 )
 
 ARN = "arn:aws:iam::111122223333"
@@ -29,6 +28,7 @@ def report(failed: bool = False, **more: Any) -> dict[str, Any]:
     return {
         "account_id": "111122223333",
         "region": "us-west-2",
+        "check_mode": False,
         "summary": {
             "workloads": 25,
             "passed": 24 if failed else 25,
@@ -45,10 +45,8 @@ def report(failed: bool = False, **more: Any) -> dict[str, Any]:
     }
 
 
-def reported(**members: Any) -> Reported:
-    parsed = parse_reported(report(**members))
-    assert parsed is not None
-    return parsed
+def ended_as(host: str, cluster: str, **members: Any) -> Ended:
+    return end_cluster({"apply": report(cluster_name=cluster, **members)}, plans=True, host=host)
 
 
 def lines_around_the_table(*ended: Ended, check_mode: bool = False) -> list[str]:
@@ -59,9 +57,9 @@ def lines_around_the_table(*ended: Ended, check_mode: bool = False) -> list[str]
 
 def test_line_for_each_cluster_before_failures() -> None:
     ended = [
-        Ended("blue", "prod", reported()),
-        Ended("green", "green", reported(failed=True)),
-        Ended("red", "red", None, "cluster red was left out"),
+        ended_as("blue", "prod"),
+        ended_as("green", "green", failed=True),
+        Ended("red", "red", "cluster red was left out"),
     ]
     assert fleet_lines(ended, 5, ["grey", "white"]) == [
         "1 of 5 clusters done, 2 failed, 2 pending.",
@@ -82,7 +80,7 @@ def test_line_for_each_cluster_before_failures() -> None:
 
 
 def test_successful_batch_is_shown_alone() -> None:
-    ended = [Ended(name, name, reported()) for name in ("blue", "green")]
+    ended = [ended_as(name, name) for name in ("blue", "green")]
     assert fleet_lines(ended, 3, ["red"], shown=ended[1:]) == [
         "2 of 3 clusters done, 0 failed, 1 pending.",
         "",
@@ -92,33 +90,33 @@ def test_successful_batch_is_shown_alone() -> None:
 
 
 def test_plan_is_labelled() -> None:
-    ended = [Ended("blue", "blue", reported())]
+    ended = [ended_as("blue", "blue")]
     assert fleet_lines(ended, 2, ["red"], check_mode=True)[0] == (
         "1 of 2 clusters planned, 0 failed, 1 pending; nothing was changed."
     )
 
 
 def test_fleet_without_failures() -> None:
-    assert fleet_lines([Ended("blue", "blue", reported())], 1)[0] == "1 of 1 cluster done, 0 failed."
+    assert fleet_lines([ended_as("blue", "blue")], 1)[0] == "1 of 1 cluster done, 0 failed."
 
 
 def test_unverified_workloads_do_not_count_as_failed() -> None:
     """Check that the table shows "-" if no workload was verified, as in a plan or a teardown."""
     unverified = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
     summary = {**report()["summary"], **unverified}
-    line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1)[3]
+    line = fleet_lines([ended_as("blue", "blue", summary=summary)], 1)[3]
     assert line == "blue     111122223333  us-west-2  25         3        -         0         ok"
     none_passed = {**summary, "unknown": 25}
-    line = fleet_lines([Ended("blue", "blue", reported(summary=none_passed))], 1)[3]
+    line = fleet_lines([ended_as("blue", "blue", summary=none_passed)], 1)[3]
     assert line == "blue     111122223333  us-west-2  25         3        0/25      0         ok"
 
 
 def test_fleet_without_workloads_reports_no_verification() -> None:
-    empty = reported(summary=dict.fromkeys(report()["summary"], 0))
-    blue, green = Ended("blue", "blue", empty), Ended("green", "green", reported())
+    empty = dict.fromkeys(report()["summary"], 0)
+    blue, green = ended_as("blue", "blue", summary=empty), ended_as("green", "green")
     assert fleet_lines([blue], 1)[1] == "0 workloads were verified."
     assert "0 workloads were verified." not in fleet_lines([blue, green], 2)
-    stopped = Ended("red", "red", None, "cluster red was left out")
+    stopped = Ended("red", "red", "cluster red was left out")
     assert "0 workloads were verified." not in fleet_lines([blue, stopped], 2)
 
 
@@ -141,9 +139,9 @@ CHANGES = {
 def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
     """Check that the changes of each cluster have a summary line, and a line for each change."""
     assert lines_around_the_table(
-        Ended("blue", "prod", reported(**CHANGES)),
-        Ended("green", "green", reported()),
-        Ended("red", "red", reported(changes=[], kubernetes_changes=["apply ServiceAccount a/b"])),
+        ended_as("blue", "prod", **CHANGES),
+        ended_as("green", "green"),
+        ended_as("red", "red", changes=[], kubernetes_changes=["apply ServiceAccount a/b"]),
         check_mode=check_mode,
     )[1:] == [
         "",
@@ -160,14 +158,14 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_only_a_plan_has_a_line_for_each_of_many_changes(check_mode: bool) -> None:
     many = [{**CHANGES["changes"][0], "name": f"app-{number}"} for number in range(45)]
-    lines = lines_around_the_table(Ended("blue", "blue", reported(changes=many)), check_mode=check_mode)
+    lines = lines_around_the_table(ended_as("blue", "blue", changes=many), check_mode=check_mode)
     assert sum(line.startswith("    create role app-") for line in lines) == (45 if check_mode else 40)
     assert ("    and 5 more, listed in the report of the cluster" in lines) is not check_mode
 
 
 def test_report_without_list_of_changes_has_no_lines_about_them() -> None:
     """Use a report without its list of changes, as in the short form of an artifact."""
-    ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
+    ended = ended_as("blue", "blue", changes=None, kubernetes_changes=None)
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
 
 
@@ -190,7 +188,7 @@ def test_association_with_an_administrator_is_a_warning_before_all_others() -> N
         for name in ("default/app", "default/unchanged")
     ]
     assert lines_around_the_table(
-        Ended("blue", "blue", reported(changes=[association], findings=[WARNING, *infos]))
+        ended_as("blue", "blue", changes=[association], findings=[WARNING, *infos])
     )[-5:] == [
         "",
         "  warning POLICY_ADMINISTERS default/app (blue): role admin administers the account.",
@@ -205,8 +203,8 @@ def test_warning_of_several_clusters_is_shown_once() -> None:
     info = {**WARNING, "severity": "info", "message": "Good to know."}
     accepted = {**WARNING, "accepted": True, "message": "Known."}
     assert lines_around_the_table(
-        Ended("blue", "blue", reported(findings=[WARNING, info, accepted])),
-        Ended("red", "red", reported(failed=True, findings=[WARNING, other])),
+        ended_as("blue", "blue", findings=[WARNING, info, accepted]),
+        ended_as("red", "red", failed=True, findings=[WARNING, other]),
     )[1:] == [
         "",
         "  warning RESOURCE_KEPT default/app (blue, red): role app stays, as cluster grey uses it.",
@@ -222,13 +220,13 @@ def test_warning_of_several_clusters_is_shown_once() -> None:
 
 def test_failing_warning_is_shown_once() -> None:
     failure = f"default/app: {WARNING['message']} {WARNING['remedy']}"
-    ended = Ended("blue", "blue", reported(failed=True, failure=failure, findings=[WARNING]))
+    ended = ended_as("blue", "blue", failed=True, failure=failure, findings=[WARNING])
     assert lines_around_the_table(ended) == ["0 of 1 cluster done, 1 failed.", "", "blue:", f"  {failure}"]
 
 
 def test_shows_the_first_of_many_warnings() -> None:
     findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
-    lines = lines_around_the_table(Ended("blue", "blue", reported(findings=findings)))
+    lines = lines_around_the_table(ended_as("blue", "blue", findings=findings))
     assert lines[-3].startswith("  warning RESOURCE_KEPT default/app-39 (blue):")
     assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"
 
@@ -244,16 +242,16 @@ def test_invalid_changes_are_ignored() -> None:
         "kubernetes_changes": [{"a": 1}, 7, "word", "apply ServiceAccount a/b"],
         "findings": [None, {}, {"severity": "warning"}],
     }
-    lines = lines_around_the_table(Ended("blue", "blue", reported(**foreign)))
+    lines = lines_around_the_table(ended_as("blue", "blue", **foreign))
     assert lines[2] == "blue: apply 1 ServiceAccount; detach 1 policy."
-    malformed = reported(changes="text", kubernetes_changes="text", findings="text")
-    assert lines_around_the_table(Ended("blue", "blue", malformed)) == ["1 of 1 cluster done, 0 failed."]
+    malformed = ended_as("blue", "blue", changes="text", kubernetes_changes="text", findings="text")
+    assert lines_around_the_table(malformed) == ["1 of 1 cluster done, 0 failed."]
 
 
 def test_warning_explained_by_failed_change_is_hidden() -> None:
     """Check that a warning is hidden if a failed change of the workload explains it, as in the report of a single cluster."""
     warnings = [WARNING, {**WARNING, "code": "POLICY_SETTINGS_DIFFER", "message": "tags differ."}]
-    ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=warnings))
+    ended = ended_as("blue", "blue", failures=[{"workload": "default/app"}], findings=warnings)
     lines = "\n".join(lines_around_the_table(ended))
     assert WARNING["code"] in lines
     assert "POLICY_SETTINGS_DIFFER" not in lines

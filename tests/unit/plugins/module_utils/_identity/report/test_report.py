@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     SMALLEST_NAME,
     WIDTH,
     note_lines,
-    table,
+    workload_table,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -608,15 +608,13 @@ def test_cluster_finding_is_shown_once() -> None:
 
 def test_commands_are_not_wrapped() -> None:
     command = "kubectl rollout restart deployment/" + "long-" * 20 + "name -n shop"
-    lines = note_lines(
-        {
-            "code": "X",
-            "label": "error",
-            "workload": "shop/api",
-            "message": "word " * 40,
-            "remedy": f"Recreate the Pods: {command}",
-        }
-    )
+    row: Any = {
+        "code": "X",
+        "workload": "shop/api",
+        "message": "word " * 40,
+        "remedy": f"Recreate the Pods: {command}",
+    }
+    lines = note_lines([("error", row)], "")
     assert lines[0].startswith("  error X shop/api: word word")
     assert lines[-2:] == ["    Recreate the Pods:", f"      {command}"]
     assert all(len(line) <= WIDTH for line in lines[:-1])
@@ -966,7 +964,7 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         }
         for namespace, account, found in rows
     ]
-    waiting = table(output)
+    waiting = workload_table(output)
     space = (WIDTH - SMALLEST_NAME) // len(COLUMNS) - 1
     assert space > 6, (
         f"{len(COLUMNS)} columns leave only {space} characters for a cell. The table has room for 11 columns within {WIDTH} "
@@ -998,7 +996,7 @@ def test_long_name_is_above_its_cells() -> None:
         {"namespace": "shop", "service_account": name, "checks": [check(item, "pass") for item in columns]}
         for name in names
     ]
-    lines = table(rows)
+    lines = workload_table(rows)
     assert [line.split()[:2] for line in lines] == [
         ["WORKLOAD", "TRUST"],
         ["shop/api", "pass"],
@@ -1010,7 +1008,7 @@ def test_long_name_is_above_its_cells() -> None:
 
 def test_table_has_only_columns_of_its_checks() -> None:
     row: Any = {**build.row(), "checks": [check("pods", "pass", "2"), check("trust", "pass")]}
-    assert table([row]) == ["WORKLOAD  TRUST  PODS", "shop/api  pass   pass 2"]
+    assert workload_table([row]) == ["WORKLOAD  TRUST  PODS", "shop/api  pass   pass 2"]
 
 
 def test_every_check_has_a_column_and_every_fact_a_check() -> None:
