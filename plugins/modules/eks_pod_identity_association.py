@@ -243,6 +243,7 @@ action:
 """
 
 import time
+from dataclasses import replace
 
 from ..module_utils._aws.client import api_for
 from ..module_utils._aws.interrupt import (
@@ -267,6 +268,11 @@ from ..module_utils._identity.inputs.options import (
 from ..module_utils._identity.inputs.workloads import (
     parse_association,
 )
+from ..module_utils._identity.model.desired import (
+    Desired,
+    Options,
+    Workload,
+)
 from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -275,18 +281,12 @@ from ..module_utils._identity.model.errors import (
 )
 from ..module_utils._identity.run.association import (
     AssociationError,
-    AssociationInput,
     converge,
-    cut_short,
 )
 from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ..module_utils._identity.run.guard import (
-    PASSED_THROUGH,
-    Guard,
-)
-from ..module_utils._identity.run.outcome import Journal
+from ..module_utils._identity.run.order import Order
 from ..module_utils._identity.run.result import diff_row
 
 
@@ -314,28 +314,22 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    guard = Guard(params["deadline"] or None, (*PASSED_THROUGH, AssociationError))
     try:
         validate_options(params)
         role = read_assume_role(params)
-        cluster_name = parse_cluster_name(params["cluster_name"])
-        desired = AssociationInput(
-            key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
-            absent=params["state"] == "absent",
-            role_arn=params["role_arn"] or "",
-            spec=parse_association(params),
-            has_tags=params["tags"] is not None,
-            purge_tags=params["purge_tags"],
-            force=params["force"],
-            account_id=parse_account_id(params),
+        key = WorkloadKey(
+            parse_cluster_name(params["cluster_name"]), params["namespace"], params["service_account"]
         )
+        spec = replace(parse_association(params), role_arn=params["role_arn"] or "")
+        purge_tags = params["tags"] is not None and params["purge_tags"]
+        desired = Desired(
+            (Workload(key, None, association=spec),), Options(purge_tags=purge_tags, force=params["force"])
+        )
+        account_id = parse_account_id(params)
+        order = Order(params["state"], module.check_mode, deadline=params["deadline"] or None)
         wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
-        journal = Journal()
-        with guard:
-            api = api_for(module, 10, role)
-            result = converge(api, desired, module.region or "", module.check_mode, wait_policy, journal)
-        if guard.cause is not None:
-            raise cut_short(journal, desired, guard.cause, module.check_mode)
+        api = api_for(module, 10, role)
+        result = converge(api, desired, order, module.region or "", wait_policy, account_id)
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:
@@ -346,7 +340,7 @@ def main() -> None:
             error_code=error.failure.error_code,
             remedy=with_option_names(error.failure.remedy, ""),
             changed=error.changed,
-            **({"exception": guard.trace} if guard.trace and module.traces else {}),
+            **({"exception": error.trace} if error.trace and module.traces else {}),
         )
     for warning in result.warnings:
         module.warn(visible(warning))

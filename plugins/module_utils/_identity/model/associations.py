@@ -26,12 +26,14 @@ class AssociationSpec:
     """The definition of an association.
 
     ``None`` accepts any present value; an empty ``target_role_arn`` or ``session_policy`` removes the present value.
+    ``role_arn`` is set for an association that a run changes without its role.
     """
 
     target_role_arn: str | None = None
     disable_session_tags: bool | None = None
     session_policy: PolicyDocument | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    role_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,8 @@ class Options:
     """The options of a run. plugins/doc_fragments/run.py describes most of them.
 
     ``owner`` is the owner of all resources that the run creates. ``force`` is for the whole list, or has the workloads to which
-    it is limited, like "my-namespace/my-service-account".
+    it is limited, like "my-namespace/my-service-account". With ``single``, the user names the only association of the run, so it
+    is changed whoever created it, keeps its mark, and other associations are not read.
     """
 
     trust_scope: TrustScope | None = None
@@ -118,6 +119,7 @@ class Options:
     adopt: bool = False
     force: bool | frozenset[str] = False
     owner: str = ""
+    single: bool = False
 
     def forces(self, keys: Iterable[WorkloadKey]) -> bool:
         """Return whether ``force`` is set for all of these workloads, which share a resource."""

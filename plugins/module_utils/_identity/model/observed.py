@@ -145,11 +145,6 @@ class Observed:
         """Return the failed reads by target."""
         return {failure.target: failure for failure in reversed(self.failures)}
 
-    @cached_property
-    def unread_clusters(self) -> frozenset[str]:
-        """Return the clusters, by the cluster part of workload keys, whose associations could not be read."""
-        return frozenset(target.name for target in self.unread if target.resource == "associations")
-
     def association_failure(self, key: WorkloadKey) -> Failure | None:
         """Return the failed read of the association of a workload, or None."""
         return self.unread.get(associations_target(key.cluster)) or self.unread.get(association_target(key))

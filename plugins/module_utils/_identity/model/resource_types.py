@@ -78,7 +78,11 @@ def _predict_association(
         return None
     # A prediction has no ID, because EKS assigns the ID.
     association = association or ObservedAssociation(key, "", "", "")
-    return replace(association, **predicted_fields(ASSOCIATION_ATTRIBUTES, change.after))
+    # EKS generates the external ID for a target role.
+    external_id = "" if "target_role_arn" in change.after else association.external_id
+    return replace(
+        association, external_id=external_id, **predicted_fields(ASSOCIATION_ATTRIBUTES, change.after)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -37,7 +36,6 @@ from ..model.attributes import (
 )
 from ..model.changes import Call, Change, Stage
 from ..model.names import is_own, owner_tags
-from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Failure, association_target
 from .problems import refuse_other
 
@@ -102,10 +100,10 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
         old["tags"], new["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
     if not differences and not tags:
         return None
-    if association.owner_arn:
-        if not desired.force:
-            return addon_owned(association, "update")
-    elif not desired.adopt and not is_own(association.tags, desired.owner):
+    if association.owner_arn and differences and not desired.force:
+        return addon_owned(association, "update")
+    forced = desired.adopt or (association.owner_arn and desired.force)
+    if not forced and not is_own(association.tags, desired.owner):
         return _refused(desired, association) if differences else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
         return _needs_disabled_tags(desired, association)
@@ -148,23 +146,6 @@ def _not_removable(association: ObservedAssociation) -> Failure:
         "Set a session policy that allows everything. Or delete the association and run again; Pods that start in between do not "
         "get credentials.",
     )
-
-
-def predicted(
-    change: Change, association: ObservedAssociation | None, key: WorkloadKey
-) -> AssociationRow | None:
-    """Return the row of results for an association after a change, or None if the change deletes it.
-
-    Values that EKS assigns with the change, such as the ID of a new association, are empty.
-    """
-    if change.after is None:
-        return None
-    row = association_row(association or ObservedAssociation(key, "", "", ""))
-    new_values = {name: value for name, value in change.after.items() if name in row}
-    if "target_role_arn" in new_values:
-        # EKS generates the external ID.
-        new_values["external_id"] = ""
-    return cast("AssociationRow", {**row, **new_values})
 
 
 def delete_association(association: ObservedAssociation, roles: frozenset[str] = frozenset()) -> Change:

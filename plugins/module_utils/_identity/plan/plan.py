@@ -20,7 +20,6 @@ from ..model.changes import Change, Draft, Plan, Stops
 from ..model.desired import Desired, Options, Workload
 from ..model.names import OWNER_TAG, parse_role_arn
 from ..model.observed import Observed
-from ..model.roles import RoleSpec
 from ..model.shared import shared_roles
 from ..model.targets import (
     Failure,
@@ -53,7 +52,9 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
         *refused_in_kubernetes(desired.refused),
     ]
     arns = {
-        workload.key: account.role_arn(workload.role) for workload in workloads if workload.role is not None
+        workload.key: account.role_arn(role) if role is not None else workload.association.role_arn
+        for workload in workloads
+        if (role := workload.role) is not None or workload.association.role_arn
     }
     users: dict[str, set[WorkloadKey]] = {}
     for key, arn in arns.items():
@@ -121,16 +122,16 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
     """Add the changes and failures of the associations of the listed workloads to the plan."""
     observed, options = scene.observed, scene.options
     for workload in scene.workloads:
-        key, role = workload.key, workload.role
+        key = workload.key
         if (failure := observed.association_failure(key)) is not None:
             scene.fail(failure.for_workloads((key,)))
-        elif role is not None:
+        elif key in scene.listed_arns:
             association = observed.associations.get(key)
             association_state = DesiredAssociation(
                 key,
-                observed.account.role_arn(role),
+                scene.listed_arns[key],
                 workload.association,
-                options.owner,
+                "" if options.single and association is not None else options.owner,
                 options.purge_tags,
                 options.forces((key,)),
                 options.adopt,
@@ -156,16 +157,18 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
                     workload.association.tags,
                     key,
                 )
-            _note_account_scope(scene.draft, role, options, workload)
+            _note_account_scope(scene.draft, options, workload)
 
 
-def _note_account_scope(draft: Draft, role: RoleSpec, options: Options, workload: Workload) -> None:
+def _note_account_scope(draft: Draft, options: Options, workload: Workload) -> None:
     """Add a finding to the draft if a role's trust scope is the whole account only because session tags are turned off.
 
     There is no finding if the role sets a trust scope, or if the trust scope of the run is the account.
     """
+    role = workload.role
     if (
-        workload.association.disable_session_tags
+        role is not None
+        and workload.association.disable_session_tags
         and not role.existing
         and role.trust_policy is None
         and role.trust_scope is None

@@ -66,7 +66,7 @@ class Departure:
             self.failures.append(
                 problems.refuse_other(target, tags, options.owner, (key,), "the list removes it", "delete")
             )
-        elif not is_marked(tags) and not forced:
+        elif not is_marked(tags) and not (forced or options.single):
             self.findings.append(_unmarked(association))
         elif returns and workload is not None and workload.role and workload.role.arn != association.role_arn:
             self.findings.append(_other_role(association))

@@ -33,7 +33,7 @@ from ..model.roles import (
     RoleSpec,
 )
 from ..model.shared import SharedRole
-from ..model.targets import Failure, Target, policy_target, role_target, trust_target
+from ..model.targets import Failure, Target, associations_target, policy_target, role_target, trust_target
 from . import problems
 from .attachments import attach_policy, detach_policy, find_overfull, make_room, only_denies
 from .scene import Scene
@@ -125,7 +125,9 @@ def differing_limits(
 def plan_roles(scene: Scene) -> None:
     """Add the changes, failures and findings of the listed roles to the plan."""
     for shared in scene.roles:
-        unread = frozenset(key for key in shared.keys if key.cluster in scene.observed.unread_clusters)
+        unread = frozenset(
+            key for key in shared.keys if associations_target(key.cluster) in scene.observed.unread
+        )
         name = shared.spec.name.lower()
         if failure := scene.observed.unread.get(role_target(name)):
             scene.fail(failure.for_workloads(shared.keys))

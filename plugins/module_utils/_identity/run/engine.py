@@ -148,7 +148,7 @@ class Engine:
         just_read = inventory.associations if inventory is not None else None
 
         def look(part: Desired) -> Observed:
-            unlisted = first and not removal
+            unlisted = first and not removal and not desired.options.single
             return self.observer().observe(part, removal, unchanged=just_read, unlisted=unlisted)
 
         return replace(self._settled(desired, look, self.journal.perhaps_made()), inventory=inventory)
@@ -208,9 +208,10 @@ class Engine:
             if refusal.reason is not ErrorKind.ROLE_NOT_USABLE or refusal.awaited:
                 return False
             (key,) = refusal.change.workloads
-            role, disabled = workloads[key].role, workloads[key].association.disable_session_tags
-            role_arn = self.clusters.account.role_arn(role) if role is not None else ""
-            subject = trust_subject(self.clusters.of_workload(key), key, role_arn, bool(disabled))
+            role, spec = workloads[key].role, workloads[key].association
+            role_arn = self.clusters.account.role_arn(role) if role is not None else spec.role_arn
+            disabled = bool(spec.disable_session_tags)
+            subject = trust_subject(self.clusters.of_workload(key), key, role_arn, disabled)
             return may_become_usable(self.api, role_arn, subject)
 
         retryable = map_concurrently(is_retryable, outcome.refusals, self.width)

@@ -21,20 +21,17 @@ from ..model.errors import AwsError, InputError
 from .outcome import Cause
 
 _CHANGES_KEPT = ": completed changes are kept"
-# Errors that a module reports with a specific message.
-PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
 
 @dataclass(slots=True)
 class Guard:
     """A context manager that ends a run at its deadline, on an interrupt, or on an unexpected error.
 
-    ``cause`` is then the reason for the end, and ``trace`` the traceback of an unexpected error. Errors in
-    ``passed_through`` are not caught, because modules report them.
+    ``cause`` is then the reason for the end, and ``trace`` the traceback of an unexpected error. InputError and AwsError are not
+    caught, because modules report them.
     """
 
     deadline: float | None = None
-    passed_through: tuple[type[Exception], ...] = PASSED_THROUGH
     cause: Cause | None = None
     trace: str = ""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -51,7 +48,7 @@ class Guard:
         if isinstance(error, Interrupted):
             self.cause = _stopped(self._stop.reason, self.deadline)
             return True
-        if isinstance(error, Exception) and not isinstance(error, self.passed_through):
+        if isinstance(error, Exception) and not isinstance(error, (InputError, AwsError)):
             self.cause = Cause(
                 Code.INTERNAL_ERROR,
                 f"an internal error of the collection: {type(error).__name__}: {error}.",

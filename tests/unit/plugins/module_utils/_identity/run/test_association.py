@@ -6,25 +6,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     AssociationSpec,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Options,
+    State,
+    Workload,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
     AssociationError,
-    AssociationInput,
     Result,
     converge,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     may_become_usable,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -50,6 +56,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     LateAws,
 )
 
+Requested: TypeAlias = "tuple[Desired, State]"
 KEY = key("app")
 TARGET = "arn:aws:iam::444455556666:role/target"
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
@@ -88,17 +95,18 @@ def association_input(
     absent: bool = False,
     cluster: str = CLUSTER,
     **spec: Any,
-) -> AssociationInput:
-    association = AssociationSpec(tags=tags or {}, **spec)
-    return AssociationInput(
-        key("app", cluster=cluster), absent, role, association, tags is not None, purge_tags, force
-    )
+) -> Requested:
+    association = AssociationSpec(tags=tags or {}, role_arn=role, **spec)
+    options = Options(purge_tags=tags is not None and purge_tags, force=force)
+    workload = Workload(key("app", cluster=cluster), None, association=association)
+    return Desired((workload,), options), "absent" if absent else "present"
 
 
 def ensure(
-    aws: FakeAws, parameters: AssociationInput, check_mode: bool = False, clock: Clock | None = None
+    aws: FakeAws, parameters: Requested, check_mode: bool = False, clock: Clock | None = None
 ) -> Result:
-    return converge(aws, parameters, REGION, check_mode, wait_policy(clock))
+    desired, state = parameters
+    return converge(aws, desired, Order(state, check_mode), REGION, wait_policy(clock))
 
 
 def action(result: Result) -> str:
@@ -207,7 +215,7 @@ def only(aws: FakeAws) -> dict[str, Any]:
     return association
 
 
-def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationError:
+def failed(aws: FakeAws, parameters: Requested = CLEARED) -> AssociationError:
     with pytest.raises(AssociationError) as caught:
         ensure(aws, parameters)
     return caught.value
@@ -446,6 +454,40 @@ def test_addon_association_requires_force(absent: bool) -> None:
     )
 
 
+def test_tags_of_an_addon_association_need_no_force() -> None:
+    aws = account()
+    create_association(aws, "app", "r", ownerArn=ADDON)
+    outcome = ensure(aws, association_input(tags={"team": "a"}))
+    assert (action(outcome), outcome.association) == (
+        "update",
+        {**ROW, "owner_arn": ADDON, "tags": {"team": "a"}},
+    )
+    assert aws.writes == ["eks:TagResource"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        pytest.param({}, ["List", "Create", "List", "Describe"], id="create"),
+        pytest.param({"present": True}, ["List", "Describe"], id="unchanged"),
+        pytest.param(
+            {"present": True, "role": role_arn("other")},
+            ["List", "Describe", "Update", "List", "Describe"],
+            id="update",
+        ),
+        pytest.param({"present": True, "absent": True}, ["List", "Describe", "Delete", "List"], id="delete"),
+    ],
+)
+def test_reads_only_the_association(operation: dict[str, Any], expected: list[str]) -> None:
+    aws = account()
+    if operation.pop("present", False):
+        ensure(aws, association_input())
+    aws.requests.clear()
+    ensure(aws, association_input(**operation))
+    names = [name.partition(":")[2].partition("PodIdentity")[0] for name, _parameters in aws.requests]
+    assert [name for name in names if name not in ("DescribeCluster", "GetCallerIdentity")] == expected
+
+
 @pytest.mark.parametrize(
     ("role", "problem"),
     [
@@ -513,8 +555,8 @@ def test_waits_for_a_new_role() -> None:
     aws.iam.roles["r"]["CreateDate"] = None
     aws.eks.waits["r"] = 4
     assert action(ensure(aws, association_input(), clock=clock)) == "create"
-    # After the first error, the run reads the role. It waits only after the second error.
-    assert clock.pauses == [0.5, 1, 2]
+    # After the first error, the run reads the role, and plans again after a pause. It waits only after the second error.
+    assert clock.pauses == [0.5, 0.5, 1, 2]
 
 
 def test_does_not_wait_for_an_old_role() -> None:
@@ -706,7 +748,8 @@ def test_invisible_change_is_a_change_and_a_failure() -> None:
         ensure(aws, association_input(), clock=clock)
     assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
     assert str(raised.value) == (
-        f"the association of {CLUSTER} default/app was changed, but reads do not show the change (create) after 60 s. "
-        "Run again in a minute."
+        f"the association of {CLUSTER} default/app was changed, but could not be read back: "
+        "eks:DescribePodIdentityAssociation: NOT_YET_VISIBLE: this run made the change (create association default/app), but "
+        "reads do not show it after 60 s. Run again in a minute."
     )
     assert sum(clock.pauses) <= 60
