@@ -22,13 +22,13 @@ with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from .pods import Container, Mount, Volume
+from .pods import Container, Volume
 
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -77,65 +77,44 @@ class CredentialSource:
 def find_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
     """Return the source of credentials of a container in a Pod with these volumes."""
     env = container.env
-    names = preferred_provider(env)
-    profiles = _set_names(env, _PROFILES)
+    names, profiles = preferred_provider(env), _set_names(env, _PROFILES)
     if names and not profiles and container.optional.isdisjoint(names):
-        return _preferred_source(names, env)
+        text, role, injected = " and ".join(names), "", False
+        if names == _WEB_IDENTITY:
+            role = f" ({env['AWS_ROLE_ARN']})" if env["AWS_ROLE_ARN"] else ""
+            by_webhook = (env["AWS_WEB_IDENTITY_TOKEN_FILE"] or "").startswith(_IRSA_DIRECTORY)
+            injected = by_webhook and CREDENTIALS_URI not in env and TOKEN_FILE not in env
+        description = f"{text}{role}, which SDKs prefer"
+        return CredentialSource("irsa" if injected else "other", description, text, names)
     source = _container_source(container, volumes)
     if source.kind != "agent":
         return source
-    return _find_ambiguous_source(container, profiles) or source
-
-
-def _preferred_source(names: tuple[str, ...], env: Env) -> CredentialSource:
-    text = " and ".join(names)
-    if names != _WEB_IDENTITY:
-        return CredentialSource("other", f"{text}, which SDKs prefer", text, names)
-    role, token = env["AWS_ROLE_ARN"], env["AWS_WEB_IDENTITY_TOKEN_FILE"] or ""
-    role_text = f" ({role})" if role else ""
-    injected = token.startswith(_IRSA_DIRECTORY) and CREDENTIALS_URI not in env and TOKEN_FILE not in env
-    return CredentialSource(
-        "irsa" if injected else "other", f"{text}{role_text}, which SDKs prefer", text, names
-    )
+    return next(_find_ambiguities(container, profiles), source)
 
 
 def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source of credentials, considering only the container provider."""
+    """Return the source of credentials, considering only the container provider and the token that it sends to the agent."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
     if not names:
         return CredentialSource("none")
-    text = " and ".join(names)
-    uri, path = env.get(CREDENTIALS_URI, ""), env.get(TOKEN_FILE, "")
     for name in (CREDENTIALS_URI, TOKEN_FILE):
         value = env.get(name, "")
         if value is None or "$(" in value:
             return CredentialSource("unknown", f"{name}, whose value is not in the manifest", name, names)
-    if not uri or not agent_address(env):
-        return CredentialSource(
-            "other", f"{text}, but without the URI of the EKS Pod Identity Agent", text, names
-        )
+    text, path = " and ".join(names), env.get(TOKEN_FILE) or ""
+    above = [mount for mount in container.mounts if path == mount.path or path.startswith(f"{mount.path}/")]
+    if not agent_address(env):
+        description = f"{text}, but without the URI of the EKS Pod Identity Agent"
+        return CredentialSource("other", description, text, names)
     if not path:
         return CredentialSource("other", f"{text}, but without a path in {TOKEN_FILE}", text, names)
-    return _token_source(container.mounts, path, volumes, names)
-
-
-def _token_source(
-    mounts: Iterable[Mount], path: str, volumes: Mapping[str, Volume], names: tuple[str, ...]
-) -> CredentialSource:
-    """Return the source of credentials, considering only the token that the container provider sends to the agent.
-
-    :arg path: the path of the token file in the container.
-    """
-    text = " and ".join(names)
-    above = [mount for mount in mounts if path == mount.path or path.startswith(f"{mount.path}/")]
     if not above:
         return CredentialSource("other", f"{text}, and no volume at the path of {TOKEN_FILE}", text, names)
     mount = max(above, key=lambda mount: len(mount.path))
     volume = volumes.get(mount.volume, Volume())
     inner = "/".join(filter(None, (mount.sub_path, path.removeprefix(mount.path).strip("/"))))
-    removal = f"volume {mount.volume} and its mount"
-    audience = volume.audiences.get(inner)
+    removal, audience = f"volume {mount.volume} and its mount", volume.audiences.get(inner)
     if mount.sub_path is None or (audience is None and not volume.has_only_tokens):
         return CredentialSource("unknown", f"a token from volume {mount.volume}", removal, names)
     if audience is None:
@@ -143,59 +122,49 @@ def _token_source(
     if audience == AUDIENCE:
         return CredentialSource("agent")
     recipient = audience or "the API server"
-    return CredentialSource(
-        "other", f"a token for {recipient} in volume {mount.volume}, not for {AUDIENCE}", removal, names
-    )
+    description = f"a token for {recipient} in volume {mount.volume}, not for {AUDIENCE}"
+    return CredentialSource("other", description, removal, names)
 
 
-def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
-    """Return the first source that some SDKs prefer, or may prefer, to the agent. Return None if there is none."""
+def _find_ambiguities(container: Container, profiles: tuple[str, ...]) -> Iterator[CredentialSource]:
+    """Yield the sources that some SDKs prefer, or may prefer, to the agent."""
     env = container.env
-    names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
-    if names:
-        return _ambiguous_source(names, "which some SDKs prefer")
-    names = (*profiles, *_set_names(env, _FILES))
-    if names:
+    if names := tuple(name for name in (RELATIVE_URI, TOKEN) if name in env):
+        yield _ambiguous_source(names, "which some SDKs prefer")
+    if names := (*profiles, *_set_names(env, _FILES)):
         keys = _set_names(env, (*_KEYS, *_WEB_IDENTITY)) if profiles else ()
-        return _ambiguous_source(
+        yield _ambiguous_source(
             (*names, *keys), "so the credentials depend on a file that the check does not read"
         )
-    homes = [mount.path for mount in container.mounts if "/.aws/" in f"{mount.path}/"]
-    if homes:
-        return CredentialSource(
-            "unknown",
-            f"a volume at {homes[0]}, whose files the check does not read",
-            f"the volume at {homes[0]}",
-        )
+    for mount in container.mounts:
+        if "/.aws/" in f"{mount.path}/":
+            place = f"volume at {mount.path}"
+            yield CredentialSource(
+                "unknown", f"a {place}, whose files the check does not read", f"the {place}"
+            )
     if names := preferred_provider(env):
         # These variables are optional, otherwise the caller has returned them as the source.
-        return _ambiguous_source(names, "which SDKs prefer if the optional Secret or ConfigMap exists")
+        yield _ambiguous_source(names, "which SDKs prefer if the optional Secret or ConfigMap exists")
     if _set_names(env, _PARTS):
-        names = _set_names(env, (*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY"))
-        return _ambiguous_source(
-            tuple(dict.fromkeys(names)), "which some SDKs use, and others ignore or reject"
-        )
-    entries = [entry for entry in container.env_from if _may_decide(entry.prefix, env)]
-    if entries:
-        text = ", ".join(dict.fromkeys(map(str, entries)))
+        names = _set_names(env, dict.fromkeys((*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY")))
+        yield _ambiguous_source(names, "which some SDKs use, and others ignore or reject")
+    # Variables in ``env`` of the container override variables of envFrom.
+    deciding = [
+        name
+        for name, prefix in container.env_from
+        if any(variable.startswith(prefix) and variable not in env for variable in _DECISIVE)
+    ]
+    if deciding:
+        text = ", ".join(dict.fromkeys(deciding))
         removal = f"any credential variables of {text}, such as AWS_ACCESS_KEY_ID and AWS_PROFILE,"
-        return CredentialSource(
+        yield CredentialSource(
             "unknown", f"envFrom {text}, which may set variables that SDKs prefer", removal
         )
-    return None
 
 
 def _ambiguous_source(names: tuple[str, ...], reason: str) -> CredentialSource:
     text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return CredentialSource("unknown", f"{text}, {reason}", text, names)
-
-
-def _may_decide(prefix: str, env: Env) -> bool:
-    """Return whether an entry of envFrom with this prefix can set a variable that changes the credentials.
-
-    :arg env: the variables in ``env`` of the container, which override variables of envFrom.
-    """
-    return any(name.startswith(prefix) and name not in env for name in _DECISIVE)
 
 
 def _set_names(env: Env, names: Iterable[str]) -> tuple[str, ...]:
@@ -224,10 +193,7 @@ def preferred_provider(env: Env) -> tuple[str, ...]:
     These are the two variables of the access keys or, without them, the two of the web identity. Return an empty tuple if
     neither pair is complete.
     """
-    for names in (_KEYS, _WEB_IDENTITY):
-        if _set_names(env, names) == names:
-            return names
-    return ()
+    return next((names for names in (_KEYS, _WEB_IDENTITY) if _set_names(env, names) == names), ())
 
 
 def uses_irsa(env: Env) -> bool:
@@ -240,14 +206,11 @@ def proxies_to_agent(env: Env) -> tuple[str, ...]:
 
     A NO_PROXY whose value is unknown (valueFrom) is assumed to contain the address of the agent.
     """
-    names = tuple(name for proxy in _PROXIES for name in (proxy, proxy.lower()) if env.get(name, "") != "")
-    if not names:
-        return ()
     exceptions = [env[name] for name in ("NO_PROXY", "no_proxy") if name in env]
     address = agent_address(env) or IPV4_ADDRESS
     if any(text is None or covers(text, address) for text in exceptions):
         return ()
-    return names
+    return _set_names(env, [name for proxy in _PROXIES for name in (proxy, proxy.lower())])
 
 
 def covers(no_proxy: str, address: str) -> bool:

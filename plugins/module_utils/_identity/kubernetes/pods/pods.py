@@ -51,20 +51,6 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class EnvFrom:
-    """A Secret or ConfigMap in envFrom, whose keys become environment variables.
-
-    ``name`` is like "Secret my-secret". ``prefix`` is the text that Kubernetes adds before each name.
-    """
-
-    name: str
-    prefix: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
 class Mount:
     """A volume mount. ``sub_path`` is None if it contains a variable (subPathExpr), so that it is unknown."""
 
@@ -91,14 +77,15 @@ class Container:
 
     ``env`` has the variables, with None for a value that is not in the manifest (valueFrom). ``host_ports`` are the ports of the
     node that the container uses, including those that Kubernetes sets for hostNetwork. ``optional`` are the variables that are
-    not set if their Secret or ConfigMap does not exist.
+    not set if their Secret or ConfigMap does not exist. ``env_from`` has each Secret or ConfigMap in envFrom, like "Secret
+    my-secret", with the prefix that Kubernetes adds to the names of its variables.
     """
 
     name: str
     env: Mapping[str, str | None]
     host_ports: frozenset[int] = frozenset()
     optional: frozenset[str] = frozenset()
-    env_from: tuple[EnvFrom, ...] = ()
+    env_from: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
 
 
@@ -145,12 +132,6 @@ def is_live(item: Object) -> bool:
     return not has_ended(item) and not member(item, "metadata").get("deletionTimestamp")
 
 
-def is_ready(item: Object) -> bool:
-    """Return whether a Pod has the condition Ready."""
-    conditions = as_objects(member(item, "status").get("conditions"))
-    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
-
-
 def pod_service_account(item: Object, cluster: str) -> WorkloadKey:
     """Return the key of the workload to which a Pod belongs. The service account is "default" if the Pod does not set one."""
     account = as_text(member(item, "spec").get("serviceAccountName")) or "default"
@@ -182,15 +163,12 @@ def parse_pod(item: Object, cluster: str) -> Pod:
 
 def controller(metadata: Object) -> Owner:
     """Return the controller in the ownerReferences of an object with this metadata, or an empty Owner without one."""
-    for owner in as_objects(metadata.get("ownerReferences")):
-        if owner.get("controller"):
-            return Owner(
-                as_text(owner.get("apiVersion")),
-                as_text(owner.get("kind")),
-                as_text(metadata.get("namespace")),
-                as_text(owner.get("name")),
-            )
-    return Owner()
+    references = as_objects(metadata.get("ownerReferences"))
+    owner = next((reference for reference in references if reference.get("controller")), None)
+    if owner is None:
+        return Owner()
+    version, kind, name = (as_text(owner.get(field)) for field in ("apiVersion", "kind", "name"))
+    return Owner(version, kind, as_text(metadata.get("namespace")), name)
 
 
 def _selected_labels(spec: Object) -> dict[str, str]:
@@ -201,11 +179,13 @@ def _selected_labels(spec: Object) -> dict[str, str]:
     affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     terms = as_objects(affinity.get("nodeSelectorTerms"))
     expressions = as_objects(terms[0].get("matchExpressions")) if len(terms) == 1 else ()
-    required = {}
-    for expression in expressions:
-        values = expression.get("values")
-        if expression.get("operator") == "In" and isinstance(values, list) and len(values) == 1:
-            required[as_text(expression.get("key"))] = as_text(values[0])
+    required = {
+        as_text(expression.get("key")): as_text(values[0])
+        for expression in expressions
+        if expression.get("operator") == "In"
+        and isinstance(values := expression.get("values"), list)
+        and len(values) == 1
+    }
     return {**required, **as_texts(spec.get("nodeSelector"))}
 
 
@@ -224,31 +204,31 @@ def _container(item: Object) -> Container:
         as_text(entry.get("name")): None if entry.get("valueFrom") else as_text(entry.get("value"))
         for entry in entries
     }
-    ports = frozenset(as_number(port.get("hostPort")) for port in as_objects(item.get("ports"))) - {0}
     return Container(
         as_text(item.get("name")),
         env,
-        ports,
-        frozenset(as_text(entry.get("name")) for entry in entries if _is_optional(entry)),
-        tuple(_env_from(entry) for entry in as_objects(item.get("envFrom"))),
-        tuple(_mount(mount) for mount in as_objects(item.get("volumeMounts"))),
+        frozenset(as_number(port.get("hostPort")) for port in as_objects(item.get("ports"))) - {0},
+        frozenset(
+            as_text(entry.get("name"))
+            for entry in entries
+            for kind in ("secretKeyRef", "configMapKeyRef")
+            if member(entry, "valueFrom", kind).get("optional") is True
+        ),
+        tuple(
+            (f"{kind} {as_text(reference.get('name'))}", as_text(entry.get("prefix")))
+            for entry in as_objects(item.get("envFrom"))
+            for kind, field_name in (("Secret", "secretRef"), ("ConfigMap", "configMapRef"))
+            if (reference := member(entry, field_name))
+        ),
+        tuple(
+            Mount(
+                as_text(mount.get("name")),
+                as_text(mount.get("mountPath")).rstrip("/"),
+                None if mount.get("subPathExpr") else as_text(mount.get("subPath")),
+            )
+            for mount in as_objects(item.get("volumeMounts"))
+        ),
     )
-
-
-def _is_optional(entry: Object) -> bool:
-    references = (member(entry, "valueFrom", kind) for kind in ("secretKeyRef", "configMapKeyRef"))
-    return any(reference.get("optional") is True for reference in references)
-
-
-def _env_from(entry: Object) -> EnvFrom:
-    kind = "Secret" if member(entry, "secretRef") else "ConfigMap"
-    reference = member(entry, "secretRef") or member(entry, "configMapRef")
-    return EnvFrom(f"{kind} {as_text(reference.get('name'))}", as_text(entry.get("prefix")))
-
-
-def _mount(mount: Object) -> Mount:
-    sub_path = None if mount.get("subPathExpr") else as_text(mount.get("subPath"))
-    return Mount(as_text(mount.get("name")), as_text(mount.get("mountPath")).rstrip("/"), sub_path)
 
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -328,9 +308,6 @@ class Rollout:
     selector: Mapping[str, str] = field(default_factory=dict)
     current: Mapping[str, str] = field(default_factory=dict)
 
-    def selects(self, pod: Pod) -> bool:
-        return self.selector.items() <= pod.labels.items()
-
     def find_hold(self, pod: Pod) -> Hold:
         if self.paused:
             return "paused"
@@ -368,13 +345,14 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
 
     A Deployment does not have this label, but its ReplicaSets do, one for each revision.
     """
-    hashes = {}
-    for item in replica_sets:
-        metadata = member(item, "metadata")
-        name = ObjectName(object_name(item).namespace, controller(metadata).name)
-        revision = as_text(member(metadata, "annotations").get(_REVISION))
-        hashes[name, revision] = as_text(member(metadata, "labels").get("pod-template-hash"))
-    return hashes
+    return {
+        (
+            ObjectName(object_name(item).namespace, controller(metadata).name),
+            as_text(member(metadata, "annotations").get(_REVISION)),
+        ): as_text(member(metadata, "labels").get("pod-template-hash"))
+        for item in replica_sets
+        if (metadata := member(item, "metadata"))
+    }
 
 
 def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
@@ -496,7 +474,12 @@ class KubeState:
             if len(suffix) == 1 or not owner.name.endswith(suffix):
                 return owner
             above = Owner(APPS, "Deployment", pod.namespace, owner.name.removesuffix(suffix))
-        return above if above.kind and self._may_own(above, pod) else owner
+        rollout = self.find_rollout(above)
+        if rollout is None:
+            is_deleted = self.owner_errors.get(above.kind, ApiError(0, "not read")) is None
+        else:
+            is_deleted = not rollout.selector.items() <= pod.labels.items()
+        return above if above.kind and not is_deleted else owner
 
     def find_hold(self, pod: Pod) -> Hold:
         """Return the reason why a restart of the owner of a Pod would not replace the Pod.
@@ -514,13 +497,6 @@ class KubeState:
         """Return whether an owner exists, or may exist because the list of its kind failed."""
         return self.find_rollout(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
-    def _may_own(self, owner: Owner, pod: Pod) -> bool:
-        """Return False if the reads show that the owner of a ReplicaSet was deleted, or recreated with another selector."""
-        rollout = self.find_rollout(owner)
-        if rollout is None:
-            return owner.kind not in self.owner_errors or self.may_exist(owner)
-        return rollout.selects(pod)
-
 
 def parse_state(
     reads: Reads, workloads: Iterable[WorkloadKey], cluster: str, now: datetime, auto_mode: bool = False
@@ -532,6 +508,8 @@ def parse_state(
     :arg auto_mode: whether EKS reports that the cluster uses EKS Auto Mode.
     """
     items = {name: listing.items for name, listing in reads.items() if listing.error is None}
+    replica_sets = items.get("replica_sets", ())
+    hashes = template_hashes(replica_sets)
     return KubeState(
         now=now,
         pods=pods_by_workload(items["pods"], frozenset(workloads), cluster) if "pods" in items else None,
@@ -540,38 +518,35 @@ def parse_state(
             for item in items.get("nodes", ())
         },
         agents=_agents(items["agents"]) if "agents" in items else None,
-        daemon_sets=_desired_agents(items["daemon_sets"]) if "daemon_sets" in items else None,
-        owners={
-            object_name(item): controller(member(item, "metadata")) for item in items.get("replica_sets", ())
-        },
-        errors=_errors(reads),
+        # The add-on has further DaemonSets for hybrid nodes, whose names begin with the name of the first one.
+        daemon_sets=[
+            as_number(member(item, "status").get("desiredNumberScheduled"))
+            for item in items["daemon_sets"]
+            if object_name(item).name.startswith(AGENT)
+        ]
+        if "daemon_sets" in items
+        else None,
+        owners={object_name(item): controller(member(item, "metadata")) for item in replica_sets},
+        # The order of RESOURCES is the order of the findings.
+        errors={name: error for name in RESOURCES if (error := reads.get(name, Listing()).error) is not None},
         auto_mode=auto_mode,
-        rollouts=_rollouts(reads, items.get("replica_sets", ())),
+        rollouts={
+            Owner(APPS, kind, *object_name(item)): parse_rollout(kind, item, hashes)
+            for name, kind in OWNER_KINDS.items()
+            for item in items.get(name, ())
+        },
         owner_errors={OWNER_KINDS[name]: reads[name].error for name in OWNER_KINDS if name in reads},
     )
 
 
-def _rollouts(reads: Reads, replica_sets: Iterable[Object]) -> dict[Owner, Rollout]:
-    hashes = template_hashes(replica_sets)
-    return {
-        Owner(APPS, kind, *object_name(item)): parse_rollout(kind, item, hashes)
-        for name, kind in OWNER_KINDS.items()
-        for item in reads.get(name, Listing()).items
-    }
-
-
-def _errors(reads: Reads) -> dict[str, ApiError]:
-    # The order of RESOURCES is the order of the findings.
-    listings = {name: reads.get(name, Listing()) for name in RESOURCES}
-    return {name: listing.error for name, listing in listings.items() if listing.error is not None}
-
-
 def _agents(items: Iterable[Object]) -> dict[str, bool]:
+    """Return, by the name of each node with a Pod of the agent, whether such a Pod is ready."""
     nodes: dict[str, bool] = {}
     for item in items:
-        node = as_text(member(item, "spec").get("nodeName"))
-        if node:
-            nodes[node] = nodes.get(node, False) or (is_live(item) and is_ready(item))
+        conditions = as_objects(member(item, "status").get("conditions"))
+        ready = any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
+        if node := as_text(member(item, "spec").get("nodeName")):
+            nodes[node] = nodes.get(node, False) or (is_live(item) and ready)
     return nodes
 
 
@@ -588,12 +563,3 @@ def pods_by_workload(
         if key in keys and is_live(item):
             pods.setdefault(key, []).append(parse_pod(item, cluster))
     return pods
-
-
-def _desired_agents(items: Iterable[Object]) -> list[int]:
-    # The add-on has further DaemonSets for hybrid nodes, whose names begin with the name of the first one.
-    return [
-        as_number(member(item, "status").get("desiredNumberScheduled"))
-        for item in items
-        if object_name(item).name.startswith(AGENT)
-    ]
