@@ -13,16 +13,16 @@ agent is part of the nodes. Source: EKS User Guide, "Set up the Amazon EKS Pod I
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ...._findings.codes import CheckName, Code
+from ...._findings.codes import CheckName, Code, Severity
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
+from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status, conclude, worst_status
 from ...model.errors import listed
 from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
 from ..model.aws_result import VerifiedWorkload
 from ..model.objects import format_age
-from .pod_faults import SHOW_AGENTS, Association, Fault, is_repairable, judge_pod, needs_admission
+from .pod_faults import SHOW_AGENTS, Fault, find_pod_faults, is_repairable, needs_admission
 from .pods import (
     AGENT,
     AGENT_NAMESPACE,
@@ -37,81 +37,58 @@ from .pods import (
 )
 
 
+_INSPECTION = (
+    "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address' "
+    f"means that IPv6 is off on the node). To see the Pods of the agent: {SHOW_AGENTS}"
+)
+
+
 def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
     """Return the check of the agent for the whole cluster, or None if the lists that it needs were not read.
 
     :arg has_addon: whether EKS reports a working agent.
     """
-    if state.agents is None:
-        return Check("agent", UNKNOWN) if "agents" in state.errors else None
-    if any(state.agents.values()):
-        return _some_ready(state)
-    if state.agents:
-        return _none_ready(state)
-    if state.has_auto_nodes:
+    agents, daemon_sets = state.agents, state.daemon_sets
+    if agents is not None and not agents and state.has_auto_nodes:
         return Check("agent", PASS, "auto")
-    if state.daemon_sets is None:
-        return Check("agent", UNKNOWN) if "daemon_sets" in state.errors else None
-    if not state.daemon_sets:
-        return _missing(cluster_name, has_addon)
-    return _no_pods(state)
-
-
-def _some_ready(state: KubeState) -> Check:
-    waiting = sorted(node for node, ready in (state.agents or {}).items() if not ready)
-    if not waiting:
+    if agents is None or (not agents and daemon_sets is None):
+        name = "agents" if agents is None else "daemon_sets"
+        return Check("agent", UNKNOWN) if name in state.errors else None
+    waiting = sorted(node for node, ready in agents.items() if not ready)
+    desired = sum(daemon_sets or ())
+    code, remedy = Code.AGENT_NOT_READY, _INSPECTION
+    severity: Severity | None = None
+    if agents and not waiting:
         return Check("agent", PASS)
-    message = (
-        f"the EKS Pod Identity Agent is not ready on {len(waiting)} of its {len(state.agents or {})} nodes ({listed(waiting)}), "
-        "so Pods there get no credentials."
-    )
-    finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")
-    return Check("agent", WARNING, findings=(finding,))
-
-
-def _none_ready(state: KubeState) -> Check:
-    nodes = sorted(state.agents or {})
-    message = (
-        f"no Pod of the EKS Pod Identity Agent is ready, so no Pod gets credentials. Nodes: {listed(nodes)}."
-    )
-    return Check("agent", FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, _inspection()),))
-
-
-def _missing(cluster_name: str, has_addon: bool) -> Check:
-    message = (
-        f"cluster {cluster_name} has no EKS Pod Identity Agent (no DaemonSet {AGENT} in namespace "
-        f"{AGENT_NAMESPACE}), so no Pod gets credentials."
-    )
-    remedy = "Install the add-on: apply the workloads with pod_identity_agent: present."
-    if has_addon:
+    if len(waiting) < len(agents):
+        severity = WARNING
+        message = (
+            f"the EKS Pod Identity Agent is not ready on {len(waiting)} of its {len(agents)} nodes ({listed(waiting)}), so Pods "
+            "there get no credentials."
+        )
+    elif agents:
+        message = f"no Pod of the EKS Pod Identity Agent is ready, so no Pod gets credentials. Nodes: {listed(waiting)}."
+    elif not daemon_sets:
+        code = Code.AGENT_MISSING
+        message = (
+            f"cluster {cluster_name} has no EKS Pod Identity Agent (no DaemonSet {AGENT} in namespace "
+            f"{AGENT_NAMESPACE}), so no Pod gets credentials."
+        )
         remedy = (
             "EKS has the add-on, so the Kubernetes API may belong to another cluster, or the DaemonSet was deleted. "
             "Compare the endpoint in the kubeconfig, if you use one, with: "
             f"aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
+            if has_addon
+            else "Install the add-on: apply the workloads with pod_identity_agent: present."
         )
-    return Check("agent", FAIL, findings=(Finding(Code.AGENT_MISSING, message, remedy),))
-
-
-def _no_pods(state: KubeState) -> Check:
-    desired = sum(state.daemon_sets or ())
-    if desired:
+    elif desired:
         message = f"the EKS Pod Identity Agent has 0 of {desired} desired Pods; no Pod gets credentials."
         remedy = f"See the events: kubectl -n {AGENT_NAMESPACE} get events --field-selector involvedObject.kind=DaemonSet"
-        return Check("agent", FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, remedy),))
-    message = f"DaemonSet {AGENT} has no Pods, as it selects no node of the cluster."
-    remedy = "If the cluster has nodes, check the DaemonSet's node selector and affinity."
-    finding = Finding(Code.AGENT_NOT_READY, message, remedy, raised_as="warning")
-    return Check("agent", WARNING, findings=(finding,))
-
-
-def _inspection() -> str:
-    return (
-        "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: "
-        f"bind: cannot assign requested address' means that IPv6 is off on the node). To see the Pods of the agent: {SHOW_AGENTS}"
-    )
-
-
-_WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
+    else:
+        severity = WARNING
+        message = f"DaemonSet {AGENT} has no Pods, as it selects no node of the cluster."
+        remedy = "If the cluster has nodes, check the DaemonSet's node selector and affinity."
+    return conclude("agent", Finding(code, message, remedy, raised_as=severity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +115,9 @@ class PodVerdict:
 def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
     """Check the Pods of the workloads, and the agent. ``state`` is the part of the cluster that was read."""
     verdict = PodVerdict()
-    agent = _check_agent_pods(state, cluster_name, _has_addon(workloads))
+    # The check of the agent in AWS is the same for all workloads.
+    in_aws = [check for workload in workloads[:1] for check in workload.checks if check.name == "agent"]
+    agent = _check_agent_pods(state, cluster_name, any(check.status == PASS for check in in_aws))
     verdict.judges_agent = agent is not None and agent.status != UNKNOWN
     unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
     for workload in workloads:
@@ -160,18 +139,16 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
 
 def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
     """Return the faults of all Pods of a workload."""
-    association = _expected_association(workload)
-    pods = (state.pods or {}).get(workload.key, ())
     return [
         FaultyPod(pod, fault, state.find_owner(pod))
-        for pod in pods
-        for fault in judge_pod(pod, state, association)
+        for pod in (state.pods or {}).get(workload.key, ())
+        for fault in find_pod_faults(pod, state, workload)
     ]
 
 
 def find_stale(
     workloads: Iterable[VerifiedWorkload], state: KubeState
-) -> tuple[dict[Owner, list[Pod]], list[FaultyPod]]:
+) -> tuple[dict[Owner, list[Pod]], list[Pod]]:
     """Find the Pods with a fault that a new Pod would probably not have.
 
     Return those whose owner can be restarted, by owner (Deployment, DaemonSet or StatefulSet), and a list of those without such
@@ -180,34 +157,14 @@ def find_stale(
     owners: dict[Owner, list[Pod]] = {}
     remaining = []
     for workload in workloads:
-        association = _expected_association(workload)
         for faulty in find_faults(workload, state):
-            if not is_repairable(faulty.pod, faulty.fault, association):
+            if not is_repairable(faulty.pod, faulty.fault, workload.association_created):
                 continue
             if can_restart(faulty.owner) and state.may_exist(faulty.owner):
                 owners.setdefault(faulty.owner, []).append(faulty.pod)
             else:
-                remaining.append(faulty)
+                remaining.append(faulty.pod)
     return owners, remaining
-
-
-def _expected_association(workload: VerifiedWorkload) -> Association:
-    """Return the association with which the Pods of a workload are compared."""
-    # If the association itself is wrong, the check "association" reports that, and a Pod that is older than the last change does
-    # not matter. Without the time of that change, such a Pod has no fault.
-    association = Association(workload.association_id, workload.association_created)
-    if any(check.name == "association" and check.status == FAIL for check in workload.checks):
-        return association
-    return replace(association, modified=workload.association_modified, role_created=workload.role_created)
-
-
-def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
-    """Return whether the check of the agent in AWS passed, which is the same for all workloads."""
-    return any(
-        check.name == "agent" and check.status == PASS
-        for workload in workloads[:1]
-        for check in workload.checks
-    )
 
 
 _Groups = Mapping[CheckName, Sequence[Finding]]
@@ -234,17 +191,14 @@ def _pods_check(
     count = len(state.pods.get(key, ()))
     pods: dict[Status, set[str]] = {}
     for entry in faulty:
-        if entry.fault.code.check == "pods":
-            pods.setdefault(_status(entry.fault), set()).add(entry.pod.name)
-    worst: Status = next((status for status in _WORST_FIRST if status in pods), PASS)
+        code = entry.fault.code
+        status: Status = FAIL if code.severity == "error" else WARNING
+        if code.check == "pods":
+            is_unknown = code == Code.POD_CREDENTIALS_UNKNOWN
+            pods.setdefault(UNKNOWN if is_unknown else status, set()).add(entry.pod.name)
+    worst = worst_status([Check("pods", status) for status in pods])
     detail = f"{len(pods[worst])}/{count}" if worst in pods else str(count)
     return Check("pods", worst, detail, tuple(findings["pods"]))
-
-
-def _status(fault: Fault) -> Status:
-    if fault.code == Code.POD_CREDENTIALS_UNKNOWN:
-        return UNKNOWN
-    return FAIL if fault.code.severity == "error" else WARNING
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
@@ -264,43 +218,31 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
 
 
 def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
-    first = group[0]
-    if first.fault.template:
-        return _template_remedy(first)
-    if not first.fault.recreates:
-        return first.fault.remedy
-    rollout = state.find_rollout(first.owner)
+    pod, fault, owner = group[0].pod, group[0].fault, group[0].owner
+    if fault.template:
+        # A Deployment, DaemonSet or StatefulSet replaces its Pods when its template changes. For other owners, the remedy includes
+        # how to recreate the Pods.
+        place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {pod.name}"
+        text = f"In {place}, or in the webhook that changes it, {fault.template}. {fault.remedy}"
+        return text if can_restart(owner) else f"{text} {describe_recreation(owner, pod)}"
+    if not fault.recreates:
+        return fault.remedy
+    rollout = state.find_rollout(owner)
     names = sorted(entry.pod.name for entry in group)
-    hold_text = describe_hold(hold, first.owner, names, rollout) if hold and rollout else ""
-    stale = first.fault.code == Code.POD_BEFORE_ASSOCIATION
-    return f"{first.fault.remedy} {describe_recreation(first.owner, first.pod, hold_text, stale)}".lstrip()
-
-
-def _template_remedy(faulty: FaultyPod) -> str:
-    # A Deployment, DaemonSet or StatefulSet replaces its Pods when its template changes. For other owners, the remedy includes
-    # how to recreate the Pods.
-    owner, fault = faulty.owner, faulty.fault
-    place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {faulty.pod.name}"
-    text = f"In {place}, or in the webhook that changes it, {fault.template}. {fault.remedy}"
-    return text if can_restart(owner) else f"{text} {describe_recreation(owner, faulty.pod)}"
+    hold_text = describe_hold(hold, owner, names, rollout) if hold and rollout else ""
+    stale = fault.code == Code.POD_BEFORE_ASSOCIATION
+    return f"{fault.remedy} {describe_recreation(owner, pod, hold_text, stale)}".lstrip()
 
 
 def _message(group: Sequence[FaultyPod], state: KubeState) -> str:
     pods = sorted({entry.pod.name for entry in group})
     details = sorted({entry.fault.detail for entry in group if entry.fault.detail})
-    owner = group[0].owner
-    owner_text = f" of {owner}" if owner.kind else ""
-    detail_text = f" ({listed(details)})" if details else ""
-    subject = f"Pod{'' if len(pods) == 1 else 's'} {listed(pods)}{owner_text}{_ages(group, state)}"
-    return f"{subject}: {group[0].fault.description}{detail_text}."
-
-
-def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
     created = [entry.pod.created for entry in group if entry.pod.created]
-    if not created:
-        return ""
-    oldest = f"{format_age(min(created), state.now)} old"
-    return f" ({oldest})" if len(group) == 1 else f" (up to {oldest})"
+    owner_text = f" of {group[0].owner}" if group[0].owner.kind else ""
+    detail_text = f" ({listed(details)})" if details else ""
+    age = f"{'up to ' if len(group) > 1 else ''}{format_age(min(created), state.now)} old" if created else ""
+    subject = f"Pod{'' if len(pods) == 1 else 's'} {listed(pods)}{owner_text}{f' ({age})' if age else ''}"
+    return f"{subject}: {group[0].fault.description}{detail_text}."
 
 
 def _unreadable(name: str, error: ApiError) -> Finding:

@@ -101,7 +101,7 @@ def plan_restarts(
     return Restarts(
         [restart_patch(owner, format_time(now)) for owner in owners],
         owner_names(owners),
-        sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
+        sorted({f"{pod.namespace}/{pod.name}" for pod in unmanaged}),
         owner_names(rolling),
         [pod for owner in (*owners, *rolling) for hold in REPLACING for pod in groups[owner].get(hold, ())],
         [sentence for owner, holds in groups.items() for sentence in describe_holds(owner, holds, state)],

@@ -32,7 +32,7 @@ from ..api.cluster import ClusterReader, Listing, Reads
 from ..model.aws_result import AwsResult, Verification, VerifiedWorkload
 from ..model.objects import as_text, member
 from ..pods.environment import preferred_provider, uses_irsa
-from ..pods.pod_faults import Association, has_injection, on_unsupported_node
+from ..pods.pod_faults import has_injection, on_unsupported_node
 from ..pods.pods import (
     SKIP_WEBHOOK,
     KubeState,
@@ -53,7 +53,6 @@ from ..pods.reads import (
     read_templates,
 )
 
-_NO_ASSOCIATION = Association("", None)
 SHOWN_USERS = 5
 
 
@@ -145,7 +144,7 @@ def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str
 
 def _incompatible_reason(pod: Pod, state: KubeState) -> str:
     """Return the reason why the agent cannot run on the node of a Pod, or ""."""
-    fault = on_unsupported_node(pod, state, _NO_ASSOCIATION)
+    fault = on_unsupported_node(pod, state)
     return "" if fault is None else fault.description
 
 
