@@ -489,4 +489,4 @@ def read_accounts(
 
 def accounts_query(keys: Iterable[WorkloadKey]) -> Query:
     """Return the query for the service accounts of workloads: in their namespace if they share one, otherwise in all."""
-    return Query("v1", "ServiceAccount", common_namespace(keys))
+    return Query("v1", "ServiceAccount", common_namespace(key.namespace for key in keys))

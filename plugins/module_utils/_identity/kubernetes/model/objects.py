@@ -83,10 +83,10 @@ def object_name(item: Object) -> ObjectName:
     return ObjectName(as_text(metadata.get("namespace")), as_text(metadata.get("name")))
 
 
-def common_namespace(keys: Iterable[WorkloadKey]) -> str:
-    """Return the namespace of the workloads, or "" (all namespaces) if they are not in the same one."""
-    namespaces = {key.namespace for key in keys}
-    return namespaces.pop() if len(namespaces) == 1 else ""
+def common_namespace(namespaces: Iterable[str]) -> str:
+    """Return the namespace for a list request: "" (all namespaces) unless all objects are in the same namespace."""
+    names = {*namespaces}
+    return names.pop() if len(names) == 1 else ""
 
 
 def parse_service_account(item: Object, cluster: str) -> ServiceAccount:

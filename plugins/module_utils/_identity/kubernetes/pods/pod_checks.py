@@ -36,7 +36,6 @@ from .pods import (
     describe_recreation,
 )
 
-
 _INSPECTION = (
     "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address' "
     f"means that IPv6 is off on the node). To see the Pods of the agent: {SHOW_AGENTS}"
@@ -220,8 +219,8 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
 def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
     pod, fault, owner = group[0].pod, group[0].fault, group[0].owner
     if fault.template:
-        # A Deployment, DaemonSet or StatefulSet replaces its Pods when its template changes. For other owners, the remedy includes
-        # how to recreate the Pods.
+        # A Deployment, DaemonSet or StatefulSet replaces its Pods when its template changes. For other owners, the remedy
+        # includes how to recreate the Pods.
         place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {pod.name}"
         text = f"In {place}, or in the webhook that changes it, {fault.template}. {fault.remedy}"
         return text if can_restart(owner) else f"{text} {describe_recreation(owner, pod)}"

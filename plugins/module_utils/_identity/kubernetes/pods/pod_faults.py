@@ -203,8 +203,8 @@ def _find_node_faults(pod: Pod, state: KubeState) -> Iterator[Fault]:
                 recreates=True,
             )
             break
-    # In strict mode, all traffic of the Pod uses its own network interface. The mode is a setting of the DaemonSet aws-node, which
-    # is not read, to save a request.
+    # In strict mode, all traffic of the Pod uses its own network interface. The mode is a setting of the DaemonSet aws-node,
+    # which is not read, to save a request.
     if pod.has_own_interface:
         yield Fault(
             Code.POD_OWN_INTERFACE,

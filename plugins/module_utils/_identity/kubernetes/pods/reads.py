@@ -21,7 +21,7 @@ from ...._findings.finding import WorkloadKey
 from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification
-from ..model.objects import PROOF_LABEL, Object, as_objects, as_texts, member, object_name
+from ..model.objects import PROOF_LABEL, Object, as_objects, as_texts, common_namespace, member, object_name
 from .pod_checks import find_faults
 from .pod_faults import needs_admission
 from .pods import (
@@ -41,10 +41,10 @@ from .pods import (
 
 # API version and kind of the objects with a Pod template, by their resource name in RBAC.
 TEMPLATE_KINDS = {
-    "deployments.apps": ("apps/v1", "Deployment"),
-    "statefulsets.apps": ("apps/v1", "StatefulSet"),
-    "daemonsets.apps": ("apps/v1", "DaemonSet"),
-    "replicasets.apps": ("apps/v1", "ReplicaSet"),
+    "deployments.apps": (APPS, "Deployment"),
+    "statefulsets.apps": (APPS, "StatefulSet"),
+    "daemonsets.apps": (APPS, "DaemonSet"),
+    "replicasets.apps": (APPS, "ReplicaSet"),
     "cronjobs.batch": ("batch/v1", "CronJob"),
     "jobs.batch": ("batch/v1", "Job"),
 }
@@ -89,7 +89,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
     parents: dict[Owner, Owner] = {}
     listings: dict[str, Listing] = {}
     for resource, (api_version, kind) in TEMPLATE_KINDS.items():
-        listing = reader.list_objects(Query(api_version, kind, _common_namespace(keys)))
+        listing = reader.list_objects(Query(api_version, kind, common_namespace(key.namespace for key in keys)))
         listings[resource] = listing
         for item in listing.items:
             owner = Owner(api_version, kind, *object_name(item))
@@ -99,12 +99,6 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
             for pod in _template_pods(kind, item, parent, keys, cluster):
                 by_workload.setdefault(pod.workload, []).append(Template(owner, pod))
     return Templates(by_workload, parents, listings)
-
-
-def _common_namespace(keys: Collection[WorkloadKey]) -> str:
-    """Return the namespace of the workloads, or "" (all namespaces) if they are not in the same one."""
-    namespaces = {key.namespace for key in keys}
-    return next(iter(namespaces)) if len(namespaces) == 1 else ""
 
 
 def _template_pods(
@@ -143,27 +137,47 @@ def _has_finished(job: Object) -> bool:
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
 
+AGENTS_QUERY = Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
+
+
 def read_pod_state(
     reader: ClusterReader, verification: Verification, now: datetime, *, finished: bool = False
 ) -> dict[str, Listing]:
     """Read the Pods of the workloads, and then the resources on which their checks depend.
 
-    Return the lists, by their names in RESOURCES. Without workloads, only the lists about the agent are read, and
-    only if EKS reports that its add-on is missing.
+    Return the lists, by their names in RESOURCES. The Pods of the agent are needed if Pods of workloads run, or if EKS reports
+    that the add-on of the agent is missing. A ready agent proves that its node supports EKS Pod Identity, so nodes are needed
+    only for Pods on other nodes. DaemonSets are needed only to explain a missing agent, and ReplicaSets and owners only for
+    faulty Pods.
 
     :arg finished: whether to read finished Pods as well.
     """
-    query = pods_query(verification)
-    if query is not None and finished:
+    reads: dict[str, Listing] = {}
+    keys = [workload.key for workload in verification.workloads]
+    query = live_pods_query(keys)
+    if finished:
         query = replace(
             query,
             field_selectors=tuple(selector for selector in query.field_selectors if selector not in LIVE),
         )
-    reads = {"pods": reader.list_objects(query)} if query is not None else {}
-    while missing := [name for name in next_reads(verification, reads, now) if name not in reads]:
-        reads |= {name: reader.list_objects(_query_for(name, query)) for name in missing}
+    if keys:
+        reads["pods"] = reader.list_objects(query)
+    state = build_state(verification, reads, now)
+    nodes = {pod.node for pods in (state.pods or {}).values() for pod in pods if pod.node}
+    if nodes or any(finding.code == Code.AGENT_MISSING for finding in verification.findings):
+        reads["agents"] = reader.list_objects(AGENTS_QUERY)
+        state = build_state(verification, reads, now)
+        if state.agents is not None and not state.agents and not state.auto_mode:
+            reads["daemon_sets"] = reader.list_objects(Query(APPS, "DaemonSet", AGENT_NAMESPACE))
+        if any(not state.has_agent(node) for node in nodes):
+            reads["nodes"] = reader.list_objects(Query("v1", "Node"))
+        state = build_state(verification, reads, now)
+    faults = [faulty for workload in verification.workloads for faulty in find_faults(workload, state)]
+    if any(faulty.pod.owner.kind == "ReplicaSet" for faulty in faults):
+        reads["replica_sets"] = reader.list_objects(Query(APPS, "ReplicaSet", query.namespace))
+        state = build_state(verification, reads, now)
     # The kinds of owners to read depend on the results of the other reads.
-    queries = owner_queries(verification, build_state(verification, reads, now))
+    queries = owner_queries(verification, state)
     return reads | {name: reader.list_objects(owners) for name, owners in queries.items()}
 
 
@@ -186,62 +200,10 @@ def build_state(verification: Verification, reads: Reads, now: datetime) -> Kube
     return parse_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
 
 
-def pods_query(verification: Verification) -> Query | None:
-    """Return the result of ``live_pods_query`` for all workloads, or None without workloads."""
-    keys = [workload.key for workload in verification.workloads]
-    return live_pods_query(keys) if keys else None
-
-
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
     """Return a query for the unfinished Pods of these workloads. It may return Pods of other workloads as well."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
-    return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
-
-
-def _query_for(name: str, pods: Query | None) -> Query:
-    """Return the query for a result of ``next_reads``.
-
-    :arg pods: the query for the Pods, whose namespace is also used for ReplicaSets.
-    """
-    if name == "agents":
-        return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
-    if name == "daemon_sets":
-        return Query("apps/v1", "DaemonSet", AGENT_NAMESPACE)
-    if name == "nodes":
-        return Query("v1", "Node")
-    return Query("apps/v1", "ReplicaSet", pods.namespace if pods is not None else "")
-
-
-def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[str]:
-    """Return the names (see RESOURCES) of the lists that the checks need, judged by the lists in ``reads``.
-
-    The result may contain names that are already in ``reads``.
-
-    The Pods of the agent are needed if Pods of workloads run, or if EKS reports that the add-on of the agent is missing. A ready
-    agent proves that its node supports EKS Pod Identity, so nodes are needed only for Pods on other nodes. DaemonSets are needed
-    only to explain a missing agent, and ReplicaSets only to find the owners of faulty Pods.
-    """
-    addon_missing = any(finding.code == Code.AGENT_MISSING for finding in verification.findings)
-    if not addon_missing and "agents" not in reads and not reads.get("pods", Listing()).items:
-        return []
-    state = build_state(verification, reads, now)
-    nodes = {pod.node for pods in (state.pods or {}).values() for pod in pods if pod.node}
-    names = []
-    if state.agents is None and "agents" not in state.errors:
-        if nodes or addon_missing:
-            names.append("agents")
-    else:
-        if not state.agents and "agents" not in state.errors and not state.auto_mode:
-            names.append("daemon_sets")
-        if any(not state.has_agent(node) for node in nodes):
-            names.append("nodes")
-    if any(
-        faulty.pod.owner.kind == "ReplicaSet"
-        for workload in verification.workloads
-        for faulty in find_faults(workload, state)
-    ):
-        names.append("replica_sets")
-    return names
+    return Query("v1", "Pod", common_namespace(key.namespace for key in keys), field_selectors=(*LIVE, *account))
 
 
 def owner_queries(verification: Verification, state: KubeState) -> dict[str, Query]:
@@ -255,11 +217,6 @@ def owner_queries(verification: Verification, state: KubeState) -> dict[str, Que
     queries = {}
     for name, kind in OWNER_KINDS.items():
         if of_kind := [owner for owner in owners if owner.kind == kind]:
-            queries[name] = _owners_query(kind, of_kind)
+            names = (f"metadata.name={of_kind[0].name}",) if len(of_kind) == 1 else ()
+            queries[name] = Query(APPS, kind, common_namespace(owner.namespace for owner in of_kind), field_selectors=names)
     return queries
-
-
-def _owners_query(kind: str, owners: Sequence[Owner]) -> Query:
-    namespaces = {owner.namespace for owner in owners}
-    names = (f"metadata.name={owners[0].name}",) if len(owners) == 1 else ()
-    return Query(APPS, kind, owners[0].namespace if len(namespaces) == 1 else "", field_selectors=names)

@@ -13,9 +13,10 @@ so shortly after it that the webhook did not know the association yet. A new Pod
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from ...._findings.codes import Code
 from ...._findings.finding import WorkloadKey
@@ -25,27 +26,25 @@ from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, manifest_failure, remedy_for
 from ..api.cluster import Clock, KubernetesCluster, Listing, Reads, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object, ObjectName, format_time, object_name
+from ..model.objects import ObjectName, format_time, object_name
 from .pod_checks import find_stale
 from .pods import Hold, KubeState, Owner, Pod, describe_hold, restart_patch
-from .reads import build_state, pods_query, read_pod_state
+from .reads import build_state, live_pods_query, read_pod_state
 
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """The planned restarts. Owners are strings like "Deployment shop/web", Pods like "shop/web-1".
+    """The planned restarts. Owners in texts are like "Deployment shop/web", Pods like "shop/web-1".
 
-    ``names``: the owners to restart. ``manifests``: their patches, in the same order. ``unmanaged``: the stale Pods without an
-    owner that can be restarted. ``rolling``: the other owners with a rollout under way that replaces stale Pods.
-    ``replaced``: the Pods that restarts and rollouts replace. ``blocked``: a sentence about each group of stale Pods that a
-    restart would not replace, and about each owner that could not be read. ``withheld``: the owners that are not restarted,
-    because their new Pods might not get the role either. ``workloads``: the workloads of the owners to restart. ``wait``: the
-    seconds to wait before the restart. The webhook knows a new association only after a delay, and a Pod that is created during
-    this delay would be stale again.
+    ``owners``: the owners to restart. ``unmanaged``: the stale Pods without an owner that can be restarted. ``rolling``: the
+    other owners with a rollout under way that replaces stale Pods. ``replaced``: the Pods that restarts and rollouts replace.
+    ``blocked``: a sentence about each group of stale Pods that a restart would not replace, and about each owner that could not
+    be read. ``withheld``: the owners that are not restarted, because their new Pods might not get the role either. ``workloads``:
+    the workloads of the owners to restart. ``wait``: the seconds to wait before the restart. The webhook knows a new association
+    only after a delay, and a Pod that is created during this delay would be stale again.
     """
 
-    manifests: Sequence[Object] = ()
-    names: Sequence[str] = ()
+    owners: Sequence[Owner] = ()
     unmanaged: Sequence[str] = ()
     rolling: Sequence[str] = ()
     replaced: Sequence[Pod] = ()
@@ -54,21 +53,18 @@ class Restarts:
     workloads: Sequence[WorkloadKey] = ()
     wait: int = 0
 
+    @property
+    def names(self) -> list[str]:
+        return owner_names(self.owners)
+
 
 # The default age, in seconds, that an association must have before a restart.
 SETTLE_SECONDS = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Injection:
-    """The result of the injection probe, for the restarts.
-
-    New Pods of the workloads in ``proven`` get credentials of the role. New Pods of the workloads in ``failing`` do not, or not
-    reliably. For all other workloads, a restart waits until their association is SETTLE_SECONDS old.
-    """
-
-    proven: Collection[WorkloadKey] = ()
-    failing: Collection[WorkloadKey] = ()
+# By workload, whether new Pods get credentials of the role as the injection probe shows, or None if the probe does not show it.
+# The restart of a workload without a proof waits until its association is SETTLE_SECONDS old.
+Injection: TypeAlias = Mapping[WorkloadKey, "bool | None"]
 
 
 def plan_restarts(
@@ -77,15 +73,21 @@ def plan_restarts(
     """Plan to restart the owners of stale Pods.
 
     Skip Pods that a restart would not replace, workloads without an association or with a check in AWS that blocks restarts, and
-    workloads in ``injection.failing``.
+    workloads whose new Pods do not get the role.
 
     :arg reads: the lists that were read, by their names in RESOURCES.
     """
-    injection = injection or Injection()
+    injection = injection or {}
     state = build_state(verification, reads, now)
-    passed = [workload for workload in verification.workloads if _may_restart(workload)]
-    workloads = [workload for workload in passed if workload.key not in injection.failing]
-    failing = [workload for workload in passed if workload.key in injection.failing]
+    # In check mode, the association may be a planned one.
+    passed = [
+        workload
+        for workload in verification.workloads
+        if (workload.association_id or workload.association_created)
+        and not any(map(_blocks, workload.checks))
+    ]
+    failing = [workload for workload in passed if injection.get(workload.key) is False]
+    workloads = [workload for workload in passed if workload not in failing]
     stale, unmanaged = find_stale(workloads, state)
     groups = {owner: group_by_hold(pods, state) for owner, pods in stale.items()}
     owners = [owner for owner, holds in groups.items() if "" in holds and state.find_rollout(owner)]
@@ -94,13 +96,12 @@ def plan_restarts(
     created = [
         workload.association_created
         for workload in restarted
-        if workload.association_created and workload.key not in injection.proven
+        if workload.association_created and not injection.get(workload.key)
     ]
     wait = SETTLE_SECONDS - (now - max(created)).total_seconds() if created else 0
     rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
-        [restart_patch(owner, format_time(now)) for owner in owners],
-        owner_names(owners),
+        owners,
         sorted({f"{pod.namespace}/{pod.name}" for pod in unmanaged}),
         owner_names(rolling),
         [pod for owner in (*owners, *rolling) for hold in REPLACING for pod in groups[owner].get(hold, ())],
@@ -155,12 +156,6 @@ def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
     ]
 
 
-def _may_restart(workload: VerifiedWorkload) -> bool:
-    """Return whether a workload has an association (in check mode, possibly a planned one) and no check that blocks restarts."""
-    exists = workload.association_id or workload.association_created
-    return bool(exists) and not any(map(_blocks, workload.checks))
-
-
 def _blocks(check: Check) -> bool:
     # A missing add-on does not block restarts, because the agent may be installed without the add-on.
     return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
@@ -170,6 +165,27 @@ def _blocks(check: Check) -> bool:
 
 # Seconds between two reads of the Pods.
 RESTART_PAUSE = 2
+
+
+def poll(timeout: float, clock: Clock) -> Iterator[None]:
+    """Yield at least once, and then every RESTART_PAUSE seconds until the timeout."""
+    for attempt in range(max(1, math.ceil(timeout / RESTART_PAUSE))):
+        if attempt:
+            clock.sleep(RESTART_PAUSE)
+        yield
+
+
+def restart_owners(
+    cluster: KubernetesCluster, owners: Sequence[Owner], now: datetime
+) -> tuple[bool, list[Owner], list[FailureRow]]:
+    """Restart owners. Return whether any changed, the restarted owners, and the failures of the others."""
+    manifests = [restart_patch(owner, format_time(now)) for owner in owners]
+    written = cluster.patch(manifests) if manifests else WriteResult()
+    errors = dict.fromkeys(range(len(owners)), written.error) if written.error else written.refused
+    failures = [
+        manifest_failure(manifests[index], "restart", error, remedy=ALLOW) for index, error in errors.items()
+    ]
+    return written.changed, [owner for index, owner in enumerate(owners) if index not in errors], failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,27 +219,39 @@ def restart_stale(
     """
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     warnings = _warnings(restarts)
-    if not (restarts.manifests or restarts.rolling):
+    if not (restarts.owners or restarts.rolling):
         return RestartRun(reads, restarts, warnings=warnings)
     if restarts.wait:
         clock.sleep(restarts.wait)
-    written = cluster.patch(restarts.manifests) if restarts.manifests else WriteResult()
-    failures = [
-        manifest_failure(restarts.manifests[index], "restart", reason, remedy=ALLOW)
-        for index, reason in written.refused.items()
-    ]
-    restarts = _without_refused(restarts, written.refused)
-    replacing = [*restarts.names, *restarts.rolling]
-    remaining = _wait_for_rollouts(cluster, verification, reads, timeout, clock, replacing)
-    current = read_pod_state(cluster, verification, clock.now()) if replacing else reads
+    changed, owners, failures = restart_owners(cluster, restarts.owners, clock.now())
+    restarts = replace(restarts, owners=owners)
+    remaining = {*restarts.names, *restarts.rolling}
+    if not remaining:
+        return RestartRun(reads, restarts, changed, warnings, failures)
+    query = live_pods_query([workload.key for workload in verification.workloads])
+    for _attempt in poll(timeout, clock):
+        listing = cluster.list_objects(query)
+        if listing.error is None:
+            plan = plan_restarts(verification, {**reads, "pods": listing}, clock.now())
+            remaining = {*restarts.names, *restarts.rolling} & {*plan.names, *plan.rolling}
+        if not remaining:
+            break
+    current = read_pod_state(cluster, verification, clock.now())
     problem = f"stale Pods still exist after {timeout} seconds"
     if current.get("pods", Listing()).error is not None:
         problem = "stale Pods may still exist, as the Pods could not be read"
+    late, rolling = (
+        [name for name in names if name in remaining] for names in (restarts.names, restarts.rolling)
+    )
+    texts = [f"Restarted {', '.join(late)}"] if late else []
+    if rolling:
+        texts.append(
+            f"{', '.join(rolling)} not restarted: a rollout that replaces the stale Pods is under way"
+        )
     warnings += [
-        f"{sentence}, but {problem}. Check kubectl rollout status and kubectl get events."
-        for sentence in _sentences(restarts, remaining)
+        f"{text}, but {problem}. Check kubectl rollout status and kubectl get events." for text in texts
     ]
-    return RestartRun(current, restarts, written.changed, warnings, failures)
+    return RestartRun(current, restarts, changed, warnings, failures)
 
 
 def predict_restart(
@@ -240,58 +268,10 @@ def predict_restart(
         current["pods"] = replace(
             pods, items=[item for item in pods.items if object_name(item) not in replaced]
         )
-    return RestartRun(current, restarts, bool(restarts.manifests), _warnings(restarts))
+    return RestartRun(current, restarts, bool(restarts.owners), _warnings(restarts))
 
 
 def _warnings(restarts: Restarts) -> list[str]:
-    warnings = list(restarts.blocked)
-    if restarts.withheld:
-        warnings.append(
-            f"{', '.join(restarts.withheld)} not restarted: new Pods might not get the role either, see the findings."
-        )
-    return warnings
-
-
-def _sentences(restarts: Restarts, remaining: Collection[str]) -> Iterator[str]:
-    """Yield the beginnings of sentences about the owners in ``remaining``, which may still have stale Pods."""
-    if names := [name for name in restarts.names if name in remaining]:
-        yield f"Restarted {', '.join(names)}"
-    if names := [name for name in restarts.rolling if name in remaining]:
-        yield f"{', '.join(names)} not restarted: a rollout that replaces the stale Pods is under way"
-
-
-def _without_refused(restarts: Restarts, refused: Collection[int]) -> Restarts:
-    indexes = [index for index in range(len(restarts.manifests)) if index not in refused]
-    return replace(
-        restarts,
-        manifests=[restarts.manifests[index] for index in indexes],
-        names=[restarts.names[index] for index in indexes],
-    )
-
-
-def poll_attempts(timeout: float) -> int:
-    """Return how many times to read within ``timeout`` seconds, with a pause of RESTART_PAUSE between two reads; at least 1."""
-    return max(1, math.ceil(timeout / RESTART_PAUSE))
-
-
-def _wait_for_rollouts(
-    cluster: KubernetesCluster,
-    verification: Verification,
-    reads: Reads,
-    timeout: int,
-    clock: Clock,
-    names: Sequence[str],
-) -> Collection[str]:
-    """Wait until the owners have replaced their stale Pods. Return the owners that have not, or may not have."""
-    query = pods_query(verification)
-    remaining: Collection[str] = names
-    for attempt in range(poll_attempts(timeout)):
-        if query is None or not remaining:
-            return ()
-        if attempt:
-            clock.sleep(RESTART_PAUSE)
-        listing = cluster.list_objects(query)
-        if listing.error is None:
-            plan = plan_restarts(verification, {**reads, "pods": listing}, clock.now())
-            remaining = {*names} & {*plan.names, *plan.rolling}
-    return remaining
+    reason = "not restarted: new Pods might not get the role either, see the findings."
+    withheld = [f"{', '.join(restarts.withheld)} {reason}"] if restarts.withheld else []
+    return [*restarts.blocked, *withheld]

@@ -113,6 +113,11 @@ class ProbeSeries:
         return self.successes >= (REQUIRED_SUCCESSES if self.is_young or self.misses else 1)
 
     @property
+    def injects(self) -> bool | None:
+        """Return whether new Pods get the credentials of the role, or None if this is unknown. Too few successes are a no."""
+        return self.is_proven if self.is_proven or not self.fault.is_unknown else None
+
+    @property
     def is_decided(self) -> bool:
         """Return whether no further probes are needed."""
         if self.is_proven:
@@ -232,11 +237,6 @@ def _associated_now(aws: AwsResult) -> set[object]:
         for change in aws.changes
         if change.get("resource") == "association" and change.get("action") in ("create", "replace")
     }
-
-
-def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Return the workloads whose new Pods do not get the credentials of the role, or got them in too few dry runs."""
-    return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
 def judge_injection(key: WorkloadKey, series: ProbeSeries) -> Check:

@@ -38,7 +38,7 @@ from ..model.objects import (
     object_name,
 )
 from ..pods.pod_faults import SHOW_AGENTS
-from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
+from ..pods.restarts import passed_aws_checks, poll
 
 CONTAINER = "proof"
 RESULT_PATH = "/dev/termination-log"
@@ -532,11 +532,7 @@ def _wait_for_results(
         jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
     pods: dict[str, Sequence[Object]] = {}
     refused: dict[str, ApiError] = {}
-    for attempt in range(poll_attempts(settings.timeout)):
-        if not jobs:
-            break
-        if attempt:
-            clock.sleep(RESTART_PAUSE)
+    for _attempt in poll(settings.timeout, clock):
         for namespace, names in list(jobs.items()):
             query = Query("v1", "Pod", namespace, label_selectors=(f"{PROOF_LABEL}={settings.run}",))
             listing = cluster.list_objects(query)
@@ -548,4 +544,6 @@ def _wait_for_results(
             is_denied = listing.error is not None and listing.error.status in (UNAUTHORIZED, FORBIDDEN)
             if is_denied or is_finished(names, pods.get(namespace, ())):
                 del jobs[namespace]
+        if not jobs:
+            break
     return [pod for items in pods.values() for pod in items], refused

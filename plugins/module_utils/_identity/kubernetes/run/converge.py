@@ -44,7 +44,6 @@ from ..model.objects import Object
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import build_state, read_pod_state
 from ..pods.restarts import (
-    Injection,
     RestartRun,
     Restarts,
     plan_restarts,
@@ -55,7 +54,6 @@ from ..proof.injection_checks import (
     InjectionRun,
     InjectionSettings,
     choose_workloads,
-    failing_workloads,
     judge_injection,
     may_have_webhook,
     run_probes,
@@ -339,8 +337,7 @@ def _restart(context: _Context, reads: Reads, probes: InjectionRun) -> RestartRu
     settings, verification = context.settings, context.aws.verification
     if settings.restart is None or not (settings.verify_pods and verification.workloads):
         return RestartRun(reads)
-    proven = [key for key, series in probes.items() if series.is_proven]
-    injection = Injection(proven, failing_workloads(probes))
+    injection = {key: series.injects for key, series in probes.items()}
     if settings.check_mode:
         return predict_restart(verification, reads, context.clock, injection)
     context.on_step("restarting the owners of stale Pods")

@@ -40,7 +40,6 @@ from ..pods.environment import (
 )
 from ..pods.pods import (
     AGENT_NAMESPACE,
-    AGENTS,
     SKIP_WEBHOOK,
     Hold,
     KubeState,
@@ -54,7 +53,7 @@ from ..pods.pods import (
     parse_state,
     pod_service_account,
 )
-from ..pods.reads import LIVE, Templates, is_proof, read_templates
+from ..pods.reads import AGENTS_QUERY, LIVE, Templates, is_proof, read_templates
 from ..pods.restarts import REPLACING, owner_names
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
@@ -63,6 +62,13 @@ _RESOURCES = {
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
     "nodes": "nodes",
     "config maps": f"configmaps in namespace {AGENT_NAMESPACE}",
+}
+_QUERIES = {
+    "agents": AGENTS_QUERY,
+    "nodes": Query("v1", "Node"),
+    "config maps": Query(
+        "v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=(f"metadata.name={WEBHOOK_CONFIG}",)
+    ),
 }
 # The field manager with which EKS applies the objects of add-ons.
 _ADDON_MANAGER = "eks"
@@ -123,7 +129,7 @@ def read_irsa(
         return pods.error
     parsed = {WorkloadKey(cluster, *object_name(item)): item for item in listing.items}
     accounts = {key: _account(key, item) for key, item in parsed.items()}
-    reads = _further_reads(reader)
+    reads = {name: reader.list_objects(query) for name, query in _QUERIES.items()}
     users: dict[WorkloadKey, list[tuple[Pod, Object]]] = {}
     for item in pods.items:
         if is_live(item) and not is_proof(item):
@@ -152,17 +158,6 @@ def read_irsa(
         },
         {key: roles for key in chosen if (roles := _own_roles(templates, key))},
     )
-
-
-def _further_reads(reader: ClusterReader) -> dict[str, Listing]:
-    selector = (f"app.kubernetes.io/name in ({','.join(AGENTS)})",)
-    return {
-        "agents": reader.list_objects(Query("v1", "Pod", AGENT_NAMESPACE, selector)),
-        "nodes": reader.list_objects(Query("v1", "Node")),
-        "config maps": reader.list_objects(
-            Query("v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=(f"metadata.name={WEBHOOK_CONFIG}",))
-        ),
-    }
 
 
 def _account(key: WorkloadKey, item: Object) -> IrsaAccount:

@@ -20,14 +20,13 @@ from datetime import datetime
 from ...._findings.finding import WorkloadKey
 from ...model.errors import sentence
 from ...model.rows import FailureRow
-from ..api.api_errors import ALLOW, manifest_failure, object_failure, remedy_for
-from ..api.cluster import Clock, DryRun, KubernetesCluster, Listing, WriteResult, is_transient
-from ..model.objects import format_time
+from ..api.api_errors import object_failure, remedy_for
+from ..api.cluster import Clock, DryRun, KubernetesCluster, Listing, is_transient
 from ..pods.environment import find_source
 from ..pods.pod_faults import has_injection
-from ..pods.pods import KubeState, Owner, Pod, can_restart, parse_pod, pods_by_workload, restart_patch
+from ..pods.pods import KubeState, Owner, Pod, can_restart, parse_pod, pods_by_workload
 from ..pods.reads import live_pods_query
-from ..pods.restarts import REPLACING, RESTART_PAUSE, owner_names, poll_attempts
+from ..pods.restarts import REPLACING, RESTART_PAUSE, owner_names, poll, restart_owners
 from ..proof.injection import ProbeSettings, probe_pod
 from ..proof.injection_checks import OBSERVATIONS
 from ..proof.proof import CONTAINER
@@ -128,29 +127,18 @@ def restart_injected(
             "Pod", "of all namespaces", "list", listing.error, remedy=remedy_for(listing.error)
         )
         return ReturnRun(refused=keys, failures=[failure])
-    owners: dict[Owner, set[WorkloadKey]] = {}
-    for pod in filter(is_replaced, find(listing)):
-        owners.setdefault(state.find_owner(pod), set()).add(pod.workload)
-    manifests = [restart_patch(owner, format_time(clock.now())) for owner in owners]
-    written = cluster.patch(manifests) if manifests else WriteResult()
-    errors = dict(written.refused)
-    if written.error is not None:
-        errors = dict.fromkeys(range(len(owners)), written.error)
-    failures = [
-        manifest_failure(manifests[index], "restart", error, remedy=ALLOW) for index, error in errors.items()
-    ]
-    ordered = list(owners)
-    refused = {key for index in errors for key in owners[ordered[index]]}
     pods = find(listing)
-    for attempt in range(poll_attempts(timeout)):
+    users: dict[Owner, set[WorkloadKey]] = {}
+    for pod in filter(is_replaced, pods):
+        users.setdefault(state.find_owner(pod), set()).add(pod.workload)
+    _changed, restarted, failures = restart_owners(cluster, [*users], clock.now())
+    refused = {key for owner, accounts in users.items() if owner not in restarted for key in accounts}
+    for _attempt in poll(timeout, clock):
         listing = cluster.list_objects(query)
         pods = find(listing) if listing.error is None else pods
         if not any(is_replaced(pod) for pod in pods if pod.workload not in refused):
             break
-        if attempt + 1 < poll_attempts(timeout):
-            clock.sleep(RESTART_PAUSE)
     remaining: dict[WorkloadKey, list[str]] = {}
     for pod in pods:
         remaining.setdefault(pod.workload, []).append(pod.name)
-    restarted = [owner for index, owner in enumerate(ordered) if index not in errors]
     return ReturnRun(owner_names(restarted), refused, failures, remaining)

@@ -19,9 +19,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Verification,
     parse_aws_result,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
+    Owner,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
-    next_reads,
-    pods_query,
+    live_pods_query,
+    read_pod_state,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     Restarts,
@@ -34,21 +37,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeCluster,
+)
 
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 STALE = build.pod(created=build.BEFORE, injected=False)
 LONE = build.pod("lone", created=build.BEFORE, injected=False, owner=None)
 AGENTS = build.read([build.agent()])
-RESTART = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"namespace": "shop", "name": "web"},
-    "spec": {
-        "template": {
-            "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:00Z"}}
-        }
-    },
-}
+WEB = Owner("apps/v1", "Deployment", "shop", "web")
 
 
 def check(name: str, status: str, *codes: str) -> dict[str, Any]:
@@ -61,12 +58,17 @@ def check(name: str, status: str, *codes: str) -> dict[str, Any]:
         ([build.row()], Query("v1", "Pod", "shop", (), (*LIVE, "spec.serviceAccountName=api"))),
         ([build.row("a"), build.row("b")], Query("v1", "Pod", "shop", (), LIVE)),
         ([build.row("a"), build.row("b", namespace="other")], Query("v1", "Pod", "", (), LIVE)),
-        ([], None),
     ],
-    ids=["one workload", "one namespace", "several namespaces", "no workload"],
+    ids=["one workload", "one namespace", "several namespaces"],
 )
-def test_narrowest_query_for_pods(rows: list[dict[str, Any]], query: Query | None) -> None:
-    assert pods_query(build.verification(*rows)) == query
+def test_narrowest_query_for_pods(rows: list[dict[str, Any]], query: Query) -> None:
+    keys = [workload.key for workload in build.verification(*rows).workloads]
+    assert live_pods_query(keys) == query
+
+
+def test_nothing_is_read_without_workloads() -> None:
+    cluster = FakeCluster()
+    assert (read_pod_state(cluster, build.verification(), build.NOW), cluster.log) == ({}, [])
 
 
 @pytest.mark.parametrize(
@@ -93,33 +95,34 @@ ROLLOUT_POD = build.pod(created=build.BEFORE, injected=False, labels={})
 
 
 @pytest.mark.parametrize(
-    ("verification", "reads", "names"),
+    ("verification", "pods", "agents", "log"),
     [
-        (PASSING, {"pods": build.read([])}, []),
-        (PASSING, {"pods": build.read([build.pod()])}, ["agents"]),
-        (PASSING, {"pods": build.read([build.pod(node="")])}, []),
-        (ADDON_MISSING, {"pods": build.read([])}, ["agents"]),
-        (PASSING, {"pods": build.read([STALE])}, ["agents", "replica_sets"]),
-        (PASSING, {"pods": build.read([build.pod()]), "agents": AGENTS}, []),
+        (PASSING, build.read([]), AGENTS, []),
+        (PASSING, build.read([build.pod()]), AGENTS, ["Pod kube-system"]),
+        (PASSING, build.read([build.pod(node="")]), AGENTS, []),
+        (ADDON_MISSING, build.read([]), AGENTS, ["Pod kube-system"]),
         (
             PASSING,
-            {"pods": build.read([build.pod(node="other")]), "agents": AGENTS},
-            ["nodes", "replica_sets"],
+            build.read([STALE]),
+            AGENTS,
+            ["Pod kube-system", "ReplicaSet shop", "Deployment shop"],
         ),
         (
             PASSING,
-            {"pods": build.read([build.pod()]), "agents": build.read([])},
-            ["daemon_sets", "nodes"],
+            build.read([build.pod(node="other")]),
+            AGENTS,
+            ["Pod kube-system", "Node", "ReplicaSet shop"],
         ),
-        (AUTO, {"pods": build.read([build.pod()]), "agents": build.read([])}, ["nodes"]),
         (
             PASSING,
-            {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
-            ["nodes"],
+            build.read([build.pod()]),
+            build.read([]),
+            ["Pod kube-system", "DaemonSet kube-system", "Node"],
         ),
-        (PASSING, {"pods": build.read([ROLLOUT_POD]), "agents": AGENTS}, ["replica_sets"]),
-        (PASSING, {"pods": build.refused("pods")}, []),
-        (PASSING, {}, []),
+        (AUTO, build.read([build.pod()]), build.read([]), ["Pod kube-system", "Node"]),
+        (PASSING, build.read([build.pod()]), build.refused("pods"), ["Pod kube-system", "Node"]),
+        (PASSING, build.read([ROLLOUT_POD]), AGENTS, ["Pod kube-system", "ReplicaSet shop"]),
+        (PASSING, build.refused("pods"), AGENTS, []),
     ],
     ids=[
         "no Pods",
@@ -127,20 +130,20 @@ ROLLOUT_POD = build.pod(created=build.BEFORE, injected=False, labels={})
         "Pods without a node",
         "EKS does not have the add-on",
         "stale Pods",
-        "all checks pass",
         "a node without agent",
         "no agent",
         "no agent in Auto Mode",
         "agents cannot be read",
-        "owner has to be read",
+        "owner is unknown",
         "Pods cannot be read",
-        "nothing read",
     ],
 )
 def test_reads_only_needed_resources(
-    verification: Verification, reads: dict[str, Listing], names: list[str]
+    verification: Verification, pods: Listing, agents: Listing, log: list[str]
 ) -> None:
-    assert next_reads(verification, reads, build.NOW) == names
+    cluster = FakeCluster({"Pod shop": pods, "Pod kube-system": agents})
+    read_pod_state(cluster, verification, build.NOW)
+    assert cluster.log == ["list Pod shop", *(f"list {scope}" for scope in log)]
 
 
 def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None) -> Restarts:
@@ -158,8 +161,7 @@ def test_owner_of_stale_pods_is_restarted_once() -> None:
     )
     assert [pod.name for pod in restarts.replaced] == ["web-6d5f7c9b8-x2x4z", "web-2"]
     assert replace(restarts, replaced=()) == Restarts(
-        [RESTART],
-        ["Deployment shop/web"],
+        [WEB],
         ["shop/lone"],
         rolling=[],
         blocked=[],
@@ -178,12 +180,12 @@ def test_owner_of_stale_pods_is_restarted_once() -> None:
     ids=["failed in AWS", "unknown in AWS", "no association"],
 )
 def test_no_restart_after_failed_aws_checks(row: dict[str, Any]) -> None:
-    assert restarted(STALE, row=row).manifests == []
+    assert restarted(STALE, row=row).owners == []
 
 
 def test_missing_addon_does_not_prevent_restart() -> None:
     row = build.row(**check("agent", "fail", "AGENT_MISSING"))
-    assert restarted(STALE, row=row).manifests == [RESTART]
+    assert restarted(STALE, row=row).owners == [WEB]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_missing_addon_does_not_prevent_restart() -> None:
     ids=["within a minute", "after a minute"],
 )
 def test_only_pods_admitted_early_are_restarted(created: str, count: int) -> None:
-    assert len(restarted(build.pod(created=created, injected=False)).manifests) == count
+    assert len(restarted(build.pod(created=created, injected=False)).owners) == count
 
 
 @pytest.mark.parametrize(
