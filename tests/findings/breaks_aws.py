@@ -141,12 +141,6 @@ def delete_role(world: World) -> None:
     world.iam.delete_role(RoleName=ROLE)
 
 
-def move_role(world: World) -> None:
-    delete_role(world)
-    policy = json.dumps(trust(PODS, *ASSUME))
-    world.iam.create_role(RoleName=ROLE, Path="/apps/", AssumeRolePolicyDocument=policy)
-
-
 def trust_without_tag_session(world: World) -> None:
     world.set_trust(trust(PODS, "sts:AssumeRole"))
 
@@ -273,6 +267,14 @@ def guide_described(_world: World) -> Workloads:
 
 def request_another_description(world: World) -> None:
     world.workloads = [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads objects"}]}]
+
+
+def request_another_path(world: World) -> None:
+    world.workloads = [{**GUIDE, "role": {**GUIDE["role"], "path": "/apps/"}}]
+
+
+def request_another_case(world: World) -> None:
+    world.workloads = [{**GUIDE, "role": {**GUIDE["role"], "name": "My-Role"}}]
 
 
 def request_description(world: World) -> None:

@@ -80,9 +80,15 @@ AWS_SCENARIOS = (
     ),
     Scenario(
         "role with another path",
-        aws.move_role,
-        "ROLE_MISSING",
-        remedy=Repair("another role name", changes={"role": {"name": "another-role"}}),
+        aws.request_another_path,
+        "ROLE_NAME_DIFFERS",
+        remedy=Repair("Set the existing path (/), or", changes={"role": GUIDE["role"]}),
+    ),
+    Scenario(
+        "role in other letter case",
+        aws.request_another_case,
+        "ROLE_NAME_DIFFERS",
+        remedy=Repair("give the role another name", changes={"role": {"name": "another-role"}}),
     ),
     Scenario(
         "session tags disabled, required by the trust policy",

@@ -82,13 +82,6 @@ BROKEN = (
         "restores the trust policy.",
     ),
     Broken(
-        "role with another path",
-        aws.move_role,
-        "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
-        "{account}; the role of that name is arn:aws:iam::{account}:role/apps/my-role. Set role.path "
-        "to /apps/, or choose another role name: IAM identifies roles by name alone.",
-    ),
-    Broken(
         "session tags disabled",
         aws.disable_session_tags,
         "default/my-service-account: association {association} of default/my-service-account has settings that its workload "

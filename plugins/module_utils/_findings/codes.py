@@ -152,7 +152,7 @@ class Code(str, Enum):
     RESOURCE_KEPT = "RESOURCE_KEPT", "trust", "warning", "info"
     ROLE_INLINE_POLICY = "ROLE_INLINE_POLICY", "attachment", "warning"
     ROLE_MISSING = "ROLE_MISSING", "trust", "error"
-    ROLE_NAME_DIFFERS = "ROLE_NAME_DIFFERS", "trust", "error"
+    ROLE_NAME_DIFFERS = "ROLE_NAME_DIFFERS", "trust", "info"
     ROLE_POLICIES_OVER_QUOTA = "ROLE_POLICIES_OVER_QUOTA", "attachment", "error"
     ROLE_RESTRICTED = "ROLE_RESTRICTED", "attachment", "error", "warning", "info"
     ROLE_SETTINGS_DIFFER = "ROLE_SETTINGS_DIFFER", "trust", "error", "warning"

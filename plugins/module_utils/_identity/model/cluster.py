@@ -33,8 +33,8 @@ class Account:
     """The account of the credentials. Source: sts GetCallerIdentity.
 
     ``answered_at`` is the time of the response by the clock of AWS, because the local clock may be wrong. ``renamed`` has the
-    ARNs of policies that exist with another path or letter case than the list has, by the ARN of the list: for IAM, they have the
-    same name.
+    ARNs of roles and policies that exist with another path or letter case than the list has, by the ARN of the list: for IAM,
+    they have the same name.
     """
 
     account_id: str
@@ -52,7 +52,8 @@ class Account:
     def role_arn(self, spec: RoleSpec) -> str:
         if spec.arn is not None:
             return spec.arn
-        return f"arn:{self.partition}:iam::{self.account_id}:role{spec.path}{spec.name}"
+        arn = f"arn:{self.partition}:iam::{self.account_id}:role{spec.path}{spec.name}"
+        return self.renamed.get(arn, arn)
 
 
 @dataclass(frozen=True, slots=True)

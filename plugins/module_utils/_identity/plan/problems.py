@@ -64,29 +64,6 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
     )
 
 
-def other_name(shared: SharedRole, role: ObservedRole) -> Failure:
-    """Return the failure for a role that exists with another letter case or with another path."""
-    message, setting = (
-        (
-            f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a role to another path.",
-            f"role.path to {role.path}",
-        )
-        if role.name == shared.spec.name
-        else (
-            f"role {shared.spec.name} exists as {role.name}; IAM names are case-insensitive, but ARNs are case-sensitive.",
-            f"role.name to {role.name}",
-        )
-    )
-    return Failure(
-        shared.keys,
-        role_target(shared.spec.name),
-        "update",
-        Code.ROLE_NAME_DIFFERS,
-        message,
-        f"Set {setting}, or choose another role name.",
-    )
-
-
 def boundary_missing(account: Account, shared: SharedRole) -> Failure:
     return Failure(
         shared.keys,

@@ -192,8 +192,6 @@ class _RolePlan:
         spec, role, observed = self.spec, self.role, self.scene.observed
         if spec.existing and (role is None or role.arn != spec.arn):
             return problems.role_missing(observed.account, self.shared, role)
-        if role is not None and not spec.existing and (role.name, role.path) != (spec.name, spec.path):
-            return problems.other_name(self.shared, role)
         boundary = spec.permissions_boundary
         if not boundary or (role is not None and role.permissions_boundary == boundary):
             return None
@@ -322,13 +320,14 @@ class _RolePlan:
             for policy in user.policies
         }
         changes, present = [], frozenset(self.keys)
+        name = self.role.name if self.role is not None else self.spec.name
         for arn, requesters in self.shared.policy_users.items():
             keys = tuple(key for key in requesters if key in present)
             document = documents.get(arn)
             restricts = self.role is not None and document is not None and only_denies(document)
             if keys and arn not in attached:
                 stage = Stage.RESTRICT if restricts else Stage.ATTACH
-                changes.append(attach_policy(self.spec.name, arn, keys, stage))
+                changes.append(attach_policy(name, arn, keys, stage))
         return changes
 
     def _detachments(self, role: ObservedRole) -> tuple[list[Change], list[Finding]]:

@@ -31,7 +31,14 @@ from ..model.shared import (
     shared_policies,
     shared_roles,
 )
-from ..model.targets import Failure, Target, associations_target, policy_target, role_target
+from ..model.targets import (
+    Failure,
+    Target,
+    associations_target,
+    policy_target,
+    read_failure,
+    role_target,
+)
 from .account import BULK_THRESHOLD, Snapshot, add_tags, read_account, read_snapshot
 from .associations import (
     MAX_DESCRIBED,
@@ -93,10 +100,11 @@ class Observer(Reader):
         look = _Look(self.api, self.clusters, self.width, desired, specs, policies, removal, inline)
         look.associations.update(present or {})
         look.read(planning, unlisted, None if present is not None else unchanged or {})
-        if renamed := look.find_renamed():
-            account = replace(self.account, renamed={**self.account.renamed, **renamed})
-            knowing = replace(self, clusters=replace(self.clusters, account=account))
-            return knowing.observe(desired, removal, planning, present, unchanged, unlisted, inline)
+        look = look.knowing(look.find_renamed_roles())
+        if renamed := look.find_renamed_policies():
+            return self.knowing(renamed).observe(
+                desired, removal, planning, present, unchanged, unlisted, inline
+            )
         if planning:
             look.read_extra_policies()
         if planning and not removal:
@@ -106,7 +114,7 @@ class Observer(Reader):
         if planning:
             look.read_former_roles()
         return Observed(
-            clusters=self.clusters,
+            clusters=look.clusters,
             roles=_in_order(look.roles, specs),
             policies=_in_order(look.policies, policies),
             associations={key: look.associations[key] for key in sorted(look.associations)},
@@ -188,10 +196,16 @@ class _Look(Reader):
         read = partial(read_policy, self.api, self.account, self.listed[arn], self.removal)
         self._keep(self.policies, arn, attempt(policy_target(arn), read))
 
-    def find_renamed(self) -> dict[str, str]:
+    def find_renamed_roles(self) -> dict[str, str]:
+        """Return the ARNs of roles that exist with another path or letter case than the list has, by the ARN of the list."""
+        named = {name: spec for name, spec in self.specs.items() if not spec.existing}
+        found = {self.account.role_arn(spec): self.roles.get(name) for name, spec in named.items()}
+        return {arn: role.arn for arn, role in found.items() if role is not None and role.arn != arn}
+
+    def find_renamed_policies(self) -> dict[str, str]:
         """Return the ARNs of policies that exist with another path or letter case than the list has, by the ARN of the list.
 
-        If the caller is not allowed to list policies, the result is empty: IAM refuses to create a policy with an existing name.
+        If the policies cannot be listed, a policy that was not found may exist under another ARN, so its read has failed.
         """
         missing = {
             spec.name.lower(): arn
@@ -206,8 +220,8 @@ class _Look(Reader):
                 policies = self.api.pages("iam", "ListPolicies", {"Scope": "Local"}, "Policies")
                 arns = [policy["Arn"] for policy in policies]
             except AwsError as error:
-                if not error.denied:
-                    raise
+                unread = map(policy_target, missing.values())
+                self.failures.update((target, read_failure(target, error)) for target in unread)
         present = {arn.rpartition("/")[2].lower(): arn for arn in arns}
         return {arn: present[name] for name, arn in missing.items() if present.get(name, arn) != arn}
 

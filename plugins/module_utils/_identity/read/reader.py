@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -29,6 +29,7 @@ from ..model.targets import Failure, Target, read_failure
 MAX_READS = 3
 _Found = TypeVar("_Found")
 _Whole = TypeVar("_Whole")
+_R = TypeVar("_R", bound="Reader")
 
 
 def _catch_missing(read: Callable[[], _Found]) -> _Found | None:
@@ -116,6 +117,11 @@ class Reader:
     @property
     def account(self) -> Account:
         return self.clusters.account
+
+    def knowing(self: _R, renamed: Mapping[str, str]) -> _R:
+        """Return a copy that knows the ARNs of resources that exist with another path or letter case (see ``Account``)."""
+        account = replace(self.account, renamed={**self.account.renamed, **renamed})
+        return replace(self, clusters=replace(self.clusters, account=account))
 
 
 def attempt(target: Target, read: Callable[[], Observation]) -> Observation | Failure:

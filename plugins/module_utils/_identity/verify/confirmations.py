@@ -193,7 +193,7 @@ def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterato
     """
     spec = workload.role
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
-    if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
+    if spec is None or spec.existing or role is None:
         return
     own = is_own(role.tags, owner)
     change = update_role(spec, role, Options(owner=owner), (workload.key,))
@@ -218,6 +218,9 @@ def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterato
             workload.key,
             raised_as=None if limits_sessions else "warning",
         )
+    present_names, names = ({"name": part.name, "path": part.path} for part in (role, spec))
+    subject = "role", role.arn, workload.key
+    yield from _unchangeable(Code.ROLE_NAME_DIFFERS, subject, present_names, names)
 
 
 def policy_settings(workload: Workload, observed: Observed, owner: str) -> Iterator[Finding]:
@@ -240,15 +243,27 @@ def policy_settings(workload: Workload, observed: Observed, owner: str) -> Itera
         desired: dict[str, object] = {"name": spec.name, "path": spec.path}
         if own and spec.description is not None and policy.description is not None:
             present["description"], desired["description"] = policy.description, spec.description
-        for name in [name for name in desired if present[name] != desired[name]]:
-            (text,) = differences(present, {name: desired[name]})
-            step = f"Set the existing {name} ({present[name]})" if present[name] else f"Leave the {name} out"
-            yield Finding(
-                Code.POLICY_DESCRIPTION_DIFFERS,
-                f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the {name} of a policy.",
-                f"{step}, or give the policy another name, so that a new policy is created.",
-                workload.key,
-            )
+        subject = "policy", policy.arn, workload.key
+        yield from _unchangeable(Code.POLICY_DESCRIPTION_DIFFERS, subject, present, desired)
+
+
+def _unchangeable(
+    code: Code, subject: tuple[str, str, WorkloadKey], present: Mapping[str, str], desired: Mapping[str, object]
+) -> Iterator[Finding]:
+    """Yield a finding about each attribute that differs, and that IAM cannot change.
+
+    :arg subject: the type and the ARN of the resource, and its workload.
+    """
+    kind, arn, key = subject
+    for name in [name for name in desired if present[name] != desired[name]]:
+        (text,) = differences(present, {name: desired[name]})
+        step = f"Set the existing {name} ({present[name]})" if present[name] else f"Leave the {name} out"
+        yield Finding(
+            code,
+            f"{kind} {arn} differs from its configuration: {text}. IAM cannot change the {name} of a {kind}.",
+            f"{step}, or give the {kind} another name, so that a new {kind} is created.",
+            key,
+        )
 
 
 def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iterator[Finding]:
@@ -258,10 +273,7 @@ def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iter
     """
     account, named, association = observed.account, workload.role, observed.associations.get(workload.key)
     role = observed.roles.get(named.name.lower()) if named is not None and not named.existing else None
-    subjects = []
-    # A run cannot adopt a role with another path.
-    if role is not None and named is not None and not role.marked and role.arn == account.role_arn(named):
-        subjects.append(f"role {role.arn}")
+    subjects = [f"role {role.arn}"] if role is not None and not role.marked else []
     subjects += [
         f"policy {policy.arn}"
         for spec in workload.policies

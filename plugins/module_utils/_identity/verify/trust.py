@@ -231,9 +231,7 @@ def find_observed_role(
         remedy = f"Set a role of account {account.account_id}, and set the other role as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"
-        if not spec.existing:
-            remedy = f"Set role.path to {role.path}, or choose another role name: IAM identifies roles by name alone."
-        elif workload.origin is None:
+        if workload.origin is None:
             remedy = f"Set role.arn to {role.arn}: IAM identifies roles by name alone."
     return None, conclude(check, Finding(Code.ROLE_MISSING, f"{message}.", remedy, workload.key))
 

@@ -102,32 +102,6 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             id="unmanaged role",
         ),
         pytest.param(
-            lambda aws: create_role(aws, "my-role", Path="/team/"),
-            workload(policies=[]),
-            Failure(
-                APP,
-                role_target("my-role"),
-                "update",
-                "ROLE_NAME_DIFFERS",
-                "role my-role exists with path /team/, not /; IAM cannot move a role to another path.",
-                "Set role.path to /team/, or choose another role name.",
-            ),
-            id="role with another path",
-        ),
-        pytest.param(
-            lambda aws: create_role(aws, "My-Role"),
-            workload(policies=[]),
-            Failure(
-                APP,
-                role_target("my-role"),
-                "update",
-                "ROLE_NAME_DIFFERS",
-                "role my-role exists as My-Role; IAM names are case-insensitive, but ARNs are case-sensitive.",
-                "Set role.name to My-Role, or choose another role name.",
-            ),
-            id="role in other letter case",
-        ),
-        pytest.param(
             FakeAws.state,
             existing(),
             Failure(

@@ -196,10 +196,15 @@ def retag(tags: dict[str, str], owner: str) -> None:
 
 
 def create_role(
-    aws: FakeAws, name: str, *statements: Raw, owner: str = NOBODY, attached: Iterable[str] = ()
+    aws: FakeAws,
+    name: str,
+    *statements: Raw,
+    owner: str = NOBODY,
+    attached: Iterable[str] = (),
+    path: str = "/",
 ) -> None:
     trust = {"Version": "2012-10-17", "Statement": list(statements)}
-    build.create_role(aws, name, trust, tuple(map(policy_arn, attached)), owner_tags(owner))
+    build.create_role(aws, name, trust, tuple(map(policy_arn, attached)), owner_tags(owner), Path=path)
 
 
 def create_policy(aws: FakeAws, name: str, owner: str = NOBODY, *actions: str, path: str = "/") -> str:

@@ -175,17 +175,6 @@ def test_another_document_of_a_policy_under_another_path_fails() -> None:
     assert aws.state()["associations"] == []
 
 
-def test_without_the_permission_to_list_policies_iam_refuses_the_name() -> None:
-    aws = FakeAws()
-    create_policy(aws, "my-policy", "s3:PutObject", path="/team/")
-    denied = classify("iam:ListPolicies", "AccessDenied", "is not authorized to perform: iam:ListPolicies")
-    aws.fail_on("iam:ListPolicies", *[denied] * 99)
-    outcome = run(aws, desired(workload()))
-    codes = {failure.error_code for failure in outcome.failures}
-    assert codes == {"EntityAlreadyExists", "SKIPPED"}
-    assert aws.state()["associations"] == []
-
-
 @pytest.mark.parametrize("lag", [1, 4])
 def test_waits_for_a_new_role(lag: int) -> None:
     aws, clock = FakeAws(), Clock()

@@ -701,3 +701,81 @@ def test_own_policy_with_another_path_or_letter_case_is_changed_and_deleted(name
     assert not play(aws, workload("app", "my-role", EDITED)).changes
     assert not play(aws, workload("app", "my-role", EDITED), state="absent").red
     assert not aws.iam.policies
+
+
+ROLE_NAMES = [("my-role", "/team/"), ("My-Role", "/"), ("MY-ROLE", "/team/")]
+
+
+@pytest.mark.parametrize(
+    ("owner", "option", "red"),
+    [
+        (ME, {}, False),
+        (OTHER, {"adopt": True}, False),
+        (NOBODY, {"adopt": True}, False),
+        (OTHER, {}, True),
+        (NOBODY, {"force": True}, True),
+    ],
+)
+@pytest.mark.parametrize(("name", "path"), ROLE_NAMES)
+@pytest.mark.parametrize("count", [1, 20])
+def test_role_with_another_path_or_letter_case_is_the_same(
+    name: str, path: str, owner: str, option: dict[str, Any], red: bool, count: int
+) -> None:
+    """With 20 workloads, the roles are read in bulk."""
+    aws, arn = account(), role_arn(f"{path}{name}".lstrip("/"))
+    create_role(aws, name, STATEMENTS["deny"], owner=owner, path=path)
+    others = [workload(f"other-{number}", f"other-{number}") for number in range(count - 1)]
+    workloads = LISTED, *others
+    planned = play(aws, *workloads, check=True, **option)
+    result = play(aws, *workloads, **option)
+    assert (planned.changes, planned.codes, planned.red) == (result.changes, result.codes, result.red)
+    assert result.red is red
+    found = {row["serviceAccount"]: row["roleArn"] for row in aws.eks.associations.values()}
+    assert found.get("app") == (None if red else arn)
+    assert result.row["workloads"][0]["role_arn"] == arn
+    assert result.reports("NOT_OWNED" if red else "ROLE_NAME_DIFFERS", name)
+    if red:
+        return
+    assert observe(aws)["attached to my-role"] == {"my-policy"}
+    again = play(aws, *workloads)
+    assert (again.changes, again.red) == ((), False)
+    assert not play(aws, *workloads, state="absent").red
+    assert (aws.iam.roles, aws.iam.policies, aws.eks.associations) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("options", [{"state": "absent"}, {"purge": True}], ids=str)
+@pytest.mark.parametrize(("name", "path"), ROLE_NAMES)
+def test_matching_role_with_another_path_or_letter_case_is_used(
+    name: str, path: str, options: dict[str, Any]
+) -> None:
+    aws, arn = account(), role_arn(f"{path}{name}".lstrip("/"))
+    create_role(aws, name, STATEMENTS["app by hand"], owner=OTHER, attached=["my-policy"], path=path)
+    role = copy.deepcopy(aws.iam.roles["my-role"])
+    create_policy(aws, "my-policy")
+    result = play(aws, LISTED)
+    assert result.changes == ("create association default/app",)
+    assert not result.red
+    (association,) = aws.eks.associations.values()
+    assert association["roleArn"] == arn
+    assert not play(aws, LISTED).changes
+    gone = play(aws, *([LISTED] if "state" in options else [workload("keeper", "keeper")]), **options)
+    assert not gone.red
+    assert [row["serviceAccount"] for row in aws.eks.associations.values()] == (
+        [] if "state" in options else ["keeper"]
+    )
+    assert aws.iam.roles["my-role"] == role
+
+
+@pytest.mark.parametrize("options", [{}, {"force": True}, {"state": "absent"}], ids=str)
+def test_policy_that_may_have_another_path_is_not_changed(options: dict[str, Any]) -> None:
+    """The caller is not allowed to list policies, so a policy that was not found may exist under another path."""
+    aws = account()
+    create_policy(aws, "my-policy", ME, path="/team/")
+    denied = classify("iam:ListPolicies", "AccessDenied", "is not authorized to perform: iam:ListPolicies")
+    aws.fail_on("iam:ListPolicies", *[denied] * 99)
+    initial = aws.state()
+    planned, result = (play(aws, LISTED, check=check, **options) for check in (True, False))
+    assert aws.state() == initial
+    assert (planned.changes, planned.codes, planned.red) == (result.changes, result.codes, result.red)
+    assert (result.changes, result.red) == ((), True)
+    assert result.reports("AccessDenied", policy_arn("my-policy"), "iam:ListPolicies")
