@@ -22,9 +22,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     PurgeScope,
@@ -225,7 +222,7 @@ class Account:
             cluster = find_cluster(api, CLUSTER, REGION, state)
         except AwsError as error:
             return error
-        return Engine(api, group_clusters(cluster), width, wait_policy).run(desired, state, check_mode=False)
+        return Engine(api, cluster, width, wait_policy).run(desired, state, check_mode=False)
 
     def play(
         self,
@@ -252,7 +249,7 @@ class Account:
                 options=replace(spec.desired.options, owner=owner),
                 purge=PurgeScope() if spec.purge else None,
             )
-            engine = Engine(api, group_clusters(cluster), width, wait_policy)
+            engine = Engine(api, cluster, width, wait_policy)
             done = apply_order(engine, desired, order)
         except AwsError as error:
             return TaskOutcome(spec, error, aws_message(error, REGION))

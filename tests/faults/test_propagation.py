@@ -9,9 +9,6 @@ import time
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
@@ -73,9 +70,7 @@ def test_propagation_in_real_time(account: Account) -> None:
     account.control.set_propagation(2000)
     api = BotoApi(account.clients.__getitem__)
     wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
-    ended = Engine(api, group_clusters(find_cluster(api, CLUSTER, REGION)), 8, wait_policy).run(
-        ALL, "present", False
-    )
+    ended = Engine(api, find_cluster(api, CLUSTER, REGION), 8, wait_policy).run(ALL, "present", False)
     assert ended.failures == ()
 
 

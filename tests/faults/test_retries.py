@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
@@ -191,7 +188,7 @@ def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account)
     cluster = find_cluster(api, CLUSTER, REGION)
     account.control.set_faults([{"kind": "throttle", "duration_ms": 10_000}])
     wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
-    ended = Engine(api, group_clusters(cluster), 16, wait_policy).run(ALL, "present", False)
+    ended = Engine(api, cluster, 16, wait_policy).run(ALL, "present", False)
     assert ended.failures == ()
     # All threads share one client per service.
     assert sorted(made) == ["eks", "iam", "sts"]

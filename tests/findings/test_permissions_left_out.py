@@ -17,9 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -183,7 +180,7 @@ def test_plan_with_descriptions_lists_roles(new_world: NewWorld, allowed: tuple[
     call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
     api = BotoApi(world.client)
     desired = Desired(parse_workloads(world.workloads, CLUSTER))
-    observed = Observer(api, group_clusters(find_cluster(api, CLUSTER, REGION)), WIDTH).observe(desired)
+    observed = Observer(api, find_cluster(api, CLUSTER, REGION), WIDTH).observe(desired)
     assert observed.failures == ()
     assert set(ACTION.findall(observed.bulk_denied)) == {"iam:ListRoles"} - set(allowed)
 

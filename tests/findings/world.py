@@ -45,7 +45,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     as_verification_finding,
-    group_clusters,
     judge_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
@@ -203,7 +202,7 @@ class World:
         """
         api = self._api()
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
-        engine = Engine(api, group_clusters(find_cluster(api, CLUSTER, REGION)), WIDTH, wait_policy)
+        engine = Engine(api, find_cluster(api, CLUSTER, REGION), WIDTH, wait_policy)
         desired = self._desired()
         desired = replace(desired, options=replace(desired.options, **options))
         run = engine.run(desired, "present", False)
@@ -297,7 +296,7 @@ class World:
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
-        observer = Observer(api, group_clusters(cluster), WIDTH)
+        observer = Observer(api, cluster, WIDTH)
         observed = observer.observe(desired, planning=False, unlisted=True)
         proof = read_for_verification(api, desired, observed, WIDTH)
         other = judge_api_server(cluster, self.server) if self.server else None

@@ -136,8 +136,7 @@ def validate_accounts(desired: Desired, cluster: Cluster) -> None:
 def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
     """Return whether a role has more policies than the default quota, so that the quota of the account must be read."""
     return any(
-        len(shared.policy_users) > POLICIES_OF_A_ROLE
-        for shared in shared_roles(cluster.account, desired.workloads)
+        len(shared.policy_users) > POLICIES_OF_A_ROLE for shared in shared_roles(cluster, desired.workloads)
     )
 
 
@@ -148,7 +147,7 @@ def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) 
     :raises InputError: with every role that exceeds the quota.
     """
     problems = Problems()
-    for shared in shared_roles(cluster.account, desired.workloads):
+    for shared in shared_roles(cluster, desired.workloads):
         count = len(shared.policy_users)
         if count > (quota or POLICIES_OF_A_ROLE):
             limit_text = (

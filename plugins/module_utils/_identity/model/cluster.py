@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The account of the credentials, its clusters, and the proof that a Kubernetes API belongs to an EKS cluster. Pure.
+"""The account of the credentials, its cluster, and the proof that a Kubernetes API belongs to an EKS cluster. Pure.
 
 Each EKS cluster has a unique endpoint and a unique certificate authority (eks DescribeCluster). So a connection that trusts
 only this authority, or that uses this endpoint, reaches this cluster and no other cluster.
@@ -16,14 +16,14 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.finding import Finding
 from .policies import PolicySpec
 from .roles import RoleSpec
 
@@ -32,28 +32,13 @@ from .roles import RoleSpec
 class Account:
     """The account of the credentials. Source: sts GetCallerIdentity.
 
-    ``answered_at`` is the time of the response by the clock of AWS, because the local clock may be wrong. ``renamed`` has the
-    ARNs of roles and policies that exist with another path or letter case than the list has, by the ARN of the list: for IAM,
-    they have the same name.
+    ``answered_at`` is the time of the response by the clock of AWS, because the local clock may be wrong.
     """
 
     account_id: str
     partition: str
     caller_arn: str = ""
     answered_at: datetime | None = field(default=None, compare=False)
-    renamed: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    def policy_arn(self, spec: PolicySpec) -> str:
-        if spec.arn is not None:
-            return spec.arn
-        arn = f"arn:{self.partition}:iam::{self.account_id}:policy{spec.path}{spec.name}"
-        return self.renamed.get(arn, arn)
-
-    def role_arn(self, spec: RoleSpec) -> str:
-        if spec.arn is not None:
-            return spec.arn
-        arn = f"arn:{self.partition}:iam::{self.account_id}:role{spec.path}{spec.name}"
-        return self.renamed.get(arn, arn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,8 @@ class Cluster:
     ``auto_mode`` is true with EKS Auto Mode. ``certificate_authority_data`` is the certificate authority of the Kubernetes API
     at ``endpoint``, PEM in base64. ``authentication_mode`` is API, API_AND_CONFIG_MAP, CONFIG_MAP or "". ``issuer`` is the URL of
     the OIDC issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode, or "". ``caller_arn`` and ``answered_at`` are
-    as in ``Account``.
+    as in ``Account``. ``renamed`` has the ARNs of roles and policies that exist with another path or letter case than the list
+    has, by the ARN of the list: for IAM, they have the same name.
     """
 
     name: str
@@ -84,6 +70,7 @@ class Cluster:
     node_role_arn: str = ""
     authentication_mode: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def authorities(self) -> frozenset[str]:
@@ -94,9 +81,17 @@ class Cluster:
             return frozenset()
         return certificate_digests(pem)
 
-    @property
-    def account(self) -> Account:
-        return Account(self.account_id, self.partition, self.caller_arn, self.answered_at)
+    def role_arn(self, spec: RoleSpec) -> str:
+        """Return the ARN of a role in the account of the cluster."""
+        return spec.arn or self._iam_arn("role", spec.path, spec.name)
+
+    def policy_arn(self, spec: PolicySpec) -> str:
+        """Return the ARN of a policy in the account of the cluster."""
+        return spec.arn or self._iam_arn("policy", spec.path, spec.name)
+
+    def _iam_arn(self, kind: str, path: str, name: str) -> str:
+        arn = f"arn:{self.partition}:iam::{self.account_id}:{kind}{path}{name}"
+        return self.renamed.get(arn, arn)
 
 
 def decode_cluster(arn: str, response: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,44 +115,6 @@ def decode_cluster(arn: str, response: Mapping[str, Any]) -> dict[str, Any]:
         "authentication_mode": str((response.get("accessConfig") or {}).get("authenticationMode") or ""),
         "tags": dict(response.get("tags") or {}),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Clusters:
-    """Clusters of one account that could be read, by the cluster part of workload keys."""
-
-    account: Account
-    members: Mapping[str, Cluster]
-
-    def __contains__(self, key: WorkloadKey) -> bool:
-        return key.cluster in self.members
-
-    def of_workload(self, key: WorkloadKey) -> Cluster:
-        """Return the cluster of a workload. Raises KeyError if it is not one of these clusters."""
-        return self.members[key.cluster]
-
-    def with_arn(self, arn: str) -> Cluster | None:
-        """Return the cluster with an ARN like arn:aws:eks:eu-central-1:111122223333:cluster/my-cluster, or None."""
-        cluster = self.members.get(arn.rpartition("/")[2])
-        return cluster if cluster is not None and cluster.arn == arn else None
-
-    def among(self, keys: Iterable[WorkloadKey]) -> Clusters:
-        """Return the clusters of these workloads."""
-        names = {key.cluster for key in keys}
-        return Clusters(self.account, {key: cluster for key, cluster in self.members.items() if key in names})
-
-    def excluding(self, keys: Collection[str]) -> Clusters:
-        """Return all clusters except these. ``keys`` are cluster parts of workload keys."""
-        if not keys:
-            return self
-        return Clusters(
-            self.account, {key: cluster for key, cluster in self.members.items() if key not in keys}
-        )
-
-
-def group_clusters(*members: Cluster) -> Clusters:
-    """Return one or more clusters of the same account as ``Clusters``."""
-    return Clusters(members[0].account, {cluster.name: cluster for cluster in members})
 
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)

@@ -136,7 +136,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The desired state of a run on clusters of one account.
+    """The desired state of a run on a cluster.
 
     ``would_break`` has, by workload, the finding that its running Pods would, or may, lose their credentials by a new
     association. ``refused`` has findings about objects in Kubernetes; the run does not change the workloads of these findings.

@@ -20,7 +20,7 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.permissions.permissions import NamedPolicy
 from .addons import ObservedAddon
 from .associations import ObservedAssociation
-from .cluster import Account, Clusters
+from .cluster import Cluster
 from .desired import Workload
 from .errors import AwsError
 from .policies import ObservedPolicy
@@ -63,7 +63,7 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedAssociations:
-    """The associations, in one cluster, of workloads that the run does not list. Source: eks ListPodIdentityAssociations.
+    """The associations of workloads that the run does not list. Source: eks ListPodIdentityAssociations.
 
     ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more`` is true if some pages
     of associations were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
@@ -107,7 +107,7 @@ class Quotas:
 
 @dataclass(frozen=True)
 class Observed:
-    """The observed resources of the account and of the clusters of the run.
+    """The observed resources of the account and of the cluster of the run.
 
     A resource is "listed" if a workload of the run uses it. The value None means that the resource was read and does not exist.
 
@@ -119,14 +119,13 @@ class Observed:
     GetAccountAuthorizationDetails).
     ``documents`` has default versions of other policies, by ARN: from a bulk read, and of policies that a plan may detach.
     ``quotas`` has the quotas of the account. They are read only if a plan exceeds the default of a quota.
-    ``unlisted`` has the unlisted associations, by the cluster part of workload keys. This field and the next two are empty if
-    they were not read.
+    ``unlisted`` has the unlisted associations; None if they were not read. The next two fields are empty then.
     ``unassociated`` has unlisted workloads that have no association, although the trust policy of a role of the run names them.
     ``former_roles`` has unlisted roles of associations that the run moves to another role or deletes, by lower-case name.
     ``inventory`` is read only for a purge.
     """
 
-    clusters: Clusters
+    cluster: Cluster
     roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
     policies: Mapping[str, ObservedPolicy | None] = field(default_factory=dict)
     associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
@@ -134,31 +133,32 @@ class Observed:
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
     quotas: Quotas = field(default_factory=Quotas)
-    unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
+    unlisted: UnlistedAssociations | None = None
     unassociated: frozenset[WorkloadKey] = frozenset()
     former_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     inventory: Inventory | None = None
 
-    # The class has no slots, because cached properties need a __dict__.
+    # The class has no slots, because a cached property needs a __dict__.
     @cached_property
     def unread(self) -> Mapping[Target, Failure]:
         """Return the failed reads by target."""
         return {failure.target: failure for failure in reversed(self.failures)}
 
+    @property
+    def associations_failure(self) -> Failure | None:
+        """Return the failed read of the list of associations, or None."""
+        return self.unread.get(associations_target(self.cluster.name))
+
     def association_failure(self, key: WorkloadKey) -> Failure | None:
         """Return the failed read of the association of a workload, or None."""
-        return self.unread.get(associations_target(key.cluster)) or self.unread.get(association_target(key))
-
-    @property
-    def account(self) -> Account:
-        return self.clusters.account
+        return self.associations_failure or self.unread.get(association_target(key))
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReads:
     """The data that only a verification reads.
 
-    ``agents`` has the add-on of the EKS Pod Identity Agent, by the cluster part of workload keys; None if it is not installed.
+    ``agent`` is the add-on of the EKS Pod Identity Agent; None if it is not installed.
     ``permissions`` has the policies that determine the permissions of a role, by lower-case role name. It omits roles for which
     no check needs all of these policies.
     ``targets`` has the trust policies of target roles, by role ARN. None means that the role does not exist.
@@ -166,10 +166,10 @@ class VerificationReads:
     document.
     ``inline`` has the inline policies of the workloads' roles, by lower-case role name and policy name.
     ``documents`` has the default versions of policies that a check needs, by policy ARN.
-    ``associated`` has unlisted workloads with an association, of the clusters in which a desired association is missing.
+    ``associated`` has unlisted workloads with an association, if a desired association is missing.
     """
 
-    agents: Mapping[str, ObservedAddon | Failure | None] = field(default_factory=dict)
+    agent: ObservedAddon | Failure | None = None
     permissions: Mapping[str, RolePermissions | Failure] = field(default_factory=dict)
     targets: Mapping[str, Document | Failure | None] = field(default_factory=dict)
     other_versions: Mapping[str, str] = field(default_factory=dict)

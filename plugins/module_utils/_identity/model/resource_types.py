@@ -21,7 +21,7 @@ from typing import Any
 from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation
 from .attributes import Attribute, predicted_fields
 from .changes import Change
-from .cluster import Account
+from .cluster import Cluster
 from .desired import Workload
 from .names import parse_role_arn
 from .observed import Observed
@@ -122,12 +122,12 @@ class ResourceType:
             return association_key(target)
         return target.name.lower() if self.collection == "roles" else target.name
 
-    def used_keys(self, workload: Workload, account: Account) -> Iterable[Hashable]:
+    def used_keys(self, workload: Workload, cluster: Cluster) -> Iterable[Hashable]:
         """Return the keys of the resources that a workload lists."""
         if self.is_listed:
             return (workload.key,)
         if self.collection == "policies":
-            return map(account.policy_arn, workload.policies)
+            return map(cluster.policy_arn, workload.policies)
         return (workload.role.name.lower(),) if workload.role is not None else ()
 
     def has(self, observed: Observed, target: Target) -> bool:

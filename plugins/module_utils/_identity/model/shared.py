@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.trust.statements import TrustGrant, closed_for, read_grants, writer_of
-from .cluster import Account, Clusters
+from .cluster import Cluster
 from .desired import Desired, Workload
 from .names import is_own
 from .observed import Inventory
@@ -44,24 +44,23 @@ class SharedRole:
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
-def named_workloads(clusters: Clusters, grants: Iterable[TrustGrant]) -> set[WorkloadKey]:
-    """Return the workloads of these clusters that grants name one by one."""
-    named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.is_single)
+def named_workloads(cluster: Cluster, grants: Iterable[TrustGrant]) -> set[WorkloadKey]:
+    """Return the workloads of a cluster that grants name one by one."""
     return {
         WorkloadKey(cluster.name, grant.namespace, grant.service_account)
-        for cluster, grant in named
-        if cluster is not None
+        for grant in grants
+        if grant.is_single and grant.cluster_arn == cluster.arn
     }
 
 
-def own_grants(clusters: Clusters, owner: str, trust: Mapping[str, object]) -> set[TrustGrant]:
-    """Return the grants of the statements that the owner has written for these clusters."""
-    writers = {writer_of(owner), *(writer_of(owner, cluster.arn) for cluster in clusters.members.values())}
+def own_grants(cluster: Cluster, owner: str, trust: Mapping[str, object]) -> set[TrustGrant]:
+    """Return the grants of the statements that the owner has written for a cluster."""
+    writers = {writer_of(owner), writer_of(owner, cluster.arn)}
     grants, _foreign = read_grants(trust)
     return {grant for grant in grants if grant.writer in writers}
 
 
-def policies_of_going_workloads(clusters: Clusters, desired: Desired, inventory: Inventory) -> set[str]:
+def policies_of_going_workloads(cluster: Cluster, desired: Desired, inventory: Inventory) -> set[str]:
     """Return the policies of the unlisted roles that a purge may delete, or that workloads use which it removes."""
     owner = desired.options.owner
     names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}
@@ -75,36 +74,36 @@ def policies_of_going_workloads(clusters: Clusters, desired: Desired, inventory:
         for role in inventory.roles
         if role.name.lower() not in names
         if role.arn.lower() in used
-        or (is_own(role.tags, owner) and (own_grants(clusters, owner, role.trust) or closed_for(role.trust)))
+        or (is_own(role.tags, owner) and (own_grants(cluster, owner, role.trust) or closed_for(role.trust)))
         for arn in (*role.attached, role.permissions_boundary)
         if arn
     }
 
 
-def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[SharedRole]:
+def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[SharedRole]:
     users: dict[str, tuple[RoleSpec, list[Workload]]] = {}
     for workload in workloads:
         if workload.role is not None:
             users.setdefault(workload.role.name.lower(), (workload.role, []))[1].append(workload)
     return [
         SharedRole(
-            spec, tuple(sharers), {arn: tuple(keys) for arn, keys in _policy_users(account, sharers).items()}
+            spec, tuple(sharers), {arn: tuple(keys) for arn, keys in _policy_users(cluster, sharers).items()}
         )
         for spec, sharers in users.values()
     ]
 
 
-def _policy_users(account: Account, workloads: Iterable[Workload]) -> dict[str, dict[WorkloadKey, None]]:
+def _policy_users(cluster: Cluster, workloads: Iterable[Workload]) -> dict[str, dict[WorkloadKey, None]]:
     """Return the policies that workloads list, by ARN, each with the keys of these workloads."""
     users: dict[str, dict[WorkloadKey, None]] = {}
     for workload in workloads:
         for spec in workload.policies:
-            users.setdefault(account.policy_arn(spec), {})[workload.key] = None
+            users.setdefault(cluster.policy_arn(spec), {})[workload.key] = None
     return users
 
 
 def shared_policies(
-    account: Account, workloads: Iterable[Workload]
+    cluster: Cluster, workloads: Iterable[Workload]
 ) -> dict[str, tuple[PolicySpec, tuple[WorkloadKey, ...]]]:
     """Return the policies that workloads list, by ARN, each with the workloads that need it, also as permissions boundary.
 
@@ -113,10 +112,10 @@ def shared_policies(
     workloads = list(workloads)
     specs: dict[str, PolicySpec] = {}
     for spec in (spec for workload in workloads for spec in workload.policies):
-        arn = account.policy_arn(spec)
+        arn = cluster.policy_arn(spec)
         if arn not in specs or specs[arn].document is None:
             specs[arn] = spec
-    users = _policy_users(account, workloads)
+    users = _policy_users(cluster, workloads)
     for workload in workloads:
         boundary = workload.role.permissions_boundary if workload.role is not None else None
         if boundary in users:

@@ -46,13 +46,13 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
         if removes
         else [_as_associated(draft, workload, desired, observed) for workload in desired.workloads]
     )
-    account = observed.account
+    cluster = observed.cluster
     draft.failures += [
         *pattern_conflicts(desired.workloads, "delete" if removes else "update"),
         *refused_in_kubernetes(desired.refused),
     ]
     arns = {
-        workload.key: account.role_arn(role) if role is not None else workload.association.role_arn
+        workload.key: cluster.role_arn(role) if role is not None else workload.association.role_arn
         for workload in workloads
         if (role := workload.role) is not None or workload.association.role_arn
     }
@@ -63,7 +63,7 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
         desired.options,
         observed,
         tuple(workloads),
-        tuple(shared_roles(account, workloads)),
+        tuple(shared_roles(cluster, workloads)),
         departure.gone,
         _role_names(desired, observed),
         arns,
@@ -197,7 +197,7 @@ def _as_associated(draft: Draft, workload: Workload, desired: Desired, observed:
     if association is None:
         return workload
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
-    shut_out = is_shut_out(workload, association, role, observed.clusters)
+    shut_out = is_shut_out(workload, association, role, observed.cluster)
     extra = find_extra_settings(workload.association, association, desired.options.owner, shut_out)
     draft.findings += [extra] if extra is not None else []
     is_set = workload.association.disable_session_tags is not None

@@ -12,7 +12,7 @@ DeletePolicy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
@@ -20,7 +20,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
 from ..model.attributes import creation
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
-from ..model.cluster import Account
+from ..model.cluster import Cluster
 from ..model.errors import listed, sentence
 from ..model.names import CLUSTER_TAG, is_aws_managed, is_own, owner_tags
 from ..model.policies import DOCUMENT, POLICY_ATTRIBUTES, ObservedPolicy, PolicySpec, PolicyVersion
@@ -39,14 +39,14 @@ _SHOWN = 10
 def plan_policies(scene: Scene) -> None:
     """Add the changes, failures and findings of the listed policies to the plan."""
     observed, holders = scene.observed, _find_holders(scene)
-    for arn, (spec, users) in shared_policies(observed.account, scene.workloads).items():
+    for arn, (spec, users) in shared_policies(observed.cluster, scene.workloads).items():
         failure = observed.unread.get(policy_target(arn))
         policy = observed.policies.get(arn)
         if failure is not None:
             scene.fail(failure.for_workloads(users))
         elif spec.document is None:
             if policy is None:
-                scene.fail(_missing(arn, observed.account, users))
+                scene.fail(_missing(arn, observed.cluster, users))
         elif policy is None:
             scene.draft.changes.append(_create(scene, spec, arn, users))
         else:
@@ -117,7 +117,7 @@ def _find_other_users(scene: Scene, policy: ObservedPolicy, holders: _Holders) -
 
 def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, ...]) -> Change:
     values = {attribute.name: getattr(spec, attribute.name) for attribute in POLICY_ATTRIBUTES}
-    values["tags"] = _tags(scene, spec, users)
+    values["tags"] = _tags(scene, spec)
     if spec.description is None and spec.preset is not None:
         values["description"] = spec.preset.description
     parameters, state = creation(POLICY_ATTRIBUTES, values)
@@ -129,16 +129,10 @@ def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, 
     )
 
 
-def _tags(
-    scene: Scene, spec: PolicySpec, users: Iterable[WorkloadKey], present: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def _tags(scene: Scene, spec: PolicySpec, present: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the desired tags of a policy: the listed tags, the mark, and the cluster by which a purge finds the policy."""
-    clusters = scene.observed.clusters
-    cluster_arn = (present or {}).get(CLUSTER_TAG) or next(
-        (clusters.of_workload(key).arn for key in users if key in clusters), ""
-    )
-    marks = {**owner_tags(scene.options.owner), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
-    return {**spec.tags, **marks}
+    cluster_arn = (present or {}).get(CLUSTER_TAG) or scene.observed.cluster.arn
+    return {**spec.tags, **owner_tags(scene.options.owner), CLUSTER_TAG: cluster_arn}
 
 
 def _update(
@@ -158,7 +152,7 @@ def _update(
         document = {"PolicyDocument": to_json(spec.document), "SetAsDefault": True}
         calls.append(Call("iam", "CreatePolicyVersion", {**identity, **document}))
     present = policy.tags or {}
-    tags = compare_tags(present, _tags(scene, spec, users, present), scene.options.purge_tags)
+    tags = compare_tags(present, _tags(scene, spec, present), scene.options.purge_tags)
     if tags:
         old["tags"], new["tags"] = dict(present), tags_after(present, tags)
         calls += iam_tag_calls("Policy", identity, tags)
@@ -199,7 +193,7 @@ def delete_policy(
     return Change(Stage.DELETE_POLICY, target, "delete", workloads, old, None, tuple(calls), roles)
 
 
-def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> Failure:
+def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
         policy_target(arn),
@@ -207,7 +201,7 @@ def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> 
         Code.POLICY_MISSING,
         f"AWS managed policy {arn} does not exist."
         if is_aws_managed(arn)
-        else f"policy {arn} does not exist in account {account.account_id}.",
+        else f"policy {arn} does not exist in account {cluster.account_id}.",
         "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"
         if is_aws_managed(arn)
         else "Correct the ARN, or set name and document to create the policy.",

@@ -19,7 +19,7 @@ from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
 from ..model.attributes import describe_value
 from ..model.changes import Change, Plan
-from ..model.cluster import Account, Cluster
+from ..model.cluster import Cluster
 from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_marked
@@ -37,14 +37,14 @@ from ..model.targets import (
 )
 
 
-def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None) -> Failure:
+def role_missing(cluster: Cluster, shared: SharedRole, role: ObservedRole | None) -> Failure:
     path = f"; the role of that name is {role.arn}" if role is not None else ""
     return Failure(
         shared.keys,
         role_target(shared.spec.arn or shared.spec.name),
         "read",
         Code.ROLE_MISSING,
-        f"role {shared.spec.arn} does not exist in account {account.account_id}{path}.",
+        f"role {shared.spec.arn} does not exist in account {cluster.account_id}{path}.",
         missing_role_remedy(shared.users, role),
     )
 
@@ -64,14 +64,14 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
     )
 
 
-def boundary_missing(account: Account, shared: SharedRole) -> Failure:
+def boundary_missing(cluster: Cluster, shared: SharedRole) -> Failure:
     return Failure(
         shared.keys,
         policy_target(str(shared.spec.permissions_boundary)),
         "read",
         Code.POLICY_MISSING,
         f"policy {shared.spec.permissions_boundary}, the permissions boundary of role {shared.spec.name}, "
-        f"does not exist in account {account.account_id}.",
+        f"does not exist in account {cluster.account_id}.",
         "Correct the ARN, or create that policy first.",
     )
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..model.cluster import Clusters
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.names import is_aws_managed, is_own
 from ..model.observed import YOUNG, Observed, calculate_age, is_young
@@ -53,7 +53,7 @@ def latest_change(workload: Workload, observed: Observed, owner: str | None = No
 
     :arg owner: ignore resources that this owner does not manage for the workload, or None to ignore none.
     """
-    now = observed.account.answered_at
+    now = observed.cluster.answered_at
     recent = [
         RecentChange(name, age)
         for name, moment, is_managed in _moments(workload, observed, owner or "")
@@ -95,10 +95,10 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        is_managed = is_own(role.tags, owner) and _allows(observed.clusters, workload, role, owner)
+        is_managed = is_own(role.tags, owner) and _allows(observed.cluster, workload, role, owner)
         yield f"role {role.name}", role.created_at, is_managed
     for spec in workload.policies:
-        policy = observed.policies.get(observed.account.policy_arn(spec))
+        policy = observed.policies.get(observed.cluster.policy_arn(spec))
         # A change of an AWS managed policy is not a change of this account.
         if policy is not None and not is_aws_managed(policy.arn):
             is_managed = is_own(policy.tags or {}, owner) and not _is_of_others(
@@ -112,7 +112,7 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
         yield name, association.modified_at, association.marked
 
 
-def _allows(clusters: Clusters, workload: Workload, role: ObservedRole, owner: str) -> bool:
+def _allows(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str) -> bool:
     """Return whether a statement of the owner allows a workload. Return True also if the input has ``role.trust_policy``.
 
     A teardown removes the statement even if the role is kept for other workloads. So a role without a statement for the
@@ -120,10 +120,10 @@ def _allows(clusters: Clusters, workload: Workload, role: ObservedRole, owner: s
     """
     if workload.role is not None and workload.role.trust_policy is not None:
         return True
-    cluster, key = clusters.of_workload(workload.key), workload.key
+    key = workload.key
     return any(
         grant.includes(cluster.arn, key.namespace, key.service_account)
-        for grant in own_grants(clusters, owner, role.trust)
+        for grant in own_grants(cluster, owner, role.trust)
     )
 
 
@@ -140,7 +140,7 @@ def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed
         return True
     # IAM may list the role as a user of the policy before it returns the role itself.
     role = observed.roles.get(name)
-    return role is not None and not _allows(observed.clusters, workload, role, owner)
+    return role is not None and not _allows(observed.cluster, workload, role, owner)
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
@@ -156,6 +156,6 @@ def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
     if role is not None and not role.existing and observed.roles.get(role.name.lower(), role) is None:
         yield role_target(role.name).label
     for spec in workload.policies:
-        arn = observed.account.policy_arn(spec)
+        arn = observed.cluster.policy_arn(spec)
         if spec.document is not None and observed.policies.get(arn, spec) is None:
             yield policy_target(arn).label

@@ -117,7 +117,7 @@ def _known_roles(observed: Observed) -> Iterator[ObservedRole]:
 def _has_record(observed: Observed, role: ObservedRole, key: WorkloadKey) -> bool:
     """Return whether the tags of a role have, or may have, the record of a migration of a workload from IRSA."""
     try:
-        record = read_record(observed.clusters.of_workload(key).arn, role.tags)
+        record = read_record(observed.cluster.arn, role.tags)
     except DamagedRecord:
         return True
     return (key.namespace, key.service_account) in record.accounts
@@ -144,8 +144,8 @@ def _unlisted(desired: Desired, observed: Observed, inventory: Inventory) -> set
     named = {
         key
         for role in inventory.roles
-        if role.name.lower() not in whole and not is_new(role.created_at, observed.account.answered_at)
-        for key in named_workloads(observed.clusters, own_grants(observed.clusters, owner, role.trust))
+        if role.name.lower() not in whole and not is_new(role.created_at, observed.cluster.answered_at)
+        for key in named_workloads(observed.cluster, own_grants(observed.cluster, owner, role.trust))
     }
     return associated | (named - present)
 
@@ -163,7 +163,7 @@ def _validate_limit(
     allowed = scope.allowed(listed_count + count)
     if count <= allowed:
         return
-    (cluster, *_others) = observed.clusters.members.values()
+    cluster = observed.cluster
     limit = (
         str(scope.limit)
         if scope.percent is None
@@ -210,12 +210,10 @@ def _leave_former_roles(scene: Scene) -> None:
 
 def _tear_down(scene: Scene, desired: Desired) -> None:
     observed, draft = scene.observed, scene.draft
-    keys = frozenset(workload.key for workload in desired.workloads)
-    for cluster in observed.clusters.among(keys).members.values():
-        if not cluster.status:
-            draft.findings.append(problems.cluster_missing(cluster))
+    if desired.workloads and not observed.cluster.status:
+        draft.findings.append(problems.cluster_missing(observed.cluster))
     lost: dict[str, set[str]] = {}
-    for shared in shared_roles(observed.account, desired.workloads):
+    for shared in shared_roles(observed.cluster, desired.workloads):
         spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
         if failure := observed.unread.get(role_target(spec.name.lower())):
             scene.fail(failure.for_workloads(shared.keys))
@@ -227,7 +225,7 @@ def _tear_down(scene: Scene, desired: Desired) -> None:
     for name, role in sorted(observed.former_roles.items()):
         if name not in listed_names:
             plan_left_role(scene, role, tuple(sorted(scene.gone.keys)), may_delete=False)
-    for arn, (policy_spec, users) in shared_policies(observed.account, desired.workloads).items():
+    for arn, (policy_spec, users) in shared_policies(observed.cluster, desired.workloads).items():
         policy = observed.policies.get(arn)
         if failure := observed.unread.get(policy_target(arn)):
             scene.fail(failure.for_workloads(users))
@@ -252,7 +250,7 @@ def _remove_policy(
 
 def _purge(scene: Scene, desired: Desired, inventory: Inventory) -> None:
     """Remove the unlisted resources of the owner in the cluster."""
-    (cluster,) = scene.observed.clusters.members.values()
+    cluster = scene.observed.cluster
     users: dict[str, list[WorkloadKey]] = {}
     for key, association in sorted(inventory.associations.items()):
         for arn in association.roles:
@@ -263,9 +261,7 @@ def _purge(scene: Scene, desired: Desired, inventory: Inventory) -> None:
         if role.name.lower() in listed_names or not _belongs_to(scene, role, cluster, users):
             continue
         keys = [key for key in users.get(role.arn.lower(), ()) if key in scene.gone.keys]
-        named = named_workloads(
-            scene.observed.clusters, own_grants(scene.observed.clusters, scene.options.owner, role.trust)
-        )
+        named = named_workloads(cluster, own_grants(cluster, scene.options.owner, role.trust))
         keys = sorted({*keys, *(named & scene.gone.keys)})
         staying = [key for key in users.get(role.arn.lower(), ()) if key not in scene.gone.keys]
         lost.update(plan_left_role(scene, role, tuple(keys), not staying))
@@ -287,7 +283,7 @@ def _belongs_to(
     if is_new(role.created_at, cluster.answered_at):
         # Another run may be about to create the association.
         return False
-    grants = own_grants(scene.observed.clusters, scene.options.owner, role.trust)
+    grants = own_grants(cluster, scene.options.owner, role.trust)
     if any(grant.cluster_arn for grant in grants):
         return True
     return own and closed_for(role.trust) == cluster.arn
@@ -297,7 +293,7 @@ def _purge_policies(
     scene: Scene, desired: Desired, inventory: Inventory, cluster: Cluster, lost: Counter[str]
 ) -> None:
     """Delete the unlisted policies of the owner and the cluster that are unused after the run."""
-    needed = set(shared_policies(scene.observed.account, desired.workloads))
+    needed = set(shared_policies(scene.observed.cluster, desired.workloads))
     needed |= {shared.spec.permissions_boundary or "" for shared in scene.roles}
     losers: dict[str, set[str]] = {}
     for change in scene.draft.changes:

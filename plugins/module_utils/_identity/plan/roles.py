@@ -20,7 +20,7 @@ from ..._policy.language.document import to_json
 from ..._policy.trust.statements import TrustGrant
 from ..model.attributes import changed_from_default, compare, creation, split_states, update_parameters
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
-from ..model.cluster import Account
+from ..model.cluster import Cluster
 from ..model.desired import Options
 from ..model.names import is_marked, is_own, owner_tags
 from ..model.roles import (
@@ -33,7 +33,7 @@ from ..model.roles import (
     RoleSpec,
 )
 from ..model.shared import SharedRole
-from ..model.targets import Failure, Target, associations_target, policy_target, role_target, trust_target
+from ..model.targets import Failure, Target, policy_target, role_target, trust_target
 from . import problems
 from .attachments import attach_policy, detach_policy, find_overfull, make_room, only_denies
 from .scene import Scene
@@ -52,7 +52,7 @@ from .trust import (
 
 
 def create_role(
-    account: Account,
+    cluster: Cluster,
     spec: RoleSpec,
     owner: str,
     trust: Mapping[str, object],
@@ -63,7 +63,7 @@ def create_role(
     values |= {"trust_policy": trust, "tags": {**spec.tags, **owner_tags(owner)}}
     parameters, state = creation(ROLE_ATTRIBUTES, values)
     parameters |= {"RoleName": spec.name, "Path": spec.path}
-    state["arn"] = account.role_arn(spec)
+    state["arn"] = cluster.role_arn(spec)
     call = Call("iam", "CreateRole", parameters)
     roles = frozenset((spec.name.lower(),))
     return Change(Stage.ROLE, role_target(spec.name), "create", workloads, None, state, (call,), roles)
@@ -125,9 +125,7 @@ def differing_limits(
 def plan_roles(scene: Scene) -> None:
     """Add the changes, failures and findings of the listed roles to the plan."""
     for shared in scene.roles:
-        unread = frozenset(
-            key for key in shared.keys if associations_target(key.cluster) in scene.observed.unread
-        )
+        unread = frozenset(shared.keys if scene.observed.associations_failure is not None else ())
         name = shared.spec.name.lower()
         if failure := scene.observed.unread.get(role_target(name)):
             scene.fail(failure.for_workloads(shared.keys))
@@ -172,8 +170,8 @@ class _RolePlan:
         if failures := [*self._tags_turned_off(), *self._misfits()]:
             return failures
         if role is None:
-            account = self.scene.observed.account
-            created = create_role(account, self.spec, self.options.owner, self.trust.granted, self.keys)
+            cluster = self.scene.observed.cluster
+            created = create_role(cluster, self.spec, self.options.owner, self.trust.granted, self.keys)
             self.scene.draft.changes += [created, *self._attachments(())]
             return []
         return self._update(role) if self.changes_role else self._match(role)
@@ -191,13 +189,13 @@ class _RolePlan:
         """Return the failure that prevents any change of the role, or None."""
         spec, role, observed = self.spec, self.role, self.scene.observed
         if spec.existing and (role is None or role.arn != spec.arn):
-            return problems.role_missing(observed.account, self.shared, role)
+            return problems.role_missing(observed.cluster, self.shared, role)
         boundary = spec.permissions_boundary
         if not boundary or (role is not None and role.permissions_boundary == boundary):
             return None
         created = any(change.target == policy_target(boundary) for change in self.scene.draft.changes)
         if not created and boundary in observed.policies and observed.policies[boundary] is None:
-            return problems.boundary_missing(observed.account, self.shared)
+            return problems.boundary_missing(observed.cluster, self.shared)
         return None
 
     def _tags_turned_off(self) -> list[Failure]:
@@ -209,12 +207,12 @@ class _RolePlan:
 
     def _misfits(self) -> list[Failure]:
         """Return failures if the new trust policy is too long, or does not allow a workload."""
-        observed, role_arn = self.scene.observed, self.scene.observed.account.role_arn(self.spec)
+        observed, role_arn = self.scene.observed, self.scene.observed.cluster.role_arn(self.spec)
         changes = self.changes_role or self.role is None
         failures = problems.too_long(self.shared, self.trust.granted, self.scene.observed) if changes else []
         if self.spec.trust_policy is not None:
             document = self.spec.trust_policy
-            failures += trust_failures(observed.clusters, self.shared.users, document, role_arn)
+            failures += trust_failures(observed.cluster, self.shared.users, document, role_arn)
         return failures
 
     def _use(self, role: ObservedRole) -> list[Failure]:
@@ -222,7 +220,7 @@ class _RolePlan:
         scene, trust, users = self.scene, self.trust, self.shared.users
         failures = [
             *(self._tags_turned_off() if self.spec.extend_trust else ()),
-            *trust_failures(scene.observed.clusters, users, trust.granted, role.arn),
+            *trust_failures(scene.observed.cluster, users, trust.granted, role.arn),
         ]
         if not TRUST_POLICY.equals(trust.present, trust.granted):
             failures += problems.too_long(self.shared, trust.granted, self.scene.observed)
@@ -234,7 +232,7 @@ class _RolePlan:
             if arn not in role.attached
             for key in keys
         ]
-        wide = find_kept_scopes(role, self.keys[0], trust, scene.observed.clusters)
+        wide = find_kept_scopes(role, self.keys[0], trust)
         changes = change_trust(role, trust, self.keys, self.concerned)
         scene.draft.changes += [replace(change, notes=tuple(wide)) for change in changes]
         scene.draft.findings += wide
@@ -245,9 +243,9 @@ class _RolePlan:
         differences = [difference.attribute.name for difference in compare(ROLE_SETTINGS, self.spec, role)]
         if self._attachments(role.attached):
             differences.append("attached_policies")
-        users, clusters = self.shared.users, self.scene.observed.clusters
+        users, cluster = self.shared.users, self.scene.observed.cluster
         whole = self.spec.trust_policy
-        if trust_failures(clusters, users, role.trust, role.arn) or (
+        if trust_failures(cluster, users, role.trust, role.arn) or (
             whole is not None and not TRUST_POLICY.equals(role.trust, self.trust.final)
         ):
             differences.append("trust_policy")
@@ -288,20 +286,15 @@ class _RolePlan:
 
     def _find_unlisted_access(self, role: ObservedRole) -> Iterable[Finding]:
         """Report the statements that allow more than the list. With ``force``, the run removes them."""
-        key, clusters = self.keys[0], self.scene.observed.clusters
+        key = self.keys[0]
         if self.spec.trust_policy is None:
-            yield from find_foreign_access(role, key, self.trust.foreign, clusters, self.trust.forced)
-            yield from find_kept_scopes(role, key, self.trust, clusters)
+            yield from find_foreign_access(role, key, self.trust.foreign, self.trust.forced)
+            yield from find_kept_scopes(role, key, self.trust)
 
     def _find_restrictions(self, role: ObservedRole) -> Iterable[Finding]:
-        key, clusters, spec = self.keys[0], self.scene.observed.clusters, self.spec
+        key, cluster, spec = self.keys[0], self.scene.observed.cluster, self.spec
         subjects = {
-            user.key: trust_subject(
-                clusters.of_workload(user.key),
-                user.key,
-                role.arn,
-                bool(user.association.disable_session_tags),
-            )
+            user.key: trust_subject(cluster, user.key, role.arn, bool(user.association.disable_session_tags))
             for user in self.shared.users
         }
         yield from find_restrictions(role.arn, self.trust.final, spec.trust_policy, subjects)
@@ -315,7 +308,7 @@ class _RolePlan:
         fail, and the policy is not attached.
         """
         documents = {
-            self.scene.observed.account.policy_arn(policy): policy.document
+            self.scene.observed.cluster.policy_arn(policy): policy.document
             for user in self.shared.users
             for policy in user.policies
         }
@@ -400,7 +393,7 @@ def plan_left_role(
     patterns = set[TrustGrant]()
     if torn_down is not None and scene.gone.keys.issuperset(torn_down.keys):
         # A pattern allows only workloads that the list matches.
-        grants = desired_grants(scene.observed.clusters, torn_down.spec, options, torn_down.users)
+        grants = desired_grants(scene.observed.cluster, torn_down.spec, options, torn_down.users)
         patterns = {grant for grant in grants if grant.is_pattern}
     trust = edit_trust(scene, None, (), role, owned, forced, patterns)
     roles = name | scene.roles_of(keys)
@@ -411,7 +404,7 @@ def plan_left_role(
         elif may_delete:
             draft.findings.append(problems.not_own(f"role {role.arn}", role.tags, options.owner, keys))
         elif keys:
-            draft.findings += find_kept_scopes(role, keys[0], trust, scene.observed.clusters)
+            draft.findings += find_kept_scopes(role, keys[0], trust)
         return []
     foreign = [
         arn

@@ -88,20 +88,21 @@ class Scene:
 
     def is_one_of(self, keys: Set[WorkloadKey], grant: TrustGrant) -> bool:
         """Return whether a grant allows only one of some workloads."""
-        return bool(named_workloads(self.observed.clusters, [grant]) & keys)
+        return bool(named_workloads(self.observed.cluster, [grant]) & keys)
 
     def find_unlisted_users(self, role: ObservedRole, grants: Collection[TrustGrant]) -> list[str]:
         """Describe the unlisted associations that grants allow and that have a role, or whose role was not read."""
-        users, inventory = [], self.observed.inventory
-        for name, unlisted in self.observed.unlisted.items() if grants else ():
-            arn = self.observed.clusters.members[name].arn
-            described = {**unlisted.described, **(inventory.associations if inventory is not None else {})}
-            for key in {*unlisted.keys, *unlisted.addons} - self.gone.keys:
-                association = described.get(key)
-                allowed = any(grant.includes(arn, key.namespace, key.service_account) for grant in grants)
-                if allowed and association is None:
-                    users.append(f"{key} (with a role that was not read)")
-                elif allowed and association is not None and role.arn in association.roles:
-                    users.append(str(key))
-            users += ["associations that were not listed"] if unlisted.more else []
+        unlisted, inventory, users = self.observed.unlisted, self.observed.inventory, list[str]()
+        if unlisted is None or not grants:
+            return users
+        arn = self.observed.cluster.arn
+        described = {**unlisted.described, **(inventory.associations if inventory is not None else {})}
+        for key in {*unlisted.keys, *unlisted.addons} - self.gone.keys:
+            association = described.get(key)
+            allowed = any(grant.includes(arn, key.namespace, key.service_account) for grant in grants)
+            if allowed and association is None:
+                users.append(f"{key} (with a role that was not read)")
+            elif allowed and association is not None and role.arn in association.roles:
+                users.append(str(key))
+        users += ["associations that were not listed"] if unlisted.more else []
         return sorted(users)

@@ -34,7 +34,7 @@ from ..._policy.trust.statements import (
 )
 from ..._policy.trust.trust import Denial, TrustVerdict, check_trust, find_denials, prepare_trust
 from ..model.associations import ObservedAssociation
-from ..model.cluster import Cluster, Clusters
+from ..model.cluster import Cluster
 from ..model.desired import Options, Workload
 from ..model.errors import listed
 from ..model.names import is_own
@@ -61,15 +61,15 @@ def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> Tru
 
 
 def desired_grants(
-    clusters: Clusters, role: RoleSpec, options: Options, users: Iterable[Workload]
+    cluster: Cluster, role: RoleSpec, options: Options, users: Iterable[Workload]
 ) -> set[TrustGrant]:
     """Return the grants that the workloads of a role need, without those that another one includes.
 
     A workload whose trust scope is "workload" needs no grant if a pattern of the role includes it; the pattern is a grant then.
     """
-    account_id, grants = clusters.account.account_id, set[TrustGrant]()
+    account_id, grants = cluster.account_id, set[TrustGrant]()
     for workload in users:
-        scope, arn = effective_scope(role, options, workload), clusters.of_workload(workload.key).arn
+        scope, arn = effective_scope(role, options, workload), cluster.arn
         names = [(workload.key.namespace, workload.key.service_account)]
         if scope == "workload" and workload.role is not None and workload.role.includes(workload.key):
             names = list(workload.role.trust_patterns)
@@ -118,7 +118,7 @@ def edit_trust(
         its last statements are kept, because IAM requires one.
     :arg former: grants of the owner that are removed from the trust policy with their workloads.
     """
-    options, clusters = scene.options, scene.observed.clusters
+    options, cluster = scene.options, scene.observed.cluster
     present: Document = role.trust if role is not None else {}
     if spec is not None and spec.trust_policy is not None:
         denies = [] if forced else foreign_denies(present, spec.trust_policy)
@@ -129,17 +129,17 @@ def edit_trust(
         return TrustPlan(present, whole, whole, other_users=_find_other_users(scene, role, whole, ()))
     writes = spec is not None and (spec.extend_trust or not spec.existing)
     desired = (
-        desired_grants(clusters, spec, options, users) if spec is not None and writes else set[TrustGrant]()
+        desired_grants(cluster, spec, options, users) if spec is not None and writes else set[TrustGrant]()
     )
     if role is None:
         new = trust_policy(desired)
         return TrustPlan(present, new, new)
     grants, rest = read_grants(present)
-    owned, arn = own_grants(clusters, options.owner, present), role.arn
+    owned, arn = own_grants(cluster, options.owner, present), role.arn
     leaving = {
         grant
         for grant in owned - desired
-        if grant in former or any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
+        if grant in former or any(scene.leaves(key, arn) for key in named_workloads(cluster, [grant]))
     }
     # Without extend_trust, the statements of an earlier run may be what lets the workloads use a role given by its ARN.
     wide = {grant for grant in owned - desired - leaving if not grant.is_single and (spec is None or writes)}
@@ -155,7 +155,7 @@ def edit_trust(
     granted = with_grants(present, rest, grants | desired) if desired - grants else present
     final: Document = with_grants(present, remaining, (grants | desired) - leaving - removed)
     if closes:
-        final = closed(final, next(iter(clusters.members.values())).arn)
+        final = closed(final, cluster.arn)
     elif not final.get("Statement"):
         final = granted
     statements = tuple(entry for entry in foreign if isinstance(entry, Mapping))
@@ -171,22 +171,21 @@ def _find_other_users(
     if role is None:
         return ()
     grants, rest = read_grants(trust)
-    clusters, users = scene.observed.clusters, scene.listed_with(role.arn)
+    users = scene.listed_with(role.arn)
     names = [
-        describe_grant(grant, clusters)
+        describe_grant(grant)
         for grant in sorted(grants)
         if grant not in scopes and not scene.is_one_of(users, grant)
     ]
     for statement in rest:
         if isinstance(statement, Mapping) and is_allow(statement) and not scene.allows_only(users, statement):
-            names += describe_statement(statement, clusters)
+            names += describe_statement(statement)
     return tuple(dict.fromkeys([*names, *scene.find_unlisted_users(role, scopes)]))
 
 
-def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
+def describe_grant(grant: TrustGrant) -> str:
     """Describe the workload, namespace or cluster that a grant of a trust policy allows, for a message."""
-    member = clusters.with_arn(grant.cluster_arn)
-    cluster = member.name if member is not None else grant.cluster_arn.rpartition("/")[2]
+    cluster = grant.cluster_arn.rpartition("/")[2]
     if grant.service_account:
         return f"{cluster} {grant.namespace}/{grant.service_account}"
     if grant.namespace:
@@ -198,13 +197,13 @@ def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
     )
 
 
-def describe_statement(statement: Mapping[str, object], clusters: Clusters) -> list[str]:
+def describe_statement(statement: Mapping[str, object]) -> list[str]:
     """Describe the principals that a foreign statement allows."""
     names, grants = read_principals(statement), read_statement(statement)
     sid = f" (statement {statement['Sid']})" if statement.get("Sid") else ""
     pods = [f"workloads that a foreign statement allows{sid}"] if not names - {SERVICE} else []
     if grants is not None:
-        pods = [f"{describe_grant(grant, clusters)}{sid}" for grant in sorted(grants)]
+        pods = [f"{describe_grant(grant)}{sid}" for grant in sorted(grants)]
     return [*pods, *(f"{name} (by the trust policy)" for name in sorted(names - {SERVICE}))]
 
 
@@ -243,7 +242,6 @@ def find_foreign_access(
     role: ObservedRole,
     key: WorkloadKey,
     statements: Iterable[Mapping[str, object]],
-    clusters: Clusters,
     forced: bool = False,
 ) -> Iterator[Finding]:
     """Report the foreign statements of a trust policy that allow more than the list.
@@ -264,7 +262,7 @@ def find_foreign_access(
         text
         for statement in allowing
         if read_principals(statement) == {SERVICE}
-        for text in describe_statement(statement, clusters)
+        for text in describe_statement(statement)
     ]
     if other_account_names:
         yield Finding(
@@ -287,13 +285,11 @@ def find_foreign_access(
         )
 
 
-def find_kept_scopes(
-    role: ObservedRole, key: WorkloadKey, edit: TrustPlan, clusters: Clusters
-) -> list[Finding]:
+def find_kept_scopes(role: ObservedRole, key: WorkloadKey, edit: TrustPlan) -> list[Finding]:
     """Report the statements of the owner that allow more than the list and are kept. Return at most one finding."""
     if not edit.wide:
         return []
-    names = listed((describe_grant(grant, clusters) for grant in edit.wide), 5)
+    names = listed(map(describe_grant, edit.wide), 5)
     return [
         Finding(
             Code.TRUST_KEPT_FOR_OTHERS,
@@ -343,7 +339,7 @@ def trust_subject(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: b
 
 
 def trust_failures(
-    clusters: Clusters,
+    cluster: Cluster,
     users: Sequence[Workload],
     trust: Mapping[str, object],
     role_arn: str,
@@ -352,7 +348,7 @@ def trust_failures(
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
-        subject = trust_subject(clusters.of_workload(workload.key), workload.key, role_arn, disabled)
+        subject = trust_subject(cluster, workload.key, role_arn, disabled)
         verdict = check_trust(trust, subject)
         if verdict.usable == "no":
             failures.append(
@@ -371,7 +367,7 @@ def trust_failures(
 
 
 def is_shut_out(
-    workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, clusters: Clusters
+    workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, cluster: Cluster
 ) -> bool:
     """Return whether a workload cannot use its role without session tags, which its association has turned off.
 
@@ -380,11 +376,11 @@ def is_shut_out(
     """
     if association is None or not association.disable_session_tags or role is None:
         return False
-    if workload.association.disable_session_tags is not None or workload.key not in clusters:
+    if workload.association.disable_session_tags is not None:
         return False
     if association.role_arn.lower() != role.arn.lower():
         return False
-    subject = trust_subject(clusters.of_workload(workload.key), workload.key, role.arn, disabled=True)
+    subject = trust_subject(cluster, workload.key, role.arn, disabled=True)
     return check_trust(role.trust, subject).usable == "no"
 
 

@@ -30,19 +30,18 @@ def find_unlisted(
 ) -> list[Finding]:
     """Return findings about associations and trust policies for workloads that the run does not list.
 
-    There is one finding for each cluster with unlisted associations, except associations of add-ons, or whose associations could
-    not be read, and one finding for each unlisted workload that a managed role names but that has no association.
+    There is one finding if the cluster has unlisted associations, except associations of add-ons, or if they could not be read,
+    and one finding for each unlisted workload that a managed role names but that has no association.
 
     :arg deleted: the workloads whose associations the run deletes.
     """
     findings = _unused_grants(desired, observed)
-    for key, cluster in observed.clusters.members.items():
-        unlisted = observed.unlisted.get(key, UnlistedAssociations())
-        unlisted = replace(unlisted, keys=tuple(name for name in unlisted.keys if name not in deleted))
-        if unlisted.keys:
-            findings.append(_unlisted_associations(cluster, unlisted, desired))
-        elif unlisted.error is not None:
-            findings.append(_not_readable(cluster, unlisted.error))
+    unlisted = observed.unlisted or UnlistedAssociations()
+    unlisted = replace(unlisted, keys=tuple(key for key in unlisted.keys if key not in deleted))
+    if unlisted.keys:
+        findings.append(_unlisted_associations(observed.cluster, unlisted, desired))
+    elif unlisted.error is not None:
+        findings.append(_not_readable(observed.cluster, unlisted.error))
     return findings
 
 
@@ -63,8 +62,8 @@ def find_empty_list(workloads: Collection[Workload]) -> list[Finding]:
 def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
     """Return a finding for each workload that the trust policy of a managed role names and that has no association."""
     return [
-        _unused_grant(observed.clusters.of_workload(key), role, key)
-        for shared in shared_roles(observed.account, desired.workloads)
+        _unused_grant(observed.cluster, role, key)
+        for shared in shared_roles(observed.cluster, desired.workloads)
         if (role := observed.roles.get(shared.spec.name.lower())) is not None
         and shared.spec.trust_policy is None
         for key in sorted(_named(desired, observed, role) & observed.unassociated)
@@ -73,8 +72,8 @@ def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
 
 
 def _named(desired: Desired, observed: Observed, role: ObservedRole) -> set[WorkloadKey]:
-    clusters = observed.clusters
-    return named_workloads(clusters, own_grants(clusters, desired.options.owner, role.trust))
+    cluster = observed.cluster
+    return named_workloads(cluster, own_grants(cluster, desired.options.owner, role.trust))
 
 
 def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Finding:

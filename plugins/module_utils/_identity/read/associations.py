@@ -62,7 +62,7 @@ _Listing = Iterable["_AssociationSummary | Failure"]
 
 @dataclass(slots=True)
 class Remainder:
-    """The associations of one cluster whose workloads are outside the run.
+    """The associations of the cluster whose workloads are outside the run.
 
     ``addons`` has the workloads whose association belongs to an EKS add-on, and ``associations`` all other associations.
     ``more`` is true if some pages were not read. ``error`` is the error of a list request, or None.
@@ -82,7 +82,7 @@ class Remainder:
 
 
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
-    """Return all associations of the clusters. Raises AwsError if a read fails."""
+    """Return all associations of the cluster. Raises AwsError if a read fails."""
 
     def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
         result = summary if isinstance(summary, Failure) else _describe(reader, summary)
@@ -90,7 +90,7 @@ def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociati
             raise result.error
         return result
 
-    associations = map_concurrently(read, _list_clusters(reader, None), reader.width)
+    associations = map_concurrently(read, _list_cluster(reader, None), reader.width)
     return {association.key: association for association in associations if association is not None}
 
 
@@ -98,15 +98,14 @@ def read_associations(
     reader: Reader,
     keys: Iterable[WorkloadKey],
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
-    remainders: dict[str, Remainder] | None = None,
+    remainder: Remainder | None = None,
 ) -> list[ObservedAssociation | Failure]:
     """Read the associations of some workloads.
 
-    If the associations of a cluster with one of these workloads cannot be listed, the failure of the list request is the only
-    result for the cluster.
+    If the associations cannot be listed, the failure of the list request is the only result.
 
     :arg unchanged: associations that are described again only if their ID has changed.
-    :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
+    :arg remainder: receives the associations of workloads that are not in ``keys``.
     """
 
     def describe(summary: _AssociationSummary | Failure) -> ObservedAssociation | Failure | None:
@@ -117,50 +116,26 @@ def read_associations(
             return present
         return _describe(reader, summary)
 
-    answers = map_concurrently(describe, _list_clusters(reader, frozenset(keys), remainders), reader.width)
+    answers = map_concurrently(describe, _list_cluster(reader, frozenset(keys), remainder), reader.width)
     results = [answer for answer in answers if answer is not None]
-    # The failure of a list request has the cluster as its target.
-    unlisted = {
-        result.target.name
-        for result in results
-        if isinstance(result, Failure) and result.target.resource == "associations"
-    }
-    return [
-        result
-        for result in results
-        if (result.target if isinstance(result, Failure) else result.key).cluster not in unlisted
-    ]
+    failures = [result for result in results if isinstance(result, Failure)]
+    return [failure for failure in failures if failure.target.resource == "associations"] or results
 
 
 def describe_unlisted(
-    reader: Reader, remainders: Mapping[str, Remainder], namespaces: Collection[str]
-) -> dict[str, UnlistedAssociations]:
-    """Return the unlisted associations of each cluster, and describe at most MAX_DESCRIBED of them.
+    reader: Reader, remainder: Remainder, namespaces: Collection[str]
+) -> UnlistedAssociations:
+    """Return the unlisted associations, and describe at most MAX_DESCRIBED of them.
 
     Only a description has the tag with the owner. Associations in the ``namespaces`` of the run are described first, because a
     workload that was removed from the list is probably in one of them.
     """
-    chosen = [
-        summary
-        for remainder in remainders.values()
-        for summary in sorted(
-            remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
-        )[:MAX_DESCRIBED]
-    ]
+    ordered = sorted(
+        remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
+    )
+    chosen = ordered[:MAX_DESCRIBED]
     answers = map_concurrently(partial(_describe, reader), chosen, reader.width)
     results = {summary.key: answer for summary, answer in zip(chosen, answers, strict=True)}
-    return {cluster: _unlisted(remainder, results) for cluster, remainder in remainders.items()}
-
-
-def has_association(reader: Reader, key: WorkloadKey) -> bool | Failure:
-    """Return whether a workload has an association."""
-    listing = partial(list_associations, reader.api, key.cluster, key.namespace, key.service_account)
-    return attempt(association_target(key), lambda: any(listing()))
-
-
-def _unlisted(
-    remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | Failure | None]
-) -> UnlistedAssociations:
     # The result is None for an association that was deleted after it was listed.
     keys = sorted(
         summary.key for summary in remainder.associations if results.get(summary.key, summary) is not None
@@ -179,34 +154,29 @@ def _unlisted(
     )
 
 
+def has_association(reader: Reader, key: WorkloadKey) -> bool | Failure:
+    """Return whether a workload has an association."""
+    listing = partial(list_associations, reader.api, key.cluster, key.namespace, key.service_account)
+    return attempt(association_target(key), lambda: any(listing()))
+
+
 def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
     read = partial(describe_association, reader.api, summary.key.cluster, summary.association_id)
     return attempt(association_target(summary.key), read)
 
 
-def _list_clusters(
-    reader: Reader,
-    keys: frozenset[WorkloadKey] | None,
-    remainders: dict[str, Remainder] | None = None,
-) -> _Listing:
-    """Yield the associations of these workloads, or all associations if ``keys`` is None, and failures of list requests.
-
-    With ``remainders``, list every cluster, and add the associations of other workloads to the entry of the cluster in
-    ``remainders``.
-    """
-    for cluster in reader.clusters.members.values():
-        some = None if keys is None else {key for key in keys if key.cluster == cluster.name}
-        if not cluster.status or (some == set() and remainders is None):
-            continue
-        remainder = remainders.setdefault(cluster.name, Remainder()) if remainders is not None else None
-        yield from _list_cluster(reader.api, cluster, some, remainder)
-
-
 def _list_cluster(
-    api: Api, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
+    reader: Reader, keys: Collection[WorkloadKey] | None, remainder: Remainder | None = None
 ) -> _Listing:
+    """Yield the associations of these workloads, or all associations if ``keys`` is None, and the failure of a list request.
+
+    Add the associations of other workloads to ``remainder``.
+    """
+    cluster = reader.cluster
+    if not cluster.status or (keys == frozenset() and remainder is None):
+        return
     try:
-        for row in _summaries(api, cluster, keys, remainder):
+        for row in _summaries(reader.api, cluster, keys, remainder):
             key = WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"])
             summary = _AssociationSummary(key, str(row["associationId"]))
             if keys is None or key in keys:

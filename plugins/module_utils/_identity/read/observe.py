@@ -64,7 +64,7 @@ class Observer(Reader):
         """Return all associations of the cluster and all roles and policies of the account, for a purge. Raises AwsError."""
         roles, policies = read_account(self.api)
         inventory = Inventory(read_all_associations(self), roles, policies)
-        needed = policies_of_going_workloads(self.clusters, desired, inventory)
+        needed = policies_of_going_workloads(self.cluster, desired, inventory)
         needed |= {arn for arn, policy in policies.items() if not policy.user_count}
         return replace(inventory, policies=add_tags(self.api, policies, sorted(needed), self.width))
 
@@ -92,12 +92,12 @@ class Observer(Reader):
             for workload in desired.workloads
             if workload.role is not None
         }
-        shared = shared_policies(self.account, desired.workloads)
+        shared = shared_policies(self.cluster, desired.workloads)
         policies = {arn: spec for arn, (spec, _users) in shared.items()}
         for role in specs.values():
             if role.permissions_boundary and not removal:
                 policies.setdefault(role.permissions_boundary, PolicySpec(arn=role.permissions_boundary))
-        look = _Look(self.api, self.clusters, self.width, desired, specs, policies, removal, inline)
+        look = _Look(self.api, self.cluster, self.width, desired, specs, policies, removal, inline)
         look.associations.update(present or {})
         look.read(planning, unlisted, None if present is not None else unchanged or {})
         look = look.knowing(look.find_renamed_roles())
@@ -109,19 +109,19 @@ class Observer(Reader):
             look.read_extra_policies()
         if planning and not removal:
             look.read_policy_users()
-        if unlisted:
+        if look.unlisted:
             look.read_unassociated()
         if planning:
             look.read_former_roles()
         return Observed(
-            clusters=look.clusters,
+            cluster=look.cluster,
             roles=_in_order(look.roles, specs),
             policies=_in_order(look.policies, policies),
             associations={key: look.associations[key] for key in sorted(look.associations)},
             failures=tuple(sorted(look.failures.values(), key=attrgetter("target"))),
             bulk_denied=next((snapshot.denied for snapshot in look.snapshots), ""),
             documents=look.documents,
-            unlisted=look.unlisted,
+            unlisted=next(iter(look.unlisted), None),
             unassociated=frozenset(look.unassociated),
             former_roles=look.former_roles,
         )
@@ -132,7 +132,7 @@ class _Look(Reader):
     """The reads of one observation, and their results so far. Threads write concurrently, each to different keys.
 
     ``specs`` are the roles to read, by lower-case name, and ``listed`` the policies to read, by ARN. ``snapshots`` has the
-    snapshot of a bulk read, if there was one.
+    snapshot of a bulk read, and ``unlisted`` the unlisted associations, if they were read.
     """
 
     desired: Desired
@@ -145,7 +145,7 @@ class _Look(Reader):
     associations: dict[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
     failures: dict[Target, Failure] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
-    unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
+    unlisted: list[UnlistedAssociations] = field(default_factory=list)
     unassociated: set[WorkloadKey] = field(default_factory=set)
     former_roles: dict[str, ObservedRole] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
@@ -189,17 +189,17 @@ class _Look(Reader):
             results[key] = result
 
     def _read_role(self, name: str) -> None:
-        read = partial(read_role, self.api, self.account, self.specs[name], self.removal, self.inline)
+        read = partial(read_role, self.api, self.cluster, self.specs[name], self.removal, self.inline)
         self._keep(self.roles, name, attempt(role_target(name), read))
 
     def _read_policy(self, arn: str) -> None:
-        read = partial(read_policy, self.api, self.account, self.listed[arn], self.removal)
+        read = partial(read_policy, self.api, self.cluster, self.listed[arn], self.removal)
         self._keep(self.policies, arn, attempt(policy_target(arn), read))
 
     def find_renamed_roles(self) -> dict[str, str]:
         """Return the ARNs of roles that exist with another path or letter case than the list has, by the ARN of the list."""
         named = {name: spec for name, spec in self.specs.items() if not spec.existing}
-        found = {self.account.role_arn(spec): self.roles.get(name) for name, spec in named.items()}
+        found = {self.cluster.role_arn(spec): self.roles.get(name) for name, spec in named.items()}
         return {arn: role.arn for arn, role in found.items() if role is not None and role.arn != arn}
 
     def find_renamed_policies(self) -> dict[str, str]:
@@ -244,7 +244,7 @@ class _Look(Reader):
         extra = sorted(
             {
                 arn
-                for shared in shared_roles(self.account, self.desired.workloads)
+                for shared in shared_roles(self.cluster, self.desired.workloads)
                 if not shared.spec.existing
                 if (role := self.roles.get(shared.spec.name.lower())) is not None
                 if is_own(role.tags, options.owner) or options.adopt
@@ -256,7 +256,7 @@ class _Look(Reader):
         def read_tags(arn: str) -> None:
             spec = self.listed.get(arn) or PolicySpec(arn=arn)
             # A removal deletes only policies in ``listed``, and needs their versions and users.
-            request = partial(read_policy, self.api, self.account, spec, self.removal and arn in self.listed)
+            request = partial(read_policy, self.api, self.cluster, spec, self.removal and arn in self.listed)
             self._keep(self.policies, arn, attempt(Target("owner", arn), request))
 
         def read_text(arn: str) -> None:
@@ -311,19 +311,19 @@ class _Look(Reader):
         A separate request confirms that each of them has no association, because the list of associations may be incomplete or
         older than the trust policy.
         """
-        owner, clusters = self.desired.options.owner, self.clusters
+        owner, cluster = self.desired.options.owner, self.cluster
         granted = {
             key
             for name, spec in self.specs.items()
             if (role := self.roles.get(name)) is not None
             and spec.trust_policy is None
-            and not is_new(role.created_at, self.account.answered_at)
-            for key in named_workloads(clusters, own_grants(clusters, owner, role.trust))
+            and not is_new(role.created_at, self.cluster.answered_at)
+            for key in named_workloads(cluster, own_grants(cluster, owner, role.trust))
         }
         missing = sorted(
             key
             for key in granted - {workload.key for workload in self.desired.workloads}
-            if (unlisted := self.unlisted.get(key.cluster)) is not None and key not in unlisted
+            if all(key not in unlisted for unlisted in self.unlisted)
         )
         associated = map_concurrently(partial(has_association, self), missing[:MAX_DESCRIBED], self.width)
         self.unassociated.update(
@@ -339,7 +339,7 @@ class _Look(Reader):
             association.role_arn
             for workload in self.desired.workloads
             if (association := self.associations.get(workload.key)) is not None and workload.role is not None
-            if self.removal or association.role_arn.lower() != self.account.role_arn(workload.role).lower()
+            if self.removal or association.role_arn.lower() != self.cluster.role_arn(workload.role).lower()
         }
         names = {parts.name.lower() for arn in arns if (parts := parse_role_arn(arn)) is not None}
         names -= self.specs.keys()
@@ -358,19 +358,15 @@ class _Look(Reader):
 
     def _read_associations(self, unlisted: bool, unchanged: AssociationsByKey) -> None:
         keys = [workload.key for workload in self.desired.workloads]
-        remainders: dict[str, Remainder] | None = {} if unlisted else None
-        for result in read_associations(self, keys, unchanged, remainders):
+        remainder = Remainder() if unlisted else None
+        for result in read_associations(self, keys, unchanged, remainder):
             if isinstance(result, Failure):
                 self.failures[result.target] = result
             else:
                 self.associations[result.key] = result
-        readable = {
-            cluster: remainder
-            for cluster, remainder in (remainders or {}).items()
-            if associations_target(cluster) not in self.failures
-        }
-        namespaces = frozenset(key.namespace for key in keys)
-        self.unlisted.update(describe_unlisted(self, readable, namespaces))
+        if remainder is not None and associations_target(self.cluster.name) not in self.failures:
+            namespaces = frozenset(key.namespace for key in keys)
+            self.unlisted.append(describe_unlisted(self, remainder, namespaces))
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from ..._aws.client import Api
 from ..._aws.transport import begin
-from ..model.cluster import Account, Clusters
+from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.targets import Failure, Target, read_failure
 
@@ -111,17 +111,12 @@ class Reader:
     """The settings of the reads of a run. ``width`` limits concurrent requests."""
 
     api: Api
-    clusters: Clusters
+    cluster: Cluster
     width: int
 
-    @property
-    def account(self) -> Account:
-        return self.clusters.account
-
     def knowing(self: _R, renamed: Mapping[str, str]) -> _R:
-        """Return a copy that knows the ARNs of resources that exist with another path or letter case (see ``Account``)."""
-        account = replace(self.account, renamed={**self.account.renamed, **renamed})
-        return replace(self, clusters=replace(self.clusters, account=account))
+        """Return a copy that knows the ARNs of resources that exist with another path or letter case (see ``Cluster``)."""
+        return replace(self, cluster=replace(self.cluster, renamed={**self.cluster.renamed, **renamed}))
 
 
 def attempt(target: Target, read: Callable[[], Observation]) -> Observation | Failure:

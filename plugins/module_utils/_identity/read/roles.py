@@ -22,7 +22,7 @@ from ..._aws.transport import call_both, map_concurrently
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
-from ..model.cluster import Account
+from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.names import parse_role_arn
 from ..model.observed import RolePermissions
@@ -35,7 +35,7 @@ REMOVAL_READS = 4
 
 
 def read_role(
-    api: Api, account: Account, spec: RoleSpec, removal: bool, inline: bool = False
+    api: Api, cluster: Cluster, spec: RoleSpec, removal: bool, inline: bool = False
 ) -> ObservedRole | None:
     """Return the role; None if it does not exist in the account. Raises AwsError.
 
@@ -44,7 +44,7 @@ def read_role(
     """
     if spec.arn is not None:
         parts = parse_role_arn(spec.arn)
-        if parts is not None and parts.account_id != account.account_id:
+        if parts is not None and parts.account_id != cluster.account_id:
             return None
     request = {"RoleName": spec.name}
 
@@ -92,14 +92,14 @@ def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
     return replace(role, inline=tuple(inline), instance_profiles=names)
 
 
-def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
+def read_policy(api: Api, cluster: Cluster, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
     """Return the policy, or None if it does not exist. Raises AwsError.
 
     If ``spec`` has a document, also read the document of the default version, and all versions if the two documents differ.
 
     :arg removal: for a managed policy, read its versions and users instead of its document.
     """
-    request = {"PolicyArn": account.policy_arn(spec)}
+    request = {"PolicyArn": cluster.policy_arn(spec)}
 
     def details(policy: ObservedPolicy) -> ObservedPolicy:
         if removal:

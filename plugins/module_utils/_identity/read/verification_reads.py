@@ -25,7 +25,7 @@ from ..._policy.language.context import Context
 from ..._policy.language.document import load_document, to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
 from ..model.addons import AGENT_ADDON, ObservedAddon
-from ..model.cluster import Cluster, Clusters
+from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
@@ -125,42 +125,34 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
 
 
 # The agents by the cluster part of workload keys.
-Agents: TypeAlias = "Mapping[str, ObservedAddon | Failure | None]"
+Agent: TypeAlias = "ObservedAddon | Failure | None"
 
 
-def begin_reading_agents(api: Api, clusters: Clusters, width: int) -> Callable[[], Agents]:
-    """Start to read the add-on of the EKS Pod Identity Agent of each cluster.
-
-    :returns: a function that waits for the agents, and returns them by the cluster part of workload keys.
-    """
-
-    def read(cluster: Cluster) -> ObservedAddon | Failure | None:
-        return attempt(Target("addon", AGENT_ADDON), partial(read_addon, api, cluster, AGENT_ADDON))
-
-    members = clusters.members
-    agents = begin(partial(map_concurrently, read, list(members.values()), width))
-    return lambda: dict(zip(members, agents(), strict=True))
+def begin_reading_agent(api: Api, cluster: Cluster) -> Callable[[], Agent]:
+    """Start to read the add-on of the EKS Pod Identity Agent. Return a function that waits for the result."""
+    read = partial(read_addon, api, cluster, AGENT_ADDON)
+    return begin(partial(attempt, Target("addon", AGENT_ADDON), read))
 
 
 def read_for_verification(
-    api: Api, desired: Desired, observed: Observed, width: int, agents: Callable[[], Agents] | None = None
+    api: Api, desired: Desired, observed: Observed, width: int, agent: Callable[[], Agent] | None = None
 ) -> VerificationReads:
     """Read the data that only a verification needs.
 
-    :arg agents: the result of ``begin_reading_agents``, if the caller has called it.
+    :arg agent: the result of ``begin_reading_agent``, if the caller has called it.
     """
-    agents = agents or begin_reading_agents(api, observed.clusters, width)
-    return _VerificationReader(api, observed.clusters, width, observed).read(desired, agents)
+    agent = agent or begin_reading_agent(api, observed.cluster)
+    return _VerificationReader(api, observed.cluster, width, observed).read(desired, agent)
 
 
 @dataclass(frozen=True, slots=True)
 class _VerificationReader(Reader):
     observed: Observed
 
-    def read(self, desired: Desired, agents: Callable[[], Agents]) -> VerificationReads:
+    def read(self, desired: Desired, agent: Callable[[], Agent]) -> VerificationReads:
         roles: dict[str, ObservedRole] = {}
         arns: set[str] = set()
-        for shared in shared_roles(self.account, desired.workloads):
+        for shared in shared_roles(self.cluster, desired.workloads):
             role = self.observed.roles.get(shared.spec.name.lower())
             if role is not None:
                 roles[shared.spec.name.lower()] = role
@@ -177,7 +169,7 @@ class _VerificationReader(Reader):
         documents, inline = documents_read(), inline_read()
         permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
         return VerificationReads(
-            agents=agents(),
+            agent=agent(),
             permissions={name: part for name, part in permissions.items() if part is not None},
             targets=targets_read(),
             other_versions=versions_read(),
@@ -207,31 +199,23 @@ class _VerificationReader(Reader):
         return dict(zip(items, map_concurrently(read, list(items.values()), self.width), strict=True))
 
     def _unlisted_associated(self, desired: Desired) -> tuple[WorkloadKey, ...]:
-        """Return the unlisted workloads with associations, for each cluster in which a desired workload lacks its association.
+        """Return the unlisted workloads with associations, if a desired workload lacks its association.
 
         The finding about a missing association suggests similar names from the result.
         """
         desired_keys = {workload.key for workload in desired.workloads}
-        incomplete = {key.cluster for key in desired_keys - set(self.observed.associations)}
-        complete = {key: unlisted for key, unlisted in self.observed.unlisted.items() if not unlisted.more}
-        clusters = [
-            cluster
-            for key, cluster in self.observed.clusters.members.items()
-            if cluster.status and key in incomplete and key not in complete
-        ]
-        lists = [[*part.keys, *part.addons] for key, part in complete.items() if key in incomplete]
-        lists += map_concurrently(self._list_keys, clusters, self.width)
-        return tuple(sorted({key for keys in lists for key in keys} - desired_keys))
-
-    def _list_keys(self, cluster: Cluster) -> list[WorkloadKey]:
+        unlisted, cluster = self.observed.unlisted, self.cluster
+        if desired_keys <= self.observed.associations.keys():
+            return ()
+        if unlisted is not None and not unlisted.more:
+            return tuple(sorted({*unlisted.keys, *unlisted.addons} - desired_keys))
         try:
-            return [
-                WorkloadKey(cluster.name, association["namespace"], association["serviceAccount"])
-                for association in list_associations(self.api, cluster.name)
-            ]
+            listing = list_associations(self.api, cluster.name)
+            keys = {WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in listing}
         except AwsError:
             # A failure is ignored, because the result only adds suggestions to findings.
-            return []
+            return ()
+        return tuple(sorted(keys - desired_keys))
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
         """Return the IDs of non-default versions that have the desired document, by the ARN of the policy."""
@@ -239,7 +223,7 @@ class _VerificationReader(Reader):
             policy.arn: (policy, spec.document)
             for workload in desired.workloads
             for spec in workload.policies
-            if (policy := self.observed.policies.get(self.account.policy_arn(spec))) is not None
+            if (policy := self.observed.policies.get(self.cluster.policy_arn(spec))) is not None
             and policy.document is not None
             and spec.document is not None
             and not same_meaning(policy.document, spec.document, "identity")
@@ -282,7 +266,7 @@ class _VerificationReader(Reader):
     def _target(self, arn: str) -> Document | Failure | None:
         """Return the trust policy of a target role; None if it does not exist; a failure if it cannot be read."""
         parts = parse_role_arn(arn)
-        if parts is None or parts.account_id != self.observed.account.account_id:
+        if parts is None or parts.account_id != self.cluster.account_id:
             account = parts.account_id if parts else "?"
             error = AwsError(
                 "iam:GetRole",

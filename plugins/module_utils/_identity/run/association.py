@@ -14,7 +14,7 @@ from ..._aws.client import Api
 from ..._policy.trust.trust import check_trust
 from ..inputs.accounts import foreign_role
 from ..model.changes import Change
-from ..model.cluster import Cluster, group_clusters
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, InputError, sentence
 from ..model.names import default_owner, parse_role_arn
@@ -72,7 +72,7 @@ def converge(
         _validate_role(workload.association.role_arn, cluster)
     owner = default_owner(cluster.region, cluster.name)
     options = replace(desired.options, owner=owner, adopt=True, single=True)
-    engine = Engine(api, group_clusters(cluster), 1, wait_policy)
+    engine = Engine(api, cluster, 1, wait_policy)
     applied = apply_order(engine, replace(desired, options=options), order)
     run = applied.run
     if run.failures or applied.observed.failures:

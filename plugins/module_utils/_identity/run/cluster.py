@@ -32,7 +32,6 @@ from ..model.cluster import (
     ApiServer,
     Cluster,
     as_verification_finding,
-    group_clusters,
     judge_api_server,
 )
 from ..model.desired import Desired, Options, ParsedInput, State
@@ -168,7 +167,7 @@ def begin_reading_ahead(
 
     def read() -> tuple[Observed, float]:
         opened, params = opening(), job.params
-        observer = Observer(opened.api, group_clusters(opened.cluster), params["concurrency"])
+        observer = Observer(opened.api, opened.cluster, params["concurrency"])
         owner = _owner(parsed, opened.cluster)
         options = run_options(params, owner) if changes else _verify_options(params, owner)
         desired = Desired(parsed.workloads, options)
@@ -240,7 +239,7 @@ def change_cluster(
         }
     locks = f"{job.locks}/{cluster.account_id}-" if job.locks else ""
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
-    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy, approve=approve)
+    engine = Engine(api, cluster, params["concurrency"], policy, approve=approve)
     agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
     order = Order(
         parsed.state,
@@ -305,7 +304,7 @@ def verify_cluster(
         opened = opening() if opening else open_cluster(job, name)
         api, cluster = opened.api, opened.cluster
         doubt = judge_api_server(cluster, server) if server else None
-        observer = Observer(api, group_clusters(cluster), width)
+        observer = Observer(api, cluster, width)
         associations = read_all_associations(observer) if parsed is None else None
         options = _verify_options(params, _owner(parsed, cluster))
         desired = Desired(

@@ -141,7 +141,7 @@ def unchanged_resources(run: Run) -> list[Change]:
     users: dict[Target, list[WorkloadKey]] = {}
     for workload, resource_type in product(run.desired.workloads, READ_TYPES):
         present = getattr(observed, resource_type.collection)
-        for key in resource_type.used_keys(workload, observed.account):
+        for key in resource_type.used_keys(workload, observed.cluster):
             if present.get(key) is not None:
                 users.setdefault(resource_type.read_target(key), []).append(workload.key)
     return [

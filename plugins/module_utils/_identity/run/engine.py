@@ -15,7 +15,7 @@ from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import Finding
 from ..model.changes import Change, Plan
-from ..model.cluster import Clusters
+from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import ErrorKind
 from ..model.observed import Observed, Quotas
@@ -50,17 +50,17 @@ Approve = Callable[[Sequence[Change]], None]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The engine of a run for clusters of one account: observe, plan, apply, read again."""
+    """The engine of a run for a cluster: observe, plan, apply, read again."""
 
     api: Api
-    clusters: Clusters
+    cluster: Cluster
     width: int
     wait_policy: WaitPolicy
     journal: Journal = field(default_factory=Journal)
     approve: Approve | None = None
 
     def observer(self) -> Observer:
-        return Observer(self.api, self.clusters, self.width)
+        return Observer(self.api, self.cluster, self.width)
 
     def observe_after(self, run: Run, verifies: bool = False) -> Observed:
         """Observe until the changes of a run are visible, for its verification and for later runs.
@@ -209,9 +209,9 @@ class Engine:
                 return False
             (key,) = refusal.change.workloads
             role, spec = workloads[key].role, workloads[key].association
-            role_arn = self.clusters.account.role_arn(role) if role is not None else spec.role_arn
+            role_arn = self.cluster.role_arn(role) if role is not None else spec.role_arn
             disabled = bool(spec.disable_session_tags)
-            subject = trust_subject(self.clusters.of_workload(key), key, role_arn, disabled)
+            subject = trust_subject(self.cluster, key, role_arn, disabled)
             return may_become_usable(self.api, role_arn, subject)
 
         retryable = map_concurrently(is_retryable, outcome.refusals, self.width)

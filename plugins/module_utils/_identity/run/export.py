@@ -24,7 +24,7 @@ from ..inputs.options import parse_account_id, parse_cluster_name
 from ..inputs.run_input import read_input, refuse_files
 from ..model.associations import ASSOCIATION_SETTINGS, AssociationSpec, ObservedAssociation
 from ..model.attributes import changed_from_default
-from ..model.cluster import Account, Cluster, Clusters, group_clusters
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, Workload
 from ..model.errors import InputError, listed
 from ..model.names import default_owner, is_aws_managed, is_mark, parse_policy_arn, parse_role_arn
@@ -70,29 +70,28 @@ def read_estate(
 
     Sources: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetPolicy, GetPolicyVersion.
     """
-    account = cluster.account
     arns = {association.role_arn for association in associations.values()}
     specs = {parts.name.lower(): RoleSpec(parts.name, arn) for arn in arns if (parts := parse_role_arn(arn))}
-    results = map_concurrently(partial(_read_role, api, account), specs.values(), width)
+    results = map_concurrently(partial(_read_role, api, cluster), specs.values(), width)
     roles = dict(zip(specs, (role for role, _inline in results), strict=True))
     inline = {name: names for name, (_role, names) in zip(specs, results, strict=True) if names}
     attached = sorted(
         {arn for role in roles.values() if role for arn in role.attached if not is_aws_managed(arn)}
     )
-    policy_reads = map_concurrently(partial(_read_policy, api, account), attached, width)
+    policy_reads = map_concurrently(partial(_read_policy, api, cluster), attached, width)
     policies = {arn: policy for arn, policy in zip(attached, policy_reads, strict=True) if policy is not None}
     return Estate(cluster, associations, roles, inline, policies)
 
 
-def _read_role(api: Api, account: Account, spec: RoleSpec) -> tuple[ObservedRole | None, tuple[str, ...]]:
-    role = read_role(api, account, spec, False)
+def _read_role(api: Api, cluster: Cluster, spec: RoleSpec) -> tuple[ObservedRole | None, tuple[str, ...]]:
+    role = read_role(api, cluster, spec, False)
     if role is None:
         return None, ()
     return role, tuple(api.pages("iam", "ListRolePolicies", {"RoleName": role.name}, "PolicyNames"))
 
 
-def _read_policy(api: Api, account: Account, arn: str) -> tuple[ObservedPolicy, Mapping[str, object]] | None:
-    policy = read_policy(api, account, PolicySpec(arn=arn))
+def _read_policy(api: Api, cluster: Cluster, arn: str) -> tuple[ObservedPolicy, Mapping[str, object]] | None:
+    policy = read_policy(api, cluster, PolicySpec(arn=arn))
     return (policy, read_document(api, arn, policy.default_version)) if policy is not None else None
 
 
@@ -102,7 +101,6 @@ def export_workloads(estate: Estate) -> list[_Row]:
     A role that several service accounts use has the same definition in each entry. Default values of AWS and the
     tags that this collection sets are left out.
     """
-    clusters = group_clusters(estate.cluster)
     exported = {
         key: association for key, association in estate.associations.items() if not association.owner_arn
     }
@@ -110,7 +108,7 @@ def export_workloads(estate: Estate) -> list[_Row]:
     for key, association in sorted(exported.items()):
         users.setdefault(_role_name(association).lower(), []).append(_user(key, association))
     definitions = {
-        name: _role_row(role, clusters, users[name])
+        name: _role_row(role, estate.cluster, users[name])
         for name in users
         if (role := estate.roles.get(name)) is not None
     }
@@ -142,12 +140,12 @@ def _workload_row(association: ObservedAssociation, role_row: _Row | None, estat
     return row | changed_from_default(ASSOCIATION_SETTINGS, association) | _tags(association.tags)
 
 
-def _role_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]) -> _Row:
+def _role_row(role: ObservedRole, cluster: Cluster, users: Sequence[Workload]) -> _Row:
     row: _Row = {"name": role.name} | _path(role.path) | changed_from_default(ROLE_SETTINGS, role)
-    return row | _tags(role.tags) | _trust_row(role, clusters, users)
+    return row | _tags(role.tags) | _trust_row(role, cluster, users)
 
 
-def _trust_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]) -> _Row:
+def _trust_row(role: ObservedRole, cluster: Cluster, users: Sequence[Workload]) -> _Row:
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
@@ -157,7 +155,7 @@ def _trust_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]
     spec = RoleSpec(role.name)
     scopes = () if foreign_statements(role.trust) else (None, *TRUST_SCOPES)
     for scope in scopes:
-        trust = trust_policy(desired_grants(clusters, spec, Options(trust_scope=scope), users))
+        trust = trust_policy(desired_grants(cluster, spec, Options(trust_scope=scope), users))
         if same_meaning(trust, role.trust, "trust"):
             return {} if scope is None else {"trust_scope": scope}
     return {"trust_policy": dict(role.trust)}
@@ -199,8 +197,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
     with Guard(params["deadline"] or None) as guard:
         api = job.open()
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
-        clusters = group_clusters(cluster)
-        observer = Observer(api, clusters, width)
+        observer = Observer(api, cluster, width)
         present = read_all_associations(observer)
         _check_namespaces(chosen, present, cluster)
         associations = {
@@ -211,7 +208,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         parsed = read_input({"cluster_name": name, "workloads": rows}, refuse_files)
         desired = Desired(parsed.workloads, Options(owner=default_owner(cluster.region, name)))
         observed = observer.observe(desired, present=associations)
-        engine = Engine(api, clusters, width, WaitPolicy(0, time.monotonic, pause))
+        engine = Engine(api, cluster, width, WaitPolicy(0, time.monotonic, pause))
         run = engine.run(desired, "present", check_mode=True, first_look=observed)
         planned = build_result(run, check_mode=True)
     if guard.cause is not None:

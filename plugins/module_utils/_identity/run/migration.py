@@ -27,7 +27,7 @@ from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federat
 from ..._policy.trust.statements import TrustGrant, read_grants, with_grants, writer_of
 from ..model.associations import ObservedAssociation
 from ..model.changes import Call, TagChange, iam_tag_calls
-from ..model.cluster import Cluster, group_clusters
+from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.migration import (
     DamagedRecord,
@@ -74,7 +74,7 @@ def read_cluster_associations(
     api: Api, cluster: Cluster, width: int
 ) -> dict[WorkloadKey, ObservedAssociation]:
     """Read all associations of a cluster. Raises AwsError."""
-    return read_all_associations(Observer(api, group_clusters(cluster), width))
+    return read_all_associations(Observer(api, cluster, width))
 
 
 def read_all_roles(api: Api) -> Snapshot:
@@ -106,7 +106,7 @@ def read_roles(
     specs = {
         parts.name.lower(): RoleSpec(parts.name, arn) for arn in role_arns if (parts := parse_role_arn(arn))
     }
-    found = map_concurrently(lambda spec: read_role(api, cluster.account, spec, False), specs.values(), width)
+    found = map_concurrently(lambda spec: read_role(api, cluster, spec, False), specs.values(), width)
     roles = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
     return MigrationReads(associations, roles, complete=False)
 

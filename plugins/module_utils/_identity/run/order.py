@@ -22,7 +22,7 @@ from ..model.observed import Observed, VerificationReads
 from ..model.targets import Failure
 from ..plan.predict import predict
 from ..read.observe import Observer
-from ..read.verification_reads import Agents, begin_reading_agents, read_for_verification
+from ..read.verification_reads import Agent, begin_reading_agent, read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from .addons import (
@@ -75,13 +75,13 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
         with guard:
             run = _apply(engine, desired, order)
             verifies = order.verify and order.state == "present"
-            agents = begin_reading_agents(engine.api, engine.clusters, engine.width) if verifies else None
+            agent_read = begin_reading_agent(engine.api, engine.cluster) if verifies else None
             # If the run has changed nothing, observe_after returns the observation of the run without another read.
             observed = engine.observe_after(run, verifies)
-            if agents is not None:
+            if agent_read is not None:
                 if order.check_mode:
                     observed = predict(observed, run.plan)
-                verified = _verify(engine, desired, order, run, observed, agents)
+                verified = _verify(engine, desired, order, run, observed, agent_read)
             else:
                 late = not_yet_visible(observed, (done.change for done in run.done))
                 run = replace(run, findings=(*run.findings, *late))
@@ -90,7 +90,7 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
             raise
         guard.cause = _late_error(error)
     if guard.cause is not None:
-        run = engine.journal.cut_short(desired, order.state, engine.clusters, guard.cause, order.check_mode)
+        run = engine.journal.cut_short(desired, order.state, engine.cluster, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
     if order.agent is not None:
@@ -134,26 +134,26 @@ def _verify(
     order: Order,
     run: Run,
     observed: Observed,
-    agents: Callable[[], Agents],
+    agent_read: Callable[[], Agent],
 ) -> Sequence[Verified]:
-    reads = _read_for_verification(engine, desired, observed, agents, made=bool(run.done))
+    reads = _read_for_verification(engine, desired, observed, agent_read, made=bool(run.done))
     if order.agent is not None and (agent := order.agent.predicted_agent) is not None:
-        reads = replace(reads, agents={order.agent.cluster.name: agent})
+        reads = replace(reads, agent=agent)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return verify(desired, observed, reads, lints)
 
 
 def _read_for_verification(
-    engine: Engine, desired: Desired, observed: Observed, agents: Callable[[], Agents], made: bool
+    engine: Engine, desired: Desired, observed: Observed, agent_read: Callable[[], Agent], made: bool
 ) -> VerificationReads:
     """Read the data that only a verification needs.
 
-    :arg agents: the result of ``begin_reading_agents``.
+    :arg agent_read: the result of ``begin_reading_agent``.
     :arg made: whether this run changed a resource. If so, the inline policies of a missing role are read again until the
         timeout, because a new role may not be in all replicas of IAM yet.
     """
     for _attempt in engine.wait_policy.attempts():
-        reads = read_for_verification(engine.api, desired, observed, engine.width, agents)
+        reads = read_for_verification(engine.api, desired, observed, engine.width, agent_read)
         behind = any(isinstance(part, Failure) and part.error.missing for part in reads.inline.values())
         if not (made and behind):
             break
@@ -171,10 +171,10 @@ def verify_workloads(
     :arg present: associations that were already read.
     :arg read_ahead: the state, if it was already read.
     """
-    agents = begin_reading_agents(observer.api, observer.clusters, observer.width)
+    agent_read = begin_reading_agent(observer.api, observer.cluster)
     observed = read_ahead or observer.observe(
         desired, planning=False, present=present, unlisted=True, inline=True
     )
-    reads = read_for_verification(observer.api, desired, observed, observer.width, agents)
+    reads = read_for_verification(observer.api, desired, observed, observer.width, agent_read)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return consider_age(verify(desired, observed, reads, lints), observed), observed

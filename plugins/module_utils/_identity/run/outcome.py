@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.finding import Finding
 from ..model.changes import Call, Change, Plan
-from ..model.cluster import Clusters
+from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import ErrorKind
 from ..model.observed import Observed
@@ -253,13 +253,13 @@ class Journal:
         return tuple(dict.fromkeys((*self.plan.findings, *notes)))
 
     def cut_short(
-        self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
+        self, desired: Desired, state: str, cluster: Cluster, cause: Cause, check_mode: bool
     ) -> Run:
         """Return the interrupted run. A planned change that is not complete and was not refused is a failure with the cause.
 
         Without such a change, the read of the associations is the failure.
         """
-        observed = self.observed or Observed(clusters)
+        observed = self.observed or Observed(cluster)
         ended = {*self._done, *self._refused}
         undone = [self._undone(change, cause) for change in self.plan.changes if change.target not in ended]
         failures = [*self.plan.failures, *(refusal.failure for refusal in self.refusals), *undone]
@@ -267,17 +267,10 @@ class Journal:
             # There is no plan yet, or all planned changes are complete or refused.
             failed = {key for failure in failures for key in failure.workloads}
             left = [workload.key for workload in desired.workloads if workload.key not in failed]
-            keys: dict[str, list[WorkloadKey]] = (
-                {name: [] for name in clusters.members} if not failures else {}
-            )
-            for key in left or [workload.key for workload in desired.workloads]:
-                keys.setdefault(key.cluster, []).append(key)
-            failures += [
-                Failure(
-                    tuple(workloads), associations_target(name), "read", cause.code, cause.text, cause.remedy
-                )
-                for name, workloads in keys.items()
-            ]
+            keys = tuple(left or [workload.key for workload in desired.workloads])
+            if keys or not failures:
+                target = associations_target(cluster.name)
+                failures.append(Failure(keys, target, "read", cause.code, cause.text, cause.remedy))
         done = () if check_mode else self.done
         findings = self.findings
         return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)

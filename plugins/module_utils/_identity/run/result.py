@@ -18,7 +18,7 @@ from ..._findings.text import visible, with_remedy
 from ..model.associations import ObservedAssociation, decode_association
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
-from ..model.cluster import Account, Cluster
+from ..model.cluster import Cluster
 from ..model.desired import Workload
 from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.observed import Observed
@@ -141,11 +141,11 @@ def failure_message(run: Run, cluster: Cluster) -> str:
 
 def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
     """Group failures by cause. Failures whose messages differ only in the names of resources have the same cause."""
-    account = run.observed.account
+    cluster = run.observed.cluster
     objects: dict[WorkloadKey, list[str]] = {}
     for workload in run.desired.workloads:
-        roles = [account.role_arn(workload.role)] if workload.role is not None else []
-        objects[workload.key] = [*roles, *map(account.policy_arn, workload.policies)]
+        roles = [cluster.role_arn(workload.role)] if workload.role is not None else []
+        objects[workload.key] = [*roles, *map(cluster.policy_arn, workload.policies)]
 
     def texts(failure: Failure) -> tuple[str, ...]:
         return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
@@ -212,7 +212,7 @@ def verified_result(
     findings = [*further, *_bulk_denied(observed)]
     for subject in verified:
         association = observed.associations.get(subject.workload.key)
-        facts = _facts(observed.account, subject.workload, association)
+        facts = _facts(observed.cluster, subject.workload, association)
         checks = [check_row(check) for check in subject.checks]
         created = _role_created_at(association, observed)
         rows.append({**facts, "role_created_at": created, "status": subject.status, "checks": checks})
@@ -265,16 +265,16 @@ def _workload_row(
 ) -> WorkloadRow:
     key = workload.key
     status = "failed" if key in failed else "changed" if key in touched else "unchanged"
-    return {**_facts(run.observed.account, workload, association), "status": status}
+    return {**_facts(run.observed.cluster, workload, association), "status": status}
 
 
-def _facts(account: Account, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
+def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
     return {
         "cluster": workload.key.cluster,
         "namespace": workload.key.namespace,
         "service_account": workload.key.service_account,
-        "role_arn": _role_arn(account, workload, association),
-        "policy_arns": [account.policy_arn(spec) for spec in workload.policies],
+        "role_arn": _role_arn(cluster, workload, association),
+        "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
         "association_id": association.association_id if association else "",
         "association_created_at": association.created_at if association else "",
         "association_modified_at": association.modified_at if association else "",
@@ -284,8 +284,8 @@ def _facts(account: Account, workload: Workload, association: ObservedAssociatio
     }
 
 
-def _role_arn(account: Account, workload: Workload, association: ObservedAssociation | None) -> str:
+def _role_arn(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> str:
     """Return the ARN of the desired role; for a workload without a role, the ARN of the role in its association."""
     if workload.role is not None:
-        return account.role_arn(workload.role)
+        return cluster.role_arn(workload.role)
     return association.role_arn if association else ""

@@ -77,7 +77,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
                 "Update the cluster's Kubernetes version, which updates the platform version.",
             ),
         )
-    agent = reads.agents[cluster.name]
+    agent = reads.agent
     if cluster.auto_mode and isinstance(agent, ObservedAddon):
         return conclude(
             "agent",
@@ -129,21 +129,16 @@ def verify(
 ) -> list[Verified]:
     """Return the checks of each workload, in the order of the report.
 
-    Workloads of clusters that could not be read are left out.
-
     :arg reads: data that only a verification reads, such as the documents of attached policies.
     :arg lints: the findings about the input from ``lint_workloads``.
     """
-    agents = {key: _check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
-    scopes = widest_scopes(desired, observed.account)
+    agent = _check_agent(observed.cluster, reads)
+    scopes = widest_scopes(desired, observed.cluster)
     extra = extra_permissions(desired, observed, reads)
     access_findings = find_unexpected_access(desired, observed)
     owner = desired.options.owner
     verified = []
     for workload in desired.workloads:
-        if workload.key not in observed.clusters:
-            continue
-        agent = agents[workload.key.cluster]
         if workload.conflict is not None:
             verified.append(Verified(workload, (conclude("association", workload.conflict), agent)))
             continue
@@ -205,7 +200,7 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
     for subject in verified:
         young = latest_change(subject.workload, observed)
         # A role of another account fails the check because of its ARN, which no later read changes.
-        if young is not None and not has_foreign_role(subject.workload, observed.account):
+        if young is not None and not has_foreign_role(subject.workload, observed.cluster):
             explained = any(
                 finding.severity == "error" and finding.code in _STALE_READ_CODES
                 for finding in subject.findings

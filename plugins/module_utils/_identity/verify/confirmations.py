@@ -45,7 +45,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
     if role is None:
         return check
     missing = [
-        arn for spec in workload.policies if (arn := observed.account.policy_arn(spec)) not in role.attached
+        arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
     ]
     if not missing:
         return Check("attachment", PASS, str(len(workload.policies) or ""))
@@ -73,7 +73,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
     """
 
     def judge(spec: PolicySpec) -> Check:
-        arn = observed.account.policy_arn(spec)
+        arn = observed.cluster.policy_arn(spec)
         policy = observed.policies.get(arn)
         if policy is None:
             return conclude("version", _missing(arn, spec, workload, observed))
@@ -85,7 +85,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
 
 
 def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed) -> Finding:
-    message = f"policy {arn} does not exist in account {observed.account.account_id}."
+    message = f"policy {arn} does not exist in account {observed.cluster.account_id}."
     remedy = "Apply the workload, which creates it."
     if spec.document is None:
         remedy = "Correct its ARN, or set name and document instead of arn to create the policy."
@@ -102,7 +102,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
     """
 
     def judge(spec: PolicySpec) -> Check:
-        arn = observed.account.policy_arn(spec)
+        arn = observed.cluster.policy_arn(spec)
         policy = observed.policies.get(arn)
         if spec.document is None:
             return Check("contents", PASS)
@@ -149,7 +149,7 @@ def _check_policies(
         return None
     checks = [
         conclude_unread(name, failure, workload.key)
-        if (failure := observed.unread.get(policy_target(observed.account.policy_arn(spec)))) is not None
+        if (failure := observed.unread.get(policy_target(observed.cluster.policy_arn(spec)))) is not None
         else judge(spec)
         for spec in workload.policies
     ]
@@ -219,14 +219,13 @@ def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterato
             raised_as=None if limits_sessions else "warning",
         )
     present_names, names = ({"name": part.name, "path": part.path} for part in (role, spec))
-    subject = "role", role.arn, workload.key
-    yield from _unchangeable(Code.ROLE_NAME_DIFFERS, subject, present_names, names)
+    yield from _unchangeable(Code.ROLE_NAME_DIFFERS, ("role", role.arn, workload.key), present_names, names)
 
 
 def policy_settings(workload: Workload, observed: Observed, owner: str) -> Iterator[Finding]:
     """Yield findings about the tags and the description of the policies that the workload defines."""
     for spec in workload.policies:
-        policy = observed.policies.get(observed.account.policy_arn(spec))
+        policy = observed.policies.get(observed.cluster.policy_arn(spec))
         if spec.document is None or policy is None or policy.tags is None:
             continue
         own = is_own(policy.tags, owner)
@@ -243,12 +242,16 @@ def policy_settings(workload: Workload, observed: Observed, owner: str) -> Itera
         desired: dict[str, object] = {"name": spec.name, "path": spec.path}
         if own and spec.description is not None and policy.description is not None:
             present["description"], desired["description"] = policy.description, spec.description
-        subject = "policy", policy.arn, workload.key
-        yield from _unchangeable(Code.POLICY_DESCRIPTION_DIFFERS, subject, present, desired)
+        yield from _unchangeable(
+            Code.POLICY_DESCRIPTION_DIFFERS, ("policy", policy.arn, workload.key), present, desired
+        )
 
 
 def _unchangeable(
-    code: Code, subject: tuple[str, str, WorkloadKey], present: Mapping[str, str], desired: Mapping[str, object]
+    code: Code,
+    subject: tuple[str, str, WorkloadKey],
+    present: Mapping[str, str],
+    desired: Mapping[str, object],
 ) -> Iterator[Finding]:
     """Yield a finding about each attribute that differs, and that IAM cannot change.
 
@@ -271,14 +274,14 @@ def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iter
 
     :arg matches: the association matches the list. Otherwise another finding has the remedy.
     """
-    account, named, association = observed.account, workload.role, observed.associations.get(workload.key)
+    named, association = workload.role, observed.associations.get(workload.key)
     role = observed.roles.get(named.name.lower()) if named is not None and not named.existing else None
     subjects = [f"role {role.arn}"] if role is not None and not role.marked else []
     subjects += [
         f"policy {policy.arn}"
         for spec in workload.policies
         if spec.document is not None
-        and (policy := observed.policies.get(account.policy_arn(spec))) is not None
+        and (policy := observed.policies.get(observed.cluster.policy_arn(spec))) is not None
         if policy.tags is not None and not policy.marked
     ]
     if matches and association is not None and not association.owner_arn and not association.marked:
@@ -298,12 +301,12 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
 
     Of several faults, only the first one is reported.
     """
-    cluster = observed.clusters.of_workload(workload.key)
+    cluster = observed.cluster
     failure = observed.association_failure(workload.key)
     if failure is not None:
         return conclude_unread("association", failure, workload.key)
     association = observed.associations.get(workload.key)
-    if association is None and has_foreign_role(workload, cluster.account):
+    if association is None and has_foreign_role(workload, cluster):
         # EKS does not accept a role of another account. The check of the trust policy reports that role.
         return Check("association", FAIL)
     if association is None:
@@ -317,9 +320,9 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
                 workload.key,
             ),
         )
-    role_arn = observed.account.role_arn(workload.role) if workload.role else association.role_arn
+    role_arn = observed.cluster.role_arn(workload.role) if workload.role else association.role_arn
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
-    shut_out = is_shut_out(workload, association, role, observed.clusters)
+    shut_out = is_shut_out(workload, association, role, observed.cluster)
     finding = _find_difference(workload, association, role_arn, owner, shut_out)
     return conclude("association", finding) if finding is not None else Check("association", PASS)
 

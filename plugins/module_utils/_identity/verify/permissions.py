@@ -72,9 +72,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         return Check("permissions", UNKNOWN if role_target(name) in observed.unread else FAIL)
     if isinstance(permissions, Failure):
         return conclude_unread("permissions", permissions, workload.key)
-    subject = trust_subject(
-        observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
-    )
+    subject = trust_subject(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
     if target:
         # With a target role the Pod gets the permissions of that role.
         checks = [
@@ -167,7 +165,7 @@ def _mark_consequence(
     """
     if not check.findings:
         return check
-    documents = {observed.account.policy_arn(spec): spec.document for spec in workload.policies}
+    documents = {observed.cluster.policy_arn(spec): spec.document for spec in workload.policies}
     identity = {policy.name: policy for policy in permissions.identity}
     unknown = any(document is None and arn not in identity for arn, document in documents.items())
     identity |= {
@@ -400,9 +398,9 @@ def extra_permissions(
     roles, only policies that let the role administer the account are reported. Also report listed policies of administrators.
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
-    for shared in shared_roles(observed.account, desired.workloads):
+    for shared in shared_roles(observed.cluster, desired.workloads):
         role = observed.roles.get(shared.spec.name.lower())
-        if role is None or role.arn != observed.account.role_arn(shared.spec):
+        if role is None or role.arn != observed.cluster.role_arn(shared.spec):
             continue
         inline = reads.inline.get(role.name.lower(), {})
         documents = {} if isinstance(inline, Failure) else inline
@@ -503,7 +501,7 @@ def _listed_administration(
     limit = reads.documents.get(role.permissions_boundary)
     boundary = None if limit is None or isinstance(limit, Failure) else NamedPolicy("boundary", limit)
     for arn, document in {
-        observed.account.policy_arn(spec): spec.document
+        observed.cluster.policy_arn(spec): spec.document
         for workload in shared.users
         for spec in workload.policies
     }.items():

@@ -22,7 +22,7 @@ from ..._policy.evaluation.request import Subject
 from ..._policy.trust.statements import read_statement
 from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_trust
 from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread
-from ..model.cluster import Account
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.names import parse_role_arn
 from ..model.observed import Observed
@@ -58,14 +58,14 @@ _NARROW_WITH_ADOPT = (
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
-def widest_scopes(desired: Desired, account: Account) -> dict[str, TrustScope]:
+def widest_scopes(desired: Desired, cluster: Cluster) -> dict[str, TrustScope]:
     """Return the widest trust scope among the workloads of each role, by the lower-case name of the role."""
     return {
         shared.spec.name.lower(): max(
             (effective_scope(shared.spec, desired.options, user) for user in shared.users),
             key=TRUST_SCOPES.index,
         )
-        for shared in shared_roles(account, desired.workloads)
+        for shared in shared_roles(cluster, desired.workloads)
     }
 
 
@@ -118,9 +118,7 @@ def check_trust_policy(
     if role is None:
         return result
     association = observed.associations.get(workload.key)
-    subject = trust_subject(
-        observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
-    )
+    subject = trust_subject(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
     trust = prepare_trust(role.trust)
     if is_usable(trust, subject):
         return check_width(workload, role, trust, scopes[role.name.lower()], subject)
@@ -169,10 +167,10 @@ def check_trust_policy(
     )
 
 
-def has_foreign_role(workload: Workload, account: Account) -> bool:
+def has_foreign_role(workload: Workload, cluster: Cluster) -> bool:
     """Return whether the role of a workload belongs to another account. EKS does not accept such a role in an association."""
     parts = parse_role_arn(workload.role.arn) if workload.role is not None and workload.role.arn else None
-    return parts is not None and parts.account_id != account.account_id
+    return parts is not None and parts.account_id != cluster.account_id
 
 
 def _access_remedy(workload: Workload, role: ObservedRole) -> str:
@@ -208,27 +206,27 @@ def find_observed_role(
     :arg check: the name of the check that examines the role. Only the check "trust" reports a missing role, so that it is
         reported once.
     """
-    spec, account = workload.role, observed.account
+    spec, cluster = workload.role, observed.cluster
     if spec is None:
         return None, Check(check, PASS)
     failure = observed.unread.get(role_target(spec.name.lower()))
     if failure is not None:
         return None, conclude_unread(check, failure, workload.key)
     role = observed.roles.get(spec.name.lower())
-    if role is not None and role.arn == account.role_arn(spec):
+    if role is not None and role.arn == cluster.role_arn(spec):
         return role, Check(check, PASS)
     if check != "trust":
         return None, Check(check, FAIL)
-    message = f"role {account.role_arn(spec)} does not exist in account {account.account_id}"
+    message = f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}"
     remedy = "Apply the workload, which creates it."
     if spec.existing:
         remedy = missing_role_remedy([workload], role)
-    if has_foreign_role(workload, account):
+    if has_foreign_role(workload, cluster):
         message = (
             f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account, "
-            f"{account.account_id}"
+            f"{cluster.account_id}"
         )
-        remedy = f"Set a role of account {account.account_id}, and set the other role as target_role_arn."
+        remedy = f"Set a role of account {cluster.account_id}, and set the other role as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"
         if workload.origin is None:
@@ -244,27 +242,23 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
     """
     findings: dict[WorkloadKey, list[Finding]] = {}
     keys = {workload.key for workload in desired.workloads}
-    for shared in shared_roles(observed.account, desired.workloads):
+    for shared in shared_roles(observed.cluster, desired.workloads):
         spec = shared.spec
         role = observed.roles.get(spec.name.lower())
-        if role is None or role.arn != observed.account.role_arn(spec):
+        if role is None or role.arn != observed.cluster.role_arn(spec):
             continue
         is_managed = not spec.existing and role.marked
         foreign = [
             statement
             for statement in foreign_statements(role.trust)
             if (grants := read_statement(statement)) is None
-            or not all(named_workloads(observed.clusters, [grant]) & keys for grant in grants)
+            or not all(named_workloads(observed.cluster, [grant]) & keys for grant in grants)
         ]
-        for workload in (user for user in shared.users if user.key in observed.clusters):
+        for workload in shared.users:
             key = workload.key
-            subject = trust_subject(
-                observed.clusters.of_workload(key), key, role.arn, tags_disabled(workload, observed)
-            )
+            subject = trust_subject(observed.cluster, key, role.arn, tags_disabled(workload, observed))
             principals = (
-                find_foreign_access(role, key, foreign, observed.clusters)
-                if is_managed and spec.trust_policy is None
-                else ()
+                find_foreign_access(role, key, foreign) if is_managed and spec.trust_policy is None else ()
             )
             restrictions = [
                 finding

@@ -36,7 +36,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
-    group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -179,7 +178,7 @@ def wait_policy(clock: Clock | None = None, timeout: float = 60) -> WaitPolicy:
 def engine(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
     cluster = find_cluster(aws, cluster_name(desired), REGION, state)
     validate_accounts(desired, cluster)
-    return Engine(aws, group_clusters(cluster), 1, wait_policy(clock))
+    return Engine(aws, cluster, 1, wait_policy(clock))
 
 
 def run(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | None = None) -> Run:

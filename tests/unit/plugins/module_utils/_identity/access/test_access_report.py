@@ -34,10 +34,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleFacts,
     RoleUse,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    Account,
-    Clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import listed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     PodCredentials,
@@ -634,9 +630,8 @@ def test_verification_names_the_same_principals(case: str) -> None:
     """Compare the report with the findings TRUST_STATEMENT_FOREIGN and TRUST_OPEN_TO_EVERYONE about the same statement."""
     statement, expected = GUESTS[case]
     role = ObservedRole("api", role_arn("api"), "/", document(statement))
-    clusters = Clusters(Account(ACCOUNT, "aws"), {"blue": make_cluster()})
     findings = [
-        *find_foreign_access(role, key("api"), [statement], clusters),
+        *find_foreign_access(role, key("api"), [statement]),
         *find_public_access(role, key("api")),
     ]
     name = "" if expected is None else expected[2]

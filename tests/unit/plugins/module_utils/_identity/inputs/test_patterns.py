@@ -28,10 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Defaults,
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    Clusters,
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
     Origin,
@@ -295,10 +291,10 @@ def parsed(expansion: Expansion) -> tuple[Workload, ...]:
     return tuple(map(expansion.complete, workloads))
 
 
-def trust_of(workloads: tuple[Workload, ...], *, clusters: Clusters | None = None) -> PolicyDocument:
+def trust_of(workloads: tuple[Workload, ...]) -> PolicyDocument:
     role = workloads[0].role
     assert role is not None
-    return trust_policy(desired_grants(clusters or group_clusters(HERE), role, Options(owner="o"), workloads))
+    return trust_policy(desired_grants(HERE, role, Options(owner="o"), workloads))
 
 
 def conditions(trust: PolicyDocument) -> list[Any]:
@@ -319,24 +315,6 @@ def test_statements_of_a_trust_policy() -> None:
     ]
     everything = trust_of(parsed(expanded(entry("*", "*"))))
     assert conditions(everything) == [{"StringEquals": CLUSTER_ONLY}]
-
-
-def test_each_cluster_grants_its_own_patterns() -> None:
-    other = replace(HERE, name="other", arn=HERE.arn.replace(HERE.name, "other"))
-    role, there = parsed(expanded(entry("team-*", "web")))[0].role, []
-    for workload in parsed(expanded(entry("team-a", "worker"), entry("t*", "web"))):
-        there.append(replace(workload, key=replace(workload.key, cluster="other")))
-    assert role is not None
-    clusters = group_clusters(HERE, other)
-    users = (*parsed(expanded(entry("team-*", "web"))), *there)
-    trust = trust_of(users, clusters=clusters)
-    assert {
-        (
-            condition["StringEquals"]["aws:RequestTag/eks-cluster-arn"],
-            condition.get("StringLike", condition["StringEquals"])[NAMESPACE],
-        )
-        for condition in conditions(trust)
-    } == {(HERE.arn, "team-*"), (other.arn, "t*"), (other.arn, "team-a")}
 
 
 WORD = st.text("ab-", min_size=1, max_size=4)

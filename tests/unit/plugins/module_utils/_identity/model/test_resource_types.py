@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
-    group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -138,7 +137,7 @@ ERROR = AwsError("x:Y", "AccessDenied", "No.", ErrorKind.DENIED, "")
 
 def observed(**fields: Any) -> Observed:
     cluster = Cluster(CLUSTER, "arn:cluster", "111122223333", "us-west-2", "aws")
-    return Observed(group_clusters(cluster), **fields)
+    return Observed(cluster, **fields)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
-    CLUSTER,
     OWNED,
     TRUST_BARE,
     TRUST_EC2,
@@ -376,8 +375,6 @@ def test_verification_reports_other_principals() -> None:
     trust["Statement"] += TRUST_EC2["Statement"]
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
     spec = desired(workload())
-    (verified,) = verify(
-        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: agent()})
-    )
+    (verified,) = verify(spec, engine(aws, spec).observer().observe(spec), VerificationReads(agent()))
     assert [str(finding.code) for finding in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
     assert verified.status == "pass"

@@ -485,9 +485,7 @@ def test_foreign_attachment_is_kept_and_reported() -> None:
         "role."
     )
     spec = desired(workload())
-    (verified,) = verify(
-        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: agent()})
-    )
+    (verified,) = verify(spec, engine(aws, spec).observer().observe(spec), VerificationReads(agent()))
     assert (verified.status, verified.findings) == ("warning", [finding])
 
 

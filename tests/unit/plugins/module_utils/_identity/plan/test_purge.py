@@ -13,9 +13,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -378,8 +375,7 @@ def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
     """Run a purge at the time ``moment`` of AWS."""
     spec = desired(*workloads)
     runner = engine(aws, spec)
-    (cluster,) = runner.clusters.members.values()
-    runner = replace(runner, clusters=group_clusters(replace(cluster, answered_at=moment)))
+    runner = replace(runner, cluster=replace(runner.cluster, answered_at=moment))
     return run_with_purge(runner, spec, PurgeScope(), False)
 
 

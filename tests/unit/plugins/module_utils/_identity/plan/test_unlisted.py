@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
-    group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -193,7 +192,7 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_unlisted_associations_are_one_finding(case: Case) -> None:
-    observed = Observed(group_clusters(HERE), unlisted={CLUSTER: case.unlisted})
+    observed = Observed(HERE, unlisted=case.unlisted)
     (finding,) = find_unlisted(Desired((), case.options, purge=case.purge), observed)
     assert finding.code == "UNLISTED_ASSOCIATIONS"
     assert finding.message == f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) {case.message}"
@@ -205,16 +204,16 @@ def test_unlisted_associations_are_one_finding(case: Case) -> None:
     "unlisted_", [UnlistedAssociations(), unlisted(addons=[key("ebs", "kube-system")]), unlisted(more=True)]
 )
 def test_no_unlisted_association_is_no_finding(unlisted_: UnlistedAssociations) -> None:
-    assert find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: unlisted_})) == []
+    assert find_unlisted(Desired(()), Observed(HERE, unlisted=unlisted_)) == []
 
 
 def test_unread_cluster_has_no_finding() -> None:
-    assert find_unlisted(Desired(()), Observed(group_clusters(HERE))) == []
+    assert find_unlisted(Desired(()), Observed(HERE)) == []
 
 
 def test_unlistable_associations_are_an_info() -> None:
     refused = UnlistedAssociations(error=NOT_LISTED)
-    (finding,) = find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: refused}))
+    (finding,) = find_unlisted(Desired(()), Observed(HERE, unlisted=refused))
     assert finding.message == (
         f"the associations of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be read, so unlisted "
         "associations are unknown. eks:ListPodIdentityAssociations: AccessDeniedException: User is not authorized."

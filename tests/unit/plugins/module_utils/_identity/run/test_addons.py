@@ -20,7 +20,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
-    group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
@@ -409,7 +408,7 @@ def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -
 def test_failed_agent_is_reported_separately() -> None:
     run = converge(FakeAddons(), agent(">=v9.0.0"))
     whole = add_addon(
-        Run(desired(workload()), "present", Observed(group_clusters(CLUSTER)), Plan(), (), (), ()),
+        Run(desired(workload()), "present", Observed(CLUSTER), Plan(), (), (), ()),
         run,
         first=True,
     )

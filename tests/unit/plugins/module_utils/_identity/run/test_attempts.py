@@ -16,9 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
@@ -64,7 +61,7 @@ def failed(name: str, action: Action, key: WorkloadKey = KEY) -> Failure:
 
 
 def begin(journal: Journal, *changes: Change, failures: tuple[Failure, ...] = ()) -> None:
-    journal.begin(Observed(group_clusters(HERE)), Plan(changes, failures))
+    journal.begin(Observed(HERE), Plan(changes, failures))
 
 
 def attempt(result: Done | Refusal, *retryable: Target, journal: Journal | None = None) -> Journal:

@@ -14,9 +14,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     aws_failure,
@@ -502,8 +499,8 @@ def test_does_not_report_grants_of_a_new_role(minutes: int, findings: int) -> No
     grants_without_association(aws, "gone")
     spec = desired(workload(**SHARED_ROLE))
     runner = engine(aws, spec)
-    account = replace(runner.clusters.account, answered_at=CREATED + timedelta(minutes=minutes))
-    runner = replace(runner, clusters=replace(runner.clusters, account=account))
+    cluster = replace(runner.cluster, answered_at=CREATED + timedelta(minutes=minutes))
+    runner = replace(runner, cluster=cluster)
     assert len(runner.run(spec, "present", check_mode=True).findings) == findings
 
 
@@ -532,9 +529,7 @@ def test_result_is_independent_of_concurrency() -> None:
     serial, many = FakeAws(), FakeAws()
     run(serial, desired(*raw))
     cluster = find_cluster(many, CLUSTER, REGION)
-    outcome = Engine(many, group_clusters(cluster), 8, wait_policy()).run(
-        desired(*raw), "present", check_mode=False
-    )
+    outcome = Engine(many, cluster, 8, wait_policy()).run(desired(*raw), "present", check_mode=False)
     assert outcome.failures == ()
     assert many.state() == serial.state()
 

@@ -37,7 +37,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    CLUSTER,
     agent,
     engine,
     named,
@@ -180,9 +179,7 @@ def test_desired_state_passes_verification_or_fails(aws: FakeAws, spec: Desired)
         for failure in outcome.failures
     )
     observed = engine(aws, spec).observer().observe(spec)
-    for verified in verify(
-        spec, observed, VerificationReads({CLUSTER: agent("ACTIVE", "v1.3.8-eksbuild.2")})
-    ):
+    for verified in verify(spec, observed, VerificationReads(agent("ACTIVE", "v1.3.8-eksbuild.2"))):
         if verified.workload.key not in failed:
             # The fake account does not evaluate permissions. Other tests cover them.
             rest = {check.status for check in verified.checks if check.name != "permissions"}

@@ -24,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    CLUSTER,
     Clock,
     agent,
     desired,
@@ -41,7 +40,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 LAGS = (0.5, 2, 5, 15)
 REPLICAS = (1, 2)
-AGENT = VerificationReads({CLUSTER: agent("ACTIVE", "v1.3.8-eksbuild.2")})
+AGENT = VerificationReads(agent("ACTIVE", "v1.3.8-eksbuild.2"))
 LOST = classify("iam:CreatePolicyVersion", "ConnectionClosedError", "closed", True, lost=True)
 
 

@@ -28,7 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
-    CLUSTER,
     CLUSTER_ARN,
     OWNED,
     FakeAws,
@@ -100,7 +99,7 @@ def restriction_messages(findings: tuple[Finding, ...]) -> list[tuple[str, str, 
 
 
 def verified(aws: FakeAws, spec: Desired) -> list[Verified]:
-    reads = VerificationReads({CLUSTER: agent()})
+    reads = VerificationReads(agent())
     return verify(spec, engine(aws, spec).observer().observe(spec), reads)
 
 
@@ -465,7 +464,7 @@ def test_verification_reports_deny_only_policies() -> None:
     aws.iam.roles["my-role"]["inline"] = ["quarantine"]
     observed = engine(aws, spec).observer().observe(spec)
     reads = VerificationReads(
-        {CLUSTER: agent()},
+        agent(),
         documents={AWS_MANAGED: DENY_ALL},
         inline={"my-role": {"quarantine": DENY_ALL}},
     )

@@ -17,9 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     aws_message,
@@ -216,7 +213,7 @@ def test_failure_rows() -> None:
 
 def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False) -> Run:
     spec = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
-    return Run(spec, "present", Observed(group_clusters(HERE)), Plan(), (), failures, (), check_mode)
+    return Run(spec, "present", Observed(HERE), Plan(), (), failures, (), check_mode)
 
 
 def failure(
@@ -299,7 +296,7 @@ def test_failures_of_one_cause_are_one_entry() -> None:
         )
         for number in range(5)
     ]
-    run_ = Run(desired(*raws), "present", Observed(group_clusters(HERE)), Plan(), (), tuple(failures), ())
+    run_ = Run(desired(*raws), "present", Observed(HERE), Plan(), (), tuple(failures), ())
     assert failure_message(run_, HERE).splitlines()[1:] == [
         "- default/s0, default/s1, default/s2, default/s3, default/s4: create association "
         "default/s0, default/s1, default/s2 and 2 more: "

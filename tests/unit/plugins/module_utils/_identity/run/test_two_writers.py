@@ -16,9 +16,6 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
@@ -145,7 +142,7 @@ def simulate(
                 lambda seconds: conductor.pass_time(number, seconds),
                 chance=chance.random,
             )
-            runs[number] = Engine(api, group_clusters(cluster), 1, policy).run(spec, state, check_mode=False)
+            runs[number] = Engine(api, cluster, 1, policy).run(spec, state, check_mode=False)
         finally:
             conductor.leave(number)
 

@@ -18,7 +18,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
     workloads_from_associations,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    CLUSTER,
     FakeAws,
     agent,
     desired,
@@ -52,7 +51,7 @@ def messages(findings: Any) -> list[tuple[str, str, str]]:
 
 def checks(aws: FakeAws, raw: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     spec = desired(raw)
-    reads = VerificationReads({CLUSTER: agent()})
+    reads = VerificationReads(agent())
     (verified,) = verify(spec, engine(aws, spec).observer().observe(spec), reads)
     return {
         check.name: (check.status, [(str(finding.code), finding.severity) for finding in check.findings])

@@ -38,7 +38,7 @@ def test_remedy_names_the_option_of_the_run(more: dict[str, object], need: str) 
     create_role(aws, "my-role", tags=OWNED)
     create_association(aws, "ebs-csi-controller-sa", "other", "kube-system", **more)
     config = desired(workload("ebs-csi-controller-sa", "kube-system"))
-    reads = VerificationReads({CLUSTER: agent()})
+    reads = VerificationReads(agent())
     (verified,) = verify(config, engine(aws, config).observer().observe(config), reads)
     (check,) = (check for check in verified.checks if check.name == "association")
     assert [(str(finding.code), finding.remedy) for finding in check.findings] == [

@@ -59,7 +59,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 OLD = NOW - timedelta(days=30)
 WANTED = desired(workload(), workload("web", role={"name": "web"}, policies=[policy("web")]))
-READS = VerificationReads({CLUSTER: agent("ACTIVE", "v1.3.8-eksbuild.2")})
+READS = VerificationReads(agent("ACTIVE", "v1.3.8-eksbuild.2"))
 
 
 def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
@@ -83,9 +83,7 @@ def _association(aws: FakeAws) -> dict[str, Any]:
 
 def look(aws: FakeAws, now: datetime | None = NOW) -> Observed:
     observed = engine(aws, WANTED).observer().observe(WANTED, planning=False)
-    return replace(
-        observed, clusters=replace(observed.clusters, account=replace(observed.account, answered_at=now))
-    )
+    return replace(observed, cluster=replace(observed.cluster, answered_at=now))
 
 
 def verified(aws: FakeAws, now: datetime | None = NOW) -> list[Verified]:
@@ -307,7 +305,7 @@ def test_failure_without_age_remains() -> None:
     aws = made(**YOUNG)
     detach(aws)
     observed = look(aws)
-    broken = replace(READS, agents={CLUSTER: agent("DEGRADED", "v1")})
+    broken = replace(READS, agent=agent("DEGRADED", "v1"))
     app, web = consider_age(verify(WANTED, observed, broken), observed)
     assert statuses(app) == {"attachment": "unknown", "agent": "fail"}
     assert statuses(web) == {"agent": "fail"}
@@ -331,9 +329,7 @@ def test_young_association_of_addon_is_reported() -> None:
 
 def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str, str]]:
     runner = engine(aws, config, "absent")
-    runner = replace(
-        runner, clusters=replace(runner.clusters, account=replace(runner.clusters.account, answered_at=NOW))
-    )
+    runner = replace(runner, cluster=replace(runner.cluster, answered_at=NOW))
     result = runner.run(config, "absent", check_mode=False)
     assert result.failures == ()
     return [
@@ -478,4 +474,4 @@ def test_local_clock_is_not_used() -> None:
     aws.replace(
         "sts:GetCallerIdentity", lambda _parameters: {**caller, "ResponseMetadata": {"HTTPHeaders": headers}}
     )
-    assert engine(aws, WANTED, clock=Clock()).clusters.account.answered_at == NOW
+    assert engine(aws, WANTED, clock=Clock()).cluster.answered_at == NOW

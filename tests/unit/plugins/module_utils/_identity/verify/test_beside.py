@@ -95,7 +95,7 @@ def verified(aws: FakeAws, config: Desired = BOTH, **reads: object) -> list[Veri
     return verify(
         config,
         engine(aws, config).observer().observe(config),
-        VerificationReads({CLUSTER: agent()}, **reads),
+        VerificationReads(agent(), **reads),
     )
 
 
@@ -399,7 +399,7 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": ADMIN})
     role, admin = aws.iam.roles["my-role"], create_policy(aws, "admin", "*")
     role["inline"], role["attached"] = ["hand"], [admin]
-    (cluster,) = engine(aws, config).clusters.members.values()
+    cluster = engine(aws, config).cluster
     result: dict[str, object] = {"cluster_arn": cluster.arn}
     if way == "verification":
         observed = engine(aws, config).observer().observe(config)
@@ -431,7 +431,7 @@ def test_verification_returns_times_of_association_and_role() -> None:
     association["modifiedAt"] = created + timedelta(hours=1)
     aws.iam.roles["my-role"]["CreateDate"] = created + timedelta(hours=2)
     observed = engine(aws, config).observer().observe(config)
-    (cluster,) = engine(aws, config).clusters.members.values()
+    cluster = engine(aws, config).cluster
     row = verified_result(read_and_verified(aws, config), observed, cluster)["workloads"][0]
     (app,) = parse_aws_result({"workloads": [row]}, CLUSTER).verification.workloads
     assert [app.association_created, app.association_modified, app.role_created] == [

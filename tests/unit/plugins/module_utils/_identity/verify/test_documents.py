@@ -116,7 +116,7 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
         check.status for item in performed.verified or () for check in item.checks if check.name == "contents"
     ]
     assert statuses == ["warning", "warning", "pass"]
-    (cluster,) = performed.observed.clusters.members.values()
+    cluster = performed.observed.cluster
     [found] = verified_result(performed.verified or (), performed.observed, cluster)["findings"]
     assert (found["code"], found["severity"], found["workload"]) == (
         "PERMISSION_NAMES_NOT_CHECKED",
@@ -136,7 +136,7 @@ def test_workloads_share_the_finding_of_a_policy() -> None:
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
     performed = apply_order(engine(aws, config), config, Order("present", verify=True))
-    (cluster,) = performed.observed.clusters.members.values()
+    cluster = performed.observed.cluster
     result = verified_result(performed.verified or (), performed.observed, cluster)
     assert [(item["code"], item["workload"]) for item in result["findings"]] == [
         ("PERMISSION_RESOURCE_MISMATCH", "default/app")

@@ -15,9 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     UNKNOWN,
     Check,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
@@ -40,7 +37,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     NamedPolicy,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    CLUSTER,
     HERE,
     TRUST_BARE,
     Raw,
@@ -79,7 +75,7 @@ def check(
         association["target_role_arn"] = target
     (subject,) = desired(workload(**association, **options)).workloads
     observed = Observed(
-        group_clusters(HERE),
+        HERE,
         roles={"my-role": ObservedRole("my-role", role_arn("my-role"), "/", TRUST_BARE)},
         associations={
             key(): ObservedAssociation(
@@ -94,7 +90,7 @@ def check(
         },
     )
     reads = VerificationReads(
-        {CLUSTER: None},
+        None,
         permissions={
             "my-role": RolePermissions(
                 tuple(NamedPolicy(name, policy) for name, policy in attached.items()),

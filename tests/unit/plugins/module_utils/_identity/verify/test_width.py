@@ -7,9 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
 )
@@ -46,7 +43,7 @@ def test_remedy_for_a_wide_trust_policy(scope: TrustScope) -> None:
     (subject,) = desired(workload()).workloads
     assert subject.role is not None
     options = Options(trust_scope=scope)
-    trust = trust_policy(desired_grants(group_clusters(HERE), subject.role, options, [subject]))
+    trust = trust_policy(desired_grants(HERE, subject.role, options, [subject]))
     assert remedies(trust, OWNED) == [("TRUST_WIDER_THAN_ASKED", OURS)]
 
 
