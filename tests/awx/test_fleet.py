@@ -87,6 +87,7 @@ def message(done: subprocess.CompletedProcess[str]) -> str:
     return found.group(1).replace('\\"', '"')
 
 
+@pytest.mark.release
 def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     named = make_named(world) if world else {}
@@ -288,6 +289,7 @@ def workflow_nodes(
     return nodes, links
 
 
+@pytest.mark.release
 def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
@@ -322,6 +324,7 @@ def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> No
     assert changed(play(controller, tmp_path)) == 0
 
 
+@pytest.mark.release
 def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
@@ -344,6 +347,7 @@ def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) ->
     assert message(play(controller, tmp_path)) == f'The project "{name}" lacks audit.yml.{end}'
 
 
+@pytest.mark.release
 def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> None:
     """Let the role fail after it has changed the organization's credentials: a later credential has an unknown type."""
     world = controller.emulator
@@ -362,6 +366,7 @@ def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.release
 def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
@@ -386,6 +391,7 @@ def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     assert unmanaged["id"] in world.objects["inventories"]
 
 
+@pytest.mark.release
 def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
@@ -416,18 +422,21 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
             'AWX has no credentials named "Git" that this user can see; exactly one is needed. Correct the name, create the '
             "credential in AWX, or set its inputs in awx_fleet_credentials. Nothing was changed.",
             id="credential",
+            marks=pytest.mark.release,
         ),
         pytest.param(
             {"awx_fleet_region_type": "Region"},
             'AWX has no credential type "Region" that this user can see. Correct awx_fleet_kubeconfig_type or '
             "awx_fleet_region_type, or create the credential type. Nothing was changed.",
             id="credential type",
+            marks=pytest.mark.release,
         ),
         pytest.param(
             {"awx_fleet_approve_teams": ["Platform"]},
             'AWX has no team "Platform" that this user can see. Correct awx_fleet_execute_teams or awx_fleet_approve_teams, or '
             "create the team. Nothing was changed.",
             id="team",
+            marks=pytest.mark.release,
         ),
     ],
 )
@@ -438,6 +447,7 @@ def test_missing_objects_are_named(
     assert controller.emulator is None or controller.emulator.writes == []
 
 
+@pytest.mark.release
 def test_organization_administrator_uses_existing_credential_types(
     controller: Target, tmp_path: Path
 ) -> None:
@@ -467,6 +477,7 @@ def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:
     assert found.endswith("Nothing was changed.")
 
 
+@pytest.mark.release
 def test_rejects_duplicate_names(controller: Target, tmp_path: Path) -> None:
     twice = [{"name": name, "condition": "true"} for name in ("canary", "canary")]
     assert message(play(controller, tmp_path, awx_fleet_constructed=twice)) == (

@@ -41,7 +41,7 @@ STALL_SECONDS = 2.5
 IMPATIENT = Patience(read=0.4, answer=1.5)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PARTS = 4 if THOROUGH else 1
-SAMPLING = 6
+SHARE, SAMPLING = 3, 12
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[
     """Return the requests that get the fault: the scenario, the operation, and the request's number among those of the operation.
 
     With TIER=release, these are all requests, or for lasting faults the first request of each operation in each scenario.
-    Otherwise, they are one request of each operation, or for ``sampled`` faults of only a part of the operations.
+    Otherwise, they are one request of each operation in a sample, which is smaller for ``sampled`` faults.
     """
     by_operation: dict[str, list[tuple[str, str, int]]] = {}
     for name, normal in baseline.items():
@@ -149,7 +149,7 @@ def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[
             by_operation.setdefault(operation, []).extend((name, operation, number) for number in numbers)
     if THOROUGH:
         return [cell for found in by_operation.values() for cell in found]
-    operations = some(by_operation, fault.label, SAMPLING if fault.sampled else 1)
+    operations = some(by_operation, fault.label, SAMPLING if fault.sampled else SHARE)
     return [
         by_operation[operation][chosen(fault.label, operation, among=len(by_operation[operation]))]
         for operation in operations

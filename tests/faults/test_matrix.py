@@ -34,8 +34,8 @@ SCALE = 0.01
 MOST_PAGES = 50
 # Each fault has this number of tests, so that pytest can distribute them among its processes.
 PARTS = 8 if THOROUGH else 2
-# Without TIER=release, tests apply sampled faults to one in this number of operations.
-SAMPLING = 16
+# Without TIER=release, tests apply faults to one in this number of operations, and sampled faults to one in the second number.
+SHARE, SAMPLING = 3, 24
 
 
 # Transient faults after which a run may report a failure instead of succeeding. Each operation here is the second of two changes
@@ -79,8 +79,7 @@ def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> Task
 def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
     """Return the requests that get the fault: the scenario, and the number of the request.
 
-    With TIER=release, ``_thorough`` selects them. Otherwise, they are one request of each operation, or for ``sampled`` faults of
-    only a part of the operations.
+    With TIER=release, ``_thorough`` selects them. Otherwise, they are one request of each operation in a sample.
     """
     by_operation: dict[str, list[Cell]] = {}
     for name, normal in baseline.items():
@@ -91,7 +90,7 @@ def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
         return [
             cell for operation, found in by_operation.items() for cell in _thorough(fault, operation, found)
         ]
-    operations = some(by_operation, fault.label, SAMPLING if fault.sampled else 1)
+    operations = some(by_operation, fault.label, SAMPLING if fault.sampled else SHARE)
     return [
         by_operation[operation][chosen(fault.label, operation, among=len(by_operation[operation]))]
         for operation in operations

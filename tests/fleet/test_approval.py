@@ -96,6 +96,7 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
     assert fleet.roles(ACCOUNT) == ["own-blue", "own-green", "shared"]
 
 
+@pytest.mark.release
 def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
     """While the plan waits, another run changes the document of a policy, which the apply would now overwrite."""
 
@@ -117,6 +118,7 @@ def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
     ) in made.output
 
 
+@pytest.mark.release
 def test_teardown_needs_its_own_plan(fleet: FleetFixture, tmp_path: Path) -> None:
     assert fleet.play("fleet").code == 0
     approved = plan(fleet, tmp_path)
@@ -135,6 +137,7 @@ def test_teardown_needs_its_own_plan(fleet: FleetFixture, tmp_path: Path) -> Non
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
 
 
+@pytest.mark.release
 def test_cluster_without_plan_is_not_changed(fleet: FleetFixture, tmp_path: Path) -> None:
     plan(fleet, tmp_path)
     only = str(tmp_path / "green.json")
@@ -150,6 +153,7 @@ def test_cluster_without_plan_is_not_changed(fleet: FleetFixture, tmp_path: Path
     )
 
 
+@pytest.mark.release
 def test_purge_is_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
     assert fleet.play("fleet").code == 0
     fewer = {"pod_identity_workloads": [workload("app", "shared")], "pod_identity_purge": True}
@@ -163,6 +167,7 @@ def test_purge_is_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
 
 
+@pytest.mark.release
 def test_workflow_applies_only_approved_changes(fleet: FleetFixture, tmp_path: Path) -> None:
     """Run the jobs of an AWX workflow: plan in two slices, plan report, and converge of a list that has grown in the meantime."""
     artifacts: dict[str, Any] = {}

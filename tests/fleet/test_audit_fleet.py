@@ -115,6 +115,7 @@ def test_each_account_is_read_once(fleet: FleetFixture, tmp_path: Path) -> None:
     assert states == dict.fromkeys(("own-blue", "own-green", "own-red", "shared", "target"), ("read", None))
 
 
+@pytest.mark.release
 def test_namespaces_of_all_clusters_count_for_shared_roles(fleet: FleetFixture, tmp_path: Path) -> None:
     report, _counts, output = audit(fleet, tmp_path / "report.json", pod_identity_audit_namespaces="far")
     assert [row["namespace"] for row in report["workloads"]] == ["far"]
@@ -122,6 +123,7 @@ def test_namespaces_of_all_clusters_count_for_shared_roles(fleet: FleetFixture, 
     assert f"low ROLE_SHARED {text}" in output
 
 
+@pytest.mark.release
 def test_failed_read_of_an_account_affects_all_its_clusters(fleet: FleetFixture, tmp_path: Path) -> None:
     rules = [
         {"operation": "iam:GetAccountAuthorizationDetails", "kind": "access_denied", "account": OWN_ACCOUNT},
@@ -147,6 +149,7 @@ def test_failed_read_of_an_account_affects_all_its_clusters(fleet: FleetFixture,
     assert "blue, green could not be read, so the report does not include them." in done.output
 
 
+@pytest.mark.release
 def test_other_credentials_of_an_account_read_it_themselves(fleet: FleetFixture, tmp_path: Path) -> None:
     iam = client(fleet, "iam", OWN_ACCOUNT)
     trust = {

@@ -141,6 +141,7 @@ def test_plan_apply_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: Pat
     assert (unchanged.code, fleet.writes()) == (0, 0), unchanged.output
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("strategy", ["free", "ansible.builtin.host_pinned"])
 def test_strategy_without_lockstep_shows_one_table(fleet: FleetFixture, strategy: str) -> None:
     fleet.host_variables["red"] = INVALID
@@ -199,6 +200,7 @@ def test_failed_clusters_do_not_stop_other_clusters(fleet: FleetFixture) -> None
     assert "4 of 4 clusters done, 0 failed." in repaired.output
 
 
+@pytest.mark.release
 def test_cluster_with_two_hosts_fails_before_any_change(fleet: FleetFixture) -> None:
     """Give a cluster a second host in another batch, which is named differently and has no region and no account."""
     fleet.host_variables["grey"] = {
@@ -222,6 +224,7 @@ def test_cluster_with_two_hosts_fails_before_any_change(fleet: FleetFixture) -> 
     assert associations(fleet)["red"] == ["reports"]
 
 
+@pytest.mark.release
 def test_interrupted_play_is_completed_by_the_next(fleet: FleetFixture) -> None:
     fleet.control.set_latency(700)
     try:
@@ -243,6 +246,7 @@ def test_interrupted_play_is_completed_by_the_next(fleet: FleetFixture) -> None:
     assert "4 of 4 clusters done, 0 failed." in completed.output
 
 
+@pytest.mark.release
 def test_limit_selects_clusters(fleet: FleetFixture) -> None:
     result = fleet.play("fleet", "--limit", "red,blue")
     assert result.code == 0, result.output
@@ -256,6 +260,7 @@ def test_limit_selects_clusters(fleet: FleetFixture) -> None:
     assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in unknown.output
 
 
+@pytest.mark.release
 def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
     fleet.control.patch_cluster(OWN_ACCOUNT, WEST, "prod", status="FAILED")
     # AWX passes the list in a survey answer as text.
@@ -268,6 +273,7 @@ def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
     assert associations(fleet) == {host: [] for host in HOSTS}
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("serial", "most", "begun"),
     [([2, "100%"], "", 4), ("50%", "0", 2), (10, 0, 4)],
@@ -284,6 +290,7 @@ def test_max_fail_percentage_limits_batches(
     assert f"{begun - 1} of 4 clusters done, 1 failed{pending}." in result.output
 
 
+@pytest.mark.release
 def test_successful_batches_have_a_table_each(fleet: FleetFixture) -> None:
     result = fleet.play("fleet", pod_identity_serial=[1, 2, 1])
     assert result.code == 0, result.output
@@ -293,6 +300,7 @@ def test_successful_batches_have_a_table_each(fleet: FleetFixture) -> None:
     assert "4 of 4 clusters done, 0 failed.\n\n" in result.output
 
 
+@pytest.mark.release
 def test_play_on_localhost_names_clusters_of_inventory(fleet: FleetFixture) -> None:
     result = fleet.play("fleet", hosts="localhost")
     assert result.code == 2
@@ -315,6 +323,7 @@ def test_removed_list_names_its_replacement(fleet: FleetFixture) -> None:
 SHARING = tuple(ClusterHost(f"c{number:02}", f"c{number:02}", OWN_ACCOUNT, WEST) for number in range(12))
 
 
+@pytest.mark.release
 def test_concurrent_clusters_share_a_role(tmp_path: Path) -> None:
     """Let twelve clusters create one role with a wide trust policy, and four of them a role with a statement for each."""
     with running_fleet(tmp_path, SHARING, latency_ms=20) as sharing:

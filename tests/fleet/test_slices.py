@@ -23,6 +23,8 @@ from ansible_collections.workload_identity.aws.tests.fleet.slices import (
     start_here,
 )
 
+pytestmark = pytest.mark.release
+
 OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 WEST, CENTRAL = "us-west-2", "eu-central-1"
 # Of two slices, each has a cluster in both accounts.

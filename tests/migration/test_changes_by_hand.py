@@ -70,6 +70,7 @@ def test_finished_service_account_without_access_fails(new_scene: Callable[..., 
         assert ("shop/app-00" in report.failure) == (step != "inventory")
 
 
+@pytest.mark.release
 def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="restart", service_accounts=ONLY)
@@ -111,6 +112,7 @@ def test_rollback_restores_a_service_account_without_association(new_scene: Call
     assert scene.estate.snapshot() == start
 
 
+@pytest.mark.release
 def test_rollback_keeps_an_association_with_another_role(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="finish", service_accounts=ONLY)
@@ -155,6 +157,7 @@ def test_refused_restart_of_the_canary_ends_the_run(new_scene: Callable[..., Sce
     assert scene.estate.snapshot()["associations"] == ["shop/app-00"]
 
 
+@pytest.mark.release
 def test_refused_restart_of_a_rollback_gets_its_association_back(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     start = scene.estate.snapshot()
@@ -171,6 +174,7 @@ def test_refused_restart_of_a_rollback_gets_its_association_back(new_scene: Call
     assert scene.estate.snapshot() == start
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("is_named", [False, True])
 def test_rollback_leaves_a_paused_deployment_unless_it_is_named(
     new_scene: Callable[..., Scene], is_named: bool
@@ -192,6 +196,7 @@ def test_rollback_leaves_a_paused_deployment_unless_it_is_named(
     assert scene.harness.run(rollback=True).failure == ""
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_rollback_keeps_an_association_with_a_narrowed_irsa_statement(
     new_scene: Callable[..., Scene], check_mode: bool
@@ -212,6 +217,7 @@ def test_rollback_keeps_an_association_with_a_narrowed_irsa_statement(
         assert scene.oracle.problems == []
 
 
+@pytest.mark.release
 def test_rollback_names_an_edited_statement(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="restart", service_accounts=ONLY)
@@ -272,6 +278,7 @@ def test_failed_or_unknown_probe_fails_its_service_account(
         assert accepted.failure == ""
 
 
+@pytest.mark.release
 def test_unprobed_service_account_fails(
     new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +290,7 @@ def test_unprobed_service_account_fails(
     assert ("shop/app-00", "INJECTION_UNKNOWN", "warning") in named(report.all_findings)
 
 
+@pytest.mark.release
 def test_agent_from_another_source_is_enough(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
@@ -293,6 +301,7 @@ def test_agent_from_another_source_is_enough(new_scene: Callable[..., Scene]) ->
     assert scene.estate.eks.list_addons(clusterName=CLUSTER)["addons"] == []
 
 
+@pytest.mark.release
 def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
@@ -325,6 +334,7 @@ def test_plan_has_the_changes_of_the_run(new_scene: Callable[..., Scene]) -> Non
         assert sorted({*short(plan.changes), *restarts}) == sorted({*short(run.changes)})
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a fault")])
 def test_report_after_an_abrupt_end(
     new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException

@@ -71,6 +71,7 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[..., Scene]) -> None:
     assert estate.snapshot() == start
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None:
     """Delete the associations by hand after the step finish, too: the Pods have lost their access, and regain it."""
@@ -98,6 +99,7 @@ def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None
     assert scene.estate.snapshot() == start
 
 
+@pytest.mark.release
 def test_webhook_with_a_lasting_cache(new_scene: Callable[..., Scene]) -> None:
     """A rollback creates the associations of the group again, restarts nothing, and leaves the other groups alone."""
     scene = new_scene(1)
@@ -165,6 +167,7 @@ def test_obstacles_are_named(new_scene: Callable[..., Scene]) -> None:
     assert report.failure == ""
 
 
+@pytest.mark.release
 def test_repeated_run_has_no_changes(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     planned = scene.harness.run(check_mode=True, step="restart")
