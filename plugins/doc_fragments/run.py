@@ -52,6 +52,15 @@ options:
       - cluster
       - account
       - none
+  path:
+    description:
+      - Default IAM path of the roles and policies to create, such as V(/pod-identity/). Starts and ends with V(/).
+      - Defaults to V(/).
+    type: str
+  permissions_boundary:
+    description:
+      - Default permissions boundary of managed roles, as the ARN of a policy of the account or of AWS.
+    type: str
   tags:
     description:
       - Tags of all managed resources. The tags of a single role, policy or workload override these tags.

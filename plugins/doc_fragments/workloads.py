@@ -52,7 +52,7 @@ options:
             type: str
           arn:
             description:
-              - The ARN of an existing role in the cluster's account. The listed policies are attached to it. Without
+              - The ARN of an existing role in the cluster's account. The listed policies must be attached to it already. Without
                 C(extend_trust) the trust policy of the role is not changed, so it must allow the workload. Of the other options of
                 the role, only C(extend_trust) and C(trust_scope) can be set.
             type: str

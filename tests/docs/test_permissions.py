@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import textwrap
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -204,6 +206,62 @@ def test_policies_suffice_for_their_playbooks(account: Account) -> None:
     )
     account.play("converge", "site", variables(**ALL_REVERTED))
     assert "delete role my-role" in account.play("teardown", "teardown", variables())
+
+
+ADD_REPORTS = f"""
+import boto3, json, sys
+statement = {{"Effect": "Allow", "Principal": {{"Service": "ec2.amazonaws.com"}}, "Action": "sts:AssumeRole"}}
+document = json.dumps({{"Version": "2012-10-17", "Statement": [statement]}})
+boto3.client("iam").create_role(RoleName="reports", Path="{PATH}", AssumeRolePolicyDocument=document)
+"""
+REMOVE_REPORTS = "import boto3; boto3.client('iam').delete_role(RoleName='reports')"
+
+
+def lists_of_the_documentation() -> dict[str, Mapping[str, Any]]:
+    """Return the list of each example, and the first list of README, of the first steps and of the recipes."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.yml")}
+    for page in (ROOT / "README.md", ROOT / "docs" / "getting-started.md", ROOT / "docs" / "recipes.md"):
+        indented = re.search(r"^ *```yaml\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        assert indented is not None
+        texts[page.name] = textwrap.dedent(indented[1])
+    lists = {name: yaml.safe_load(text) for name, text in texts.items() if "pod_identity_workloads:" in text}
+    return {name: content for name, content in lists.items() if "pod_identity_workloads" in content}
+
+
+LISTS = lists_of_the_documentation()
+
+
+def test_every_list_of_the_documentation_is_found() -> None:
+    assert sorted(LISTS) == [
+        "README.md",
+        "existing_role.yml",
+        "getting-started.md",
+        "guide.yml",
+        "presets.yml",
+        "recipes.md",
+        "session_policy.yml",
+        "several_workloads.yml",
+        "target_role.yml",
+    ]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_policies_suffice_for_each_list_of_the_documentation(account: Account, name: str) -> None:
+    if name == "existing_role.yml":
+        account.as_root(ADD_REPORTS)
+    account.play("converge", "site", LISTS[name], "--check", "--diff")
+    account.play("converge", "site", LISTS[name])
+    assert "Teardown done" in account.play("teardown", "teardown", LISTS[name])
+    if name == "existing_role.yml":
+        account.as_root(REMOVE_REPORTS)
+
+
+def test_denied_creation_names_the_path_first(account: Account) -> None:
+    done = account.attempt("converge", "site", {**LISTS["guide.yml"], "pod_identity_path": "/"})
+    printed = " ".join(done.stdout.split())
+    remedy = "Create it under an IAM path for which the caller has this permission: set pod_identity_path, such as /pod-identity/"
+    assert done.returncode != 0
+    assert printed.count(remedy) == 2, printed
 
 
 ATTACH_TO_ANOTHER = """

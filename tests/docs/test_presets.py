@@ -19,7 +19,7 @@ from support import ROOT, Sandbox, blocks, commands
 
 PAGE = ROOT / "docs" / "presets.md"
 EXAMPLE = ROOT / "examples" / "presets.yml"
-POLICY = "arn:aws:iam::111122223333:policy/"
+POLICY = "arn:aws:iam::111122223333:policy/pod-identity/"
 DOCUMENT = """
 import boto3, json
 iam = boto3.client("iam")

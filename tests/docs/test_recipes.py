@@ -17,7 +17,7 @@ ROLE = """
 import boto3, json
 statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 document = {"Version": "2012-10-17", "Statement": [statement]}
-boto3.client("iam").create_role(RoleName="reports", AssumeRolePolicyDocument=json.dumps(document))
+boto3.client("iam").create_role(RoleName="reports", Path="/pod-identity/", AssumeRolePolicyDocument=json.dumps(document))
 """
 SKIPPED = {
     "Add a second cluster, or replace one",

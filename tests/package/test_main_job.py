@@ -165,7 +165,7 @@ def test_ansible_runner_returns_facts(
     assert made == ["policy", "role", "attachment", "association"]
     [workload] = report["workloads"]
     assert (workload["namespace"], workload["service_account"]) == ("default", "my-service-account")
-    assert workload["role_arn"] == "arn:aws:iam::111122223333:role/my-role"
+    assert workload["role_arn"] == "arn:aws:iam::111122223333:role/pod-identity/my-role"
     assert workload["association_id"].startswith("a-")
     assert {check["name"] for check in workload["checks"]} >= CHECKS
     # The policy of the guide names the bucket, but not its objects.

@@ -50,6 +50,7 @@ TEXTS = {
     "pod_identity_agent_version": ">=v1.3.0",
     "pod_identity_trust_scope": "workload",
     "pod_identity_owner": "team-a",
+    "pod_identity_permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess",
     "pod_identity_deadline": "300",
     "pod_identity_tags": '{"stage": "test"}',
     "pod_identity_purge": "true",

@@ -121,6 +121,14 @@ MEANINGS: tuple[_Meaning, ...] = (
     ),
     _Meaning(
         ErrorKind.DENIED,
+        ("AccessDenied", "AccessDeniedException"),
+        "perform: iam:Create",
+        "Create it under an IAM path for which the caller has this permission: set ⟨path⟩, such as /pod-identity/ for the "
+        "policies in docs/iam-permissions.md. If the path is right, the policies of the caller, a service control policy or "
+        "a permissions boundary deny the action, or require a boundary: set ⟨permissions_boundary⟩.",
+    ),
+    _Meaning(
+        ErrorKind.DENIED,
         ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
         "",
         "Allow the caller this action on this resource. A service control policy or a permissions "

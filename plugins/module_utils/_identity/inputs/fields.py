@@ -368,42 +368,42 @@ class Fields:
 
         :arg common: the tags of all resources of the run. A tag of the field overrides a common tag with the same key.
         """
-        tags: dict[str, str] = dict(common or {})
+        label, tags = f"{self.prefix}{name}", dict(common or {})
         for key, value in (self.mapping(name) or {}).items():
             if isinstance(value, (Mapping, list)) or value is None:
-                self.problems.add(self.place, f"{name}: the value of tag '{shown_value(key)}' must be text.")
+                self.problems.add(self.place, f"{label}: the value of tag '{shown_value(key)}' must be text.")
                 continue
             text = str(value).lower() if isinstance(value, bool) else str(value)
             if not 1 <= len(str(key)) <= 128 or len(text) > 256:
                 self.problems.add(
                     self.place,
-                    f"{name}: tag '{shown_value(key)}' has an invalid length; a key has 1 to 128 characters, a value at most "
+                    f"{label}: tag '{shown_value(key)}' has an invalid length; a key has 1 to 128 characters, a value at most "
                     "256.",
                 )
             elif str(key).lower().startswith("aws:"):
                 self.problems.add(
-                    self.place, f"{name}: tag '{shown_value(key)}' uses the prefix aws:, which AWS reserves."
+                    self.place, f"{label}: tag '{shown_value(key)}' uses the prefix aws:, which AWS reserves."
                 )
             elif not _is_tag_text(f"{key}{text}"):
                 self.problems.add(
                     self.place,
-                    f"{name}: key and value of tag '{shown_value(key)}' may contain only {TAG_RULE}.",
+                    f"{label}: key and value of tag '{shown_value(key)}' may contain only {TAG_RULE}.",
                 )
             elif is_mark(str(key)):
                 self.problems.add(
-                    self.place, f"{name}: tag '{shown_value(key)}' is set by this collection; leave it out."
+                    self.place, f"{label}: tag '{shown_value(key)}' is set by this collection; leave it out."
                 )
             else:
                 tags[str(key)] = text
         if same := _find_case_conflict(tags):
             self.problems.add(
                 self.place,
-                f"{name}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM treats them as the same.",
+                f"{label}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM treats them as the same.",
             )
         if len(tags) > TAGS_LEFT:
             self.problems.add(
                 self.place,
-                f"{name} has {len(tags)} tags{', including the common tags' if common else ''}; {TAGS_LEFT} "
+                f"{label} has {len(tags)} tags{', including the common tags' if common else ''}; {TAGS_LEFT} "
                 "are allowed in addition to the ownership tags.",
             )
         return tags

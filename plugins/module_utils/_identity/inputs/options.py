@@ -34,6 +34,8 @@ def run_spec() -> dict[str, dict[str, Any]]:
         "agent": {"type": "str", "choices": list(AGENT_STATES), "default": "ignore"},
         "agent_version": {"type": "str"},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
+        "path": {"type": "str"},
+        "permissions_boundary": {"type": "str"},
         "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
         "purge_tags": {"type": "bool", "default": False},
         "purge_policies": {"type": "bool", "default": False},

@@ -139,6 +139,8 @@ VARIABLES: Mapping[str, _Reader] = {
     "kube_context": _text,
     "kubeconfig": _text,
     "owner": _name,
+    "path": _text,
+    "permissions_boundary": _text,
     "profile": _text,
     "proof_image": _text,
     "proof_pod": _pod,

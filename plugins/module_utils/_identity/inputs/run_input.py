@@ -19,7 +19,7 @@ from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
 from .preset_expansion import PresetExpander, RunValues
-from .workloads import Defaults, parse_tags, parse_workloads
+from .workloads import Defaults, parse_workloads, read_boundary, read_path
 from .yaml_file import CUT_AT_A_SPACE, read_yaml
 
 # A function that reads the workloads of files and folders, by their paths. Raises InputError.
@@ -86,6 +86,8 @@ INPUT_OPTIONS = (
     "state",
     "workloads",
     "workloads_from",
+    "path",
+    "permissions_boundary",
     "tags",
     "owner",
     "create_service_accounts",
@@ -136,7 +138,9 @@ def read_input(
         # If the empty variable were ignored, the run would manage and purge the resources of the default owner instead.
         problems.add("", f"{prefix}owner has no value; set the owner, or leave the variable out.")
     defaults = Defaults(
-        tags=_tags(fields),
+        path=read_path(fields),
+        permissions_boundary=read_boundary(fields),
+        tags=fields.tags("tags"),
         create_service_accounts=fields.flag("create_service_accounts") is not False,
         create_namespaces=fields.flag("create_namespaces") is True,
         presets=None if presets_expanded else expander_for(options, prefix),
@@ -200,11 +204,6 @@ def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
         f"cluster {cluster_name} with this {prefix}owner. Correct the list. To remove the last workloads, list them with "
         f"{prefix}state: absent."
     )
-
-
-def _tags(fields: Fields) -> Mapping[str, str]:
-    place = f"{fields.prefix}tags" if fields.prefix else "options"
-    return fields.problems.attempt(lambda: parse_tags(fields.raw.get("tags"), place)) or {}
 
 
 def _workloads(

@@ -125,7 +125,8 @@ class Defaults:
 
     A tag of a workload overrides the tag with the same key in ``tags``. ``patterns`` allows patterns with "*" as names.
     ``presets`` replaces presets by documents. It is None in a module, because the action plugin has already replaced them.
-    ``prefix`` is the text before the name of an option of the run in messages, such as "pod_identity_".
+    ``prefix`` is the text before the name of an option of the run in messages, such as "pod_identity_". ``path`` and
+    ``permissions_boundary`` are for roles, and the path for policies, that do not set them.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -134,18 +135,8 @@ class Defaults:
     patterns: bool = False
     presets: PresetExpander | None = None
     prefix: str = ""
-
-
-def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
-    """Validate and return the tags for all resources that a run creates.
-
-    :arg place: the place in the input, for messages.
-    :raises InputError: with all problems.
-    """
-    problems = Problems()
-    tags = Fields({"tags": raw}, place, problems).tags("tags")
-    problems.raise_if_any()
-    return tags
+    path: str = "/"
+    permissions_boundary: str | None = None
 
 
 def parse_workloads(
@@ -194,7 +185,6 @@ def _workload(
     state: State,
     defaults: Defaults,
 ) -> Workload | None:
-    common = defaults.tags
     named = "/".join(shown_value(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
     earlier_problems = len(problems.texts)
@@ -206,13 +196,13 @@ def _workload(
             fields.refuse(name, "a label selector, such as team=payments")
         elif fields.has(name):
             fields.problems.add(fields.place, f"{name} selects service accounts. {_NO_PATTERN}")
-    role = _role(fields, state, common)
+    role = _role(fields, state, defaults)
     policies = tuple(
         policy
         for policy_place, entry in _policy_entries(fields, defaults.presets)
-        if (policy := _policy(entry, policy_place, problems, common)) is not None
+        if (policy := _policy(entry, policy_place, problems, defaults)) is not None
     )
-    association = _association(fields, common)
+    association = _association(fields, defaults.tags)
     permissions = tuple(
         permission
         for index, entry in enumerate(fields.entries("required_permissions"))
@@ -260,7 +250,7 @@ def _key(fields: Fields, cluster_name: str, patterns: bool = False) -> WorkloadK
     return WorkloadKey(cluster_name, namespace or "", service_account or "")
 
 
-def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec | None:
+def _role(fields: Fields, state: State, defaults: Defaults) -> RoleSpec | None:
     raw = fields.mapping("role")
     if raw is None:
         if state == "present" and not fields.has("role"):
@@ -289,19 +279,27 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
     scope = _trust_scope(role)
     if document is not None and scope is not None:
         role.problems.add(role.place, "trust_policy and trust_scope are mutually exclusive.")
-    boundary = role.text("permissions_boundary")
-    if boundary and parse_policy_arn(boundary) is None:
-        role.refuse("permissions_boundary", "the ARN of a managed policy")
     return RoleSpec(
         name=name or "",
-        path=role.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
+        path=read_path(role, defaults.path),
         description=role.text("description", None, DESCRIPTION, DESCRIPTION_RULE, 1000),
-        permissions_boundary=boundary,
+        permissions_boundary=read_boundary(role, defaults.permissions_boundary),
         max_session_duration=role.integer("max_session_duration", 3600, 43200, "seconds"),
-        tags=role.tags("tags", common),
+        tags=role.tags("tags", defaults.tags),
         trust_scope=scope,
         trust_policy=document,
     )
+
+
+def read_path(fields: Fields, default: str = "/") -> str:
+    return fields.text("path", default, PATH_PATTERN, "a path that starts and ends with /") or default
+
+
+def read_boundary(fields: Fields, default: str | None = None) -> str | None:
+    boundary = fields.text("permissions_boundary", default)
+    if boundary and boundary != default and parse_policy_arn(boundary) is None:
+        fields.refuse("permissions_boundary", "the ARN of a managed policy")
+    return boundary
 
 
 def _trust_scope(role: Fields) -> TrustScope | None:
@@ -344,7 +342,7 @@ def _policy_entries(fields: Fields, presets: PresetExpander | None) -> list[tupl
     )
 
 
-def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, str]) -> PolicySpec | None:
+def _policy(raw: object, place: str, problems: Problems, defaults: Defaults) -> PolicySpec | None:
     if not isinstance(raw, Mapping):
         problems.add(place, "must be a mapping with name and document, with preset, or with arn.")
         return None
@@ -385,9 +383,9 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
         )
         or "",
         document=_document(policy, "document", "managed"),
-        path=policy.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
+        path=read_path(policy, defaults.path),
         description=policy.text("description", longest=1000),
-        tags=policy.tags("tags", common),
+        tags=policy.tags("tags", defaults.tags),
         preset=_preset_scope(policy),
     )
 

@@ -220,7 +220,15 @@ def test_false_text_is_false_in_every_option(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": [ONE], "tags": {"aws:a": "b"}},
-            "pod_identity_tags: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
+            "pod_identity_tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
+        ),
+        pytest.param(
+            {"workloads": [ONE], "path": "pod-identity"},
+            "pod_identity_path must be a path that starts and ends with /, got 'pod-identity'.",
+        ),
+        pytest.param(
+            {"workloads": [ONE], "permissions_boundary": "boundary"},
+            "pod_identity_permissions_boundary must be the ARN of a managed policy, got 'boundary'.",
         ),
         pytest.param(
             {"workloads": [ONE], "cluster_name": "a b"},
@@ -248,7 +256,7 @@ def test_rejects_invalid_input(options: dict[str, Any], problem: str) -> None:
         ),
         (
             {"workloads": [], "tags": {"aws:a": "b"}},
-            "options: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
+            "tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
         ),
     ],
 )

@@ -18,7 +18,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
     parse_association,
-    parse_tags,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
@@ -299,6 +298,27 @@ def test_document_may_be_text() -> None:
     text = json.dumps(document("s3:GetObject"))
     (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])], CLUSTER)
     assert found.policies[0].document == document("s3:GetObject")
+
+
+def test_path_and_boundary_of_the_run_are_defaults() -> None:
+    boundary, own = "arn:aws:iam::111122223333:policy/limit", "arn:aws:iam::111122223333:policy/own"
+    policies = [{"name": "p", "document": SESSION}, {"name": "q", "document": SESSION, "path": "/own/"}]
+    roles: list[dict[str, Any]] = [
+        {"name": "r"},
+        {"name": "s", "path": "/own/", "permissions_boundary": own},
+        {"name": "t", "permissions_boundary": ""},
+        {"arn": "arn:aws:iam::111122223333:role/u"},
+    ]
+    raw = [workload(f"a{index}", role=role, policies=policies) for index, role in enumerate(roles)]
+    defaults = Defaults(path="/pod-identity/", permissions_boundary=boundary)
+    parsed = parse_workloads(raw, CLUSTER, defaults=defaults)
+    assert [(entry.role.path, entry.role.permissions_boundary) for entry in parsed if entry.role] == [
+        ("/pod-identity/", boundary),
+        ("/own/", own),
+        ("/pod-identity/", ""),
+        ("/", None),
+    ]
+    assert [policy.path for policy in parsed[0].policies] == ["/pod-identity/", "/own/"]
 
 
 def test_tags_of_a_resource_override_common_tags() -> None:
@@ -925,13 +945,6 @@ def test_long_invalid_value_is_not_quoted() -> None:
     assert find_problems([workload(target_role_arn="x" * 100)]) == [
         f"{PLACE}: target_role_arn must be the ARN of an IAM role, or '' to remove it, got text."
     ]
-
-
-def test_common_tags_are_validated() -> None:
-    assert parse_tags({"a": 1, "b": False}) == {"a": "1", "b": "false"}
-    with pytest.raises(InputError) as caught:
-        parse_tags({"aws:a": "b"})
-    assert caught.value.problems == ("options: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",)
 
 
 def test_single_association_is_parsed() -> None:
