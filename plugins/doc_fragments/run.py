@@ -43,7 +43,8 @@ options:
       - V(workload) means only the service accounts listed with the role, V(namespace) every service account of their
         namespaces.
       - V(cluster) means every workload in the cluster, V(account) every workload in every cluster of the account.
-      - V(none) means the trust policy of the EKS User Guide, which has no conditions.
+      - V(anyone_in_account) has the same effect as V(account). Its statement is the one of the EKS User Guide, without
+        conditions.
       - Defaults to V(workload), or V(account) for a workload without session tags.
     type: str
     choices:
@@ -51,12 +52,12 @@ options:
       - namespace
       - cluster
       - account
-      - none
+      - anyone_in_account
   path:
     description:
       - Default IAM path of the roles and policies to create, such as V(/pod-identity/). Starts and ends with V(/).
-      - Defaults to V(/).
     type: str
+    default: /
   permissions_boundary:
     description:
       - Default permissions boundary of managed roles, as the ARN of a policy of the account or of AWS.

@@ -78,14 +78,15 @@ options:
               - V(workload) means only the service accounts listed with the role, V(namespace) every service account of their
                 namespaces.
               - V(cluster) means every workload in the cluster, V(account) every workload in every cluster of the account.
-              - V(none) means the trust policy of the EKS User Guide, which has no conditions.
+              - V(anyone_in_account) has the same effect as V(account). Its statement is the one of the EKS User Guide, without
+                conditions.
             type: str
             choices:
               - workload
               - namespace
               - cluster
               - account
-              - none
+              - anyone_in_account
           trust_policy:
             description: The whole trust policy, as a mapping or JSON text, instead of C(trust_scope).
             type: raw

@@ -39,7 +39,12 @@ options:
       - namespace
       - cluster
       - account
-      - none
+      - anyone_in_account
+  path:
+    description:
+      - Default IAM path of the roles and policies, as in M(workload_identity.aws.eks_pod_identity).
+    type: str
+    default: /
   concurrency:
     description:
       - Maximum number of concurrent requests.

@@ -83,7 +83,7 @@ workloads:
       service_account: my-service-account
       role:
         name: my-role
-        trust_scope: none
+        trust_scope: anyone_in_account
       policies:
         - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
 left_out:

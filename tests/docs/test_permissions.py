@@ -221,7 +221,9 @@ def lists_of_the_documentation() -> dict[str, Mapping[str, Any]]:
     """Return the list of each example, and the first list of README, of the first steps and of the recipes."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.yml")}
     for page in (ROOT / "README.md", ROOT / "docs" / "getting-started.md", ROOT / "docs" / "recipes.md"):
-        indented = re.search(r"^ *```yaml\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        indented = re.search(
+            r"^ *```yaml\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
         assert indented is not None
         texts[page.name] = textwrap.dedent(indented[1])
     lists = {name: yaml.safe_load(text) for name, text in texts.items() if "pod_identity_workloads:" in text}

@@ -21,9 +21,9 @@ from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
 from .names import is_marked
 
-TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
+TrustScope = Literal["workload", "namespace", "cluster", "account", "anyone_in_account"]
 
-TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "none")
+TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "anyone_in_account")
 
 
 @dataclass(frozen=True, slots=True)

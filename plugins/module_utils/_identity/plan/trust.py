@@ -75,7 +75,9 @@ def desired_grants(
             names = list(workload.role.trust_patterns)
         for namespace, name in names:
             parts = (namespace, name) if name != "*" else (namespace,) if namespace != "*" else ()
-            length = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
+            length = {"anyone_in_account": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[
+                scope
+            ]
             grant = TrustGrant(*(account_id, arn, *parts)[:length])
             grants.add(replace(grant, writer=writer_of(options.owner, grant.cluster_arn)))
     return widest(grants)

@@ -55,7 +55,7 @@ _NARROW_WITH_ADOPT = (
     "the change)."
 )
 # For each trust scope, the number of ``strangers`` in check_width, from the first on, that a trust policy must not allow.
-_EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
+_EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "anyone_in_account": 0}
 
 
 def widest_scopes(desired: Desired, cluster: Cluster) -> dict[str, TrustScope]:

@@ -43,8 +43,8 @@ class TrustGrant:
     """The workloads that may use a role: a single workload, or all workloads of a namespace, cluster or account.
 
     An empty field means any value. The trust scope "workload" sets the first four fields, "namespace" the first three, "cluster"
-    the first two, "account" only the first, and "none" sets no field. A namespace or service account with "*" is a pattern, in
-    which "*" matches any text. ``writer`` is the result of ``writer_of`` for the writer of the statement.
+    the first two, "account" only the first, and "anyone_in_account" sets no field. A namespace or service account with "*" is a
+    pattern, in which "*" matches any text. ``writer`` is the result of ``writer_of`` for the writer of the statement.
     """
 
     account_id: str = ""

@@ -609,7 +609,7 @@ def test_failure_is_reported_with_completed_changes(
         ),
         (
             {"cluster_name": CLUSTER, "workloads": [], "trust_scope": "pod"},
-            "value of trust_scope must be one of: workload, namespace, cluster, account, none, got: pod",
+            "value of trust_scope must be one of: workload, namespace, cluster, account, anyone_in_account, got: pod",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     writer_of,
 )
 
-SCOPES = ("none", "account", "cluster", "namespace", "workload")
+SCOPES = ("anyone_in_account", "account", "cluster", "namespace", "workload")
 
 
 def grant_for(scope: str, *parts: str, owner: str | None = None) -> TrustGrant:

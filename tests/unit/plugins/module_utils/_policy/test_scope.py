@@ -51,7 +51,7 @@ FOREIGN: dict[str, Any] = {
 }
 FEW = settings(max_examples=60, deadline=None)
 
-scopes = st.sampled_from(["workload", "namespace", "cluster", "account", "none"])
+scopes = st.sampled_from(["workload", "namespace", "cluster", "account", "anyone_in_account"])
 grants = st.builds(lambda scope, who: grant_for(scope, ACCOUNT, *who), scopes, st.sampled_from(EVERYONE))
 grant_sets = st.sets(grants, min_size=1, max_size=5)
 

@@ -151,7 +151,7 @@ KEYS: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
         "permissions_boundary": (BOUNDARY, {"name": "r"}),
         "max_session_duration": (7200, {"name": "r"}),
         "tags": ({"a": "b"}, {"name": "r"}),
-        "trust_scope": ("none", {"name": "r"}),
+        "trust_scope": ("anyone_in_account", {"name": "r"}),
         "trust_policy": (TRUST, {"name": "r"}),
         "extend_trust": (True, {"arn": ROLE}),
     },
@@ -597,7 +597,7 @@ def test_empty_list_is_valid() -> None:
         pytest.param(
             {"role": {"name": "my-role", "trust_scope": "pod"}},
             [
-                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, none, "
+                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, "
                 "got 'pod'."
             ],
             id="unknown trust scope",
@@ -605,7 +605,7 @@ def test_empty_list_is_valid() -> None:
         pytest.param(
             {"role": {"name": "my-role", "trust_scope": ["cluster"]}},
             [
-                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, none, "
+                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, "
                 "got ['cluster']."
             ],
             id="trust scope as a list",

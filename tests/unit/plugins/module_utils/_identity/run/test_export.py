@@ -204,7 +204,7 @@ def test_each_setting_is_exported(kind: str, attribute: Attribute) -> None:
     assert rows[kind][attribute.name] == value
 
 
-@pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
+@pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "anyone_in_account"])
 def test_trust_scope_is_recognized(scope: str) -> None:
     aws = FakeAws()
     run(aws, desired(workload("app"), workload("web", "batch"), trust_scope=scope))
@@ -217,7 +217,7 @@ def test_trust_scope_is_recognized(scope: str) -> None:
     [
         trust(limited(OTHER_CLUSTER_ARN), limited(CLUSTER_ARN)),
         trust(limited(CLUSTER_ARN), GITHUB),
-        # ``trust_scope: none`` would keep both statements of this role, but a new role would lack the second statement.
+        # ``anyone_in_account`` would keep both statements of this role, but a new role would lack the second statement.
         trust(TRUST_BARE["Statement"][0], GITHUB),
         trust(TRUST_BARE["Statement"][0], DENY),
         TRUST_EC2,
