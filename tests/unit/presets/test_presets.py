@@ -57,6 +57,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 
 TABLES = Path(__file__).resolve().parent
+ROLE_FORM = "arn:aws:iam::111122223333:role/my-role, without wildcards"
+KEY_FORM = "arn:aws:kms:us-west-2:111122223333:key/…"
 NAMES = preset_names()
 # The regions that the tables use, and those that replace them in each partition. The partition aws-eusc has only one region, so
 # the other names are not real.
@@ -199,9 +201,9 @@ def test_parameters_are_declared_and_used(name: str) -> None:
         assert {"type", "description"} <= parameter.keys() <= PARAMETER_KEYS
         assert parameter["type"] in KINDS
         assert parameter["description"].endswith(".")
-        assert ("pattern" in parameter) <= (parameter["type"] in ("name", "names"))
-        assert ("service" in parameter) <= (parameter["type"] in ("arn", "arns"))
-        re.compile(parameter.get("pattern", ""))
+        assert ("pattern" in parameter) == (parameter["type"] in ("name", "names"))
+        assert ("service" in parameter) == (parameter["type"] in ("arn", "arns"))
+        assert not re.fullmatch(parameter.get("pattern", ""), "<cluster_name>")
         default = parameter.get("default")
         kind = {"flag": bool, "names": list, "arns": list}.get(parameter["type"], str)
         assert default is None or isinstance(default, kind)
@@ -461,3 +463,22 @@ def test_dns_suffixes_are_those_of_botocore() -> None:
     assert {name: suffixes[name] for name in DNS_SUFFIXES if name in suffixes} == {
         name: suffix for name, suffix in DNS_SUFFIXES.items() if name in suffixes
     }
+
+
+@pytest.mark.parametrize(
+    ("preset", "name", "value", "form"),
+    [
+        ("karpenter", "node_role_arns", "arn:aws:iam::111122223333:role/nodes", ""),
+        ("karpenter", "node_role_arns", "arn:aws:iam::111122223333:role/*", ROLE_FORM),
+        ("karpenter", "node_role_arns", "arn:aws:iam::*:role/nodes", ROLE_FORM),
+        ("karpenter", "node_role_arns", "arn:aws:iam::111122223333:user/me", ROLE_FORM),
+        ("kms-use", "key_arns", "arn:aws:kms:us-west-2:111122223333:key/1234", ""),
+        ("kms-use", "key_arns", "arn:aws:kms:us-west-2:111122223333:alias/my-key", KEY_FORM),
+    ],
+)
+def test_arns_that_make_no_sense_are_refused(preset: str, name: str, value: str, form: str) -> None:
+    problems = Problems()
+    entry = Fields({"preset": preset, "with": {name: [value]}}, "policies[0]", problems)
+    expand_preset(load_preset(preset), entry, "r", RunValues("my-cluster", "111122223333", "us-west-2"))
+    message = f"policies[0] with: {name}[0] must be an ARN such as {form}, got '{value}'."
+    assert problems.texts == ([message] if form else [])

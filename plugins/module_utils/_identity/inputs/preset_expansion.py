@@ -66,7 +66,13 @@ _REGION_PREFIXES = {
     "us-isof-": "aws-iso-f",
 }
 _REGION_RULE = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+", re.ASCII)
-_ARN = re.compile(r"arn:([^:]+):([^:]+):[^:]*:[^:]*:.+", re.DOTALL)
+_ARN = re.compile(r"arn:([^:]+):([^:]+):[^:]*:[^:]*:[^<>\s]+")
+# The part of an ARN after the service, by service, with an example. No policy should name all roles of an account, and an alias in
+# place of a key has no effect.
+_RESOURCES = {
+    "iam": (r":[0-9]{12}:role/[^*?]+", ":111122223333:role/my-role, without wildcards"),
+    "kms": (r"[^:]*:[^:]*:key/.+", "us-west-2:111122223333:key/…"),
+}
 # Keys that an entry with a preset must not have.
 _EXCLUDED = ("document", "document_file", "arn")
 # Keys of an entry that apply to each policy of its preset.
@@ -354,10 +360,11 @@ def _read_text(parameter: Parameter, name: str, value: object, fields: Fields, p
         return str(value)
     text = value if isinstance(value, str) else ""
     if parameter.is_arn:
-        service = parameter.service
+        pattern, example = _RESOURCES.get(parameter.service, (".+", "…"))
         parts = _ARN.fullmatch(text)
-        valid = parts is not None and parts.group(1) == partition and service in ("", parts.group(2))
-        rule = f"an ARN such as arn:{partition}:{service or 'service'}:…"
+        valid = parts is not None and parts.groups()[:2] == (partition, parameter.service)
+        valid = valid and re.fullmatch(pattern, text.split(":", 3)[3]) is not None
+        rule = f"an ARN such as arn:{partition}:{parameter.service}:{example}"
     elif parameter.pattern:
         valid = re.fullmatch(parameter.pattern, text) is not None
         rule = f"text of the form {parameter.pattern}"

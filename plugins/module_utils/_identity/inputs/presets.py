@@ -36,7 +36,7 @@ class Parameter:
     """A parameter of a preset.
 
     The kinds ``names`` and ``arns`` are lists. ``pattern`` is the regular expression for each value, or "". ``service`` is the
-    service part that an ARN must have, or "" for any service. ``default`` is None for a required parameter.
+    service part that an ARN must have, or "" for the other kinds. ``default`` is None for a required parameter.
     """
 
     name: str

@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         **HEAD,
         "parameters": {
             "queue_arns": {"type": "arns", "service": "sqs", "description": "ARNs of the queues."},
-            "topic_arn": {"type": "arn", "default": "", "description": "ARN of a topic."},
+            "topic_arn": {"type": "arn", "service": "sns", "default": "", "description": "ARN of a topic."},
             "key_arns": {"type": "arns", "service": "kms", "default": [], "description": "ARNs of keys."},
         },
         "policies": [
@@ -362,6 +362,14 @@ PLACE = "workloads[0] (default/app) policies[0]"
                 "'arn:aws:sns:us-west-2:111122223333:t'.",
             ],
             id="values that are not ARNs of the service",
+        ),
+        pytest.param(
+            use("queue-writer", {"queue_arns": "arn:aws:sqs:us-west-2:111122223333:<cluster_name>"}),
+            [
+                f"{PLACE} with: queue_arns[0] must be an ARN such as arn:aws:sqs:…, got "
+                "'arn:aws:sqs:us-west-2:111122223333:<cluster_name>'."
+            ],
+            id="ARN with a placeholder",
         ),
         pytest.param(
             use("queue-writer", {"queue_arns": [QUEUE], "region": "cn-north-1"}),
