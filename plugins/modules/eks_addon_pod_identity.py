@@ -276,6 +276,7 @@ from ..module_utils._identity.inputs.options import (
 from ..module_utils._identity.model.addons import (
     ObservedAddon,
 )
+from ..module_utils._identity.model.desired import Desired, Options
 from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -291,7 +292,8 @@ from ..module_utils._identity.run.addons import AddonRun
 from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ..module_utils._identity.run.guard import Guard
+from ..module_utils._identity.run.engine import Engine
+from ..module_utils._identity.run.order import Order, apply_order
 from ..module_utils._identity.run.result import diff_row
 
 
@@ -335,16 +337,19 @@ def main() -> None:
         cluster = find_cluster(api, cluster_name, module.region or "", account_id=parse_account_id(params))
         # An add-on takes minutes to change, and more frequent reads would count against the request rate of the account.
         waiting = WaitPolicy(params["wait_timeout"], time.monotonic, pause, first_pause=1, longest_pause=10)
-        run = AddonRun(api, cluster, spec, waiting, module.check_mode)
-        with Guard(params["deadline"] or None) as guard:
-            run.converge()
-            if params["wait_timeout"]:
-                run.require_active()
+        addon = AddonRun(api, cluster, spec, waiting, module.check_mode)
+        # A longer wait would only delay the error about a role that EKS never accepts.
+        patience = WaitPolicy(min(params["wait_timeout"], 60), time.monotonic, pause)
+        engine = Engine(api, cluster, 1, patience, addon=addon)
+        order = Order(params["state"], module.check_mode, deadline=params["deadline"] or None)
+        applied = apply_order(engine, Desired((), Options(single=True)), order)
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:
         module.fail_json(**aws_failure(error, module.region))
-    changed = run.change is not None and (run.made or module.check_mode)
+    run, guard = applied.run, applied.guard
+    change = next(iter(run.plan.changes if module.check_mode else [done.change for done in run.done]), None)
+    changed = change is not None or any(failure.partly for failure in run.failures)
     place = f"add-on {spec.name} of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
     if guard.cause is not None:
         state = "was changed, but may not be active yet" if changed else "was not changed"
@@ -355,9 +360,10 @@ def main() -> None:
             changed=changed,
             **({"exception": guard.trace} if guard.trace and module.traces else {}),
         )
-    if run.failure is not None:
-        failure = run.failure
-        outcome = f"{failure.action} of {place} failed" if run.change else f"{place} was not changed"
+    inactive = addon.find_inactive() if change is None and params["wait_timeout"] else None
+    if failure := next(iter(run.failures), inactive):
+        requested = change is not None or (failure.cause is not None and failure.action != "read")
+        outcome = f"{failure.action} of {place} failed" if requested else f"{place} was not changed"
         module.fail_json(
             msg=visible(f"{outcome}: {failure.error_code}: {sentence(failure.message)} {failure.remedy}"),
             error_code=str(failure.error_code),
@@ -366,10 +372,10 @@ def main() -> None:
         )
     module.exit_json(
         changed=changed,
-        addon=_addon_row(run.addon),
-        identities=_identity_rows(api, run),
-        action=run.change.action if changed and run.change else "none",
-        diff=[diff_row(run.change)] if changed and run.change else [],
+        addon=_addon_row(addon.addon),
+        identities=_identity_rows(api, addon.addon),
+        action=change.action if change else "none",
+        diff=[diff_row(change)] if change else [],
     )
 
 
@@ -388,23 +394,21 @@ def _addon_row(addon: ObservedAddon | None) -> dict[str, Any] | None:
     }
 
 
-def _identity_rows(api: Api, run: AddonRun) -> list[dict[str, Any]]:
-    addon = run.addon
+def _identity_rows(api: Api, addon: ObservedAddon | None) -> list[dict[str, Any]]:
     # In check mode, the version of a new add-on may be the text "the default of EKS", which EKS does not accept as a version.
     if addon is None or not addon.version.startswith("v"):
         return []
     try:
-        identities = read_identities(api, addon.name, addon.version)
+        return [
+            {
+                "service_account": identity.service_account,
+                "recommended_policies": list(identity.recommended_policies),
+            }
+            for identity in read_identities(api, addon.name, addon.version)
+        ]
     except AwsError:
         # Ignore the error, because the add-on already has its desired state. The caller may lack the permission for this read.
         return []
-    return [
-        {
-            "service_account": identity.service_account,
-            "recommended_policies": list(identity.recommended_policies),
-        }
-        for identity in identities
-    ]
 
 
 if __name__ == "__main__":

@@ -321,15 +321,18 @@ def main() -> None:
             parse_cluster_name(params["cluster_name"]), params["namespace"], params["service_account"]
         )
         spec = replace(parse_association(params), role_arn=params["role_arn"] or "")
-        purge_tags = params["tags"] is not None and params["purge_tags"]
-        desired = Desired(
-            (Workload(key, None, association=spec),), Options(purge_tags=purge_tags, force=params["force"])
+        options = Options(
+            purge_tags=params["tags"] is not None and params["purge_tags"], force=params["force"]
         )
         account_id = parse_account_id(params)
-        order = Order(params["state"], module.check_mode, deadline=params["deadline"] or None)
-        wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
-        api = api_for(module, 10, role)
-        result = converge(api, desired, order, module.region or "", wait_policy, account_id)
+        result = converge(
+            api_for(module, 10, role),
+            Desired((Workload(key, None, association=spec),), options),
+            Order(params["state"], module.check_mode, deadline=params["deadline"] or None),
+            module.region or "",
+            WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
+            account_id,
+        )
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:

@@ -34,6 +34,7 @@ from ..module_utils._identity.kubernetes.run.irsa import (
     annotation_patch,
     read_irsa,
 )
+from ..module_utils._identity.model.desired import Desired, Options
 from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -59,6 +60,7 @@ from ..module_utils._identity.report.report import judge_run
 from ..module_utils._identity.run.addons import (
     agent_run,
 )
+from ..module_utils._identity.run.engine import Engine
 from ..module_utils._identity.run.migration import (
     workload_rows,
 )
@@ -261,21 +263,24 @@ class Migration:
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
         """Install or update the add-on of the agent, and wait for its Pods. Return False if the add-on has a failure."""
         session = self.session
+        cluster = session.opened.cluster
         spec = parse_agent(self._agent_options, ROLE)
-        run = agent_run(session.api, session.opened.cluster, spec, session.wait_policy, False)
-        if run is None:
+        agent = agent_run(session.api, cluster, spec, session.wait_policy, False)
+        if agent is None:
             return True
+        engine = Engine(session.api, cluster, session.width, session.wait_policy, addon=agent)
         session.steps.begin("checking the EKS Pod Identity Agent")
         try:
             with session.guarded():
-                run.converge()
+                failures = engine.run(Desired((), Options(single=True)), "present", False).failures
         finally:
-            made = [f"{run.change.action} add-on {run.spec.name}"] if run.change and run.made else []
-            session.changes += made
-        if run.failure is not None:
-            session.failures += failure_rows(run.failure)
+            session.changes += [
+                f"{done.change.action} add-on {agent.spec.name}" for done in engine.journal.done
+            ]
+        if failures:
+            session.failures += [row for failure in failures for row in failure_rows(failure)]
             return False
-        if made:
+        if engine.journal.done:
             self._wait_for_agent(migrants)
         return True
 

@@ -214,10 +214,10 @@ class World:
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
-        run = agent_run(api, cluster, AddonSpec(AGENT_ADDON), wait_policy, check_mode=False)
-        assert run is not None
-        run.converge()
-        assert (run.made, run.failure) == (True, None)
+        agent = agent_run(api, cluster, AddonSpec(AGENT_ADDON), wait_policy, check_mode=False)
+        engine = Engine(api, cluster, WIDTH, wait_policy, addon=agent)
+        run = engine.run(Desired((), Options(single=True)), "present", False)
+        assert (len(run.done), run.failures) == (1, ())
 
     def date_association(self, created: datetime) -> None:
         self.patch_association(createdAt=created.timestamp(), modifiedAt=created.timestamp())

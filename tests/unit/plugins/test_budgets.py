@@ -28,7 +28,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/plan": 2160,
     "module_utils/_identity/read": 1053,
     "module_utils/_identity/report": 1102,
-    "module_utils/_identity/run": 1910,
+    "module_utils/_identity/run": 1882,
     "module_utils/_identity/verify": 698,
     "module_utils/_policy": 3522,
     "modules": 366,

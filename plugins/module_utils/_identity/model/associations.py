@@ -72,10 +72,6 @@ class ObservedAssociation:
         return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
 
 
-def _eks_tags(value: Any) -> dict[str, str]:
-    return dict(value or {})
-
-
 ASSOCIATION_ROLE = Attribute("role_arn", "roleArn")
 TARGET_ROLE = Attribute("target_role_arn", "targetRoleArn", removal="''")
 # EKS cannot remove a session policy from an association.
@@ -87,7 +83,11 @@ ASSOCIATION_SETTINGS = (
     Attribute("disable_session_tags", "disableSessionTags", bool, removal="false"),
     ASSOCIATION_SESSION_POLICY,
 )
-ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))
+ASSOCIATION_ATTRIBUTES = (
+    ASSOCIATION_ROLE,
+    *ASSOCIATION_SETTINGS,
+    Attribute("tags", "tags", lambda tags: dict(tags or {}), dict),
+)
 
 
 def decode_association(response: Mapping[str, Any]) -> ObservedAssociation:

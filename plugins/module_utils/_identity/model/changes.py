@@ -35,6 +35,7 @@ class Stage(IntEnum):
     The tens are the four steps: restrict, grant, associate, take. A new policy gives nothing until it is attached.
     """
 
+    ADDON = 0
     POLICY = 1
     RESTRICT = 10
     ROLE = 20
@@ -47,6 +48,7 @@ class Stage(IntEnum):
     REVOKE = 42
     DELETE_ROLE = 43
     DELETE_POLICY = 44
+    DELETE_ADDON = 45
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,11 @@ def observed_target(target: Target) -> Target:
     return resource_type.read_target(resource_type.key(target))
 
 
+def of_observed_resources(changes: Iterable[Change]) -> list[Change]:
+    """Return the changes of resources that an observation has: all except the changes of add-ons."""
+    return [change for change in changes if change.target.resource in _BY_NAME]
+
+
 class ObservedDraft:
     """A copy of an observation whose resources are replaced one by one."""
 

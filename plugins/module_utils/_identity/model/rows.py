@@ -239,11 +239,12 @@ def finding_row(finding: Finding) -> FindingRow:
 def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
     """Convert a row back to a finding. ``cluster`` is the cluster of its workload. Raises ValueError for an unknown code."""
     code, severity = Code(str(row.get("code") or "")), cast(Severity, row.get("severity"))
+    namespace, _slash, service_account = str(row.get("workload") or "").partition("/")
     return Finding(
         code,
         str(row.get("message") or ""),
         str(row.get("remedy") or ""),
-        _named_workload(str(row.get("workload") or ""), cluster),
+        WorkloadKey(cluster, namespace, service_account) if namespace else None,
         raised_as=None if severity == code.severity else severity,
     )
 
@@ -258,9 +259,3 @@ def check_row(check: Check) -> CheckRow:
     if check.follows:
         row["follows"] = [finding_row(finding) for finding in check.follows]
     return row
-
-
-def _named_workload(name: str, cluster: str) -> WorkloadKey | None:
-    """Return the key of a workload like "namespace/service_account", whose parts never contain a slash; None for ""."""
-    namespace, _slash, service_account = name.partition("/")
-    return WorkloadKey(cluster, namespace, service_account) if name else None

@@ -23,7 +23,7 @@ from ..model.addons import (
     VersionPolicy,
     version_order,
 )
-from ..model.changes import Call, Change
+from ..model.changes import Call, Change, Stage
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.names import MANAGED_BY_TAG, OWNER_TAG, default_owner, is_marked, is_own, owner_tags
@@ -272,8 +272,16 @@ def _change(
     operation: str,
     parameters: Mapping[str, object],
 ) -> Change:
-    call = Call("eks", operation, parameters)
-    return Change(0, addon_target(spec.name, cluster.name), action, (), old, new, (call,))
+    stage = Stage.DELETE_ADDON if action == "delete" else Stage.ADDON
+    return Change(
+        stage,
+        addon_target(spec.name, cluster.name),
+        action,
+        (),
+        old,
+        new,
+        (Call("eks", operation, parameters),),
+    )
 
 
 def _failure(

@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..model.changes import Plan
 from ..model.observed import Observed
 from ..model.policies import ObservedPolicy
-from ..model.resource_types import ObservedDraft
+from ..model.resource_types import ObservedDraft, of_observed_resources
 from ..model.roles import ObservedRole
 
 
@@ -25,7 +25,7 @@ def predict(observed: Observed, plan: Plan) -> Observed:
     """Return the ``observed`` state with the changes of ``plan`` applied: the same roles, and the policies that they have."""
     present = {f"role {role.name}" for role in observed.roles.values() if role is not None}
     draft = ObservedDraft(observed)
-    for change in plan.changes:
+    for change in of_observed_resources(plan.changes):
         draft.apply(change)
     predicted = draft.result()
     roles = {name: predicted.roles.get(name) for name in observed.roles}

@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read, plan and change EKS add-ons, and wait until they are active or deleted."""
+"""Read and plan EKS add-ons for the engine, and wait until they are active or deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
@@ -22,10 +22,10 @@ from ..model.addons import (
     AddonSpec,
     ObservedAddon,
 )
-from ..model.changes import Change
+from ..model.changes import Change, Plan
 from ..model.cluster import Cluster
 from ..model.errors import AwsError, ErrorKind, sentence
-from ..model.targets import Action, Failure, association_key, request_failure
+from ..model.targets import Failure, association_key, request_failure
 from ..plan.addons import (
     addon_target,
     is_agent,
@@ -38,27 +38,16 @@ from ..plan.addons import (
 )
 from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases, read_role_tags
 from ..read.associations import list_associations
-from .consistency import WaitPolicy, send
-from .outcome import Done, Run
-
-# The maximum number of attempts to change an add-on. After a conflict or a lost response, the second attempt reads the add-on
-# again: another process may have changed it since the read, or EKS may have carried out the request.
-_ROUNDS = 2
-# The longest wait, in seconds, until EKS accepts a new role. A longer wait would only delay the error about a role that EKS
-# never accepts.
-_ROLE_SECONDS = 60.0
+from .consistency import WaitPolicy
+from .outcome import Run
 
 
 @dataclass(slots=True)
 class AddonRun:
-    """The run for one add-on. After an interrupt, its fields show how far the run got.
+    """The part of a run for one add-on: the engine plans and applies its change with the changes of the workloads.
 
-    ``change`` is the planned change. ``made`` is True once EKS has accepted the change; in check mode it is always False.
-    ``addon`` is the latest state that was read, or in check mode the predicted state. ``failure`` names no workload, because
-    an add-on belongs to the cluster.
-
-    ``leaving`` has the workloads whose associations the same run has deleted, or in check mode would delete: EKS may still
-    list these associations.
+    ``addon`` is the latest state that was read, or in check mode the predicted state. Its failures name no workload, because an
+    add-on belongs to the cluster.
 
     :arg wait_policy: how long to wait until the add-on is active or deleted. With a timeout of 0, the run does not wait.
     """
@@ -68,91 +57,74 @@ class AddonRun:
     spec: AddonSpec
     wait_policy: WaitPolicy
     check_mode: bool = False
-    change: Change | None = None
-    made: bool = False
     addon: ObservedAddon | None = None
-    failure: Failure | None = None
-    leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
 
-    @property
-    def predicted_agent(self) -> ObservedAddon | None:
-        """Return the EKS Pod Identity Agent that a run in check mode would install or update, or None."""
-        return self.addon if self.check_mode and self.change else None
+    def add_change(self, plan: Plan, done: Iterable[Change]) -> Plan:
+        """Read the add-on, and return the plan with its change, or with its failure.
 
-    def converge(self, changes: Iterable[Change] = ()) -> None:
-        """Bring the add-on to its desired state, and wait until it is ready. In check mode, only plan the change.
-
-        Set ``failure`` for an error of AWS, for a change that cannot be planned, or if the add-on is not ready in time.
-
-        :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
-            delete does not need the agent.
+        :arg done: the completed changes of the run.
         """
-        deleted = (association_key(change.target) for change in changes if change.action == "delete")
-        self.leaving = frozenset(key for key in deleted if key is not None)
-        action: Action = "read"
-        refusal: AwsError | None = None
-        patience = replace(self.wait_policy, timeout=min(self.wait_policy.timeout, _ROLE_SECONDS))
+        leaving = [
+            change
+            for change in (*plan.changes, *done)
+            if change.action == "delete" and association_key(change.target) is not None
+        ]
         try:
-            for turn in range(_ROUNDS):
-                self._plan(refusal)
-                if self.failure is not None or self.change is None or self.check_mode:
-                    return
-                if self.made:
-                    break
-                action = self.change.action
-                try:
-                    send(self.api, self.change.calls[0], patience, True, False)
-                except AwsError as error:
-                    if turn + 1 == _ROUNDS or not (error.conflict or error.outcome_unknown):
-                        raise
-                    refusal = error
-                    continue
-                self.made = True
-                break
-            self._wait_until_ready(action)
+            planned = self._plan(leaving)
         except AwsError as error:
-            self.failure = self._refused(error, action)
+            planned = request_failure(error, (), addon_target(self.spec.name, self.cluster.name), "read")
+        if isinstance(planned, Failure):
+            return replace(plan, failures=(planned, *plan.failures))
+        if planned is None:
+            return plan
+        if planned.takes:
+            # If an association cannot be deleted, its Pods need the agent.
+            roles = frozenset[str]().union(*(change.roles for change in leaving))
+            return replace(plan, changes=(*plan.changes, replace(planned, roles=roles)))
+        return replace(plan, changes=(planned, *plan.changes))
 
-    def require_active(self) -> None:
-        """Set ``failure`` if the add-on needs no change but is not active. ``converge`` checks this only after a change.
+    def find_new_users(self, done: Iterable[Change]) -> Failure | None:
+        """Return a failure if the agent must not be removed, because the cluster has new associations since the plan.
 
-        In check mode, ignore an add-on that EKS is changing.
+        Raises AwsError.
+
+        :arg done: the completed changes of the run.
         """
+        deleted = [change for change in done if change.action == "delete"]
+        planned = plan_addon(self.spec, self.addon, self.cluster, (), self._users(deleted))
+        return planned if isinstance(planned, Failure) else None
+
+    def settle(self, run: Run) -> Run:
+        """Wait until the add-on is ready after its change, and return the run with the failure if it is not. Raises AwsError."""
+        run = replace(run, failures=tuple(map(_explained, run.failures)))
+        changes = run.plan.changes if run.check_mode else [done.change for done in run.done]
+        change = next((change for change in changes if change.target.resource == "addon"), None)
+        if change is None:
+            return run
+        if run.check_mode:
+            self.addon = self._predicted(change)
+        elif self.wait_policy.timeout and not self._becomes_ready(change):
+            failure = replace(not_ready(self.spec, self.addon, self.cluster, change.action), partly=True)
+            return replace(run, failures=(failure, *run.failures))
+        return run
+
+    def find_inactive(self) -> Failure | None:
+        """Return a failure if the unchanged add-on is not active. In check mode, ignore an add-on that EKS is changing."""
         addon = self.addon
-        if self.failure is not None or self.change is not None or addon is None or addon.status == "ACTIVE":
-            return
-        if not (self.check_mode and addon.status in IN_PROGRESS):
-            self.failure = not_ready(self.spec, addon, self.cluster, "read")
+        if addon is None or addon.status == "ACTIVE" or (self.check_mode and addon.status in IN_PROGRESS):
+            return None
+        return not_ready(self.spec, addon, self.cluster, "read")
 
-    def _plan(self, refusal: AwsError | None) -> None:
-        """Read the add-on and plan its change. Set ``addon``, ``change``, ``made`` and ``failure``.
-
-        After a failed request, ``converge`` plans again. If the add-on then has its desired state, there are two cases: if the
-        response was lost, EKS has carried out the request, so ``made`` becomes True. If EKS refused the request, another process
-        has made the change, so ``change`` becomes None.
-
-        :arg refusal: the error of the failed request; None for the first plan.
-        """
-        response_lost = refusal is not None and refusal.outcome_unknown
+    def _plan(self, leaving: Collection[Change]) -> Change | Failure | None:
         spec = self.spec
         self.addon = self._settled()
         if not self.check_mode and self.addon is not None and self.addon.status in IN_PROGRESS:
-            self.made = response_lost
-            self.failure = not_ready(spec, self.addon, self.cluster, "update")
-            return
+            return not_ready(spec, self.addon, self.cluster, "update")
         releases = read_releases(self.api, self.cluster, spec.name) if self._needs_releases() else ()
-        planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())
-        if isinstance(planned, Failure):
-            self.failure = planned
-        elif planned is None and response_lost:
-            self.made = True
-        elif planned is None:
-            self.change = None
-        else:
-            self.change = planned
-            self.failure = self._unsupported(planned, releases) or self._foreign(planned)
-            if self.check_mode:
-                self.addon = self._predicted(planned)
+        planned = plan_addon(spec, self.addon, self.cluster, releases, self._users(leaving))
+        if isinstance(planned, Change):
+            return self._unsupported(planned, releases) or self._foreign(planned) or planned
+        return planned
 
     def _settled(self) -> ObservedAddon | None:
         """Read the add-on until EKS has finished its current operation on it, or the timeout is over; in check mode, once."""
@@ -164,15 +136,18 @@ class AddonRun:
                 break
         return addon
 
-    def _users(self) -> frozenset[WorkloadKey]:
-        """Return the service accounts whose Pods would lose their credentials if the agent were removed."""
+    def _users(self, leaving: Iterable[Change]) -> frozenset[WorkloadKey]:
+        """Return the service accounts whose Pods would lose their credentials if the agent were removed.
+
+        :arg leaving: deletions of associations. EKS may still list these associations.
+        """
         if not (self.spec.absent and is_agent(self.spec) and self.addon is not None):
             return frozenset()
         present = frozenset(
             WorkloadKey(self.cluster.name, summary["namespace"], summary["serviceAccount"])
             for summary in list_associations(self.api, self.cluster.name)
         )
-        return present - self.leaving
+        return present - {association_key(change.target) for change in leaving}
 
     def _needs_releases(self) -> bool:
         """Return whether the plan needs the versions of the add-on: to choose one, or to check the roles of a new add-on."""
@@ -217,40 +192,40 @@ class AddonRun:
             roles=roles if isinstance(roles, dict) else addon.roles,
         )
 
-    def _wait_until_ready(self, action: Action) -> None:
-        """Wait until the add-on is active or, for a removal, deleted. Set ``failure`` if this fails or takes too long."""
-        if not self.wait_policy.timeout:
-            return
+    def _becomes_ready(self, change: Change) -> bool:
+        """Wait until the add-on is active or, for a removal, deleted. Return False if this fails or takes too long."""
+        version = change.calls[0].parameters.get("addonVersion")
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
-            self.addon = read_addon(self.api, self.cluster, self.spec.name)
-            if self._is_ready():
+            addon = self.addon = read_addon(self.api, self.cluster, self.spec.name)
+            if addon is None:
+                if self.spec.absent:
+                    return True
+            elif addon.status == "ACTIVE" and version in (None, addon.version) and not self.spec.absent:
                 self.addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
-                return
-            if self.addon is not None and self.addon.status in FAILED:
+                return True
+            elif addon.status in FAILED:
                 break
-        self.failure = replace(not_ready(self.spec, self.addon, self.cluster, action), partly=True)
+        return False
 
-    def _is_ready(self) -> bool:
-        addon = self.addon
-        if self.spec.absent or addon is None:
-            return self.spec.absent and addon is None
-        version = self.change.calls[0].parameters.get("addonVersion") if self.change is not None else None
-        return addon.status == "ACTIVE" and version in (None, addon.version)
 
-    def _refused(self, error: AwsError, action: Action) -> Failure:
-        target = addon_target(self.spec.name, self.cluster.name)
-        failure = request_failure(error, (), target, action, partly=error.outcome_unknown)
-        if error.kind is ErrorKind.EXISTS and "association" in error.text.lower():
-            # The error message of EKS names the association, not its service account.
-            return replace(
-                failure,
-                error_code=Code.ADDON_ASSOCIATION_EXISTS,
-                message=f"{sentence(failure.message)} An add-on cannot take over an existing association.",
-                remedy="Delete that association and run again at once: Pods of the add-on that start in between get no "
-                "credentials. Or leave the service account out of the add-on's roles and keep the association.",
-            )
+def _explained(failure: Failure) -> Failure:
+    """Return the failure of an add-on with another message if the association of one of its service accounts exists already.
+
+    The error message of EKS names the association, not its service account.
+    """
+    error = failure.cause
+    if failure.target.resource != "addon" or error is None or error.kind is not ErrorKind.EXISTS:
         return failure
+    if "association" not in error.text.lower():
+        return failure
+    return replace(
+        failure,
+        error_code=Code.ADDON_ASSOCIATION_EXISTS,
+        message=f"{sentence(failure.message)} An add-on cannot take over an existing association.",
+        remedy="Delete that association and run again at once: Pods of the add-on that start in between get no "
+        "credentials. Or leave the service account out of the add-on's roles and keep the association.",
+    )
 
 
 # The longest wait, in seconds, until an add-on is active. EKS installs the Pods of an add-on, which takes minutes, while a
@@ -266,18 +241,3 @@ def agent_run(
         return None
     waiting = replace(wait_policy, timeout=_ADDON_TIMEOUT, first_pause=1, longest_pause=10)
     return AddonRun(api, cluster, spec, waiting, check_mode)
-
-
-def add_addon(run: Run, addon: AddonRun, first: bool) -> Run:
-    """Return the run with the change and the failure of its add-on.
-
-    :arg first: whether the add-on was changed before the workloads.
-    """
-    changes = [addon.change] if addon.change is not None and (addon.made or addon.check_mode) else []
-    failures = [addon.failure] if addon.failure is not None else []
-    done = [] if run.check_mode else list(map(Done, changes))
-    if first:
-        plan = replace(run.plan, changes=(*changes, *run.plan.changes))
-        return replace(run, plan=plan, done=(*done, *run.done), failures=(*failures, *run.failures))
-    plan = replace(run.plan, changes=(*run.plan.changes, *changes))
-    return replace(run, plan=plan, done=(*run.done, *done), failures=(*run.failures, *failures))

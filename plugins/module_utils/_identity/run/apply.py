@@ -22,6 +22,7 @@ from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
 from ..model.targets import Failure, request_failure
 from ..plan.problems import skip
+from .addons import AddonRun
 from .consistency import WaitPolicy, find_new_user, send
 from .outcome import Done, Journal, Outcome, Refusal
 from .trust_writes import UPDATE_TRUST, write_trust
@@ -33,7 +34,7 @@ class ApplyContext:
 
     ``width`` is the number of threads.
     With ``awaits``, every request is sent again while AWS does not find a resource that it needs; otherwise only requests that
-    need a resource which this run has created or changed.
+    need a resource which this run has created or changed. ``addon`` is the add-on of the run, or None.
     """
 
     api: Api
@@ -41,6 +42,7 @@ class ApplyContext:
     width: int = 1
     journal: Journal = field(default_factory=Journal)
     awaits: bool = False
+    addon: AddonRun | None = None
 
 
 def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
@@ -94,6 +96,9 @@ def _apply_group(
     used: AwsError | None = None
     if deletion is not None and changes[0].stage in (Stage.DETACH, Stage.DELETE_ROLE):
         used = find_new_user(context.api, deletion)
+    in_use: Failure | None = None
+    if changes[0].stage == Stage.DELETE_ADDON and context.addon is not None:
+        in_use = context.addon.find_new_users(done.change for done in context.journal.done)
     # After one refused swap, leave the other policies of the role attached.
     stopped: Failure | None = None
     for change in changes:
@@ -104,10 +109,13 @@ def _apply_group(
             )
         elif reason is not None:
             result = Refusal(change, skip(change, reason))
+        elif in_use is not None:
+            result = Refusal(change, in_use)
         elif used is not None:
             result = Refusal(change, request_failure(used, change.workloads, change.target, change.action))
         else:
-            awaits = context.awaits or not fresh.isdisjoint(_needs(change))
+            # An earlier task of the play may have created the roles of an add-on.
+            awaits = context.awaits or change.stage == Stage.ADDON or not fresh.isdisjoint(_needs(change))
             # A swap is not interrupted between its two requests.
             with uninterrupted() if change.action == "replace" else nullcontext():
                 result = _apply_change(context, change, awaits)

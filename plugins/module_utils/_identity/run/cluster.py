@@ -239,14 +239,13 @@ def change_cluster(
         }
     locks = f"{job.locks}/{cluster.account_id}-" if job.locks else ""
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
-    engine = Engine(api, cluster, params["concurrency"], policy, approve=approve)
     agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
+    engine = Engine(api, cluster, params["concurrency"], policy, approve=approve, addon=agent)
     order = Order(
         parsed.state,
         job.check_mode,
         params["verify"],
         params["deadline"] or None,
-        agent,
         read_ahead,
     )
     place = {

@@ -32,7 +32,13 @@ from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import Observed, calculate_age, is_young
-from ..model.resource_types import READ_TYPES, ObservedDraft, find_resource_type, observed_target
+from ..model.resource_types import (
+    READ_TYPES,
+    ObservedDraft,
+    find_resource_type,
+    observed_target,
+    of_observed_resources,
+)
 from ..model.roles import decode_role
 from ..model.targets import Target, read_failure
 from ..read.reader import response_time
@@ -137,7 +143,13 @@ def unchanged_resources(run: Run) -> list[Change]:
 
     With these changes, ``unseen`` finds the resources that a stale observation lacks.
     """
-    observed, changed = run.observed, {observed_target(done.change.target) for done in run.done}
+    observed, changed = (
+        run.observed,
+        {
+            observed_target(change.target)
+            for change in of_observed_resources(done.change for done in run.done)
+        },
+    )
     users: dict[Target, list[WorkloadKey]] = {}
     for workload, resource_type in product(run.desired.workloads, READ_TYPES):
         present = getattr(observed, resource_type.collection)
@@ -229,7 +241,11 @@ def _not_visible(change: Change, waited: float) -> AwsError:
 
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
     """Report the changes that the last observation does not show."""
-    keys = {observed_target(change.target): change.workloads[0] for change in changes if change.workloads}
+    keys = {
+        observed_target(change.target): change.workloads[0]
+        for change in of_observed_resources(changes)
+        if change.workloads
+    }
     return [
         Finding(
             Code.NOT_YET_VISIBLE,

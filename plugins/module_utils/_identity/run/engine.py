@@ -19,6 +19,7 @@ from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import ErrorKind
 from ..model.observed import Observed, Quotas
+from ..model.resource_types import of_observed_resources
 from ..model.targets import Target, association_key
 from ..plan.left import find_left_behind
 from ..plan.plan import make_plan
@@ -28,6 +29,7 @@ from ..plan.trust import trust_subject
 from ..plan.unlisted import find_unlisted
 from ..read.account import read_quotas
 from ..read.observe import Observer
+from .addons import AddonRun
 from .apply import ApplyContext, apply_plan
 from .consistency import (
     WaitPolicy,
@@ -58,6 +60,7 @@ class Engine:
     wait_policy: WaitPolicy
     journal: Journal = field(default_factory=Journal)
     approve: Approve | None = None
+    addon: AddonRun | None = None
 
     def observer(self) -> Observer:
         return Observer(self.api, self.cluster, self.width)
@@ -93,7 +96,7 @@ class Engine:
         complete. The run waits for these changes, too, but does not fail if they remain invisible.
         """
         made = [done.change for done in self.journal.done]
-        awaited = (*made, *perhaps)
+        awaited = of_observed_resources((*made, *perhaps))
         observed: Observed | None = None
         missing: tuple[Change, ...] = ()
         for _attempt in self.wait_policy.attempts():
@@ -125,9 +128,9 @@ class Engine:
         plan, observed = self._plan(desired, state, observed)
         if check_mode:
             findings = self._findings(desired, state, surroundings, plan.changes)
-            return Run(desired, state, observed, plan, (), plan.failures, findings, True)
+            return self._settle_addon(Run(desired, state, observed, plan, (), plan.failures, findings, True))
         for turn in range(ROUNDS):
-            context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, awaits=turn > 0)
+            context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, turn > 0, self.addon)
             retryable = self._retryable(desired, apply_plan(plan, context), first=turn == 0)
             self.journal.give_up(retryable)
             if not retryable or turn == ROUNDS - 1:
@@ -137,7 +140,11 @@ class Engine:
             observed = replace(self._look(desired, state), unlisted=surroundings.unlisted)
             plan, observed = self._plan(desired, state, observed)
         findings = self._findings(desired, state, surroundings, [done.change for done in self.journal.done])
-        return Run(desired, state, observed, plan, self.journal.done, self.journal.failures(), findings)
+        failures = self.journal.failures()
+        return self._settle_addon(Run(desired, state, observed, plan, self.journal.done, failures, findings))
+
+    def _settle_addon(self, run: Run) -> Run:
+        return self.addon.settle(run) if self.addon is not None else run
 
     def _look(self, desired: Desired, state: str, first: bool = False) -> Observed:
         """Read the state for a plan. The ``first`` look includes unlisted associations, unless workloads are removed."""
@@ -162,6 +169,8 @@ class Engine:
         if exceeds_default_quota(plan) and (quotas := read_quotas(self.api)) != Quotas():
             observed = replace(observed, quotas=quotas)
             plan = make_plan(desired, observed, state == "absent")
+        if self.addon is not None:
+            plan = self.addon.add_change(plan, [done.change for done in self.journal.done])
         self.journal.begin(observed, plan)
         if self.approve is not None:
             self.approve(plan.changes)

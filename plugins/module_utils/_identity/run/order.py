@@ -25,10 +25,6 @@ from ..read.observe import Observer
 from ..read.verification_reads import Agent, begin_reading_agent, read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
-from .addons import (
-    AddonRun,
-    add_addon,
-)
 from .consistency import not_yet_visible
 from .engine import Engine
 from .guard import Guard
@@ -39,15 +35,13 @@ from .outcome import Cause, Run
 class Order:
     """The steps that a run must apply. ``deadline`` is in seconds.
 
-    ``agent`` is the run for the add-on of the EKS Pod Identity Agent, or None. ``read_ahead`` returns the state for the first
-    plan if the caller has read it, otherwise None.
+    ``read_ahead`` returns the state for the first plan if the caller has read it, otherwise None.
     """
 
     state: State
     check_mode: bool = False
     verify: bool = False
     deadline: float | None = None
-    agent: AddonRun | None = None
     read_ahead: Callable[[], Observed | None] = lambda: None
 
 
@@ -73,7 +67,7 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
     guard = Guard(order.deadline)
     try:
         with guard:
-            run = _apply(engine, desired, order)
+            run = engine.run(desired, order.state, order.check_mode, order.read_ahead())
             verifies = order.verify and order.state == "present"
             agent_read = begin_reading_agent(engine.api, engine.cluster) if verifies else None
             # If the run has changed nothing, observe_after returns the observation of the run without another read.
@@ -86,15 +80,13 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
                 late = not_yet_visible(observed, (done.change for done in run.done))
                 run = replace(run, findings=(*run.findings, *late))
     except (AwsError, InputError) as error:
-        if not (engine.journal.done or (order.agent and order.agent.made)):
+        if not engine.journal.done:
             raise
         guard.cause = _late_error(error)
     if guard.cause is not None:
         run = engine.journal.cut_short(desired, order.state, engine.cluster, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
-    if order.agent is not None:
-        run = add_addon(run, order.agent, first=order.state == "present")
     return Applied(run, guard, observed or run.observed, verified)
 
 
@@ -112,22 +104,6 @@ def _late_error(error: AwsError | InputError) -> Cause:
     )
 
 
-def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
-    """Apply or remove the workloads. The agent is installed before the workloads, and removed after them."""
-    if order.agent is not None and engine.approve is not None:
-        # The plan is approved with the agent before the first write, and without it before each round.
-        planned = engine.run(desired, order.state, True, order.read_ahead()).plan.changes
-        agent = replace(order.agent, check_mode=True)
-        agent.converge(planned)
-        engine.approve([*planned, *filter(None, [agent.change])])
-    if order.state == "present" and order.agent is not None:
-        order.agent.converge()
-    run = engine.run(desired, order.state, order.check_mode, order.read_ahead())
-    if order.state == "absent" and order.agent is not None:
-        order.agent.converge(run.plan.changes if order.check_mode else [done.change for done in run.done])
-    return run
-
-
 def _verify(
     engine: Engine,
     desired: Desired,
@@ -137,8 +113,8 @@ def _verify(
     agent_read: Callable[[], Agent],
 ) -> Sequence[Verified]:
     reads = _read_for_verification(engine, desired, observed, agent_read, made=bool(run.done))
-    if order.agent is not None and (agent := order.agent.predicted_agent) is not None:
-        reads = replace(reads, agent=agent)
+    if order.check_mode and engine.addon is not None and engine.addon.addon is not None:
+        reads = replace(reads, agent=engine.addon.addon)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return verify(desired, observed, reads, lints)
 

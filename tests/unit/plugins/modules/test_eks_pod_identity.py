@@ -787,7 +787,7 @@ def test_invalid_association_options_are_rejected(
 
 def test_failed_creation_of_an_association(run: Run, aws: FakeAws) -> None:
     error = classify("eks:CreatePodIdentityAssociation", "ResourceLimitExceededException", "Too many")
-    aws.fail_on("eks:CreatePodIdentityAssociation", error)
+    aws.fail_on("eks:CreatePodIdentityAssociation", error, error)
     result = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
     assert (result["failed"], result["changed"], result["error_code"]) == (True, False, error.code)
     assert result["remedy"] == "Request a quota increase in Service Quotas, or delete unused resources."

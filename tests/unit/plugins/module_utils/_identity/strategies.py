@@ -75,7 +75,14 @@ def desired_states(draw: Callable[..., Any], adopt: bool = True, tagged: bool = 
                 tags=draw(_tags),
             )
         )
-    scopes = [None, None, "workload", "namespace", "cluster", *([] if tagged else ["account", "anyone_in_account"])]
+    scopes = [
+        None,
+        None,
+        "workload",
+        "namespace",
+        "cluster",
+        *([] if tagged else ["account", "anyone_in_account"]),
+    ]
     return desired(
         *workloads,
         trust_scope=draw(st.sampled_from(scopes)),

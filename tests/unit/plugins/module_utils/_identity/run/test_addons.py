@@ -6,30 +6,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import (
     parse_version_policy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
     AGENT_ADDON,
     AddonSpec,
+    ObservedAddon,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Options,
+    State,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
     AddonRun,
-    add_addon,
+    agent_run,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     build_result,
@@ -38,8 +46,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     OWNED,
     Clock,
+    FakeAws,
+    create_association,
     desired,
+    engine,
+    named,
     workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    run as run_workloads,
 )
 
 CLUSTER = Cluster("my-cluster", "arn:cluster", "111122223333", "us-west-2", "aws", version="1.34")
@@ -149,14 +164,46 @@ def agent(version: str = "", absent: bool = False) -> AddonSpec:
     return AddonSpec(AGENT_ADDON, absent, parse_version_policy(version, "addon_version"))
 
 
-def converge(aws: FakeAddons, spec: AddonSpec, check_mode: bool = False, timeout: float = 60) -> AddonRun:
-    clock = Clock()
-    run = AddonRun(aws, CLUSTER, spec, WaitPolicy(timeout, clock.now, clock.sleep), check_mode)
-    run.converge()
-    return run
+@dataclass(frozen=True)
+class Ended:
+    """The result of a run for an add-on."""
+
+    run: Run
+    ended: AddonRun
+
+    @property
+    def addon(self) -> ObservedAddon | None:
+        return self.ended.addon
+
+    @property
+    def made(self) -> bool:
+        return bool(self.run.done)
+
+    @property
+    def change(self) -> Change | None:
+        return next(iter(self.run.plan.changes or [done.change for done in self.run.done]), None)
+
+    @property
+    def failure(self) -> Failure | None:
+        return next(iter(self.run.failures), None)
 
 
-def failure(run: AddonRun) -> tuple[str, str]:
+def converge(
+    aws: FakeAddons,
+    spec: AddonSpec,
+    check_mode: bool = False,
+    timeout: float = 60,
+    clock: Clock | None = None,
+) -> Ended:
+    clock = clock or Clock()
+    addon = AddonRun(aws, CLUSTER, spec, WaitPolicy(timeout, clock.now, clock.sleep), check_mode)
+    patience = WaitPolicy(min(timeout, 60), clock.now, clock.sleep)
+    engine = Engine(aws, CLUSTER, 1, patience, addon=addon)
+    state: State = "absent" if spec.absent else "present"
+    return Ended(engine.run(Desired((), Options(single=True)), state, check_mode), addon)
+
+
+def failure(run: Ended) -> tuple[str, str]:
     assert run.failure is not None
     return run.failure.error_code, run.failure.message
 
@@ -261,9 +308,7 @@ def test_timeout_of_zero_does_not_wait() -> None:
 
 def test_lost_response_is_resolved_by_another_read() -> None:
     aws = FakeAddons()
-    aws.refusals["CreateAddon"] = classify(
-        "eks:CreateAddon", "ReadTimeoutError", "no response", outcome_unknown=True
-    )
+    aws.refusals["CreateAddon"] = classify("eks:CreateAddon", MALFORMED, "no response", outcome_unknown=True)
     aws.took_effect = True
     run = converge(aws, agent())
     assert (run.made, run.failure, aws.requests.count("CreateAddon")) == (True, None, 1)
@@ -271,9 +316,7 @@ def test_lost_response_is_resolved_by_another_read() -> None:
 
 def test_lost_response_to_a_creation_that_fails_is_a_failure() -> None:
     aws = FakeAddons(final="CREATE_FAILED")
-    aws.refusals["CreateAddon"] = classify(
-        "eks:CreateAddon", "ReadTimeoutError", "no response", outcome_unknown=True
-    )
+    aws.refusals["CreateAddon"] = classify("eks:CreateAddon", MALFORMED, "no response", outcome_unknown=True)
     aws.took_effect = True
     run = converge(aws, agent())
     assert failure(run) == (
@@ -314,8 +357,8 @@ def test_unchanged_addon_must_be_active_for_the_module(
     aws.install(OLDER, status)
     run = converge(aws, agent(), check_mode)
     assert (run.change, run.failure) == (None, None)
-    run.require_active()
-    assert (run.failure.error_code if run.failure else None) == code
+    inactive = run.ended.find_inactive()
+    assert (inactive.error_code if inactive else None) == code
 
 
 def test_unusable_role_is_refused_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,8 +371,7 @@ def test_unusable_role_is_refused_after_a_minute(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(aws, "_UpdateAddon", refuse)
     clock = Clock()
-    run = AddonRun(aws, CLUSTER, agent("latest"), WaitPolicy(300, clock.now, clock.sleep))
-    run.converge()
+    run = converge(aws, agent("latest"), timeout=300, clock=clock)
     assert failure(run)[0] == "InvalidParameterException"
     assert 30 < sum(clock.pauses) <= 60
 
@@ -406,12 +448,7 @@ def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_failed_agent_is_reported_separately() -> None:
-    run = converge(FakeAddons(), agent(">=v9.0.0"))
-    whole = add_addon(
-        Run(desired(workload()), "present", Observed(CLUSTER), Plan(), (), (), ()),
-        run,
-        first=True,
-    )
+    whole = replace(converge(FakeAddons(), agent(">=v9.0.0")).run, desired=desired(workload()))
     assert failure_message(whole, CLUSTER) == (
         "the add-on of cluster my-cluster (account 111122223333, region us-west-2) could not be brought to state present:\n"
         "- create addon eks-pod-identity-agent: ADDON_VERSION_UNAVAILABLE: no version that is v9.0.0 or newer of the add-on is "
@@ -424,3 +461,55 @@ def test_failed_agent_is_reported_separately() -> None:
         ("", "addon", "ADDON_VERSION_UNAVAILABLE")
     ]
     assert result["summary"]["failed"] == 0
+
+
+def tear_down_with_agent(aws: FakeAws) -> Run:
+    """Remove the workload ``app`` and the agent in one run."""
+    present: list[dict[str, Any]] = [{"addonName": AGENT_ADDON, "addonVersion": NEWEST, "status": "ACTIVE"}]
+
+    def describe(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if not present:
+            raise classify("eks:DescribeAddon", "ResourceNotFoundException", "No addon")
+        return {"addon": present[0]}
+
+    aws.replace("eks:DescribeAddon", describe)
+    aws.replace("eks:DeleteAddon", lambda _parameters: {"addon": present.pop()})
+    listed = desired(workload())
+    bound = engine(aws, listed)
+    addon = agent_run(aws, bound.cluster, agent(absent=True), bound.wait_policy, check_mode=False)
+    return replace(bound, addon=addon).run(listed, "absent", False)
+
+
+def test_teardown_removes_the_agent_last() -> None:
+    aws = FakeAws()
+    run_workloads(aws, desired(workload()))
+    run = tear_down_with_agent(aws)
+    assert run.failures == ()
+    assert named(run.done[-1].change) == f"delete addon {AGENT_ADDON}"
+    assert aws.writes[-1] == "eks:DeleteAddon"
+
+
+def test_agent_is_kept_if_an_association_cannot_be_deleted() -> None:
+    aws = FakeAws()
+    run_workloads(aws, desired(workload()))
+    denied = classify("eks:DeletePodIdentityAssociation", "AccessDeniedException", "No.")
+    aws.fail_on("eks:DeletePodIdentityAssociation", denied)
+    run = tear_down_with_agent(aws)
+    (failure,) = [failure for failure in run.failures if failure.target.resource == "addon"]
+    assert (failure.error_code, failure.message) == (
+        "SKIPPED",
+        "not done, because deleting the association default/app failed (AccessDeniedException). Until the run succeeds, the "
+        "resource is not changed.",
+    )
+    assert "eks:DeleteAddon" not in aws.writes
+
+
+def test_agent_is_kept_for_an_association_that_is_newer_than_the_plan() -> None:
+    aws = FakeAws()
+    run_workloads(aws, desired(workload()))
+    aws.before_request("iam:DeleteRole", lambda: create_association(aws, "new", "my-role"))
+    run = tear_down_with_agent(aws)
+    assert [(failure.error_code, failure.message) for failure in run.failures] == [
+        ("AGENT_IN_USE", "1 service account of the cluster would lose its credentials: default/new.")
+    ]
+    assert "eks:DeleteAddon" not in aws.writes
