@@ -102,7 +102,8 @@ options:
         others may use (V(ROLE_USED_ELSEWHERE)), and to remove statements from its trust policy that are wider than the list, or
         that this collection did not write.
       - Either a boolean, or a list of the workloads to which it is limited, each as C(namespace/service_account). A role or
-        policy that several listed workloads share is changed only if the list names all of them.
+        policy that several listed workloads share is changed only if the list names all of them. Without a purge, a workload
+        that is not listed is an error.
     type: raw
     default: false
   propagation_timeout:

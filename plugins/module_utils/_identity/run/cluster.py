@@ -42,6 +42,7 @@ from ..model.errors import (
     NotApprovedError,
     aws_failure,
     input_message,
+    listed,
 )
 from ..model.names import default_owner
 from ..model.observed import Observed
@@ -227,6 +228,16 @@ def change_cluster(
         purge=parsed.purge if parsed.state == "present" else None,
     ).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
+    forced = desired.options.force if isinstance(desired.options.force, frozenset) else frozenset()
+    unknown = sorted(forced - {str(workload.key) for workload in desired.workloads})
+    # A purge may be forced for a workload that the list no longer has.
+    if unknown and desired.purge is None:
+        raise InputError(
+            [
+                f"⟨force⟩: the list for cluster {cluster.name} has no workload {listed(unknown)}, so it would have no effect there. "
+                "Correct the names, or set ⟨force⟩ only for the clusters that list these workloads."
+            ]
+        )
     if parsed.state == "present" and has_many_policies(desired, cluster):
         validate_attachments(desired, cluster, read_quotas(api).attachments)
     doubt = judge_api_server(cluster, server) if server else None

@@ -267,6 +267,19 @@ def test_verification_compares_the_input_trust_policy(run: Run, aws: FakeAws) ->
     assert verified({"Effect": "Deny", "Principal": {"AWS": OTHER_ACCOUNT}, "Action": "sts:AssumeRole"}) == []
 
 
+def test_force_for_an_unlisted_workload_is_refused(run: Run, aws: FakeAws) -> None:
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
+    result = run(eks_pod_identity, **arguments, force=["default/app", "default/ap"])
+    assert (result["failed"], result["msg"]) == (
+        True,
+        "force: the list for cluster my-cluster has no workload default/ap, so it would have no effect there. Correct the names, "
+        "or set force only for the clusters that list these workloads. Nothing was changed.",
+    )
+    assert aws.writes == []
+    assert "failed" not in run(eks_pod_identity, **arguments, force=["default/app"])
+    assert "failed" not in run(eks_pod_identity, **arguments, force=["default/gone"], purge=True)
+
+
 def codes(result: Result) -> list[tuple[str, str]]:
     return [(row["code"], row["severity"]) for row in result["findings"]]
 
