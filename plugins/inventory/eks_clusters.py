@@ -230,10 +230,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 
-from ..module_utils._aws.sessions import (
-    Credentials,
-    Sessions,
-)
+from ..module_utils._aws.sessions import Sessions
 from ..module_utils._findings.text import (
     visible_lines,
     with_option_names,
@@ -349,12 +346,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return make_hosts(clusters, request.hostnames, request.group_by, connection)
 
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:
-        names = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
-        credentials = Credentials(**{name: options.get(name) or "" for name in names})
         # The region for requests that do not read the clusters of a region, such as AssumeRole.
         first = next(iter(options.get("regions") or ()), ALL_REGIONS)
         home = options.get("region") or ("" if first == ALL_REGIONS else first)
-        return Sessions(credentials, home, int(options["concurrency"]))
+        return Sessions(options, home, int(options["concurrency"]))
 
     def _cached(
         self,

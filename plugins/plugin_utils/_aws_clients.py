@@ -22,12 +22,12 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
-from ..module_utils._aws.assumed_session import Connection
 from ..module_utils._aws.client import (
     TWO_CREDENTIALS,
     BotoApi,
+    Connection,
     api_with,
-    as_aws_error,
+    as_aws_errors,
     client_config,
     has_two_credentials,
     session_with,
@@ -52,7 +52,6 @@ from ._task import ActionTask
 # Without boto3, importing this file must not fail: ``_require_sdk`` reports the missing package.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
 
 NO_SDK = (
     "requests to AWS need the Python packages boto3 and botocore, which are missing in {python}. Install them: "
@@ -64,9 +63,6 @@ _USER_AGENT = f"APN/1.0 Ansible/{release.__version__}"
 _CLIENT_SETTINGS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "verify")
 # The module_defaults for this module also apply to the requests of the role.
 MODULE = "workload_identity.aws.eks_pod_identity"
-# Credentials of an assumed role are refreshed if they expire within this number of seconds. A token for an EKS cluster is used
-# for up to 14 minutes (840 seconds), but it becomes invalid earlier if the credentials that signed it expire.
-LASTING = 870
 
 
 class AwsClients:
@@ -80,7 +76,7 @@ class AwsClients:
 
     def __init__(self, options: Mapping[str, Any], role: AssumeRole | None = None) -> None:
         self._options = options
-        self._session = session_with(self._own, self._new_connection, role, LASTING) if role else None
+        self._session = session_with(self._own, self._new_connection, role) if role else None
 
     @property
     def region(self) -> str:
@@ -92,7 +88,7 @@ class AwsClients:
 
     @property
     def api(self) -> BotoApi:
-        return BotoApi(self.client, width=1, ready=self._session.ready if self._session else None)
+        return self._session.api(1) if self._session else BotoApi(self.client, width=1)
 
     def connect(self, width: int, role: AssumeRole | None) -> BotoApi:
         """Return the interface to AWS for a run.
@@ -113,13 +109,9 @@ class AwsClients:
         :arg endpoint: the URL of the endpoint, or None for the configured endpoint.
         :raises AwsError: when the client cannot be created, for example because the profile does not exist.
         """
-        config = client_config(1)
         if self._session is None:
-            return self._own(service, config, endpoint)
-        try:
-            return self._session.client(service, Config(**config), endpoint_url=endpoint)
-        except BotoCoreError as error:
-            raise as_aws_error(error, service, "client") from error
+            return self._own(service, client_config(1), endpoint)
+        return self._session.client(service, endpoint)
 
     def sign_tokens(self, clusters: Iterable[str], now: datetime) -> list[EksToken]:
         """Return a bearer token for each EKS cluster, in the order of ``clusters``.
@@ -136,8 +128,8 @@ class AwsClients:
 
     def _own(self, service: str, aws_config: Mapping[str, Any], endpoint: str | None = None) -> Any:
         """Return a client with the credentials of the options, not of the assumed role. Raises AwsError."""
-        try:
-            region, configured_endpoint, settings = _connection_info(self._options)
+        region, configured_endpoint, settings = _connection_info(self._options)
+        with as_aws_errors(service):
             return new_session(settings.get("profile_name")).create_client(
                 service,
                 region,
@@ -145,8 +137,6 @@ class AwsClients:
                 config=Config(user_agent=_USER_AGENT, **aws_config),
                 **{name: settings.get(name) for name in _CLIENT_SETTINGS},
             )
-        except BotoCoreError as error:
-            raise as_aws_error(error, service, "client") from error
 
     def _new_connection(self) -> Connection:
         region, endpoint, credentials = _connection_info(self._options)

@@ -104,7 +104,9 @@ BAD: dict[str, Any] = {
     "description of an existing role": workload(role={"arn": ROLE_ARN, "description": "d"}),
     "path without a final slash": workload(role={"name": "r", "path": "/a"}),
     "unknown scope": workload(role={"name": "r", "trust_scope": "pod"}),
-    "scope and trust policy": workload(role={"name": "r", "trust_scope": "anyone_in_account", "trust_policy": SESSION}),
+    "scope and trust policy": workload(
+        role={"name": "r", "trust_scope": "anyone_in_account", "trust_policy": SESSION}
+    ),
     "ARN of a role as boundary": workload(role={"name": "r", "permissions_boundary": ROLE_ARN}),
     "short session": workload(role={"name": "r", "max_session_duration": 60}),
     "policies as a mapping": workload(policies={"arn": POLICY_ARN}),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listener import STANDARD_OUTPUT
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import STANDARD_OUTPUT
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Send requests to AWS: create the clients, retry, read all pages of a response, and convert errors to AwsError."""
+"""Send requests to AWS: create the clients, retry, read all pages of a response, and check that responses are from AWS."""
 
 from __future__ import annotations
 
@@ -14,46 +14,39 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 
-from .._identity.model.accounts import AssumeRole
+from .._identity.model.accounts import SESSION_DURATION, SESSION_NAME, AssumeRole
 from .._identity.model.errors import ONCE_ONLY, AwsError, ErrorKind, InputError
-from .assumed_session import AssumedSession, Connection
-from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
+from .errors import TOO_SLOW, as_aws_error, classify, explain_refusal, is_from_aws, malformed, not_aws
 from .interrupt import raise_if_interrupted
-from .transport import DEFAULT_WIDTH, Bounded, OutOfTime, RateLimiter, Retries
+from .service_data import new_session
+from .transport import DEFAULT_WIDTH, OutOfTime, RateLimiter, Retries, call_within
 
 # Importing this file must not fail without botocore, because AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        ConnectTimeoutError,
-        EndpointConnectionError,
-        HTTPClientError,
-        ParamValidationError,
-        ProxyConnectionError,
-        SSLError,
-    )
-    from botocore.exceptions import ConnectionError as BotoConnectionError
+    from botocore.credentials import DeferredRefreshableCredentials
+    from botocore.exceptions import BotoCoreError, ClientError, PaginationError
+    from botocore.paginate import Paginator
     from botocore.parsers import ResponseParserError
     from botocore.session import Session
 
 Response = dict[str, Any]
 
+# The time limit for a whole attempt, in seconds. A read timeout is not sufficient, because each part of a response restarts it.
+ATTEMPT_SECONDS = 60.0
+
 # The retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once.
 # In addition, all threads of a client share its retry quota, which 100 failed retries use up.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
-# The time limits in seconds: for connecting, between two parts of a response, and for a whole attempt.
+# The time limits in seconds: for connecting, between two parts of a response.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
-ATTEMPT_SECONDS = 60.0
-# A list of resources with more pages is an error: a page has up to 100 associations or 1000 roles, and an account has at most
-# 5000 roles.
-MOST_PAGES = 1000
 
 
 class Api(Protocol):
@@ -68,11 +61,11 @@ class Api(Protocol):
         """
 
     def pages(
-        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+        self, service: str, operation: str, parameters: Mapping[str, Any], result: str
     ) -> Iterable[Any]:
         """Send a list request, and yield the items of all pages. A page is requested only when its items are needed.
 
-        :arg results: the keys that lead to the items in a response: one key, or a path of nested keys.
+        :arg result: the key of the items in a response.
         :raises AwsError: when a request fails.
         """
 
@@ -117,7 +110,6 @@ class BotoApi:
         ready: Callable[[], None] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
-        self._bounded = Bounded()
         self._ready = ready
         self._make_client = make_client
         self._retries = retries or Retries()
@@ -137,27 +129,21 @@ class BotoApi:
         return self._request(service, operation, parameters, _REQUIRED.get(operation))
 
     def pages(
-        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+        self, service: str, operation: str, parameters: Mapping[str, Any], result: str
     ) -> Iterator[Any]:
         """Send a list request, and yield the items of all pages (see ``Api.pages``)."""
-
-        def request(parameters: Mapping[str, Any]) -> Response:
-            return self._request(service, operation, parameters, *results)
-
+        request = partial(self._request, service, operation, expected=result)
         for page in _pages(request, service, operation, parameters):
-            items: Any = page
-            for key in results:
-                items = items[key]
-            yield from items
+            yield from page[result]
 
     def _request(
-        self, service: str, operation: str, parameters: Mapping[str, Any], *expected: str | None
+        self, service: str, operation: str, parameters: Mapping[str, Any], expected: str | None
     ) -> Response:
         complete = dict(parameters)
         if operation in _REQUEST_TOKENS:
             # All attempts have the same token, so that EKS recognises a retry and does not execute the request twice.
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
-        send = partial(self._send, service, operation, complete, [key for key in expected if key])
+        send = partial(self._send, service, operation, complete, expected)
         turn = self._service(service).limiter.wait
         # Refresh the credentials before the attempts, because AssumeRole has separate retries and a separate time limit.
         if self._ready is not None:
@@ -169,12 +155,12 @@ class BotoApi:
         service: str,
         operation: str,
         parameters: Mapping[str, Any],
-        expected: list[str],
+        expected: str | None,
         sent: float,
     ) -> Response:
         """Send a request once, and check that the response is complete.
 
-        :arg expected: the path of nested keys that the response must have.
+        :arg expected: the key that the response must have, or None.
         :arg sent: the time at which the request is sent, for the rate limiter.
         :raises AwsError: when the request fails or the response is incomplete.
         """
@@ -183,13 +169,13 @@ class BotoApi:
             with self._free:
                 raise_if_interrupted()
                 request = partial(getattr(channel.client, snake_case(operation)), **parameters)
-                response = cast("Response", self._bounded.run(self._attempt_seconds, request))
+                response = cast("Response", call_within(self._attempt_seconds, request))
         except OutOfTime as error:
             text = f"no complete response within {self._attempt_seconds:g} s"
             raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
         except KeyError as error:
             # botocore raises KeyError if the response is an XHTML page instead of XML.
-            raise _not_aws(service, operation) from error
+            raise not_aws(service, operation) from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
             if failure.kind is ErrorKind.THROTTLED:
@@ -197,14 +183,11 @@ class BotoApi:
             elif isinstance(error, ClientError):
                 channel.limiter.responded()
             raise failure from error
-        if not _is_from_aws(response):
-            raise _not_aws(service, operation)
+        if not is_from_aws(response):
+            raise not_aws(service, operation)
         channel.limiter.responded()
-        part: Any = response
-        for key in expected:
-            if key not in part:
-                raise _malformed(service, operation, f"the response lacks {key}")
-            part = part[key]
+        if expected and expected not in response:
+            raise malformed(service, operation, f"the response lacks {expected}")
         return response
 
 
@@ -224,31 +207,20 @@ def _pages(
     operation: str,
     parameters: Mapping[str, Any],
 ) -> Iterator[Response]:
-    name = _PAGE_TOKENS[service]
-    tokens: set[str] = set()
-    previous: Response = {}
-    while True:
-        page = request(parameters)
-        content = {key: value for key, value in page.items() if key not in _ENVELOPE}
-        if content == previous and any(content.values()):
-            raise _malformed(service, operation, "the response repeats the previous page")
-        previous = content
-        yield page
-        token = page.get(name)
-        if not page.get("IsTruncated", bool(token)):
-            return
-        if not token:
-            raise _malformed(
-                service, operation, "the response is truncated but has no token for the next page"
-            )
-        if token in tokens:
-            raise _malformed(service, operation, "the token for the next page was used before")
-        tokens.add(token)
-        if len(tokens) >= MOST_PAGES:
-            raise _malformed(
-                service, operation, f"the response has a token for another page after {MOST_PAGES} pages"
-            )
-        parameters = {**parameters, name: token}
+    settings = _PAGES[service]
+
+    def send(**page_parameters: Any) -> Response:
+        page = request(page_parameters)
+        # The paginator would end without an error, and a run would consider resources deleted that the list lacks.
+        if page.get("IsTruncated") and not page.get(settings["output_token"]):
+            reason = "the response is truncated but has no token for the next page"
+            raise malformed(service, operation, reason)
+        return page
+
+    try:
+        yield from cast("Any", Paginator)(send, settings, None).paginate(**parameters)
+    except PaginationError as error:
+        raise malformed(service, operation, str(error)) from error
 
 
 def snake_case(operation: str) -> str:
@@ -256,59 +228,15 @@ def snake_case(operation: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
-def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
-    """Convert an error of botocore to an AwsError.
-
-    If the installed botocore is too old for a parameter in ``_BOTOCORE_FLOORS``, the message names the required version.
-    """
-    name = f"{service}:{operation}"
-    if isinstance(error, ClientError):
-        reason = error.response.get("Error", {})
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status < 500 and status != 429 and not _is_from_aws(error.response):
-            return _not_aws(service, operation)
-        code, text = str(reason.get("Code", "Unknown")), str(reason.get("Message", ""))
-        refusal = classify(name, code, text, status=status)
-        return refusal.amended(text, outcome_unknown=refusal.kind is ErrorKind.SERVER)
-    if isinstance(error, ParamValidationError):
-        return classify(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
-    if isinstance(error, ResponseParserError):
-        return _malformed(service, operation, "the response cannot be parsed")
-    if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
-        never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
-        outcome_unknown = not isinstance(error, never_sent)
-        return classify(name, type(error).__name__, str(error), outcome_unknown, lost=True)
-    return classify(name, type(error).__name__, str(error))
-
-
-def _is_from_aws(response: Mapping[str, Any]) -> bool:
-    """Return whether AWS sent a response: it has a request ID, and is not a web page, as a proxy might send.
-
-    A response without HTTP metadata counts as a response of AWS, because tests use such responses.
-    """
-    metadata = response.get("ResponseMetadata")
-    if metadata is None or "HTTPHeaders" not in metadata:
-        return True
-    headers = {str(name).lower(): str(value) for name, value in metadata["HTTPHeaders"].items()}
-    identified = metadata.get("RequestId") or any(name in headers for name in _REQUEST_IDS)
-    return bool(identified) and "html" not in headers.get("content-type", "").lower()
-
-
-def _not_aws(service: str, operation: str) -> AwsError:
-    text = "the response is not from AWS: it has no request ID, or is a web page"
-    return classify(f"{service}:{operation}", NOT_AWS, text, outcome_unknown=True)
-
-
-def _malformed(service: str, operation: str, reason: str) -> AwsError:
-    text = f"{reason}; possibly a proxy has truncated or repeated a response"
-    return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
-
-
-_REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
-# The key of the token for the next page, by service. The response and the parameters of the next request use the same key.
-_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
-# The keys to ignore in the comparison of two pages, because their values may differ although the content is the same.
-_ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
+# How a list request continues, by service, for the paginator of botocore. It reads no items here, so any key can be its result.
+_PAGES = {
+    service: {"input_token": token, "output_token": token, "result_key": token, **more}
+    for service, token, more in (
+        ("eks", "nextToken", {}),
+        ("iam", "Marker", {"more_results": "IsTruncated"}),
+        ("organizations", "NextToken", {}),
+    )
+}
 # The parameter for the idempotency token, by operation.
 _REQUEST_TOKENS = {
     "CreateAddon": "clientRequestToken",
@@ -345,23 +273,121 @@ _REQUIRED = {
 }
 
 
+def client_config(width: int) -> dict[str, Any]:
+    """Return the arguments of ``botocore.config.Config`` for clients that ``width`` threads share."""
+    return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
+
+
+@contextlib.contextmanager
+def as_aws_errors(service: str) -> Iterator[None]:
+    """Convert errors of botocore in a block that creates a client or a session to AwsError."""
+    try:
+        yield
+    except BotoCoreError as error:
+        raise as_aws_error(error, service, "GetCallerIdentity" if service == "sts" else "client") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The connection settings of all clients of a module or plugin. None means the default of boto3.
+
+    ``verify`` is the path of a CA bundle, or whether to verify TLS certificates.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    profile: str | None = None
+    verify: bool | str | None = None
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class AssumedSession:
+    """The session of an assumed role. Its clients share the credentials, in all regions and threads.
+
+    AssumeRole is called before the first request, and again before the credentials expire. The client with the source
+    credentials sends it, with the retries of all other requests, because those of botocore end earlier if STS throttles.
+
+    :arg source: the client that sends AssumeRole with the source credentials.
+    :arg connection: the settings of the clients that ``client`` creates.
+    :arg now: returns the current time in UTC; tests replace it.
+    """
+
+    def __init__(
+        self, role: AssumeRole, source: Api, connection: Connection, now: Callable[[], datetime] = _now
+    ) -> None:
+        self._role = role
+        self._source = source
+        self._connection = connection
+        # The time when the credentials expire, in UTC, or None if there are no credentials yet.
+        self.expires_at: datetime | None = None
+        self._credentials = DeferredRefreshableCredentials(self._assume, "assume-role", now)
+        self._session: Any = None
+        self._lock = threading.Lock()
+
+    def api(self, width: int, region: str | None = None) -> BotoApi:
+        """Return the interface to AWS with the credentials of the role, by default in the region of the connection."""
+        return BotoApi(partial(self.client, width=width, region=region), width=width, ready=self.ready)
+
+    def ready(self) -> None:
+        """Call AssumeRole if there are no credentials yet, or if they expire soon.
+
+        :raises AwsError: when AssumeRole fails. An error is ignored while the present credentials are valid for some minutes.
+        """
+        self._credentials.get_frozen_credentials()
+
+    def client(
+        self, service: str, endpoint: str | None = None, width: int = 1, region: str | None = None
+    ) -> Any:
+        """Return a client with the credentials of the role, which the client refreshes before they expire.
+
+        :arg endpoint: the URL of the endpoint; defaults to the endpoint of the connection.
+        :arg width: the maximum number of threads that share the client.
+        :arg region: defaults to the region of the connection.
+        """
+        with self._lock, as_aws_errors(service):
+            if self._session is None:
+                self._session = new_session(self._connection.profile)
+                provider = SimpleNamespace(load_credentials=lambda: self._credentials)
+                self._session.register_component("credential_provider", provider)
+            return self._session.create_client(
+                service,
+                region_name=region or self._connection.region,
+                endpoint_url=endpoint or self._connection.endpoint_url,
+                verify=self._connection.verify,
+                config=Config(**client_config(width)),
+            )
+
+    def _assume(self) -> dict[str, str]:
+        """Call AssumeRole, and return the credentials in the format that botocore expects.
+
+        No lock is necessary: botocore calls this function in one thread at a time.
+        """
+        request = {
+            "RoleArn": self._role.arn,
+            "RoleSessionName": SESSION_NAME,
+            "DurationSeconds": SESSION_DURATION,
+            **({"ExternalId": self._role.external_id} if self._role.external_id else {}),
+        }
+        try:
+            credentials = self._source.call("sts", "AssumeRole", request)["Credentials"]
+        except AwsError as error:
+            raise explain_refusal(error, self._role, self._connection.region or "") from error
+        self.expires_at = credentials["Expiration"]
+        return {
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
+        }
+
+
 TWO_CREDENTIALS = (
     "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are both "
     "set, but only one of them can be used. Remove the profile or the access keys."
 )
-# The first version of botocore that supports a parameter. Source: the changelog of botocore.
-_BOTOCORE_FLOORS = {
-    "targetRoleArn": "1.38.35",
-    "disableSessionTags": "1.38.35",
-    "policy": "1.42.46",
-}
-
-
-def _botocore_hint(text: str) -> str:
-    for parameter, version in _BOTOCORE_FLOORS.items():
-        if f'Unknown parameter in input: "{parameter}"' in text:
-            return f". The installed botocore is too old for {parameter}, which needs {version} or newer."
-    return ""
 
 
 def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
@@ -374,7 +400,8 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
     """
     if has_two_credentials(module.params):
         raise InputError([TWO_CREDENTIALS])
-    connection = _read_connection(module)
+    region, endpoint_url, options = get_aws_connection_info(module)
+    connection = Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
     validate_profile(connection.profile)
     return api_with(module.client, lambda: connection, width, role)
 
@@ -395,35 +422,19 @@ def api_with(
     if role is None:
         config = client_config(width)
         return BotoApi(lambda service: make_client(service, aws_config=config), width=width)
-    session = session_with(make_client, connect, role)
-    assumed = partial(_assumed_client, session, width)
-    return BotoApi(assumed, width=width, ready=session.ready)
+    return session_with(make_client, connect, role).api(width)
 
 
 def session_with(
-    make_client: Callable[..., Any],
-    connect: Callable[[], Connection],
-    role: AssumeRole,
-    min_validity: int = 0,
+    make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole
 ) -> AssumedSession:
     """Return the session of an assumed role, for example to sign tokens for an EKS cluster.
 
     :arg make_client: the method ``client`` of a module or plugin based on amazon.aws; it creates the clients for AssumeRole.
     :arg connect: returns the connection settings.
-    :arg min_validity: refresh the credentials if they are valid for less than this number of seconds.
     """
     source = BotoApi(lambda service: make_client(service, aws_config=client_config(1)), width=1)
-    return AssumedSession(role, source, connect(), min_validity=min_validity)
-
-
-def client_config(width: int) -> dict[str, Any]:
-    """Return the arguments of ``botocore.config.Config`` for clients that ``width`` threads share."""
-    return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
-
-
-def _read_connection(module: ClientModule) -> Connection:
-    region, endpoint_url, options = get_aws_connection_info(module)
-    return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
+    return AssumedSession(role, source, connect())
 
 
 def has_two_credentials(options: Mapping[str, Any]) -> bool:
@@ -439,14 +450,5 @@ def validate_profile(profile: str | None) -> None:
     :raises AwsError: when the profile does not exist, or the configuration files of AWS are malformed.
     """
     if profile:
-        try:
+        with as_aws_errors("sts"):
             Session(profile=profile).get_scoped_config()
-        except BotoCoreError as error:
-            raise as_aws_error(error, "sts", "GetCallerIdentity") from error
-
-
-def _assumed_client(session: AssumedSession, width: int, service: str) -> Any:
-    try:
-        return session.client(service, Config(**client_config(width)))
-    except BotoCoreError as error:
-        raise as_aws_error(error, service, "connect") from error

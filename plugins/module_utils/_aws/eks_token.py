@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from .client import as_aws_error
+from .errors import as_aws_error
 
 # Callers pass a boto3 client, so botocore is installed when the functions of this file run.
 with contextlib.suppress(ImportError):

@@ -4,21 +4,34 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Classify AWS errors: find the kind and the remedy for an error code, and explain a failed AssumeRole.
-
-This file does not depend on boto3.
-"""
+"""Convert errors of botocore to AwsError: find the kind and the remedy, and explain a failed AssumeRole."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._findings.codes import Code
 from .._findings.text import option
 from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError, ErrorKind, sentence
+
+# Importing this file must not fail without botocore, because AnsibleAWSModule reports the missing package with a better message.
+with contextlib.suppress(ImportError):
+    from botocore.exceptions import (
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+        ParamValidationError,
+        ProxyConnectionError,
+        SSLError,
+    )
+    from botocore.exceptions import ConnectionError as BotoConnectionError
+    from botocore.parsers import ResponseParserError
 
 # AWS does not send the next three codes; this collection uses them for problems with a response.
 
@@ -31,7 +44,7 @@ TOO_SLOW = "AnswerTooSlow"
 
 
 class _Meaning(NamedTuple):
-    """The kind and the remedy of errors with one of ``codes`` and with ``text`` in their message.
+    """The kind and the remedy of errors with one of ``codes`` and with the regular expression ``text`` in their message.
 
     Codes may have the wildcards "*" and "?".
     """
@@ -287,73 +300,133 @@ def classify(
     return AwsError(operation, code, text, meaning.kind, meaning.remedy, outcome_unknown)
 
 
-def _meaning(code: str, text: str, status: int) -> _Meaning:
-    by_code = (
-        row
-        for row in MEANINGS
-        if row.text in text and any(fnmatchcase(code, pattern) for pattern in row.codes)
+def _find(rows: tuple[_Meaning, ...], code: str, text: str) -> _Meaning | None:
+    return next(
+        (
+            row
+            for row in rows
+            if re.search(row.text, text) and any(fnmatchcase(code, pattern) for pattern in row.codes)
+        ),
+        None,
     )
-    meaning = next(by_code, _OTHER)
+
+
+def _meaning(code: str, text: str, status: int) -> _Meaning:
+    meaning = _find(MEANINGS, code, text) or _OTHER
     if status == 429:
         return _THROTTLED
     return _SERVER if status >= 500 and meaning is not _THROTTLED else meaning
 
 
-_ASSUME_ROLE = "sts:AssumeRole"
-# AWS does not send these two codes; this collection uses them for unusable responses to AssumeRole.
-OTHER_ACCOUNT = "UnexpectedAccount"
-ALREADY_EXPIRED = "CredentialsAlreadyExpired"
+def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
+    """Convert an error of botocore to an AwsError.
 
-
-class _Reason(NamedTuple):
-    """The remedy for a cause of a failed AssumeRole.
-
-    ``code`` and ``text`` are regular expressions. ``code`` must match the whole error code, ``text`` a part of the message.
+    If the installed botocore is too old for a parameter in ``_BOTOCORE_FLOORS``, the message names the required version.
     """
+    name = f"{service}:{operation}"
+    if isinstance(error, ClientError):
+        reason = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status < 500 and status != 429 and not is_from_aws(error.response):
+            return not_aws(service, operation)
+        code, text = str(reason.get("Code", "Unknown")), str(reason.get("Message", ""))
+        refusal = classify(name, code, text, status=status)
+        return refusal.amended(text, outcome_unknown=refusal.kind is ErrorKind.SERVER)
+    if isinstance(error, ParamValidationError):
+        return classify(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
+    if isinstance(error, ResponseParserError):
+        return malformed(service, operation, "the response cannot be parsed")
+    if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
+        never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+        outcome_unknown = not isinstance(error, never_sent)
+        return classify(name, type(error).__name__, str(error), outcome_unknown, lost=True)
+    return classify(name, type(error).__name__, str(error))
 
-    code: str
-    text: str
-    remedy: str
+
+def is_from_aws(response: Mapping[str, Any]) -> bool:
+    """Return whether AWS sent a response: it has a request ID, and is not a web page, as a proxy might send.
+
+    A response without HTTP metadata counts as a response of AWS, because tests use such responses.
+    """
+    metadata = response.get("ResponseMetadata")
+    if metadata is None or "HTTPHeaders" not in metadata:
+        return True
+    headers = {str(name).lower(): str(value) for name, value in metadata["HTTPHeaders"].items()}
+    identified = metadata.get("RequestId") or any(name in headers for name in _REQUEST_IDS)
+    return bool(identified) and "html" not in headers.get("content-type", "").lower()
 
 
-_DENIED = r"AccessDenied(Exception)?"
+def not_aws(service: str, operation: str) -> AwsError:
+    text = "the response is not from AWS: it has no request ID, or is a web page"
+    return classify(f"{service}:{operation}", NOT_AWS, text, outcome_unknown=True)
+
+
+def malformed(service: str, operation: str, reason: str) -> AwsError:
+    text = f"{reason}; possibly a proxy has truncated or repeated a response"
+    return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
+
+
+_REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
+# The first version of botocore that supports a parameter. Source: the changelog of botocore.
+_BOTOCORE_FLOORS = {
+    "targetRoleArn": "1.38.35",
+    "disableSessionTags": "1.38.35",
+    "policy": "1.42.46",
+}
+
+
+def _botocore_hint(text: str) -> str:
+    for parameter, version in _BOTOCORE_FLOORS.items():
+        if f'Unknown parameter in input: "{parameter}"' in text:
+            return f". The installed botocore is too old for {parameter}, which needs {version} or newer."
+    return ""
+
+
+_DENIED = ("AccessDenied", "AccessDeniedException")
 # The first matching entry is used. Sources: AWS STS API Reference, errors of AssumeRole; IAM User Guide, "Troubleshoot IAM
 # roles" and "Troubleshoot access denied error messages".
-_REASONS = (
-    _Reason(
+_REASONS: tuple[_Meaning, ...] = (
+    _Meaning(
+        ErrorKind.DENIED,
         _DENIED,
         r"root accounts",
         "Use credentials of an IAM user or of a role: the root user of an account cannot assume a role.",
     ),
-    _Reason(
+    _Meaning(
+        ErrorKind.DENIED,
         _DENIED,
         r"with an explicit deny",
         "A policy denies the caller sts:AssumeRole on this role, and an explicit deny overrides every allow: change "
         "that policy, or use other credentials.",
     ),
-    _Reason(
+    _Meaning(
+        ErrorKind.DENIED,
         _DENIED,
         r"no (identity-based policy|permissions boundary|session policy|service control policy) allows",
         "Allow the caller sts:AssumeRole on this role in the kind of policy that the message names.",
     ),
-    _Reason(
+    _Meaning(
+        ErrorKind.DENIED,
         _DENIED,
         r"no (resource-based policy|role trust policy) allows",
         "Add the caller to the trust policy of the role. {external_id}",
     ),
-    _Reason(
+    _Meaning(
+        ErrorKind.DENIED,
         _DENIED,
         r"",
         "Allow the caller sts:AssumeRole on this role, and add the caller to the trust policy of the role. {external_id} "
         "AWS does not report which of these is missing, or whether the role exists: check the ARN as well.",
     ),
-    _Reason(
-        r"ValidationError",
+    _Meaning(
+        ErrorKind.OTHER,
+        ("ValidationError",),
         r"ARN",
         f"Correct {option('assume_role_arn')}: it must be the ARN of an IAM role, with the role's path.",
     ),
-    _Reason(
-        r"RegionDisabledException",
+    _Meaning(
+        ErrorKind.OTHER,
+        ("RegionDisabledException",),
         r"",
         "Activate STS for this region in the account settings of IAM, or use another region.",
     ),
@@ -364,61 +437,15 @@ _WITH_ID = (
 _WITHOUT_ID = f"If the trust policy requires sts:ExternalId, set {option('assume_role_external_id')}."
 
 
-def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: str) -> AwsError:
-    """Return the error of a failed AssumeRole with its caller, role and region, and a remedy if the cause is in ``_REASONS``.
+def explain_refusal(error: AwsError, role: AssumeRole, region: str) -> AwsError:
+    """Return the error of a failed AssumeRole with its role and region, and a remedy if the cause is in ``_REASONS``.
 
-    :arg caller_arn: the ARN of the caller of AssumeRole, or "" if it is unknown.
     :arg region: the region of the STS endpoint, or "" if it is unknown.
     """
-    reason = next(
-        (row for row in _REASONS if re.fullmatch(row.code, error.code) and re.search(row.text, error.text)),
-        None,
-    )
-    remedy = error.remedy
-    if reason is not None:
-        external_id = _WITH_ID if role.external_id else _WITHOUT_ID
-        remedy = reason.remedy.format(external_id=external_id)
-    return AwsError(
-        error.operation,
-        error.code,
-        _with_place(error.text, role, caller_arn, region),
-        error.kind,
-        remedy,
-        error.outcome_unknown,
-    )
-
-
-def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsError:
-    """Return the error for a response to AssumeRole with a session of another or an unknown account.
-
-    AWS never sends such a response, so a different server must have sent it.
-    """
-    text = f"The response has credentials of {session_arn}."
-    return AwsError(
-        _ASSUME_ROLE,
-        OTHER_ACCOUNT,
-        _with_place(text, role, "", region),
-        ErrorKind.OTHER,
-        f"Check endpoint_url (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS), proxy, and {option('assume_role_arn')}.",
-    )
-
-
-def already_expired(role: AssumeRole, expires: str, now: str, region: str) -> AwsError:
-    """Return the error for new credentials that are already expired according to the clock of this machine."""
-    text = f"The credentials expire at {expires}, but the clock of this machine is at {now}."
-    return AwsError(
-        _ASSUME_ROLE,
-        ALREADY_EXPIRED,
-        _with_place(text, role, "", region),
-        ErrorKind.OTHER,
-        "Synchronize the clock of this machine, for example with NTP.",
-    )
-
-
-def _with_place(text: str, role: AssumeRole, caller_arn: str, region: str) -> str:
-    """Add the region to an error message, and the caller and the role if the message does not contain their ARNs."""
-    parts = [f"in region {region}"] if region else []
-    parts += [f"as {caller_arn}"] if caller_arn and caller_arn not in text else []
-    role_text = "" if role.arn in text else f"the role {role.arn} of "
-    parts.append(f"for {role_text}account {role.account_id}")
-    return f"{sentence(text)} Requested {', '.join(parts)}."
+    meaning = _find(_REASONS, error.code, error.text)
+    external_id = _WITH_ID if role.external_id else _WITHOUT_ID
+    remedy = meaning.remedy.format(external_id=external_id) if meaning else error.remedy
+    place = f"in region {region}, for" if region else "for"
+    role_text = "" if role.arn in error.text else f" the role {role.arn} of"
+    text = f"{sentence(error.text)} Requested {place}{role_text} account {role.account_id}."
+    return error.amended(text, error.outcome_unknown).with_remedy(remedy)

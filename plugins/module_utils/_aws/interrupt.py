@@ -13,18 +13,17 @@ event cannot be interrupted.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 from types import FrameType
-
-from .listener import watch_reader
 
 _STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
@@ -101,6 +100,37 @@ class Stop:
         """Interrupt the work for a reason. If the work is already interrupted, keep the first reason."""
         self.reason = self.reason or reason
         self.event.set()
+
+
+STANDARD_OUTPUT = 1
+_LOST = select.POLLERR | select.POLLHUP
+
+
+@contextmanager
+def watch_reader(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
+    """Call ``lost``, in another thread, if the reader of a pipe or socket disappears while the block runs.
+
+    :arg stream: the file descriptor of the writing end. ``lost`` is never called for a file or a closed descriptor, because
+        these have no reader.
+    """
+    block, end_of_block = os.pipe()
+    watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        os.close(end_of_block)
+        watch.join()
+        os.close(block)
+
+
+def _watch(stream: int, block: int, lost: Callable[[], None]) -> None:
+    poll = select.poll()
+    poll.register(stream, 0)
+    poll.register(block, 0)
+    events = dict(poll.poll())
+    if block not in events and events[stream] & _LOST:
+        lost()
 
 
 DEADLINE = "deadline"

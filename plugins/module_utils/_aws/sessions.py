@@ -10,63 +10,46 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from .._identity.model.accounts import AssumeRole
-from .assumed_session import AssumedSession, Connection
-from .client import BotoApi, as_aws_error, client_config
+from .client import AssumedSession, BotoApi, Connection, as_aws_errors, client_config
+from .service_data import new_session
 from .transport import DEFAULT_WIDTH
 
-# Importing this file must not fail without boto3. The callers check that boto3 is installed.
+# Importing this file must not fail without botocore. The callers check that it is installed.
 with contextlib.suppress(ImportError):
-    import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
 
 # The region for AssumeRole if no region is configured.
 DEFAULT_REGION = "us-east-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The credentials and the endpoint for boto3.
-
-    An empty field is not passed to boto3, which then uses its default: environment variables, configuration files, or the role
-    of the host. ``repr`` does not show the fields, because some of them are secret.
-    """
-
-    profile: str = field(default="", repr=False)
-    access_key: str = field(default="", repr=False)
-    secret_key: str = field(default="", repr=False)
-    session_token: str = field(default="", repr=False)
-    endpoint_url: str = field(default="", repr=False)
-
-
 class Sessions:
-    """The boto3 sessions of a run: one for the source credentials, and one for each assumed role. The class is thread-safe."""
+    """The sessions of a run: one with the source credentials, and one for each assumed role. The class is thread-safe."""
 
-    def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
-        """Create the session of the source credentials.
+    def __init__(self, options: Mapping[str, Any], home: str = "", width: int = DEFAULT_WIDTH) -> None:
+        """Create the session with the source credentials.
 
+        :arg options: the connection options of amazon.aws. Without an option, botocore uses its default: environment variables,
+            configuration files, or the role of the host.
         :arg home: the region in which to call AssumeRole. The default is the region of the environment or the profile, or
             ``DEFAULT_REGION`` if neither has a region.
         :arg width: the maximum number of concurrent requests with one role in one region.
         :raises AwsError: when the profile cannot be read.
         """
-        self._credentials = credentials
+        self._options = options
         self._width = width
         self._lock = threading.Lock()
-        self._own = self._first()
+        with as_aws_errors("sts"):
+            self._own = new_session(options.get("profile") or None)
+            # The region of the environment or the profile, or "" if neither has a region.
+            self.region = str(self._own.get_config_variable("region") or "")
         self._assumed: dict[AssumeRole, AssumedSession] = {}
         self._apis: dict[tuple[AssumeRole | None, str], BotoApi] = {}
         self.home = home or self.region or DEFAULT_REGION
-
-    @property
-    def region(self) -> str:
-        """Return the region of the environment or the profile, or "" if neither has a region."""
-        return self._own.region_name or ""
 
     def api(self, role: AssumeRole | None, region: str) -> BotoApi:
         """Return the interface to AWS in a region.
@@ -74,49 +57,32 @@ class Sessions:
         :arg role: the role to assume, or None for the source credentials.
         :raises AwsError: when the role cannot be assumed.
         """
-        session = self._session(role) if role else None
-        if session is not None:
+        api = BotoApi(partial(self._own_client, region), width=self._width)
+        if role is not None:
+            session = self._session(role)
             session.ready()
-        with self._lock:
-            if (role, region) not in self._apis:
-                self._apis[role, region] = BotoApi(
-                    partial(self._client, session, region),
-                    width=self._width,
-                    ready=session.ready if session else None,
-                )
-            return self._apis[role, region]
-
-    def _first(self) -> Any:
-        credentials = self._credentials
-        try:
-            return boto3.session.Session(
-                profile_name=credentials.profile or None,
-                aws_access_key_id=credentials.access_key or None,
-                aws_secret_access_key=credentials.secret_key or None,
-                aws_session_token=credentials.session_token or None,
-            )
-        except BotoCoreError as error:
-            raise as_aws_error(error, "sts", "GetCallerIdentity") from error
+            api = session.api(self._width, region)
+        return self._apis.setdefault((role, region), api)
 
     def _session(self, role: AssumeRole) -> AssumedSession:
-        source = self.api(None, self.home)
-        credentials = self._credentials
-        connection = Connection(self.home, credentials.endpoint_url or None, credentials.profile or None)
-        with self._lock:
-            return self._assumed.setdefault(role, AssumedSession(role, source, connection))
+        profile, endpoint_url = (self._options.get(name) or None for name in ("profile", "endpoint_url"))
+        session = AssumedSession(
+            role, self.api(None, self.home), Connection(self.home, endpoint_url, profile)
+        )
+        return self._assumed.setdefault(role, session)
 
-    def _client(self, session: AssumedSession | None, region: str, service: str) -> Any:
-        config = Config(**client_config(self._width))
-        try:
-            if session is not None:
-                return session.client(service, config, region)
-            # Creating clients from one boto3 session is not thread-safe.
-            with self._lock:
-                return self._own.client(
-                    service,
-                    region_name=region,
-                    endpoint_url=self._credentials.endpoint_url or None,
-                    config=config,
-                )
-        except BotoCoreError as error:
-            raise as_aws_error(error, service, "Client") from error
+    def _own_client(self, region: str, service: str) -> Any:
+        keys = {
+            "aws_access_key_id": "access_key",
+            "aws_secret_access_key": "secret_key",
+            "aws_session_token": "session_token",
+        }
+        # Creating clients from one session is not thread-safe.
+        with self._lock, as_aws_errors(service):
+            return self._own.create_client(
+                service,
+                region_name=region,
+                endpoint_url=self._options.get("endpoint_url") or None,
+                config=Config(**client_config(self._width)),
+                **{argument: self._options.get(option) or None for argument, option in keys.items()},
+            )

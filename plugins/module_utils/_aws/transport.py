@@ -24,10 +24,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from .._identity.model.errors import AwsError, ErrorKind
 from .interrupt import current_interrupt, interrupting, pause, raise_if_interrupted, set_interrupt
@@ -68,95 +67,8 @@ def map_concurrently(
                 future.cancel()
 
 
-# An idle thread of ``Bounded`` ends after this number of seconds.
-IDLE_SECONDS = 5.0
-# The timeout that makes ``Lock.acquire`` wait without limit.
-WITHOUT_LIMIT = -1.0
-
-
 class OutOfTime(Exception):
     """The error for a call that exceeds its time limit. The call continues in its thread, but its result is ignored."""
-
-
-class _Task(Generic[_Result]):
-    """A call with its result or error. The lock ``ended`` is held until the call has ended."""
-
-    def __init__(self, work: Callable[[], _Result]) -> None:
-        self._work = work
-        self._results: list[_Result] = []
-        self._error: BaseException | None = None
-        self.ended = threading.Lock()
-        self.ended.acquire()
-
-    def run(self) -> None:
-        try:
-            self._results.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - result() raises it in the thread of the caller
-            self._error = error
-
-    def ended_within(self, seconds: float) -> bool:
-        """Wait for the end of the call, and return whether it has ended after at most ``seconds``."""
-        if not self.ended.acquire(timeout=seconds):
-            return False
-        # Another thread, or a later call of this method, may wait for the end, too.
-        self.ended.release()
-        return True
-
-    def result(self, seconds: float) -> _Result:
-        """Wait for the call, and return its result or raise its error.
-
-        :raises OutOfTime: when the call has not ended after ``seconds``.
-        """
-        if not self.ended_within(seconds):
-            raise OutOfTime
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
-
-
-class Bounded:
-    """A thread-safe pool of threads for calls with a time limit.
-
-    The threads are reused, because starting a thread takes a tenth of the CPU time of a request.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: list[SimpleQueue[_Task[Any]]] = []
-
-    def run(self, seconds: float, work: Callable[[], _Result]) -> _Result:
-        """Call ``work`` in a thread of the pool, and return its result or raise its error.
-
-        :raises OutOfTime: when the call has not ended after ``seconds``.
-        """
-        task = _Task(work)
-        with self._lock:
-            inbox = self._idle.pop() if self._idle else None
-        if inbox is None:
-            inbox = SimpleQueue()
-            # A thread that hangs must not keep the process alive.
-            threading.Thread(target=self._serve, args=(inbox,), daemon=True).start()
-        inbox.put(task)
-        return task.result(seconds)
-
-    def _serve(self, inbox: SimpleQueue[_Task[Any]]) -> None:
-        while True:
-            try:
-                task = inbox.get(timeout=IDLE_SECONDS)
-            except Empty:
-                with self._lock:
-                    if inbox in self._idle:
-                        self._idle.remove(inbox)
-                        return
-                # A caller has just taken this inbox from the list of idle threads, and is about to put a task into it.
-                continue
-            task.run()
-            # Mark the thread as idle before the caller continues, because the caller may have another task at once.
-            with self._lock:
-                self._idle.append(inbox)
-            task.ended.release()
-            # Free the memory of the result now, instead of at the end of the next task.
-            del task
 
 
 def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
@@ -174,15 +86,15 @@ def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
         set_interrupt(stop)
         return work()
 
-    task = _start(interruptible)
+    future = _start(interruptible)
 
-    def wait() -> _Result:
+    def wait_for_result() -> _Result:
         with interrupting(stop):
-            while not task.ended_within(POLL_SECONDS):
+            while not wait([future], POLL_SECONDS).done:
                 raise_if_interrupted()
-            return task.result(WITHOUT_LIMIT)
+            return future.result()
 
-    return wait
+    return wait_for_result
 
 
 def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:
@@ -197,20 +109,28 @@ def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tup
 def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
     """Call ``work`` in a new thread, and return its result or raise its error.
 
+    A new thread takes 0.05 ms of CPU time, which is 2 % of a request.
+
     :raises OutOfTime: when the call has not ended after ``seconds``.
     """
-    return _start(work).result(seconds)
+    future = _start(work)
+    if not wait([future], seconds).done:
+        raise OutOfTime
+    return future.result()
 
 
-def _start(work: Callable[[], _Result]) -> _Task[_Result]:
-    task = _Task(work)
+def _start(work: Callable[[], _Result]) -> Future[_Result]:
+    future: Future[_Result] = Future()
 
     def run() -> None:
-        task.run()
-        task.ended.release()
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - result() raises it in the thread of the caller
+            future.set_exception(error)
 
+    # A thread that hangs must not keep the process alive, as the threads of a ThreadPoolExecutor do.
     threading.Thread(target=run, daemon=True).start()
-    return task
+    return future
 
 
 # The rate of responses is measured over this number of seconds.
@@ -309,59 +229,45 @@ class Rate:
 
 
 class RateLimiter:
-    """A rate limiter for one service, which all threads share. Threads send in the order in which they began to wait."""
+    """A rate limiter for one service, which all threads share.
+
+    With 200 workloads and 20 requests a second, a run takes 1.11 times as long as the limit demands, and 1.22 times with the
+    adaptive mode of botocore, which reduces its rate once for each throttled request.
+    """
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._now = now
         self._sleep = sleep
         self._lock = threading.Lock()
+        # The thread that sends next holds it, also while it sleeps.
+        self._turn = threading.Lock()
         self._rate = Rate()
-        self._latest = -math.inf
-        # One event for each waiting thread. The event of a thread is set when the thread is first in the queue.
-        self._queue: deque[threading.Event] = deque()
-
-    @property
-    def waiting(self) -> int:
-        return len(self._queue)
 
     def wait(self) -> float:
         """Wait until a request may be sent, and return the time at that moment.
 
         :raises Interrupted: when the thread is interrupted while it waits.
         """
-        turn = threading.Event()
+        while not self._turn.acquire(timeout=POLL_SECONDS):
+            raise_if_interrupted()
         try:
-            with self._lock:
-                self._queue.append(turn)
-                self._queue[0].set()
-            while not turn.wait(POLL_SECONDS):
-                raise_if_interrupted()
             while True:
                 with self._lock:
-                    now = self._time()
+                    now = self._now()
                     pause = self._rate.take(now)
                 if not pause:
                     return now
                 self._sleep(pause)
         finally:
-            with self._lock:
-                if turn in self._queue:
-                    self._queue.remove(turn)
-                if self._queue:
-                    self._queue[0].set()
+            self._turn.release()
 
     def responded(self) -> None:
         with self._lock:
-            self._rate.responded(self._time())
+            self._rate.responded(self._now())
 
     def throttled(self, sent: float) -> None:
         with self._lock:
-            self._rate.throttled(sent, self._time())
-
-    def _time(self) -> float:
-        """Return the current time, but never less than the time that was returned before."""
-        self._latest = max(self._latest, self._now())
-        return self._latest
+            self._rate.throttled(sent, self._now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +283,7 @@ class Pace:
     longest: float
 
 
+_NONE = Pace(1, 0, 0)
 # Throttling may last long, so it has the most attempts: 14 attempts take more than 20 seconds even with the shortest pauses.
 _PACES: Mapping[ErrorKind, Pace] = {
     ErrorKind.THROTTLED: Pace(14, 0.5, 4),
@@ -414,30 +321,23 @@ class Retries:
         :arg turn: waits until an attempt may be sent, and returns the time (see ``RateLimiter.wait``).
         :raises AwsError: the error of the last attempt. ``outcome_unknown`` is set if any attempt may have taken effect.
         """
-        wait = turn or self.now
+        take_turn = turn or self.now
         deadline = self.now() + self.budget
         failed: Counter[ErrorKind] = Counter()
         outcome_unknown = False
         while True:
             queued = self.now()
-            sent_at = wait()
+            sent_at = take_turn()
             deadline += self.now() - queued
             try:
                 return send(sent_at)
             except AwsError as error:
                 failed[error.kind] += 1
                 outcome_unknown = outcome_unknown or error.outcome_unknown
-                pace = self.paces.get(error.kind)
-                sent = failed.total()
-                if pace is None or failed[error.kind] >= pace.attempts or (once_only and outcome_unknown):
-                    raise _last(error, sent, outcome_unknown) from error
-                delay = min(pace.first * 2 ** (failed[error.kind] - 1), pace.longest)
-                delay *= 1 - self.chance() / 2
-                if self.now() + delay > deadline:
-                    raise _last(error, sent, outcome_unknown) from error
+                pace, number, sent = self.paces.get(error.kind, _NONE), failed[error.kind], failed.total()
+                delay = min(pace.first * 2 ** (number - 1), pace.longest) * (1 - self.chance() / 2)
+                ends = number >= pace.attempts or self.now() + delay > deadline
+                if ends or (once_only and outcome_unknown):
+                    text = error.text if sent == 1 else f"{error.text} (after {sent} attempts)"
+                    raise error.amended(text, outcome_unknown) from error
             self.sleep(delay)
-
-
-def _last(error: AwsError, sent: int, outcome_unknown: bool) -> AwsError:
-    text = error.text if sent == 1 else f"{error.text} (after {sent} attempts)"
-    return error.amended(text, outcome_unknown)

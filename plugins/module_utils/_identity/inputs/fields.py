@@ -4,11 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read typed fields of user input, limit their size, and collect every problem with its place. Pure.
+"""Read typed fields of user input, and collect every problem with its place. Pure.
 
-The total size is limited because ten lines of YAML with aliases can expand to more values than fit into memory. Single fields
-have the limits of IAM, STS and Kubernetes, so that none of these services rejects a value in the middle of a run. Sources: IAM
-API Reference (roleDescriptionType, Tag), Kubernetes "Annotations" and its validation of object metadata.
+Fields have the limits of IAM, STS and Kubernetes, so that none of these services rejects a value in the middle of a run. Sources:
+IAM API Reference (roleDescriptionType, Tag), Kubernetes "Annotations" and its validation of object metadata.
 """
 
 from __future__ import annotations
@@ -17,134 +16,11 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
 
 from ..._policy.language.document import describe_type
 from ..model.errors import Problems
 from ..model.names import is_mark
 from .removed import REMOVED_KEYS
-
-_T = TypeVar("_T")
-
-# For the limit ``values``, a text counts as one value, plus one for every 100 characters.
-CHARACTERS_PER_VALUE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits for the contents of a file or option, and for the number of files; docs/workloads.md lists them.
-
-    ``values`` is the number of keys and values with aliases expanded, plus one for each 100 characters of a text.
-    ``depth`` is the number of levels of nested mappings and lists. ``digits`` is the number of digits of an integer.
-    """
-
-    files: int = 10_000
-    file_bytes: int = 16 * 1024 * 1024
-    values: int = 500_000
-    depth: int = 64
-    digits: int = 100
-
-
-LIMITS = Limits()
-
-
-def too_many(limits: Limits) -> str:
-    return f"holds more than {limits.values:,} values"
-
-
-def too_deep(limits: Limits) -> str:
-    return f"is nested more than {limits.depth} levels deep"
-
-
-@dataclass(frozen=True, slots=True)
-class Excess(Generic[_T]):
-    """A part of the input that exceeds a limit, and a predicate for the message ("is nested more than 64 levels deep")."""
-
-    part: _T
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Size:
-    values: int
-    depth: int
-
-
-def find_excess(
-    root: _T, split: Callable[[_T], Sequence[_T] | None], measure: Callable[[_T], int], limits: Limits
-) -> Excess[_T] | None:
-    """Return the first part of a nested value that exceeds a limit or contains itself, or None.
-
-    If YAML aliases refer to a part several times, visit the part once, but count its size for each reference.
-
-    :arg split: returns the members of a mapping or list, and None for a scalar.
-    :arg measure: returns the number of characters of a scalar.
-    """
-    sizes: dict[int, _Size] = {}
-    # The members of each mapping or list, by its id(). Keep a reference, because Python reuses the id() of a deleted object.
-    contents: dict[int, Sequence[_T]] = {}
-    entered: set[int] = set()
-    top = (root,)
-    contents[id(top)] = top
-    waiting: list[_T | tuple[_T]] = [top]
-    while waiting:
-        part = waiting[-1]
-        key = id(part)
-        if key in sizes:
-            waiting.pop()
-            continue
-        inner = contents[key]
-        if key in entered:
-            size = _joined(sizes[id(child)] for child in inner)
-            if part is not top:
-                if size.values > limits.values:
-                    return Excess(cast(_T, part), too_many(limits))
-                if size.depth > limits.depth:
-                    return Excess(cast(_T, part), too_deep(limits))
-            sizes[key] = size
-            waiting.pop()
-            continue
-        entered.add(key)
-        for child in inner:
-            name = id(child)
-            if name in sizes:
-                continue
-            if name in entered:
-                return Excess(child, "contains itself")
-            members = contents.get(name) or split(child)
-            if members is None:
-                sizes[name] = _Size(1 + measure(child) // CHARACTERS_PER_VALUE, 0)
-            else:
-                contents[name] = members
-                waiting.append(child)
-    return None
-
-
-def _joined(sizes: Iterable[_Size]) -> _Size:
-    values, depth = 1, 0
-    for size in sizes:
-        values += size.values
-        depth = max(depth, size.depth)
-    return _Size(values, depth + 1)
-
-
-def find_excess_of_values(value: object, limits: Limits = LIMITS) -> Excess[object] | None:
-    """Apply ``find_excess`` to a value from Ansible or JSON."""
-    return find_excess(value, _split_value, _measure_value, limits)
-
-
-def _split_value(value: object) -> Sequence[object] | None:
-    if isinstance(value, Mapping):
-        return [part for pair in value.items() for part in pair]
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return list(value)
-    return None
-
-
-def _measure_value(value: object) -> int:
-    return len(value) if isinstance(value, (str, bytes)) else 0
-
 
 # The maximum size of the annotations of a Kubernetes object: all keys and values together, in bytes.
 ANNOTATIONS_SIZE = 256 * 1024
@@ -152,21 +28,24 @@ DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
 DESCRIPTION_RULE = (
     "text with only the characters that IAM accepts (Latin-1 letters, digits, punctuation and white space)"
 )
-TAG_RULE = "the characters that IAM accepts: letters, digits, spaces and _.:/=+-@"
-
-
-def _is_tag_text(text: str) -> bool:
-    return all(sign in "_.:/=+-@" or unicodedata.category(sign)[0] in "LNZ" for sign in text)
-
-
-def _find_case_conflict(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return two tag keys that differ only in letter case, which IAM treats as the same key, or None."""
-    seen: dict[str, str] = {}
-    for name in names:
-        first = seen.setdefault(name.lower(), name)
-        if first != name:
-            return first, name
-    return None
+# The tags that IAM or this collection refuses, with the reason. The first matching row is reported.
+_TAG_RULES: tuple[tuple[Callable[[str, str], bool], str], ...] = (
+    (
+        lambda key, text: not 1 <= len(key) <= 128 or len(text) > 256,
+        "tag '{key}' has an invalid length; a key has 1 to 128 characters, a value at most 256.",
+    ),
+    (
+        lambda key, _text: key.lower().startswith("aws:"),
+        "tag '{key}' uses the prefix aws:, which AWS reserves.",
+    ),
+    (
+        lambda key, text: (
+            not all(sign in "_.:/=+-@" or unicodedata.category(sign)[0] in "LNZ" for sign in key + text)
+        ),
+        "key and value of tag '{key}' may contain only the characters that IAM accepts: letters, digits, spaces and _.:/=+-@.",
+    ),
+    (lambda key, _text: is_mark(key), "tag '{key}' is set by this collection; leave it out."),
+)
 
 
 def annotations_size(annotations: Mapping[str, str]) -> int:
@@ -369,33 +248,19 @@ class Fields:
         :arg common: the tags of all resources of the run. A tag of the field overrides a common tag with the same key.
         """
         label, tags = f"{self.prefix}{name}", dict(common or {})
-        for key, value in (self.mapping(name) or {}).items():
+        for raw_key, value in (self.mapping(name) or {}).items():
+            key, text = str(raw_key), str(value).lower() if isinstance(value, bool) else str(value)
+            refusals = (rule for refuses, rule in _TAG_RULES if refuses(key, text))
+            refusal = next(refusals, "")
             if isinstance(value, (Mapping, list)) or value is None:
-                self.problems.add(self.place, f"{label}: the value of tag '{shown_value(key)}' must be text.")
-                continue
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            if not 1 <= len(str(key)) <= 128 or len(text) > 256:
-                self.problems.add(
-                    self.place,
-                    f"{label}: tag '{shown_value(key)}' has an invalid length; a key has 1 to 128 characters, a value at most "
-                    "256.",
-                )
-            elif str(key).lower().startswith("aws:"):
-                self.problems.add(
-                    self.place, f"{label}: tag '{shown_value(key)}' uses the prefix aws:, which AWS reserves."
-                )
-            elif not _is_tag_text(f"{key}{text}"):
-                self.problems.add(
-                    self.place,
-                    f"{label}: key and value of tag '{shown_value(key)}' may contain only {TAG_RULE}.",
-                )
-            elif is_mark(str(key)):
-                self.problems.add(
-                    self.place, f"{label}: tag '{shown_value(key)}' is set by this collection; leave it out."
-                )
+                refusal = "the value of tag '{key}' must be text."
+            if refusal:
+                self.problems.add(self.place, f"{label}: {refusal.format(key=shown_value(key))}")
             else:
-                tags[str(key)] = text
-        if same := _find_case_conflict(tags):
+                tags[key] = text
+        first = {key.lower(): key for key in reversed(tags)}
+        same = next(((first[key.lower()], key) for key in tags if first[key.lower()] != key), None)
+        if same:
             self.problems.add(
                 self.place,
                 f"{label}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM treats them as the same.",

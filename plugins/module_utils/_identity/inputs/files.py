@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from ..model.errors import InputError, Problems
-from .fields import LIMITS, Limits, shown_value
+from .fields import shown_value
 from .yaml_file import read_yaml, read_yaml_value
 
 SUFFIXES = (".yml", ".yaml", ".json")
@@ -82,10 +82,10 @@ def _are_same(paths: Sequence[str]) -> bool:
 Decrypt = Callable[[str], bytes]
 
 
-def read_sources(paths: Sequence[str], limits: Limits = LIMITS, decrypt: Decrypt | None = None) -> FileSource:
+def read_sources(paths: Sequence[str], decrypt: Decrypt | None = None) -> FileSource:
     """Return the workloads of files and folders. In a folder, read the files that end in .yml, .yaml or .json, sorted by name.
 
-    :raises InputError: for too many files, or with the problems of all files and folders.
+    :raises InputError: with the problems of all files and folders.
     """
     problems: list[str] = []
     if not paths:
@@ -93,15 +93,12 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS, decrypt: Decrypt
     source = FileSource([], [])
     folders: list[Path] = []
     files = _files(paths, folders, problems)
-    if len(files) > limits.files:
-        more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
-        raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
-    reader = _FileReader(limits, decrypt)
+    reader = _FileReader(decrypt)
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
         try:
             # JSON is a subset of YAML.
-            for line, workload in read_yaml(str(path), reader.text(path), limits):
+            for line, workload in read_yaml(str(path), reader.text(path)):
                 place = f"{path} line {line}"
                 source.workloads.append(reader.with_documents(workload, path.parent, place))
                 source.places.append(place)
@@ -121,7 +118,6 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS, decrypt: Decrypt
 class _FileReader:
     """The settings for reading files. ``documents`` has the paths of the files with policy documents that were read."""
 
-    limits: Limits
     decrypt: Decrypt | None
     documents: set[Path] = field(default_factory=set)
 
@@ -161,7 +157,7 @@ class _FileReader:
                 ]
             )
         self.documents.add(path.resolve())
-        document = read_yaml_value(str(path), self.text(path), self.limits)
+        document = read_yaml_value(str(path), self.text(path))
         if not isinstance(document, Mapping):
             raise InputError(
                 [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
@@ -172,15 +168,11 @@ class _FileReader:
     def text(self, path: Path) -> str:
         """Return the text of a file. Raises InputError."""
         try:
-            with path.open("rb") as file:
-                data = file.read(self.limits.file_bytes + 1)
+            data = path.read_bytes()
         except OSError as error:
             raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
         if self.decrypt is not None and data.startswith(VAULT.encode()):
             data = self.decrypt(str(path))
-        if len(data) > self.limits.file_bytes:
-            limit = f"{self.limits.file_bytes:,} bytes"
-            raise InputError([f"{path}: has more than {limit}; write the workloads into several files."])
         data = data.removeprefix(codecs.BOM_UTF8)
         try:
             return data.decode("utf-8")

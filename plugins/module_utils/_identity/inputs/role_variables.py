@@ -34,7 +34,7 @@ from .fields import Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_force, read_purge_limit
 from .questions import read_questions
 from .removed import REMOVED_VARIABLES
-from .run_input import ROLE, validate_bounds
+from .run_input import ROLE
 from .workloads import read_metadata
 from .yaml_file import read_yaml_value
 
@@ -280,9 +280,8 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     ``owner`` and the lists of workloads are kept without a value, because ``run_input`` validates them later.
 
     :arg variables: the values by name without prefix, as Ansible has them.
-    :raises InputError: for values that exceed a limit; if there are none, with all other problems.
+    :raises InputError: with all problems.
     """
-    validate_bounds(variables, ROLE)
     problems = Problems()
     answered = {
         name: value

@@ -14,7 +14,7 @@ from typing import cast
 from ..._policy.language.document import describe_type
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
-from .fields import Fields, find_excess_of_values
+from .fields import Fields
 from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
@@ -121,10 +121,9 @@ def read_input(
     :arg patterns: allows names with "*" in the list of workloads (see ``PatternInput``). If it has no expansion yet, the result
         has one workload for each pattern.
     :arg verifies: whether the run only verifies, so that the list may be empty although ``purge`` is set.
-    :raises InputError: for values that exceed a limit; if there are none, with the problems of all options and workloads.
+    :raises InputError: with the problems of all options and workloads.
     """
     values = {name: options[name] for name in INPUT_OPTIONS if name in options}
-    validate_bounds(values, prefix)
     problems = Problems()
     fields = Fields(dict(values.items()), "", problems, prefix)
     cluster_name = problems.attempt(
@@ -179,22 +178,6 @@ def expander_for(options: Mapping[str, object], prefix: str = "") -> PresetExpan
             prefix,
         )
     )
-
-
-def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
-    """Raise InputError if values exceed a limit.
-
-    Call this function before any other check: YAML aliases can make a value so large that a message that quotes it would
-    exhaust the memory.
-    """
-    excesses = ((name, find_excess_of_values(value)) for name, value in values.items())
-    problems = [
-        f"{prefix}{name} {excess.rule}, with YAML aliases expanded; shorten the value, or remove the aliases."
-        for name, excess in excesses
-        if excess is not None
-    ]
-    if problems:
-        raise InputError(problems)
 
 
 def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:

@@ -89,7 +89,9 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
     parents: dict[Owner, Owner] = {}
     listings: dict[str, Listing] = {}
     for resource, (api_version, kind) in TEMPLATE_KINDS.items():
-        listing = reader.list_objects(Query(api_version, kind, common_namespace(key.namespace for key in keys)))
+        listing = reader.list_objects(
+            Query(api_version, kind, common_namespace(key.namespace for key in keys))
+        )
         listings[resource] = listing
         for item in listing.items:
             owner = Owner(api_version, kind, *object_name(item))
@@ -203,7 +205,9 @@ def build_state(verification: Verification, reads: Reads, now: datetime) -> Kube
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
     """Return a query for the unfinished Pods of these workloads. It may return Pods of other workloads as well."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
-    return Query("v1", "Pod", common_namespace(key.namespace for key in keys), field_selectors=(*LIVE, *account))
+    return Query(
+        "v1", "Pod", common_namespace(key.namespace for key in keys), field_selectors=(*LIVE, *account)
+    )
 
 
 def owner_queries(verification: Verification, state: KubeState) -> dict[str, Query]:
@@ -218,5 +222,7 @@ def owner_queries(verification: Verification, state: KubeState) -> dict[str, Que
     for name, kind in OWNER_KINDS.items():
         if of_kind := [owner for owner in owners if owner.kind == kind]:
             names = (f"metadata.name={of_kind[0].name}",) if len(of_kind) == 1 else ()
-            queries[name] = Query(APPS, kind, common_namespace(owner.namespace for owner in of_kind), field_selectors=names)
+            queries[name] = Query(
+                APPS, kind, common_namespace(owner.namespace for owner in of_kind), field_selectors=names
+            )
     return queries

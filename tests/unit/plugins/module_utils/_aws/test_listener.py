@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listener import watch_reader
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import watch_reader
 
 LONG = 20
 NEVER_OPENED = 10**6

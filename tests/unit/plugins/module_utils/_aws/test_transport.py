@@ -9,13 +9,11 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws import transport
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import as_aws_error
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
@@ -26,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     FIRST,
     SLOWEST,
-    Bounded,
     OutOfTime,
     Rate,
     RateLimiter,
@@ -163,71 +160,27 @@ def test_result_of_a_background_call_can_be_read_twice() -> None:
     assert (result(), result(), results) == ([1], [1], [])
 
 
-Within = Callable[[float, Callable[[], Any]], Any]
-
-
-@pytest.fixture(params=[call_within, Bounded().run], ids=["call_within", "Bounded"])
-def in_time(request: pytest.FixtureRequest) -> Within:
-    chosen: Within = request.param
-    return chosen
-
-
-def test_bounded_call_returns_its_result(in_time: Within) -> None:
-    assert in_time(5, lambda: [1]) == [1]
-    assert in_time(5, lambda: None) is None
+def test_bounded_call_returns_its_result() -> None:
+    assert call_within(5, lambda: [1]) == [1]
+    assert call_within(5, lambda: None) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_bounded_call_raises_its_error(in_time: Within, error: BaseException) -> None:
+def test_bounded_call_raises_its_error(error: BaseException) -> None:
     def work() -> None:
         raise error
 
     with pytest.raises(type(error)) as raised:
-        in_time(5, work)
+        call_within(5, work)
     assert raised.value is error
 
 
-def test_bounded_call_times_out(in_time: Within) -> None:
+def test_bounded_call_times_out() -> None:
     end = threading.Event()
     with pytest.raises(OutOfTime):
-        in_time(0.05, end.wait)
-    assert in_time(5, lambda: 2) == 2
+        call_within(0.05, end.wait)
+    assert call_within(5, lambda: 2) == 2
     end.set()
-
-
-def test_thread_is_reused_even_after_an_error() -> None:
-    work = Bounded()
-    first = work.run(5, threading.get_ident)
-    with pytest.raises(ZeroDivisionError):
-        work.run(5, lambda: 1 / 0)
-    assert work.run(5, threading.get_ident) == first
-
-
-def test_concurrent_calls_have_separate_threads_and_results() -> None:
-    work, width = Bounded(), 8
-    together = threading.Barrier(width)
-
-    def run_one(number: int) -> tuple[int, int]:
-        def inner() -> tuple[int, int]:
-            together.wait(5)
-            return number, threading.get_ident()
-
-        return work.run(5, inner)
-
-    with ThreadPoolExecutor(width) as pool:
-        for _ in range(3):
-            results = list(pool.map(run_one, range(width)))
-            assert [number for number, _thread in results] == list(range(width))
-            assert len({thread for _number, thread in results}) == width
-
-
-def test_idle_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
-    work = Bounded()
-    thread = work.run(5, threading.current_thread)
-    thread.join(5)
-    assert not thread.is_alive()
-    assert work.run(5, lambda: 3) == 3
 
 
 THREADS = 16
@@ -403,36 +356,6 @@ def test_concurrent_threads_keep_the_rate() -> None:
     sent = sorted(limiter.wait() for _ in range(20))
     # At first, the limiter permits FIRST requests a second. A few requests are sent without a pause.
     assert sent[-1] == pytest.approx(20 / FIRST, abs=1)
-
-
-def test_requests_are_sent_in_order() -> None:
-    """Start the other threads during the pause of the first thread. Of the threads in the queue, only the next one sleeps."""
-    seconds = 0.0
-    slept: list[str] = []
-    all_wait = threading.Event()
-
-    def sleep(pause: float) -> None:
-        nonlocal seconds
-        slept.append(threading.current_thread().name)
-        all_wait.wait(20)
-        seconds += pause
-
-    limiter = RateLimiter(lambda: seconds, sleep)
-    limiter.throttled(limiter.wait())
-    names = [f"thread {number}" for number in range(8)]
-    threads = [threading.Thread(target=limiter.wait, name=name, daemon=True) for name in names]
-    for number, thread in enumerate(threads, 1):
-        thread.start()
-        for _ in range(4000):
-            if limiter.waiting == number:
-                break
-            time.sleep(0.005)
-        assert limiter.waiting == number
-    all_wait.set()
-    for thread in threads:
-        thread.join(20)
-    assert list(dict.fromkeys(slept)) == names
-    assert limiter.waiting == 0
 
 
 def test_interrupted_thread_lets_the_next_one_pass() -> None:

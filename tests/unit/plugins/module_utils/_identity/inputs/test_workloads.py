@@ -970,3 +970,18 @@ def test_single_association_is_validated() -> None:
         "session policy "
         "only without session tags).",
     )
+
+
+def test_message_about_many_errors_is_short() -> None:
+    workloads = [{"namespace": "n" * 100_000, f"{'k' * 100_000}": 1, "service_account": ["s"] * 100_000}]
+    with pytest.raises(InputError) as caught:
+        parse_workloads(workloads, "my-cluster")
+    assert max(map(len, caught.value.problems)) < 1_500
+
+
+def test_counts_a_thousand_unknown_keys() -> None:
+    workload = {f"x{number}": 1 for number in range(1_000)}
+    with pytest.raises(InputError) as caught:
+        parse_workloads([workload], "my-cluster")
+    assert sum("unknown key" in problem for problem in caught.value.problems) == 11
+    assert "workloads[0] (?/?): 990 more unknown keys." in caught.value.problems
