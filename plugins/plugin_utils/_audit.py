@@ -15,14 +15,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._identity.access.changes import (
-    report_problem,
-)
 from ..module_utils._identity.access.output import (
     access_csv,
     access_lines,
@@ -81,7 +77,6 @@ from ._audit_page import render_page
 from ._aws_clients import job_of_task
 from ._files import (
     hand_over,
-    locate_files,
     take_over,
     warn_vanishing,
     why_not_writable,
@@ -166,7 +161,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptions:
-    """Read the variables of the report, and check that its files can be written and the earlier report can be read.
+    """Read the variables of the report, and check that its files can be written.
 
     :raises InputError: when a variable or a file is invalid.
     """
@@ -176,32 +171,9 @@ def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptio
         for name in _FILES
         if (path := getattr(options, name)) and (reason := why_not_writable(os.path.expanduser(path)))
     ]
-    if options.previous:
-        try:
-            _read_previous(options, variables)
-        except InputError as error:
-            problems += error.problems
     if problems:
         raise InputError(problems)
     return options
-
-
-def _read_previous(options: AccessOptions, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read the earlier report in ``options.previous``. Raises InputError if the file is missing or not an access report."""
-    name = f"{ROLE}audit_previous"
-    (path,) = locate_files([os.path.expanduser(options.previous)], variables)
-    try:
-        data: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-        problem = report_problem(data)
-    except (OSError, ValueError) as error:
-        problem = f"it cannot be read as JSON ({error})"
-    if problem:
-        raise InputError(
-            [
-                f"{name} {options.previous}: {problem}. Name a JSON file that an earlier run wrote with {ROLE}audit_file."
-            ]
-        )
-    return data
 
 
 def _read(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:
@@ -361,14 +333,12 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
     reads = _take_reads(variables)
     parts = [_take_part(host, variables["hostvars"][host], reads) for host in hosts]
     _check_namespaces(options, parts)
-    previous = _read_previous(options, variables) if options.previous else None
     catalogue = load_catalogue()
     report = build_report(
         parts,
         catalogue,
         datetime.now(timezone.utc),
         options.namespaces,
-        previous,
         options.unused_days,
         options.questions,
     )

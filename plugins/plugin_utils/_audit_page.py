@@ -74,20 +74,6 @@ LABELS = {
 }
 # The words for an access level in a sentence, if they differ from its name.
 LEVEL_WORDS = {"Unknown": "access of unknown level"}
-CHANGES = {
-    "gained": "More access",
-    "risk_new": "New risks",
-    "trust": "Trust policies",
-    "role": "Roles",
-    "source": "Credentials",
-    "known": "Unread permissions",
-    "new": "New workloads",
-    "resources": "Other resources",
-    "lost": "Less access",
-    "risk_gone": "Solved risks",
-    "gone": "Removed workloads",
-    "cluster": "Clusters",
-}
 # The maximum length of plain JSON in the page, in characters. Longer JSON is compressed, because a report with 2,000 workloads
 # has several megabytes.
 MAX_PLAIN = 1_000_000
@@ -143,7 +129,6 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         kinds=kinds,
         suggested={name: _suggestions(data, name) for name in ("Action", "Resource")},
         questions=[_question(data, row) for row in data["questions"]],
-        changes=_changes(data["changes"]),
         rows=list(_table_rows(data)),
         rows_together=ROWS_TOGETHER,
         max_services=MAX_SERVICES,
@@ -313,21 +298,6 @@ def _linked_text(data: Mapping[str, Any], risk: Mapping[str, Any]) -> dict[str, 
         return {"text": first, "link": links[0], "rest": rest, "workloads": [], "further": 0}
     further = len(risk["workloads"]) - len(links)
     return {"text": text, "link": None, "rest": "", "workloads": links, "further": further}
-
-
-def _changes(changes: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Group the changes since the previous report by their kind."""
-    if changes is None:
-        return None
-    groups: dict[str, list[dict[str, Any]]] = {title: [] for title in CHANGES.values()}
-    for row in changes["rows"]:
-        title = CHANGES.get(row["kind"], "Other changes")
-        groups.setdefault(title, []).append({"text": row["text"], "workload": row.get("workload")})
-    return {
-        "since": _time(changes["since"]),
-        "notes": changes["notes"],
-        "groups": [(title, rows) for title, rows in groups.items() if rows],
-    }
 
 
 def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

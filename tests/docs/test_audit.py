@@ -162,21 +162,6 @@ def test_unused_permissions(cluster: Cluster) -> None:
     assert f"low ACTIONS_UNUSED {text}" in done.stdout
 
 
-def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
-    first = cluster.audit("pod_identity_audit_file=earlier.json", "pod_identity_audit_namespaces=shop")
-    assert first.returncode == 0, first.stdout
-    path = cluster.folder / "earlier.json"
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    for row in earlier["workloads"]:
-        if row["service_account"] == "app-00":
-            row["source"] = "irsa"
-    path.write_text(json.dumps(earlier), encoding="utf-8")
-    done = cluster.audit("pod_identity_audit_previous=earlier.json")
-    assert done.returncode == 0, done.stdout
-    assert "- shop/app-00: credentials pod identity; previously IRSA." in done.stdout
-    assert "The reports have different namespaces." in done.stdout
-
-
 @pytest.mark.release
 def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
     hosts = {
@@ -297,12 +282,6 @@ def test_generated_policy_is_listed(cluster: Cluster) -> None:
             ["pod_identity_audit_file=no/such/folder.html"],
             "pod_identity_audit_file no/such/folder.html cannot be written: the folder no/such does not exist.",
             id="folder that does not exist",
-        ),
-        pytest.param(
-            ["pod_identity_audit_previous=setup.json"],
-            "pod_identity_audit_previous setup.json: it is not an access report (JSON). Name a JSON file that an "
-            "earlier run wrote with pod_identity_audit_file.",
-            id="another file",
         ),
         pytest.param(
             ["pod_identity_cluster_name="],

@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_aws": 758,
     "module_utils/_findings": 228,
     "module_utils/_identity": 105,
-    "module_utils/_identity/access": 1602,
+    "module_utils/_identity/access": 1429,
     "module_utils/_identity/inputs": 1950,
     "module_utils/_identity/kubernetes": 3205,
     "module_utils/_identity/model": 1710,

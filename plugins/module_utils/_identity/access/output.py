@@ -55,17 +55,15 @@ _NO_USE = "none recorded"
 # The maximum numbers of rows on the screen, and of services in one row.
 _SHOWN_WORKLOADS = 40
 _SHOWN_RISKS = 20
-_SHOWN_CHANGES = 20
 _SHOWN_SERVICES = 6
 # The maximum number of service accounts on the screen for each answer to a question.
 _SHOWN_ANSWERS = 10
 # The beginning of a formula. Spreadsheets ignore blanks and invisible characters before it.
 _FORMULA: Final = re.compile(r"['\"\W_]*?[=+\-@]")
-NO_CHANGES = "No changes in credentials, roles, access levels, shown resources or risks"
 
 
 def access_lines(report: _Row) -> list[str]:
-    """Return the lines of a summary for the screen: numbers, a table of service accounts, risks, changes and notes."""
+    """Return the lines of a summary for the screen: numbers, a table of service accounts, risks and notes."""
     summary = report["summary"]
     risks = summary["risks"]
     sources = ", ".join(f"{number} {SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
@@ -90,14 +88,6 @@ def access_lines(report: _Row) -> list[str]:
     lines += _more(len(report["risks"]), _SHOWN_RISKS, "risks")
     for question in report["questions"]:
         lines += _question_lines(report, question)
-    changes = report["changes"]
-    if changes is not None:
-        rows = changes["rows"]
-        count = f"{len(rows)} change{'' if len(rows) == 1 else 's'}" if rows else NO_CHANGES
-        lines.append(f"{count} since {changes['since']}{':' if rows else '.'}")
-        lines += [f"- {row['text']}" for row in rows[:_SHOWN_CHANGES]]
-        lines += _more(len(rows), _SHOWN_CHANGES, "changes")
-        lines += changes["notes"]
     return [*lines, *report["notes"]]
 
 

@@ -13,7 +13,7 @@ and service accounts are in lists, and other parts of the report refer to them b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property, partial
@@ -28,7 +28,6 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
-from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .nodes import NodeRole, node_roles
@@ -56,7 +55,6 @@ def build_report(
     catalogue: Catalogue,
     now: datetime,
     namespaces: Collection[str] = (),
-    previous: Mapping[str, Any] | None = None,
     unused_days: int | None = None,
     questions: Sequence[AccessQuestion] = (),
 ) -> _Row:
@@ -66,15 +64,12 @@ def build_report(
     :arg catalogue: the actions of AWS services with their access levels.
     :arg now: the time of the report, with a time zone.
     :arg namespaces: the namespaces of the report; empty for all.
-    :arg previous: an earlier report, for the changes since then, or None.
     :arg unused_days: the number of days without a use after which a role, service or action is a risk; None for no such risks.
     :arg questions: the questions that the report answers.
     """
     judge = UseJudge(now, unused_days) if unused_days is not None else None
     builder = _Builder(_with_names(parts), catalogue, now, sorted(namespaces), judge, questions)
     report = builder.report
-    if previous is not None:
-        report["changes"] = compare_reports(previous, report)
     # The patterns of the rules are not for display, and a character that is escaped would match other names.
     return {**cast("_Row", visible_values(report)), "rules": report["rules"]}
 
@@ -130,7 +125,7 @@ class _Builder:
 
     @property
     def report(self) -> _Row:
-        """Return the report without a comparison with an earlier report."""
+        """Return the whole report."""
         finder = self._finder
         risks = finder.find()
         workloads = [self._workload(member) for member in self._estate.members]
@@ -154,8 +149,8 @@ class _Builder:
             {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
         )
         return {
-            "format": REPORT_FORMAT,
-            "kind": REPORT_KIND,
+            "format": 1,
+            "kind": "pod_identity_access_report",
             "time": self.now.isoformat(timespec="seconds"),
             "namespaces": list(self.namespaces),
             "catalogue": self.catalogue.version,
@@ -184,7 +179,6 @@ class _Builder:
                 if any(risk.code == code for risk in risks)
             },
             "risks": risk_rows,
-            "changes": None,
             "summary": {
                 "workloads": len(workloads),
                 "by_source": dict(Counter(row["source"] for row in workloads)),

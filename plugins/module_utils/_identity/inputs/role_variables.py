@@ -179,7 +179,6 @@ _AUDIT_FILES = {".html": "file", ".json": "json", ".csv": "csv"}
 AUDIT: Mapping[str, _Reader] = {
     "audit_file": _names,
     "audit_namespaces": _names,
-    "audit_previous": _text,
     "audit_questions": read_questions,
     "audit_unused_days": _integer(1),
 }

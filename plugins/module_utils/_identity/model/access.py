@@ -39,16 +39,15 @@ class AccessQuestion:
 class AccessOptions:
     """The options of an access report.
 
-    ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``previous`` is the
-    path of the JSON file of an earlier report, or "". ``namespaces`` limits the report to the service accounts in these
-    namespaces; it is empty for all namespaces. ``unused_days`` is the number of days without a use after which the report has a
-    risk for a role, service or action, or None for no such risks. ``questions`` are the questions that the report answers.
+    ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``namespaces``
+    limits the report to the service accounts in these namespaces; it is empty for all namespaces. ``unused_days`` is the number
+    of days without a use after which the report has a risk for a role, service or action, or None for no such risks.
+    ``questions`` are the questions that the report answers.
     """
 
     file: str = ""
     json: str = ""
     csv: str = ""
-    previous: str = ""
     namespaces: tuple[str, ...] = ()
     unused_days: int | None = None
     questions: tuple[AccessQuestion, ...] = ()

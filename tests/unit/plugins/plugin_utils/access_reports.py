@@ -304,19 +304,6 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
             code: kind for code, kind in RISK_KINDS.items() if any(risk["code"] == code for risk in risks)
         },
         "risks": risks,
-        "changes": {
-            "since": "2026-11-22T10:00:00+00:00",
-            "notes": [],
-            "rows": [
-                {
-                    "kind": "gained",
-                    "workload": 0,
-                    "name": "payments/api",
-                    "text": "payments/api can now write to s3; previously it could only read.",
-                },
-                {"kind": "gone", "name": "payments/old", "text": "payments/old was removed."},
-            ],
-        },
         "summary": {
             "workloads": count,
             "by_source": {

