@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from operator import attrgetter
 from typing import Any
 
 from ..._findings.finding import Finding, WorkloadKey
@@ -132,19 +131,6 @@ class Plan:
     changes: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
     findings: tuple[Finding, ...] = ()
-
-
-@dataclass(slots=True)
-class Draft:
-    """A plan under construction."""
-
-    changes: list[Change] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    def plan(self) -> Plan:
-        ordered = sorted(self.changes, key=attrgetter("place"))
-        return Plan(tuple(ordered), tuple(dict.fromkeys(self.failures)), tuple(self.findings))
 
 
 @dataclass(frozen=True, slots=True)

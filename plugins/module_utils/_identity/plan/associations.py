@@ -11,11 +11,10 @@ Source: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation, DeletePo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.finding import Finding
 from ..model import changes
 from ..model.associations import (
     ASSOCIATION_ATTRIBUTES,
@@ -35,81 +34,64 @@ from ..model.attributes import (
     update_parameters,
 )
 from ..model.changes import Call, Change, Stage
+from ..model.desired import Workload
 from ..model.names import is_own, owner_tags
+from ..model.observed import Observed
 from ..model.targets import Action, Failure, association_target
 from .problems import refuse_other
+from .scene import Scene
+from .trust import is_shut_out
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredAssociation:
-    """The desired state of an association, and the options of the run that concern it.
-
-    Without ``owner``, it gets the tags of the list only. ``roles`` has the lower-case names of its present and its desired role.
-    """
-
-    key: WorkloadKey
-    role_arn: str
-    spec: AssociationSpec
-    owner: str
-    purge_tags: bool = False
-    force: bool = False
-    adopt: bool = False
-    roles: frozenset[str] = frozenset()
-
-
-def plan_association(
-    desired: DesiredAssociation, association: ObservedAssociation | None
-) -> Change | Failure | None:
-    """Return the change of one association, or a Failure if it must not be changed.
+def plan_association(scene: Scene, workload: Workload) -> Change | Failure | None:
+    """Return the change of the association of a workload, or a Failure if it must not be changed.
 
     Return None if it has its desired state, or if only tags differ that the run must not change.
-
-    :arg association: the association in EKS, or None if it does not exist.
     """
-    if association is None:
-        return _create(desired)
-    return _update(desired, association)
-
-
-def _create(desired: DesiredAssociation) -> Change:
-    values = {attribute.name: getattr(desired.spec, attribute.name) for attribute in ASSOCIATION_SETTINGS}
-    values |= {"role_arn": desired.role_arn, "tags": _tags(desired)}
-    parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
+    key, association = workload.key, scene.observed.associations.get(workload.key)
+    spec = replace(workload.association, role_arn=scene.listed_arns[key])
+    if association is not None:
+        return _update(scene, spec, association)
+    values = {attribute.name: getattr(spec, attribute.name) for attribute in _COMPARED}
+    parameters, state = creation(ASSOCIATION_ATTRIBUTES, {**values, "tags": _tags(spec, scene.options.owner)})
     parameters |= {
-        "clusterName": desired.key.cluster,
-        "namespace": desired.key.namespace,
-        "serviceAccount": desired.key.service_account,
+        "clusterName": key.cluster,
+        "namespace": key.namespace,
+        "serviceAccount": key.service_account,
     }
     call = Call("eks", "CreatePodIdentityAssociation", parameters)
-    return _change(desired, "create", None, state, (call,))
+    target, roles = association_target(key), scene.roles_of((key,))
+    return Change(Stage.ASSOCIATE, target, "create", (key,), None, state, (call,), roles)
 
 
-def _tags(desired: DesiredAssociation) -> dict[str, str]:
-    return {**desired.spec.tags, **(owner_tags(desired.owner) if desired.owner else {})}
+_COMPARED = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS)
 
 
-def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Change | Failure | None:
-    spec = desired.spec
-    differences = [
-        *compare((ASSOCIATION_ROLE,), desired, association),
-        *compare(ASSOCIATION_SETTINGS, spec, association),
-    ]
+def _tags(spec: AssociationSpec, owner: str) -> dict[str, str]:
+    return {**spec.tags, **(owner_tags(owner) if owner else {})}
+
+
+def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociation) -> Change | Failure | None:
+    options, key = scene.options, association.key
+    # The module for a single association keeps the owner of an existing association.
+    owner, force = "" if options.single else options.owner, options.forces((key,))
+    differences = compare(_COMPARED, spec, association)
     old, new = split_states(differences)
-    tags = changes.compare_tags(association.tags, _tags(desired), desired.purge_tags)
+    tags = changes.compare_tags(association.tags, _tags(spec, owner), options.purge_tags)
     if tags:
         old["tags"], new["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
     if not differences and not tags:
         return None
-    if association.owner_arn and differences and not desired.force:
+    if association.owner_arn and differences and not force:
         return addon_owned(association, "update")
-    forced = desired.adopt or (association.owner_arn and desired.force)
-    if not forced and not is_own(association.tags, desired.owner):
-        return _refused(desired, association) if differences else None
+    forced = options.adopt or (association.owner_arn and force)
+    if not forced and not is_own(association.tags, owner):
+        return _refused(spec, association, owner) if differences else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
-        return _needs_disabled_tags(desired, association)
+        return _needs_disabled_tags(association)
     if ASSOCIATION_SESSION_POLICY.name in new and not spec.session_policy:
         return _not_removable(association)
-    identity = {"clusterName": desired.key.cluster, "associationId": association.association_id}
+    identity = {"clusterName": key.cluster, "associationId": association.association_id}
     calls = []
     if differences:
         parameters = update_parameters(differences)
@@ -121,18 +103,16 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
     # A new role, and session tags turned off, need the trust policy, which changes after the restrictions.
     needs_trust = ASSOCIATION_ROLE.name in new or "disable_session_tags" in new
     restricts = bool(new.get(ASSOCIATION_SESSION_POLICY.name)) and not needs_trust
-    change = _change(desired, "update", old, new, tuple(calls))
-    return replace(change, stage=Stage.RESTRICT) if restricts else change
+    stage = Stage.RESTRICT if restricts else Stage.ASSOCIATE
+    target, roles = association_target(key), scene.roles_of((key,))
+    return Change(stage, target, "update", (key,), old, new, tuple(calls), roles)
 
 
-def _refused(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
-    target, reason = (
-        association_target(desired.key),
-        f"the list does not agree with its role {association.role_arn}",
-    )
-    if association.role_arn == desired.role_arn:
+def _refused(spec: AssociationSpec, association: ObservedAssociation, owner: str) -> Failure:
+    key, reason = association.key, f"the list does not agree with its role {association.role_arn}"
+    if association.role_arn == spec.role_arn:
         reason = "its settings differ from the list"
-    return refuse_other(target, association.tags, desired.owner, (desired.key,), reason)
+    return refuse_other(association_target(key), association.tags, owner, (key,), reason)
 
 
 def _not_removable(association: ObservedAssociation) -> Failure:
@@ -174,40 +154,38 @@ def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
     )
 
 
-def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
+def _needs_disabled_tags(association: ObservedAssociation) -> Failure:
+    key = association.key
     return Failure(
-        (desired.key,),
-        association_target(desired.key),
+        (key,),
+        association_target(key),
         "update",
         Code.SESSION_TAGS_CONFLICT,
-        f"association {association.association_id} of {desired.key.cluster} {desired.key} has a session "
+        f"association {association.association_id} of {key.cluster} {key} has a session "
         "policy, which EKS allows only with session tags turned off.",
         "Leave out disable_session_tags: false, because EKS cannot remove the session policy.",
     )
 
 
-def find_extra_settings(
-    spec: AssociationSpec, association: ObservedAssociation, owner: str, role_needs_session_tags: bool
-) -> Finding | None:
-    """Return a finding about settings that an association has but its workload does not define, or None.
+def find_extra_settings(workload: Workload, observed: Observed, owner: str) -> list[Finding]:
+    """Report the settings that an association has but its workload does not define. Return at most one finding.
 
     Only associations that this collection manages for the owner of the workload, and that no add-on owns, are checked.
-
-    :arg role_needs_session_tags: the role cannot be used without session tags.
     """
-    if association.owner_arn or not is_own(association.tags, owner):
-        return None
+    spec, association = workload.association, observed.associations.get(workload.key)
+    if association is None or association.owner_arn or not is_own(association.tags, owner):
+        return []
     settings = {
         attribute: present
         for attribute in ASSOCIATION_SETTINGS
         if getattr(spec, attribute.name) is None and (present := attribute.observed_value(association))
     }
     if not settings:
-        return None
+        return []
     names = [attribute.name for attribute in settings]
     descriptions = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
     notes = [" Pods get the permissions of the target role."] if "target_role_arn" in names else []
-    if "disable_session_tags" in names and role_needs_session_tags:
+    if "disable_session_tags" in names and is_shut_out(workload, observed):
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
     limited = ASSOCIATION_SESSION_POLICY in settings
     empty = " and ".join(
@@ -221,7 +199,7 @@ def find_extra_settings(
     if limited:
         # EKS needs session tags to be turned off with a session policy.
         remedy += " EKS cannot remove a session policy: to lift its limits, list a session policy that allows everything."
-    return Finding(
+    finding = Finding(
         Code.ASSOCIATION_SETTINGS_EXTRA,
         f"association {association.association_id} of {association.key} has settings that its workload does not list: "
         f"{', '.join(descriptions)}."
@@ -230,14 +208,4 @@ def find_extra_settings(
         association.key,
         raised_as="error" if notes else None,
     )
-
-
-def _change(
-    desired: DesiredAssociation,
-    action: Action,
-    old: Mapping[str, object] | None,
-    new: Mapping[str, object] | None,
-    calls: tuple[Call, ...],
-) -> Change:
-    target, keys = association_target(desired.key), (desired.key,)
-    return Change(Stage.ASSOCIATE, target, action, keys, old, new, calls, desired.roles)
+    return [finding]

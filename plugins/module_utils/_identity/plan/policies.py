@@ -48,7 +48,7 @@ def plan_policies(scene: Scene) -> None:
             if policy is None:
                 scene.fail(_missing(arn, observed.cluster, users))
         elif policy is None:
-            scene.draft.changes.append(_create(scene, spec, arn, users))
+            scene.changes.append(_create(scene, spec, arn, users))
         else:
             _plan_present(scene, spec, policy, users, holders)
 
@@ -60,7 +60,7 @@ def _plan_present(
     owned, same = is_own(present, options.owner), _same_document(spec, policy)
     if same and not owned and not options.adopt:
         # A policy of another owner with the same document is used unchanged.
-        scene.draft.findings += tags_kept(
+        scene.findings += tags_kept(
             Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}", present, spec.tags, users[0]
         )
         return
@@ -79,7 +79,7 @@ def _plan_present(
             return
         notes = [_changed_for(policy, users[0], other_users)] if other_users else []
     change = _update(scene, spec, policy, users)
-    scene.draft.changes += [replace(change, notes=tuple(notes))] if change is not None else []
+    scene.changes += [replace(change, notes=tuple(notes))] if change is not None else []
 
 
 _Holders = Mapping[str, Sequence[tuple[SharedRole, ObservedRole]]]

@@ -179,18 +179,17 @@ def _validate_limit(
     )
 
 
-def plan_leaving(scene: Scene, desired: Desired, departure: Departure, removes: bool) -> None:
+def plan_leaving(scene: Scene, departure: Departure, removes: bool) -> None:
     """Add the removal of workloads to the plan: associations, statements, roles and policies."""
-    draft = scene.draft
-    draft.changes += [
+    scene.changes += [
         delete_association(association, scene.roles_of([association.key])) for association in departure.going
     ]
     scene.fail(*departure.failures)
-    draft.findings += departure.findings
+    scene.findings += departure.findings
     if removes:
-        _tear_down(scene, desired)
+        _tear_down(scene)
     elif scene.observed.inventory is not None:
-        _purge(scene, desired, scene.observed.inventory)
+        _purge(scene, scene.observed.inventory)
     else:
         _leave_former_roles(scene)
 
@@ -200,18 +199,14 @@ def _leave_former_roles(scene: Scene) -> None:
     named = {shared.spec.name.lower() for shared in scene.roles}
     for name, role in sorted(scene.observed.former_roles.items()):
         if name not in named:
-            keys = [
-                key
-                for key, association in scene.observed.associations.items()
-                if association.role_arn.lower() == role.arn.lower()
-            ]
-            plan_left_role(scene, role, tuple(keys), may_delete=False)
+            keys = tuple(sorted(scene.holders.get(role.arn.lower(), ())))
+            plan_left_role(scene, role, keys, may_delete=False)
 
 
-def _tear_down(scene: Scene, desired: Desired) -> None:
-    observed, draft = scene.observed, scene.draft
+def _tear_down(scene: Scene) -> None:
+    observed, desired = scene.observed, scene.desired
     if desired.workloads and not observed.cluster.status:
-        draft.findings.append(problems.cluster_missing(observed.cluster))
+        scene.findings.append(problems.cluster_missing(observed.cluster))
     lost: dict[str, set[str]] = {}
     for shared in shared_roles(observed.cluster, desired.workloads):
         spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
@@ -238,17 +233,17 @@ def _remove_policy(
 ) -> None:
     options, tags = scene.options, policy.tags or {}
     if not (is_own(tags, options.owner) or (options.adopt and is_marked(tags))):
-        scene.draft.findings.append(problems.not_own(f"policy {policy.arn}", tags, options.owner, users))
+        scene.findings.append(problems.not_own(f"policy {policy.arn}", tags, options.owner, users))
         return
     others = [entity for entity in policy.attached_to if entity not in lost]
     if others:
-        scene.draft.findings.append(problems.policy_still_used(policy.arn, users, others))
+        scene.findings.append(problems.policy_still_used(policy.arn, users, others))
         return
     roles = frozenset(entity.partition(" ")[2].lower() for entity in lost) | scene.roles_of(users)
-    scene.draft.changes.append(delete_policy(policy, users, roles))
+    scene.changes.append(delete_policy(policy, users, roles))
 
 
-def _purge(scene: Scene, desired: Desired, inventory: Inventory) -> None:
+def _purge(scene: Scene, inventory: Inventory) -> None:
     """Remove the unlisted resources of the owner in the cluster."""
     cluster = scene.observed.cluster
     users: dict[str, list[WorkloadKey]] = {}
@@ -266,8 +261,8 @@ def _purge(scene: Scene, desired: Desired, inventory: Inventory) -> None:
         staying = [key for key in users.get(role.arn.lower(), ()) if key not in scene.gone.keys]
         lost.update(plan_left_role(scene, role, tuple(keys), not staying))
         if staying and is_own(role.tags, scene.options.owner):
-            scene.draft.findings.append(_role_left(role, cluster, staying))
-    _purge_policies(scene, desired, inventory, cluster, lost)
+            scene.findings.append(_role_left(role, cluster, staying))
+    _purge_policies(scene, inventory, cluster, lost)
 
 
 def _belongs_to(
@@ -289,14 +284,12 @@ def _belongs_to(
     return own and closed_for(role.trust) == cluster.arn
 
 
-def _purge_policies(
-    scene: Scene, desired: Desired, inventory: Inventory, cluster: Cluster, lost: Counter[str]
-) -> None:
+def _purge_policies(scene: Scene, inventory: Inventory, cluster: Cluster, lost: Counter[str]) -> None:
     """Delete the unlisted policies of the owner and the cluster that are unused after the run."""
-    needed = set(shared_policies(scene.observed.cluster, desired.workloads))
+    needed = set(shared_policies(scene.observed.cluster, scene.desired.workloads))
     needed |= {shared.spec.permissions_boundary or "" for shared in scene.roles}
     losers: dict[str, set[str]] = {}
-    for change in scene.draft.changes:
+    for change in scene.changes:
         if change.target.resource == "attachment" and change.before is not None:
             arn = str(change.before["policy"])
             losers.setdefault(arn, set()).add(change.target.name.lower())
@@ -312,10 +305,10 @@ def _purge_policies(
         freed = max(lost[arn], len(losers.get(arn, ())))
         if policy.user_count == freed:
             known = ObservedPolicy(arn, policy.name, policy.default_version, tags, versions=policy.versions)
-            scene.draft.changes.append(delete_policy(known, (), frozenset(losers.get(arn, ()))))
+            scene.changes.append(delete_policy(known, (), frozenset(losers.get(arn, ()))))
         elif policy.user_count is not None:
             users = [f"{policy.user_count - freed} other roles, users or groups"]
-            scene.draft.findings.append(problems.policy_still_used(arn, (), users))
+            scene.findings.append(problems.policy_still_used(arn, (), users))
 
 
 def _role_left(role: ObservedRole, cluster: Cluster, keys: Sequence[WorkloadKey]) -> Finding:

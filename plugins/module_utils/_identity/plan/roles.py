@@ -158,7 +158,8 @@ class _RolePlan:
         self.other_users = self.trust.other_users
         self.changes_shared = self.options.changes_shared(self.keys)
         # Failures of the workloads that leave the role prevent that something is taken from it.
-        self.concerned = frozenset((self.name,)) | scene.roles_of(self._leavers())
+        leavers = self._leavers(self.role.arn) if self.role is not None else ()
+        self.concerned = frozenset((self.name,)) | scene.roles_of(leavers)
 
     def add(self) -> list[Failure]:
         """Add the changes and findings of the role to the plan, or return failures of some of its workloads and add nothing."""
@@ -172,18 +173,12 @@ class _RolePlan:
         if role is None:
             cluster = self.scene.observed.cluster
             created = create_role(cluster, self.spec, self.options.owner, self.trust.granted, self.keys)
-            self.scene.draft.changes += [created, *self._attachments(())]
+            self.scene.changes += [created, *self._attachments(())]
             return []
         return self._update(role) if self.changes_role else self._match(role)
 
-    def _leavers(self) -> list[WorkloadKey]:
-        associations = self.scene.observed.associations.values()
-        arn = self.role.arn.lower() if self.role is not None else ""
-        return [
-            association.key
-            for association in associations
-            if association.role_arn.lower() == arn and self.scene.leaves(association.key, arn)
-        ]
+    def _leavers(self, arn: str) -> list[WorkloadKey]:
+        return [key for key in self.scene.holders.get(arn.lower(), ()) if self.scene.leaves(key, arn)]
 
     def _find_obstacle(self) -> Failure | None:
         """Return the failure that prevents any change of the role, or None."""
@@ -193,7 +188,7 @@ class _RolePlan:
         boundary = spec.permissions_boundary
         if not boundary or (role is not None and role.permissions_boundary == boundary):
             return None
-        created = any(change.target == policy_target(boundary) for change in self.scene.draft.changes)
+        created = any(change.target == policy_target(boundary) for change in self.scene.changes)
         if not created and boundary in observed.policies and observed.policies[boundary] is None:
             return problems.boundary_missing(observed.cluster, self.shared)
         return None
@@ -226,7 +221,7 @@ class _RolePlan:
             failures += problems.too_long(self.shared, trust.granted, self.scene.observed)
         if failures:
             return failures
-        scene.draft.findings += [
+        scene.findings += [
             problems.not_attached(role, key, arn)
             for arn, keys in self.shared.policy_users.items()
             if arn not in role.attached
@@ -234,8 +229,8 @@ class _RolePlan:
         ]
         wide = find_kept_scopes(role, self.keys[0], trust)
         changes = change_trust(role, trust, self.keys, self.concerned)
-        scene.draft.changes += [replace(change, notes=tuple(wide)) for change in changes]
-        scene.draft.findings += wide
+        scene.changes += [replace(change, notes=tuple(wide)) for change in changes]
+        scene.findings += wide
         return []
 
     def _match(self, role: ObservedRole) -> list[Failure]:
@@ -250,7 +245,7 @@ class _RolePlan:
         ):
             differences.append("trust_policy")
         if not differences:
-            self.scene.draft.findings += problems.tags_kept(
+            self.scene.findings += problems.tags_kept(
                 Code.ROLE_SETTINGS_DIFFER, f"role {role.arn}", role.tags, self.spec.tags, self.keys[0]
             )
             return []
@@ -261,7 +256,7 @@ class _RolePlan:
 
     def _update(self, role: ObservedRole) -> list[Failure]:
         """Plan a role of the owner, or a role that ``adopt`` takes over."""
-        draft, options = self.scene.draft, self.options
+        scene, options = self.scene, self.options
         limits = differing_limits(self.spec, role, options.purge_tags)
         if self.other_users and limits and not self.changes_shared:
             return [problems.role_used_elsewhere(self.shared, role, limits, self.other_users)]
@@ -280,8 +275,8 @@ class _RolePlan:
             *change_trust(role, self.trust, self.keys, self.concerned),
             *make_room(self.scene.observed, role, joining, leaving),
         ]
-        draft.changes += [replace(change, notes=tuple(notes)) for change in changes]
-        draft.findings += [*self._find_restrictions(role), *findings]
+        scene.changes += [replace(change, notes=tuple(notes)) for change in changes]
+        scene.findings += [*self._find_restrictions(role), *findings]
         return []
 
     def _find_unlisted_access(self, role: ObservedRole) -> Iterable[Finding]:
@@ -385,7 +380,7 @@ def plan_left_role(
     :arg may_delete: whether the run may delete the role.
     :arg torn_down: the role in the list of a teardown, with its policies and patterns.
     """
-    options, draft, name = scene.options, scene.draft, frozenset((role.name.lower(),))
+    options, name = scene.options, frozenset((role.name.lower(),))
     adopted = options.adopt and is_marked(role.tags) and not scene.gone.everything
     owned = adopted or is_own(role.tags, options.owner)
     forced = options.forces(keys)
@@ -398,13 +393,13 @@ def plan_left_role(
     trust = edit_trust(scene, None, (), role, owned, forced, patterns)
     roles = name | scene.roles_of(keys)
     if not (owned and may_delete) or (trust.other_users and not forced):
-        draft.changes += change_trust(role, trust, keys, roles)
+        scene.changes += change_trust(role, trust, keys, roles)
         if owned and may_delete:
-            draft.findings.append(problems.role_still_used(role, keys, trust.other_users))
+            scene.findings.append(problems.role_still_used(role, keys, trust.other_users))
         elif may_delete:
-            draft.findings.append(problems.not_own(f"role {role.arn}", role.tags, options.owner, keys))
+            scene.findings.append(problems.not_own(f"role {role.arn}", role.tags, options.owner, keys))
         elif keys:
-            draft.findings += find_kept_scopes(role, keys[0], trust)
+            scene.findings += find_kept_scopes(role, keys[0], trust)
         return []
     foreign = [
         arn
@@ -412,14 +407,14 @@ def plan_left_role(
         if not (options.purge_policies or arn in listed_arns or scene.owns_policy(arn))
     ]
     leaving = [arn for arn in role.attached if arn not in foreign]
-    draft.changes += [detach_policy(role.name, arn, keys, roles) for arn in leaving]
+    scene.changes += [detach_policy(role.name, arn, keys, roles) for arn in leaving]
     contents = [*role.inline, *foreign, *role.instance_profiles]
     if contents:
-        draft.changes += change_trust(role, trust, keys, roles)
-        draft.findings.append(problems.role_holds(role, keys, contents))
+        scene.changes += change_trust(role, trust, keys, roles)
+        scene.findings.append(problems.role_holds(role, keys, contents))
         return leaving
     old = {"arn": role.arn, **changed_from_default(ROLE_ATTRIBUTES, role)}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})
     target = role_target(role.name)
-    draft.changes.append(Change(Stage.DELETE_ROLE, target, "delete", keys, old, None, (call,), roles))
+    scene.changes.append(Change(Stage.DELETE_ROLE, target, "delete", keys, old, None, (call,), roles))
     return [*role.attached, *([role.permissions_boundary] if role.permissions_boundary else [])]

@@ -8,17 +8,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 
-from ..._findings.finding import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_statement
-from ..model.changes import Draft
-from ..model.desired import Options, Workload
-from ..model.names import is_own
+from ..model.changes import Change
+from ..model.desired import Desired, Workload
+from ..model.names import is_own, parse_role_arn
 from ..model.observed import Observed
 from ..model.roles import ObservedRole
-from ..model.shared import SharedRole, named_workloads
+from ..model.shared import named_workloads, shared_roles
 from ..model.targets import Failure
 
 
@@ -37,31 +37,45 @@ class Gone:
 NOBODY = Gone()
 
 
-@dataclass(frozen=True, slots=True)
 class Scene:
-    """The input of a plan, and the plan under construction.
+    """The input of a plan, and the plan under construction: ``changes``, ``failures`` and ``findings``.
 
     ``workloads`` are the listed workloads; they are empty in a teardown. ``roles`` are their roles. ``gone`` has the workloads to
-    remove. ``role_names`` has, by workload, the lower-case names of the role that it lists and of the role that it has.
-    ``listed_arns`` has the ARNs of listed roles by workload, and ``users`` the listed workloads by lower-case ARN of their role.
+    remove. ``listed_arns`` has the ARNs of listed roles by workload. By lower-case ARN of a role, ``users`` has the workloads
+    that list the role, and ``holders`` the workloads whose association has it. ``role_names`` has, by workload, the lower-case
+    names of the role that it lists and of the roles that it has.
     """
 
-    options: Options
-    observed: Observed
-    workloads: tuple[Workload, ...]
-    roles: tuple[SharedRole, ...]
-    gone: Gone
-    role_names: Mapping[WorkloadKey, frozenset[str]]
-    listed_arns: Mapping[WorkloadKey, str]
-    users: Mapping[str, frozenset[WorkloadKey]]
-    draft: Draft = field(default_factory=Draft)
+    def __init__(
+        self, desired: Desired, observed: Observed, workloads: Sequence[Workload], gone: Gone
+    ) -> None:
+        self.desired, self.options, self.observed, self.gone = desired, desired.options, observed, gone
+        self.workloads, self.roles = workloads, shared_roles(observed.cluster, workloads)
+        self.changes, self.failures, self.findings = list[Change](), list[Failure](), list[Finding]()
+        self.listed_arns = {
+            workload.key: observed.cluster.role_arn(role)
+            if role is not None
+            else workload.association.role_arn
+            for workload in workloads
+            if (role := workload.role) is not None or workload.association.role_arn
+        }
+        present = {key: found.role_arn for key, found in observed.associations.items()}
+        self.users, self.holders = _by_role(self.listed_arns), _by_role(present)
+        self.role_names: dict[WorkloadKey, set[str]] = {}
+        for workload in desired.workloads:
+            if workload.role is not None:
+                self.role_names[workload.key] = {workload.role.name.lower()}
+        inventory = observed.inventory.associations if observed.inventory is not None else {}
+        for key, association in {**inventory, **observed.associations}.items():
+            names = {parts.name.lower() for arn in association.roles if (parts := parse_role_arn(arn))}
+            self.role_names.setdefault(key, set()).update(names)
 
     def fail(self, *failures: Failure) -> None:
-        self.draft.failures.extend(failures)
+        self.failures.extend(failures)
 
     def roles_of(self, keys: Iterable[WorkloadKey]) -> frozenset[str]:
         """Return the lower-case names of the roles that these workloads list or have."""
-        return frozenset[str]().union(*(self.role_names.get(key, frozenset()) for key in keys))
+        return frozenset[str]().union(*(self.role_names.get(key, ()) for key in keys))
 
     def owns_policy(self, arn: str) -> bool:
         """Return whether a policy belongs to the owner of the run. A policy that was not read does not."""
@@ -77,9 +91,9 @@ class Scene:
         listed_arn = self.listed_arns.get(key)
         return key in self.gone.keys or (listed_arn is not None and listed_arn.lower() != role_arn.lower())
 
-    def listed_with(self, role_arn: str) -> frozenset[WorkloadKey]:
+    def listed_with(self, role_arn: str) -> Set[WorkloadKey]:
         """Return the workloads that the run lists with a role."""
-        return self.users.get(role_arn.lower(), frozenset())
+        return self.users.get(role_arn.lower(), set())
 
     def allows_only(self, keys: Set[WorkloadKey], statement: object) -> bool:
         """Return whether a statement of any form allows only some workloads."""
@@ -106,3 +120,11 @@ class Scene:
                 users.append(str(key))
         users += ["associations that were not listed"] if unlisted.more else []
         return sorted(users)
+
+
+def _by_role(arns: Mapping[WorkloadKey, str]) -> dict[str, set[WorkloadKey]]:
+    """Return the workloads by the lower-case ARN of their role."""
+    users: dict[str, set[WorkloadKey]] = {}
+    for key, arn in arns.items():
+        users.setdefault(arn.lower(), set()).add(key)
+    return users

@@ -33,12 +33,11 @@ from ..._policy.trust.statements import (
     writer_of,
 )
 from ..._policy.trust.trust import Denial, TrustVerdict, check_trust, find_denials, prepare_trust
-from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.desired import Options, Workload
 from ..model.errors import listed
 from ..model.names import is_own
-from ..model.observed import Document
+from ..model.observed import Document, Observed
 from ..model.roles import ObservedRole, RoleSpec, TrustScope
 from ..model.shared import named_workloads, own_grants
 from ..model.targets import Failure, trust_target
@@ -368,21 +367,20 @@ def trust_failures(
     return failures
 
 
-def is_shut_out(
-    workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, cluster: Cluster
-) -> bool:
+def is_shut_out(workload: Workload, observed: Observed) -> bool:
     """Return whether a workload cannot use its role without session tags, which its association has turned off.
 
     The trust policy must certainly not allow the workload without session tags, and the workload must not set
     ``disable_session_tags``.
     """
+    association = observed.associations.get(workload.key)
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if association is None or not association.disable_session_tags or role is None:
         return False
-    if workload.association.disable_session_tags is not None:
+    is_set = workload.association.disable_session_tags is not None
+    if is_set or association.role_arn.lower() != role.arn.lower():
         return False
-    if association.role_arn.lower() != role.arn.lower():
-        return False
-    subject = trust_subject(cluster, workload.key, role.arn, disabled=True)
+    subject = trust_subject(observed.cluster, workload.key, role.arn, disabled=True)
     return check_trust(role.trust, subject).usable == "no"
 
 

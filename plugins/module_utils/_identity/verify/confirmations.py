@@ -35,7 +35,6 @@ from ..model.targets import policy_target
 from ..plan.associations import find_extra_settings
 from ..plan.problems import differing_tags, not_attached
 from ..plan.roles import update_role
-from ..plan.trust import is_shut_out
 from .trust import find_observed_role, has_foreign_role
 
 
@@ -320,10 +319,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
                 workload.key,
             ),
         )
-    role_arn = observed.cluster.role_arn(workload.role) if workload.role else association.role_arn
-    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
-    shut_out = is_shut_out(workload, association, role, observed.cluster)
-    finding = _find_difference(workload, association, role_arn, owner, shut_out)
+    finding = _find_difference(workload, association, observed, owner)
     return conclude("association", finding) if finding is not None else Check("association", PASS)
 
 
@@ -337,8 +333,9 @@ def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
 
 
 def _find_difference(
-    workload: Workload, association: ObservedAssociation, role_arn: str, owner: str, shut_out: bool
+    workload: Workload, association: ObservedAssociation, observed: Observed, owner: str
 ) -> Finding | None:
+    role_arn = observed.cluster.role_arn(workload.role) if workload.role else association.role_arn
     subject = f"association {association.association_id} of {workload.key}"
     spec = workload.association
     if association.owner_arn:
@@ -363,9 +360,8 @@ def _find_difference(
         )
     if differing:
         return _settings_differ(subject, differences(*split_states(differing)), remedy, workload.key)
-    extra = find_extra_settings(spec, association, owner, shut_out)
-    if extra is not None:
-        return extra
+    if extra := find_extra_settings(workload, observed, owner):
+        return extra[0]
     if association.owner_arn:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,

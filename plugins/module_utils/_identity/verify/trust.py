@@ -142,7 +142,7 @@ def check_trust_policy(
         and workload.association.disable_session_tags is None
         and is_usable(trust, replace(subject, session_tags=True))
     ):
-        if find_extra_settings(workload.association, association, owner, role_needs_session_tags=True):
+        if find_extra_settings(workload, observed, owner):
             # The check of the association reports that session tags are turned off.
             return Check("trust", FAIL)
         return conclude(

@@ -599,7 +599,6 @@ def test_unlisted_user_of_a_scope_prevents_changes(unread: bool) -> None:
         (False, False),
         (["default/app"], False),
         (["default/app", "default/web"], True),
-        (["default/app", "default/web", "default/job"], True),
         (True, True),
     ],
 )
