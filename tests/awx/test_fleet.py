@@ -325,48 +325,6 @@ def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> No
 
 
 @pytest.mark.release
-def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) -> None:
-    world = controller.emulator
-    if world is None:
-        pytest.skip("needs the emulator's state")
-    world.reachable = False
-    organization = world.named("organizations", "Default")["id"]
-    name = "EKS Pod Identity: project"
-    number = world.create(
-        "projects", {"name": name, "description": MARK, "organization": organization, "scm_revision": ""}
-    )["id"]
-    end = (
-        f" See the output of its job {number}. Correct awx_fleet_project_url, awx_fleet_project_branch or the files of the "
-        "repository, and run again."
-    )
-    assert message(play(controller, tmp_path)) == f'The update of the project "{name}" is failed.{end}'
-    world.reachable = True
-    # The first run has changed the project and the objects before it. This run updates the project, and nine tasks follow.
-    assert changed(play(controller, tmp_path)) == 10
-    world.playbooks = tuple(path for path in world.playbooks if path != "audit.yml")
-    assert message(play(controller, tmp_path)) == f'The project "{name}" lacks audit.yml.{end}'
-
-
-@pytest.mark.release
-def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> None:
-    """Let the role fail after it has changed the organization's credentials: a later credential has an unknown type."""
-    world = controller.emulator
-    if world is None:
-        pytest.skip("needs the emulator's state")
-    kind = world.named("credential_types", "Ansible Galaxy/Automation Hub API Token")["id"]
-    hub = world.create("credentials", {"name": "Private hub", "credential_type": kind})
-    organization = world.named("organizations", "Default")
-    organization["_galaxy_credentials"].append(hub["id"])
-    wrong = [{"name": "AWS", "credential_type": "Amazon", "inputs": {}}]
-    done = play(controller, tmp_path, awx_fleet_credentials=wrong, awx_fleet_inventory_credential="")
-    assert done.returncode != 0
-    assert organization["_galaxy_credentials"] == [
-        hub["id"],
-        world.named("credentials", "Ansible Galaxy")["id"],
-    ]
-
-
-@pytest.mark.release
 def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
@@ -475,12 +433,3 @@ def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:
     assert found.startswith("awx_fleet_slice_count: unknown variable. The variables of the role are ")
     assert "awx_fleet_job_slice_count" in found
     assert found.endswith("Nothing was changed.")
-
-
-@pytest.mark.release
-def test_rejects_duplicate_names(controller: Target, tmp_path: Path) -> None:
-    twice = [{"name": name, "condition": "true"} for name in ("canary", "canary")]
-    assert message(play(controller, tmp_path, awx_fleet_constructed=twice)) == (
-        "Two of the inventories would have the same name: EKS Pod Identity: clusters, EKS Pod Identity: canary, "
-        "EKS Pod Identity: canary. Rename one. Nothing was changed."
-    )

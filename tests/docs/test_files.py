@@ -98,30 +98,3 @@ def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
         assert "exists twice, next to the playbook (" in done.stdout
         assert "Nothing was changed." in done.stdout
     assert state(clean) == [[], ["one"]]
-
-
-@pytest.mark.release
-@pytest.mark.parametrize(
-    ("playbook", "text", "message"),
-    [
-        (SITE, "- hello\n", "a.yml line 1: must be a mapping, got text. Nothing was changed."),
-        (
-            TEARDOWN,
-            "workloads: []\nworkloads: []\n",
-            "line 2: key 'workloads' is a duplicate, first on line 1;",
-        ),
-    ],
-)
-def test_invalid_file_fails_one_task(
-    clean: Sandbox, tmp_path: Path, playbook: str, text: str, message: str
-) -> None:
-    write(tmp_path, "ok.yml", "one")
-    (tmp_path / "a.yml").write_text(text, encoding="utf-8")
-    done = clean.run("ansible-playbook", playbook, *variables("a.yml", "ok.yml"), cwd=tmp_path)
-    assert done.returncode == 2, done.stdout
-    assert done.stdout.count("Origin: ") <= 1
-    assert "Traceback" not in done.stdout
-    failed = done.stdout.split("FAILED! => ", 1)[1].splitlines()[0]
-    assert message in json.loads(failed)["msg"]
-    assert "Nothing was changed." in json.loads(failed)["msg"]
-    assert state(clean) == [[], []]

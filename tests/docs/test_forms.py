@@ -32,7 +32,6 @@ EXAMPLES = [
 ]
 ROLE_ARN = "arn:aws:iam::111122223333:role/r"
 POLICY_ARN = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
-DOCUMENT = {"Version": "2012-10-17", "Statement": []}
 SESSION = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
@@ -156,22 +155,6 @@ def test_parser_and_schema_reject(name: str) -> None:
     assert not SCHEMA.is_valid({"workloads": [workload(), BAD[name]]})
 
 
-def test_file_has_one_list() -> None:
-    assert not SCHEMA.is_valid({"workloads": [], "pod_identity_workloads": []})
-    assert SCHEMA.is_valid({"pod_identity_workloads_from": ["teams/"]})
-
-
-def test_schema_accepts_templates() -> None:
-    templated = workload(
-        namespace="{{ team }}-{{ stage }}",
-        role="{{ role }}",
-        policies=["{{ policy }}"],
-        create_namespace="{{ new }}",
-    )
-    assert SCHEMA.is_valid({"pod_identity_workloads": [templated]})
-    assert SCHEMA.is_valid({"pod_identity_workloads": "{{ mine + theirs }}"})
-
-
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_reference_schema_and_are_valid(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -193,17 +176,6 @@ def test_generated_files_are_current() -> None:
     assert make_forms.SCHEMA.read_text(encoding="utf-8") == make_forms.schema_text()
     role = make_forms.ROLE.read_text(encoding="utf-8")
     assert role == make_forms.role_text(role)
-
-
-@pytest.mark.parametrize("place", ["", "role.", "policies."])
-def test_names_key_without_documentation(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    texts = make_forms.described()
-    part = texts[place.removesuffix(".")]["suboptions"] if place else texts
-    del part["tags"]
-    monkeypatch.setattr(make_forms, "described", lambda: texts)
-    message = f"plugins/doc_fragments/workloads.py does not document {place}tags of inputs/form.py"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        make_forms.schema()
 
 
 def types(options: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, str, bool, tuple[str, ...]]]:

@@ -88,71 +88,6 @@ def test_examples_of_the_page(cluster: Cluster) -> None:
     assert torn_down.stdout.count("delete association") == 3
 
 
-@pytest.mark.release
-def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) -> None:
-    accounts: list[dict[str, object]] = [
-        {
-            "namespace": f"many-{number % 40:02d}",
-            "namespace_labels": {"kind": "many"},
-            "name": f"{('web', 'job', 'api')[number % 3]}-{number:03d}",
-        }
-        for number in range(300)
-    ]
-    cluster.prepare(*accounts)
-    policies = [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]
-    entries = [
-        {
-            "namespace": "many-*",
-            "service_account": "web-*",
-            "role": {"name": "many-web"},
-            "policies": policies,
-        },
-        {
-            "namespace": "many-*",
-            "service_account": "job-*",
-            "role": {"name": "many-jobs"},
-            "policies": policies,
-        },
-        {
-            "namespace": "*",
-            "namespace_selector": "kind=many",
-            "service_account": "api-*",
-            "role": {"name": "many-api", "trust_scope": "cluster"},
-            "policies": policies,
-        },
-    ]
-    variables = {
-        "pod_identity_cluster_name": "my-cluster",
-        "pod_identity_workloads": entries,
-        "pod_identity_owner": "many",
-    }
-    plan = cluster.play("site", variables, "--check")
-    assert (plan.returncode, changes(plan)) == (0, 306), plan.stdout
-    run = cluster.play("site", variables)
-    assert (run.returncode, changes(run)) == (0, 306), run.stdout
-    assert "Verified: 300 workloads; 300 pass." in run.stdout
-    assert changes(cluster.play("site", variables)) == 0
-    cluster.prepare({"namespace": "many-07", "name": "web-new"})
-    added = cluster.play("site", variables)
-    assert (added.returncode, changes(added)) == (0, 1), added.stdout
-    assert "create association many-07/web-new (from many-*/web-*)" in added.stdout
-    cluster.prepare({"namespace": "many-07", "name": "web-new", "delete": True})
-    purged = cluster.play("site", variables, "-e", "pod_identity_purge=true")
-    assert (purged.returncode, changes(purged)) == (0, 1), purged.stdout
-    assert "delete association many-07/web-new" in purged.stdout
-    # With a narrower pattern, the run purges the other associations, and the trust policy no longer allows their service
-    # accounts.
-    entries[0] = {**entries[0], "namespace": "many-0*"}
-    narrowed = cluster.play("site", variables, "-e", "pod_identity_purge=true pod_identity_purge_limit=100")
-    assert narrowed.returncode == 0, narrowed.stdout
-    assert narrowed.stdout.count("delete association") > 20
-    torn_down = cluster.play("teardown", variables)
-    assert torn_down.returncode == 0, torn_down.stdout
-    assert re.search(r"delete \d+ associations, 2 roles\.", torn_down.stdout), torn_down.stdout
-    # The trust scope of this role is the cluster, so it may have further users.
-    assert "role/many-api is kept" in torn_down.stdout
-
-
 def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> None:
     row = {"namespace": "*", "service_account": "x", "role": {"name": "r"}}
     rows = [
@@ -172,53 +107,6 @@ def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> 
         "- pod_identity_workloads[2] (*/y): service_account_selector 'a=b=c' is not a valid label selector: "
         in text
     )
-
-
-@pytest.mark.release
-@pytest.mark.parametrize(("play", "options"), [("site", ["--check"]), ("verify", [])])
-def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[str]) -> None:
-    arn = "arn:aws:iam::111122223333:role/gone"
-    if play == "site":
-        cluster.prepare({"namespace": "missing", "name": "listed"})
-    variables = {
-        "pod_identity_cluster_name": "my-cluster",
-        "pod_identity_workloads": [
-            {"namespace": "missing", "service_account": "list*", "role": {"arn": arn}}
-        ],
-    }
-    run = cluster.play(play, variables, *options)
-    assert run.returncode == 2
-    text = " ".join(run.stdout.split())
-    assert (
-        "Correct the ARN in pod_identity_workloads[0] (missing/list*), or set role.name instead of role.arn to create the role."
-    ) in text
-
-
-@pytest.mark.release
-def test_service_account_of_two_entries_fails_alone(cluster: Cluster) -> None:
-    cluster.prepare({"namespace": "twice", "name": "web-a"}, {"namespace": "twice", "name": "web-b"})
-    pattern: dict[str, object] = {"namespace": "twice", "service_account": "web-*", "role": {"name": "twice"}}
-    named_entry = {"namespace": "twice", "service_account": "web-b", "role": {"name": "twice-own"}}
-    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [named_entry]}
-    conflicting = {**variables, "pod_identity_workloads": [pattern, named_entry]}
-    assert cluster.play("site", variables).returncode == 0
-    places = (
-        "PATTERN_CONFLICT twice/web-b: {}service account twice/web-b matches 2 entries of the list: pod_identity_workloads[1] "
-        "(twice/web-b), pod_identity_workloads[0] (twice/web-*)."
-    )
-    options = ("-e", "pod_identity_purge=true")
-    for play, action, more in (
-        ("site", "update association twice/web-b: ", options),
-        ("verify", "", ()),
-        ("teardown", "delete association twice/web-b: ", ()),
-    ):
-        run = cluster.play(play, conflicting, *more)
-        assert run.returncode == 2, run.stdout
-        assert places.format(action) in " ".join(run.stdout.split())
-        created = "create association twice/web-a (from twice/web-*)" in run.stdout
-        assert created is (play == "site")
-    assert changes(cluster.play("site", variables)) == 0
-    assert cluster.play("teardown", variables).returncode == 0
 
 
 def test_modules_refuse_patterns(cluster: Cluster) -> None:

@@ -266,41 +266,6 @@ def test_denied_creation_names_the_path_first(account: Account) -> None:
     assert printed.count(remedy) == 2, printed
 
 
-ATTACH_TO_ANOTHER = """
-import boto3, sys
-iam = boto3.client("iam")
-name, policy, trust = sys.argv[1:]
-iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
-iam.attach_role_policy(RoleName=name, PolicyArn=policy)
-"""
-DETACH_FROM_ANOTHER = """
-import boto3, sys
-iam = boto3.client("iam")
-name, policy = sys.argv[1:]
-iam.detach_role_policy(RoleName=name, PolicyArn=policy)
-iam.delete_role(RoleName=name)
-"""
-
-
-@pytest.mark.release
-def test_reads_other_users_of_changed_policy(account: Account) -> None:
-    account.play("converge", "site", variables())
-    principal = {"Service": "ec2.amazonaws.com"}
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    changed = variables(resource="arn:aws:s3:::another-bucket/*")
-    account.as_root(ATTACH_TO_ANOTHER, "another", OWN_POLICY, trust)
-    done = account.attempt("verify", "site", changed, "--check")
-    assert "POLICY_USED_ELSEWHERE" in done.stdout, done.stdout
-    assert "AccessDenied" not in done.stdout
-    account.as_root(DETACH_FROM_ANOTHER, "another", OWN_POLICY)
-    # The permissions of "converge" are not enough for a teardown.
-    done = account.attempt("converge", "teardown", variables())
-    assert done.returncode != 0
-    assert "AccessDenied" in done.stdout
-    account.play("teardown", "teardown", variables())
-
-
 FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
 # Two inventory sources for the account of the sandbox: with the permissions of the user, or with those of a role.
 SOURCES: dict[str, dict[str, Any]] = {

@@ -8,13 +8,10 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
-    parse_preset,
     preset_names,
 )
-from check_presets import compare_preset, parse_managed
 from support import ROOT, Sandbox, blocks, commands
 
 PAGE = ROOT / "docs" / "presets.md"
@@ -65,90 +62,3 @@ def test_command_shows_a_preset(sandbox: Sandbox, tmp_path: Path) -> None:
     done = sandbox.run("sh", "-c", command, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert '"hosted_zone_ids"' in done.stdout
-
-
-MANAGED = parse_managed(
-    {
-        "AmazonQueuePolicy": {
-            "Path": "/service-role/",
-            "DefaultVersionId": "v3",
-            "UpdateDate": "2026-05-01T10:00:00+00:00",
-            "Document": {
-                "Statement": [
-                    {"Effect": "Allow", "Action": ["sqs:Send*", "sqs:ListQueues"], "Resource": "*"},
-                    {"Effect": "Deny", "Action": "sqs:DeleteQueue", "Resource": "*"},
-                ]
-            },
-        }
-    }
-)
-SOURCE = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonQueuePolicy.html"
-
-
-@pytest.mark.parametrize(
-    ("content", "differences"),
-    [
-        ({"left_out": {"sqs:ListQueues": "x", "sqs:SendMessageBatch": "x"}}, []),
-        ({"left_out": {"sqs:ListQueues": "x", "sqs:Send*": "x"}}, []),
-        (
-            {"left_out": {"sqs:ListQueues": "x"}},
-            [
-                "AmazonQueuePolicy also allows sqs:SendMessageBatch: grant each action, or add it to left_out",
-            ],
-        ),
-        (
-            {
-                "left_out": {
-                    "sqs:ListQueues": "x",
-                    "sqs:Send*": "x",
-                    "sqs:SendMessage": "x",
-                    "sqs:DeleteQueue": "x",
-                }
-            },
-            [
-                "left_out has sqs:SendMessage, which the preset grants",
-                "left_out has sqs:DeleteQueue, which none of the AWS managed policies allows",
-            ],
-        ),
-        (
-            {"checked": "2026-04-30", "source_version": "v2", "left_out": {"sqs:*": "x"}},
-            [
-                "AmazonQueuePolicy was changed on 2026-05-01 (v3), after the check of 2026-04-30",
-                "AmazonQueuePolicy is v3 now; source_version is v2",
-                "left_out has sqs:*, which none of the AWS managed policies allows",
-            ],
-        ),
-        (
-            {
-                "managed_policies": ["AmazonQueuePolicy", "AmazonTopicPolicy"],
-                "left_out": {"sqs:ListQueues": "x", "sqs:Send*": "x"},
-            },
-            [
-                "the AWS managed policy AmazonQueuePolicy has the path /service-role/, not /",
-                "the AWS managed policy AmazonTopicPolicy does not exist",
-            ],
-        ),
-    ],
-)
-def test_comparison_with_managed_policies(content: dict[str, object], differences: list[str]) -> None:
-    preset = parse_preset(
-        "queue",
-        {
-            "title": "Queue",
-            "purpose": "Send messages.",
-            "version": 1,
-            "checked": "2026-05-01",
-            "source": SOURCE,
-            "source_version": "v3",
-            "partitions": ["aws"],
-            "managed_policies": ["service-role/AmazonQueuePolicy"],
-            "policies": [
-                {"statements": [{"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["*"]}]}
-            ],
-            **content,
-        },
-    )
-    texts = list(
-        compare_preset(preset, MANAGED, lambda _pattern: ["sqs:SendMessage", "sqs:SendMessageBatch"])
-    )
-    assert texts == differences

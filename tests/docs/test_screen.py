@@ -73,72 +73,6 @@ def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> No
         assert list(remote_tmp.glob("*/AnsiballZ_*.py")) == []
 
 
-# Variables with characters that IAM, EKS and Kubernetes store, but that a terminal hides or interprets.
-HIDDEN = {
-    "pod_identity_cluster_name": "my-cluster",
-    "pod_identity_tags": {"team": "a\u2028b"},
-    "pod_identity_workloads": [
-        {
-            "namespace": "default",
-            "service_account": "hidden",
-            "role": {"name": "hidden", "description": "soft\u00adhyphen"},
-            "service_account_annotations": {"note": "a\u202eb\u2066c\u009bd"},
-            "policies": [
-                {
-                    "name": "hidden",
-                    "document": {
-                        "Version": "2012-10-17",
-                        "Statement": [
-                            {
-                                "Effect": "Allow",
-                                "Action": "s3:GetObject",
-                                "Resource": "arn:aws:s3:::b/\u0085*",
-                            }
-                        ],
-                    },
-                }
-            ],
-        }
-    ],
-}
-
-
-@pytest.mark.release
-@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
-def test_hidden_characters_are_escaped_at_every_verbosity(
-    sandbox: Sandbox, tmp_path: Path, core: Core
-) -> None:
-    namespace = tmp_path / "ansible_collections" / "workload_identity"
-    namespace.mkdir(parents=True)
-    (namespace / "aws").symlink_to(ROOT, target_is_directory=True)
-    sandbox.reset()
-    env = {
-        "ANSIBLE_COLLECTIONS_PATH": f"{tmp_path}:{core.collections}",
-        "ANSIBLE_HOME": str(tmp_path / "home"),
-        "ANSIBLE_INJECT_INVOCATION": "true",
-    }
-    printed = []
-    for playbook, changes, code in (
-        ("site", {}, 0),
-        ("verify", {}, 0),
-        (
-            "site",
-            {"pod_identity_region": "us\u202e-west-2", "pod_identity_report_file": "/no\u202ewhere/x"},
-            2,
-        ),
-        ("site", {"pod_identity_cluster_name": "my\u202e"}, 2),
-        ("teardown", {}, 0),
-    ):
-        extra = tmp_path / "extra.json"
-        extra.write_text(json.dumps({**HIDDEN, **changes}), encoding="utf-8")
-        command = (core.bin / "ansible-playbook", "-vvv", "--diff", f"playbooks/{playbook}.yml")
-        done = sandbox.run(*command, "-e", f"@{extra}", env=env)
-        assert done.returncode == code, done.stdout
-        printed += done.stdout.split("\n")
-    assert [line for line in printed if not line.replace("\t", "").isprintable()] == []
-    assert any("a\\u202eb" in line for line in printed)
-
-
 def test_plan_is_in_files_without_table(sandbox: Sandbox, tmp_path: Path) -> None:
     """Plan with an IAM role that does not exist, so that the plan fails."""
     sandbox.reset()
@@ -165,16 +99,6 @@ def test_unwritable_report_file_fails_before_changes(sandbox: Sandbox, tmp_path:
     message = f"pod_identity_report_file {path} cannot be written: the folder {path.parent} does not exist. Nothing was changed."
     assert message in done.stdout
     assert "applying policies" not in done.stdout
-
-
-@pytest.mark.release
-def test_readme_inventory_avoids_warnings(sandbox: Sandbox) -> None:
-    assert "`-i localhost,` avoids them" in (ROOT / "README.md").read_text(encoding="utf-8")
-    loud = {"ANSIBLE_LOCALHOST_WARNING": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "true"}
-    command = ("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}", "--list-hosts")
-    assert "[WARNING]" in sandbox.run(*command, env=loud).stdout
-    done = sandbox.run(*command, "-i", "localhost,", env=loud)
-    assert (done.returncode, "[WARNING]" in done.stdout) == (0, False), done.stdout
 
 
 @pytest.mark.release
@@ -220,17 +144,6 @@ def test_pattern_without_hosts_fails_playbook(tmp_path: Path, core: Core) -> Non
     assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
 
 
-def test_teardown_rejects_state_present(tmp_path: Path) -> None:
-    """Set pod_identity_state as an extra variable, which would override the value in the playbook."""
-    done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
-    assert done.returncode != 0, done.stdout
-    message = (
-        "pod_identity_state is 'present', but this play tears down the workloads. Leave pod_identity_state out, or run site.yml. "
-        "Nothing was changed."
-    )
-    assert message in done.stdout
-
-
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None:
     inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")
@@ -240,20 +153,6 @@ def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None
         "pod_identity_hosts is clusters, and this play runs on localhost. The inventory cannot set the "
         "hosts of a play; set them on the command line: -e pod_identity_hosts=clusters"
     ) in done.stdout
-
-
-@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
-def test_undefined_variable_of_workloads_is_named(tmp_path: Path, core: Core) -> None:
-    variables = {
-        "pod_identity_cluster_name": "my-cluster",
-        "pod_identity_workloads": [
-            {"namespace": "default", "service_account": "app", "role": {"name": "{{ team }}-role"}}
-        ],
-    }
-    done = play(core, tmp_path, "site", INVENTORY, "-e", json.dumps(variables))
-    assert done.returncode == 2, done.stdout
-    assert "'team' is undefined" in done.stdout
-    assert "The role needs" not in done.stdout
 
 
 def play(

@@ -5,15 +5,7 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
-    WaitPolicy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
@@ -23,8 +15,6 @@ from ansible_collections.workload_identity.aws.tests.faults.harness import (
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     CHANGED,
-    CLUSTER,
-    REGION,
     WORKLOADS,
     desired,
 )
@@ -64,14 +54,6 @@ def test_run_waits_for_propagation(seconds: float, changing: bool, account: Acco
     found = account.facets()
     account.complete(state)
     assert account.facets() == found
-
-
-def test_propagation_in_real_time(account: Account) -> None:
-    account.control.set_propagation(2000)
-    api = BotoApi(account.clients.__getitem__)
-    wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
-    ended = Engine(api, find_cluster(api, CLUSTER, REGION), 8, wait_policy).run(ALL, "present", False)
-    assert ended.failures == ()
 
 
 @pytest.mark.parametrize("timeout", [0, 2])

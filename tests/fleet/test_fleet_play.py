@@ -290,36 +290,6 @@ def test_max_fail_percentage_limits_batches(
     assert f"{begun - 1} of 4 clusters done, 1 failed{pending}." in result.output
 
 
-@pytest.mark.release
-def test_successful_batches_have_a_table_each(fleet: FleetFixture) -> None:
-    result = fleet.play("fleet", pod_identity_serial=[1, 2, 1])
-    assert result.code == 0, result.output
-    tables = result.output.split("\ncluster ")[1:]
-    assert [len(table.split("\n\n")[0].splitlines()) - 1 for table in tables] == [1, 2, 4]
-    assert "3 of 4 clusters done, 0 failed, 1 pending.\n\n" in result.output
-    assert "4 of 4 clusters done, 0 failed.\n\n" in result.output
-
-
-@pytest.mark.release
-def test_play_on_localhost_names_clusters_of_inventory(fleet: FleetFixture) -> None:
-    result = fleet.play("fleet", hosts="localhost")
-    assert result.code == 2
-    assert (
-        "This play runs on localhost, and the inventory has other hosts: blue, green, red and 1 more. If those "
-        "hosts are the clusters, name the hosts or their group on the command line: -e pod_identity_hosts=all"
-    ) in result.output
-
-
-def test_removed_list_names_its_replacement(fleet: FleetFixture) -> None:
-    result = fleet.play("fleet", hosts="grey", pod_identity_fleet_workloads=[])
-    assert result.code == 2
-    assert (
-        "pod_identity_fleet_workloads is not a variable of the role; join lists in group variables: "
-        'pod_identity_workloads: "{{ common_workloads + team_workloads }}". Nothing was changed.'
-    ) in result.output
-    assert fleet.writes() == 0
-
-
 SHARING = tuple(ClusterHost(f"c{number:02}", f"c{number:02}", OWN_ACCOUNT, WEST) for number in range(12))
 
 

@@ -114,14 +114,3 @@ def test_concurrent_slices_keep_grants_of_shared_role(
     fleet.writes()
     again = fleet.play("fleet", "--limit", "blue")
     assert (again.code, fleet.writes()) == (0, 0), again.output
-
-
-@pytest.mark.usefixtures("whole")
-def test_limited_report_expects_only_hosts_of_limit(fleet: FleetFixture) -> None:
-    """Check that a report accepts the limit of a workflow. AWX passes this limit, which excludes localhost, to each node."""
-    limited = fleet.play("report", "--limit", "blue,red")
-    assert limited.code == 2
-    assert "2 of 2 did not report: blue, red. The reasons are above." in limited.output
-    excluded = fleet.play("report", "--limit", "violet", hosts="blue")
-    assert excluded.code != 0
-    assert "The limit 'violet' leaves no host of 'blue', so nothing would be done." in excluded.output

@@ -153,7 +153,7 @@ def install(mutant: Mutant) -> None:
             key = (item.__code__.co_qualname, item.__code__.co_firstlineno)
             if key in different and item.__code__.co_freevars == new[key].co_freevars:
                 item.__code__ = new[key]
-        elif isinstance(item, functools._lru_cache_wrapper):
+        elif isinstance(item, functools._lru_cache_wrapper) and item.__module__.startswith(PACKAGE):
             item.cache_clear()
 
 
@@ -183,11 +183,17 @@ class Tests:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = {item.nodeid: item for item in session.items}
+        session.config.pluginmanager.unregister(name="terminalreporter")
         self.work(self)
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.is_failed = self.is_failed or report.failed
+
+    def warm(self) -> None:
+        """Run a test of each file in this process, so that the forked processes inherit loaded modules and data."""
+        for name in {name.partition("::")[0]: name for name in self.items}.values():
+            self.passes(self.items[name], None)
 
     def passes(self, item: pytest.Item, following: pytest.Item | None) -> bool:
         self.is_failed = False
@@ -279,6 +285,7 @@ def main() -> int:
 
 def measure(tests: Tests, options: argparse.Namespace) -> int:
     names = list(tests.items)
+    tests.warm()
     size = len(names) // options.jobs + 1
     parts = [names[start : start + size] for start in range(0, len(names), size)]
     coverage = Coverage()

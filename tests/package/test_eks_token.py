@@ -21,7 +21,7 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.workload_identity.aws.tests.secrets.watch import PREFIX, Watch, found, issued, loud
+from ansible_collections.workload_identity.aws.tests.secrets.watch import Watch, found, issued, loud
 from sandbox.aws.control import AwsControl
 from sandbox.kube.control import KubeControl
 
@@ -191,22 +191,6 @@ def test_default_kubeconfig_is_ignored(
     )
 
 
-def test_token_with_kubeconfig_is_rejected_before_requests(bare: Mapping[str, str], tmp_path: Path) -> None:
-    output = failing(
-        {**bare},
-        tmp_path,
-        "-e",
-        "pod_identity_kube_auth=eks",
-        "-e",
-        "pod_identity_kubeconfig=/none",
-    )
-    problem = (
-        "With 'pod_identity_kube_auth: eks', the run does not use a kubeconfig; leave out pod_identity_kube_auth, or "
-        "pod_identity_kubeconfig. Nothing was changed."
-    )
-    assert problem in " ".join(output.split())
-
-
 def test_profile_with_access_keys_is_rejected_by_role_names(bare: Mapping[str, str], tmp_path: Path) -> None:
     """Check that the message names the role variables, although the error occurs when the token is created."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "of-nobody"}
@@ -216,15 +200,6 @@ def test_profile_with_access_keys_is_rejected_by_role_names(bare: Mapping[str, s
         "AWS_SESSION_TOKEN) are both set, but only one of them can be used. Remove the profile or the access keys. "
         "Nothing was changed."
     ) in " ".join(output.split())
-
-
-PROBE = """\
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  tasks:
-    - ansible.builtin.command: "true {{ lookup('workload_identity.aws.eks_token', 'my-cluster') }}"
-"""
 
 
 @pytest.mark.release
@@ -260,20 +235,6 @@ def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path,
     secrets = issued(AwsControl(bare["AWS_ENDPOINT_URL"]))
     assert {keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]} <= set(secrets)
     assert list(found(secrets, texts)) == []
-
-
-@pytest.mark.release
-def test_search_finds_planted_secret(bare: Mapping[str, str], tmp_path: Path, short: Path) -> None:
-    """Write a token to a log, and to a module file that Ansible deletes. The search must find it in both."""
-    folder, archive = short / "loud", short / "archive"
-    archive.mkdir()
-    (tmp_path / "probe.yml").write_text(PROBE, encoding="utf-8")
-    watch = Watch(archive, folder)
-    env = {**bare, **loud(folder), **watch.environment, "ANSIBLE_KEEP_REMOTE_FILES": "false"}
-    run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)
-    leaks = {path.relative_to(short): text for path, text in watch.seen().items() if PREFIX.encode() in text}
-    assert Path("loud/ansible.log") in leaks
-    assert any(path.parts[0] == "archive" for path in leaks), leaks
 
 
 @pytest.mark.release

@@ -258,31 +258,6 @@ def test_denied_region_is_a_warning_or_error(fleet: Fleet) -> None:
 
 @pytest.mark.release
 @on_the_newest
-def test_denial_of_all_regions_is_an_error(fleet: Fleet) -> None:
-    fleet.write(**TWO_REGIONS)
-    fleet.control("PUT", "faults", [{**DENIED, "region": "*"}])
-    refusal = fleet.refusal()
-    for region in (EAST, WEST):
-        assert squeezed(DENIED_WARNING.replace(EAST, region)) in refusal
-
-
-@pytest.mark.release
-@on_the_newest
-def test_denied_role_names_account(fleet: Fleet) -> None:
-    fleet.write(**TWO_ACCOUNTS)
-    fleet.control("PUT", "faults", [{"kind": "access_denied", "operation": "sts:AssumeRole"}])
-    inventory, warnings = fleet.list()
-    assert sorted(inventory["_meta"]["hostvars"]) == [GREEN, MINE]
-    for part in (
-        f"Account {OTHER}: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: ",
-        f"of account {OTHER}. Allow the caller sts:AssumeRole on this role in the kind of policy that the "
-        "message names.",
-    ):
-        assert squeezed(part) in warnings
-
-
-@pytest.mark.release
-@on_the_newest
 def test_throttled_region_is_retried(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
     throttled = {"kind": "throttle", "operation": "eks:ListClusters", "region": WEST, "times": 2}
@@ -332,34 +307,10 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     assert fleet.requests()["eks:DescribeCluster"] == 2
 
 
-@pytest.mark.release
-@on_the_newest
-def test_incomplete_read_is_not_cached(fleet: Fleet) -> None:
-    cached(fleet)()
-    fleet.control("PUT", "faults", [{**DENIED, "account": OWN}])
-    assert sorted(fleet.hosts()) == [BLUE, MINE]
-    fleet.control("PUT", "faults", [])
-    assert sorted(fleet.hosts()) == [GREEN, BLUE, MINE]
-    fleet.requests()
-    assert sorted(fleet.hosts()) == [GREEN, BLUE, MINE]
-    assert fleet.requests() == {}
-
-
 def test_invalid_source_is_rejected_before_requests(fleet: Fleet) -> None:
     fleet.write(regoins=[EAST])
     assert squeezed("unknown key 'regoins'; did you mean 'regions'?") in fleet.refusal()
     assert fleet.requests() == {}
-
-
-@pytest.mark.release
-@on_the_newest
-def test_duplicate_host_names_are_rejected(fleet: Fleet) -> None:
-    fleet.write(**TWO_ACCOUNTS, hostnames=["name"])
-    message = (
-        f"hostnames gives the name 'my-cluster' to arn:aws:eks:{EAST}:{OTHER}:cluster/my-cluster and to "
-        f"arn:aws:eks:{WEST}:{OWN}:cluster/my-cluster."
-    )
-    assert squeezed(message) in fleet.refusal()
 
 
 @on_the_newest

@@ -122,32 +122,6 @@ def test_modules_work_with_lowest_and_newest_versions(
     run([venv / "bin" / "ansible-playbook", "modules.yml"], {**env, **sandbox}, tmp_path)
 
 
-# kubernetes.core writes its cache of the API to a file with a predictable name.
-DESCRIBE = (
-    "from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client\n"
-    "get_api_client().resource('ServiceAccount', 'v1')\n"
-)
-
-
-@pytest.mark.release
-def test_cache_file_of_another_user_is_ignored(
-    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path, short: Path
-) -> None:
-    shared = short
-    env = {**installed, **sandbox, "TMPDIR": str(shared)}
-    run(
-        [VENV / "bin" / "python", "-c", DESCRIBE], {**env, "PYTHONPATH": str(ROOT / ".collections")}, tmp_path
-    )
-    [planted] = shared.glob("k8srcp-*.json")
-    described = planted.read_text(encoding="utf-8")
-    assert '"name": "serviceaccounts"' in described
-    planted.write_text(described.replace('"name": "serviceaccounts"', '"name": "pods"'), encoding="utf-8")
-    content = planted.read_bytes()
-    assert "apply ServiceAccount default/my-service-account" in playbook("site", VENV, env, tmp_path)
-    assert planted.read_bytes() == content
-    assert list(shared.iterdir()) == [planted]
-
-
 def test_ansible_runner_returns_facts(
     installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
 ) -> None:

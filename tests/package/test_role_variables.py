@@ -117,39 +117,6 @@ def test_every_variable_accepts_text(
     assert "Teardown done: 4 changes." in printed
 
 
-# Answers to survey questions that must not be empty, because the role rejects empty text for these variables.
-# See docs/artifacts.md.
-ANSWERED = {
-    "pod_identity_cluster_name": "my-cluster",
-    "pod_identity_workloads": json.dumps(WORKLOADS),
-    "pod_identity_owner": "team-a",
-    "pod_identity_tags": "stage: test\nteam: a\n",
-    "pod_identity_ignore": "PROOF_SKIPPED\nPOD_PROXY",
-    "pod_identity_create_namespaces": "false",
-}
-
-
-@pytest.mark.release
-@pytest.mark.parametrize("core", CORES)
-def test_unanswered_survey_questions_set_no_variable(
-    core: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    sandbox: Mapping[str, str],
-    tmp_path: Path,
-) -> None:
-    """Pass the survey answers as AWX does, with the tag !unsafe."""
-    if core not in cores:
-        pytest.skip(f"no Python here that ansible-core {core} runs on")
-    venv, env = cores[core]
-    answers = {**dict.fromkeys(OPTIONS, ""), **ANSWERED}
-    lines = [f"{name}: !unsafe {json.dumps(answer)}\n" for name, answer in answers.items()]
-    (tmp_path / "answers.yml").write_text("".join(lines), encoding="utf-8")
-    command = [venv / "bin" / "ansible-playbook", SITE, "-e", "@answers.yml"]
-    printed = run(command, {**env, **sandbox}, tmp_path).stdout
-    assert "Done: 4 changes." in printed
-    assert recap(printed)["failed"] == 0
-
-
 PLAY = """
 - hosts: localhost
   connection: local
