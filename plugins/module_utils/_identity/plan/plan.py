@@ -25,7 +25,7 @@ from ..model.targets import Failure
 from .associations import find_extra_settings, plan_association
 from .policies import plan_policies
 from .problems import pattern_conflicts, refused_in_kubernetes, skip, tags_kept
-from .removal import plan_departure, plan_leaving
+from .removal import plan_departures, plan_leaving
 from .roles import plan_roles
 from .scene import Scene
 from .trust import effective_scope, is_shut_out
@@ -37,10 +37,10 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
     :arg removes: True to remove the listed workloads; otherwise create and update them, and purge if ``desired`` has a scope.
     :raises InputError: if a purge would remove more workloads than its scope permits.
     """
-    departure = plan_departure(desired, observed, removes)
     listed = () if removes else desired.workloads
     workloads = [_as_associated(workload, observed) for workload in listed]
-    scene = Scene(desired, observed, workloads, departure.gone)
+    scene = Scene(desired, observed, workloads)
+    plan_departures(scene, removes)
     for workload in listed:
         scene.findings += find_extra_settings(workload, observed, desired.options.owner)
     scene.fail(*pattern_conflicts(desired.workloads, "delete" if removes else "update"))
@@ -48,7 +48,7 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
     plan_policies(scene)
     plan_roles(scene)
     _plan_associations(scene)
-    plan_leaving(scene, departure, removes)
+    plan_leaving(scene, removes)
     return _without_stopped(scene)
 
 

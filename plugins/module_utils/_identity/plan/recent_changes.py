@@ -19,7 +19,6 @@ from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.names import is_aws_managed, is_own
 from ..model.observed import YOUNG, Observed, calculate_age, is_young
-from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.shared import own_grants
 from ..model.targets import association_target, associations_target, policy_target, role_target
@@ -101,9 +100,8 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
         policy = observed.policies.get(observed.cluster.policy_arn(spec))
         # A change of an AWS managed policy is not a change of this account.
         if policy is not None and not is_aws_managed(policy.arn):
-            is_managed = is_own(policy.tags or {}, owner) and not _is_of_others(
-                policy, workload, observed, owner
-            )
+            # A policy with a user belongs to a complete workload, or to another one.
+            is_managed = is_own(policy.tags or {}, owner) and not policy.attached_to
             yield f"policy {policy.name}", policy.changed_at, is_managed
     association = observed.associations.get(workload.key)
     if association is not None:
@@ -125,22 +123,6 @@ def _allows(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str
         grant.includes(cluster.arn, key.namespace, key.service_account)
         for grant in own_grants(cluster, owner, role.trust)
     )
-
-
-def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed, owner: str) -> bool:
-    """Return whether a policy serves other workloads.
-
-    This is the case if the policy is attached, but not to the workload's role, or if the trust policy of that role does not
-    allow the workload.
-    """
-    if not policy.attached_to or workload.role is None:
-        return False
-    name = workload.role.name.lower()
-    if f"role {name}" not in {holder.lower() for holder in policy.attached_to}:
-        return True
-    # IAM may list the role as a user of the policy before it returns the role itself.
-    role = observed.roles.get(name)
-    return role is not None and not _allows(observed.cluster, workload, role, owner)
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -28,84 +27,70 @@ from ..model.observed import Inventory, Observed, is_new
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.shared import named_workloads, own_grants, shared_policies, shared_roles
-from ..model.targets import Failure, association_target, policy_target, role_target
+from ..model.targets import association_target, policy_target, role_target
 from . import problems
 from .associations import addon_owned, delete_association
 from .policies import delete_policy
 from .roles import plan_left_role
-from .scene import NOBODY, Gone, Scene
+from .scene import Scene
 
 
-@dataclass(slots=True)
-class Departure:
-    """The associations of the workloads to remove: those to delete, and the reasons why others are kept."""
-
-    gone: Gone = NOBODY
-    going: list[ObservedAssociation] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    def add(
-        self,
-        association: ObservedAssociation,
-        desired: Desired,
-        workload: Workload | None,
-        recorded: ObservedRole | None,
-    ) -> None:
-        """Add an association to the deletions, or the reason to keep it.
-
-        :arg workload: the workload in the list of a teardown.
-        :arg recorded: the role of the association, if its tags have the record of a migration of the workload.
-        """
-        options, tags, key = desired.options, association.tags, association.key
-        forced, returns = options.forces((key,)), workload is not None and workload.returns
-        if association.owner_arn and not forced:
-            self.failures.append(addon_owned(association, "delete"))
-        elif is_marked(tags) and not (is_own(tags, options.owner) or options.adopt):
-            target = association_target(key)
-            self.failures.append(
-                problems.refuse_other(target, tags, options.owner, (key,), "the list removes it", "delete")
-            )
-        elif not is_marked(tags) and not (forced or options.single):
-            self.findings.append(_unmarked(association))
-        elif returns and workload is not None and workload.role and workload.role.arn != association.role_arn:
-            self.findings.append(_other_role(association))
-        elif recorded is not None and not returns and not forced:
-            self.findings.append(_recorded(association, recorded, "is kept"))
-        else:
-            self.going.append(association)
-            if recorded is not None and not returns:
-                self.findings.append(_recorded(association, recorded, "is deleted"))
-
-
-def plan_departure(desired: Desired, observed: Observed, removes: bool) -> Departure:
-    """Return the workloads to remove, with the deletions of their associations.
+def plan_departures(scene: Scene, removes: bool) -> None:
+    """Find the workloads to remove, and add the deletions of their associations to the plan.
 
     :arg removes: True for a teardown of the listed workloads; otherwise they are kept, and a purge removes the others.
     :raises InputError: if a purge would remove more workloads than its scope permits.
     """
-    departure, inventory = Departure(), observed.inventory
+    desired, observed, inventory = scene.desired, scene.observed, scene.observed.inventory
     if removes:
         keys = {workload.key for workload in desired.workloads if workload.conflict is None}
         associations = observed.associations
     elif desired.purge is not None and inventory is not None:
         keys, associations = _unlisted(desired, observed, inventory), inventory.associations
         _validate_limit(desired, observed, inventory, desired.purge, keys)
+        scene.everything = True
     else:
-        return departure
-    unread = {
-        key: failure for key in sorted(keys) if (failure := observed.association_failure(key)) is not None
-    }
-    departure.failures += [failure.for_workloads((key,)) for key, failure in unread.items()]
+        return
+    unread = {key: failure for key in sorted(keys) if (failure := observed.association_failure(key))}
+    scene.fail(*(failure.for_workloads((key,)) for key, failure in unread.items()))
     listed_workloads = {workload.key: workload for workload in desired.workloads}
     roles = {role.arn.lower(): role for role in _known_roles(observed)}
+    kept = set[WorkloadKey]()
     for key in sorted(keys & associations.keys()):
         role = roles.get(associations[key].role_arn.lower())
         recorded = role if role is not None and _has_record(observed, role, key) else None
-        departure.add(associations[key], desired, listed_workloads.get(key), recorded)
-    remaining = keys & associations.keys() - {association.key for association in departure.going}
-    departure.gone = Gone(frozenset(keys - remaining - unread.keys()), not removes)
-    return departure
+        if not _delete(scene, associations[key], listed_workloads.get(key), recorded):
+            kept.add(key)
+    scene.gone = frozenset(keys - kept - unread.keys())
+
+
+def _delete(
+    scene: Scene, association: ObservedAssociation, workload: Workload | None, recorded: ObservedRole | None
+) -> bool:
+    """Add the deletion of an association to the plan, or the reason to keep it. Return whether it is deleted.
+
+    :arg workload: the workload in the list of a teardown.
+    :arg recorded: the role of the association, if its tags have the record of a migration of the workload.
+    """
+    options, tags, key = scene.options, association.tags, association.key
+    forced, returns = options.forces((key,)), workload is not None and workload.returns
+    if association.owner_arn and not forced:
+        scene.fail(addon_owned(association, "delete"))
+    elif is_marked(tags) and not (is_own(tags, options.owner) or options.adopt):
+        target, reason = association_target(key), "the list removes it"
+        scene.fail(problems.refuse_other(target, tags, options.owner, (key,), reason, "delete"))
+    elif not is_marked(tags) and not (forced or options.single):
+        scene.findings.append(_unmarked(association))
+    elif returns and workload is not None and workload.role and workload.role.arn != association.role_arn:
+        scene.findings.append(_other_role(association))
+    elif recorded is not None and not returns and not forced:
+        scene.findings.append(_recorded(association, recorded, "is kept"))
+    else:
+        scene.changes.append(delete_association(association, scene.roles_of([key])))
+        if recorded is not None and not returns:
+            scene.findings.append(_recorded(association, recorded, "is deleted"))
+        return True
+    return False
 
 
 def _known_roles(observed: Observed) -> Iterator[ObservedRole]:
@@ -179,13 +164,8 @@ def _validate_limit(
     )
 
 
-def plan_leaving(scene: Scene, departure: Departure, removes: bool) -> None:
-    """Add the removal of workloads to the plan: associations, statements, roles and policies."""
-    scene.changes += [
-        delete_association(association, scene.roles_of([association.key])) for association in departure.going
-    ]
-    scene.fail(*departure.failures)
-    scene.findings += departure.findings
+def plan_leaving(scene: Scene, removes: bool) -> None:
+    """Add the removal of statements, roles and policies to the plan."""
     if removes:
         _tear_down(scene)
     elif scene.observed.inventory is not None:
@@ -219,7 +199,7 @@ def _tear_down(scene: Scene) -> None:
     listed_names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}
     for name, role in sorted(observed.former_roles.items()):
         if name not in listed_names:
-            plan_left_role(scene, role, tuple(sorted(scene.gone.keys)), may_delete=False)
+            plan_left_role(scene, role, tuple(sorted(scene.gone)), may_delete=False)
     for arn, (policy_spec, users) in shared_policies(observed.cluster, desired.workloads).items():
         policy = observed.policies.get(arn)
         if failure := observed.unread.get(policy_target(arn)):
@@ -255,10 +235,10 @@ def _purge(scene: Scene, inventory: Inventory) -> None:
     for role in inventory.roles:
         if role.name.lower() in listed_names or not _belongs_to(scene, role, cluster, users):
             continue
-        keys = [key for key in users.get(role.arn.lower(), ()) if key in scene.gone.keys]
+        keys = [key for key in users.get(role.arn.lower(), ()) if key in scene.gone]
         named = named_workloads(cluster, own_grants(cluster, scene.options.owner, role.trust))
-        keys = sorted({*keys, *(named & scene.gone.keys)})
-        staying = [key for key in users.get(role.arn.lower(), ()) if key not in scene.gone.keys]
+        keys = sorted({*keys, *(named & scene.gone)})
+        staying = [key for key in users.get(role.arn.lower(), ()) if key not in scene.gone]
         lost.update(plan_left_role(scene, role, tuple(keys), not staying))
         if staying and is_own(role.tags, scene.options.owner):
             scene.findings.append(_role_left(role, cluster, staying))
@@ -273,7 +253,7 @@ def _belongs_to(
 ) -> bool:
     """Return whether a purge examines a role: it has statements of the owner for the cluster, or a purged workload uses it."""
     own = is_own(role.tags, scene.options.owner)
-    if any(key in scene.gone.keys for key in users.get(role.arn.lower(), ())):
+    if any(key in scene.gone for key in users.get(role.arn.lower(), ())):
         return True
     if is_new(role.created_at, cluster.answered_at):
         # Another run may be about to create the association.

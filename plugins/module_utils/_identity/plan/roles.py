@@ -381,12 +381,12 @@ def plan_left_role(
     :arg torn_down: the role in the list of a teardown, with its policies and patterns.
     """
     options, name = scene.options, frozenset((role.name.lower(),))
-    adopted = options.adopt and is_marked(role.tags) and not scene.gone.everything
+    adopted = options.adopt and is_marked(role.tags) and not scene.everything
     owned = adopted or is_own(role.tags, options.owner)
     forced = options.forces(keys)
     listed_arns: Collection[str] = torn_down.policy_users if torn_down is not None else ()
     patterns = set[TrustGrant]()
-    if torn_down is not None and scene.gone.keys.issuperset(torn_down.keys):
+    if torn_down is not None and scene.gone.issuperset(torn_down.keys):
         # A pattern allows only workloads that the list matches.
         grants = desired_grants(scene.observed.cluster, torn_down.spec, options, torn_down.users)
         patterns = {grant for grant in grants if grant.is_pattern}

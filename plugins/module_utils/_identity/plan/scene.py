@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_statement
@@ -22,34 +21,19 @@ from ..model.shared import named_workloads, shared_roles
 from ..model.targets import Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The workloads that a run removes.
-
-    With ``everything``, in a purge, the list is the whole truth about the owner's resources of the cluster. In a teardown, only
-    ``keys`` are removed.
-    """
-
-    keys: frozenset[WorkloadKey] = frozenset()
-    everything: bool = False
-
-
-NOBODY = Gone()
-
-
 class Scene:
     """The input of a plan, and the plan under construction: ``changes``, ``failures`` and ``findings``.
 
     ``workloads`` are the listed workloads; they are empty in a teardown. ``roles`` are their roles. ``gone`` has the workloads to
-    remove. ``listed_arns`` has the ARNs of listed roles by workload. By lower-case ARN of a role, ``users`` has the workloads
-    that list the role, and ``holders`` the workloads whose association has it. ``role_names`` has, by workload, the lower-case
-    names of the role that it lists and of the roles that it has.
+    remove. With ``everything``, in a purge, the list is the whole truth about the owner's resources of the cluster.
+    ``listed_arns`` has the ARNs of listed roles by workload. By lower-case ARN of a role, ``users`` has the workloads that list
+    the role, and ``holders`` the workloads whose association has it. ``role_names`` has, by workload, the lower-case names of the
+    role that it lists and of the roles that it has.
     """
 
-    def __init__(
-        self, desired: Desired, observed: Observed, workloads: Sequence[Workload], gone: Gone
-    ) -> None:
-        self.desired, self.options, self.observed, self.gone = desired, desired.options, observed, gone
+    def __init__(self, desired: Desired, observed: Observed, workloads: Sequence[Workload]) -> None:
+        self.desired, self.options, self.observed = desired, desired.options, observed
+        self.gone, self.everything = frozenset[WorkloadKey](), False
         self.workloads, self.roles = workloads, shared_roles(observed.cluster, workloads)
         self.changes, self.failures, self.findings = list[Change](), list[Failure](), list[Finding]()
         self.listed_arns = {
@@ -89,7 +73,7 @@ class Scene:
         It is removed, or it is listed with another role.
         """
         listed_arn = self.listed_arns.get(key)
-        return key in self.gone.keys or (listed_arn is not None and listed_arn.lower() != role_arn.lower())
+        return key in self.gone or (listed_arn is not None and listed_arn.lower() != role_arn.lower())
 
     def listed_with(self, role_arn: str) -> Set[WorkloadKey]:
         """Return the workloads that the run lists with a role."""
@@ -111,7 +95,7 @@ class Scene:
             return users
         arn = self.observed.cluster.arn
         described = {**unlisted.described, **(inventory.associations if inventory is not None else {})}
-        for key in {*unlisted.keys, *unlisted.addons} - self.gone.keys:
+        for key in {*unlisted.keys, *unlisted.addons} - self.gone:
             association = described.get(key)
             allowed = any(grant.includes(arn, key.namespace, key.service_account) for grant in grants)
             if allowed and association is None:

@@ -145,7 +145,7 @@ def edit_trust(
     # Without extend_trust, the statements of an earlier run may be what lets the workloads use a role given by its ARN.
     wide = {grant for grant in owned - desired - leaving if not grant.is_single and (spec is None or writes)}
     # A statement of the scope ``account`` is for several clusters.
-    removed = {grant for grant in wide if scene.gone.everything and grant.cluster_arn}
+    removed = {grant for grant in wide if scene.everything and grant.cluster_arn}
     users_of_role = scene.listed_with(arn)
     foreign = [entry for entry in rest if is_allow(entry) and not scene.allows_only(users_of_role, entry)]
     listed_by_name = spec is not None and not spec.existing

@@ -435,8 +435,7 @@ def _unmark(aws: FakeAws, name: str) -> None:
         ("other", None, []),
         ("web", "web", []),
         ("my-role", "web", []),
-        ("my-role", "my-role", ["the association"]),
-        ("my-role", None, ["the association and role my-role"]),
+        ("my-role", "my-role", []),
         ("", None, ["the association and role my-role"]),
     ],
 )
