@@ -47,7 +47,7 @@ from ..module_utils._identity.kubernetes.run.irsa import (
     read_irsa,
     unread_findings,
 )
-from ..module_utils._identity.kubernetes.run.usage import (
+from ..module_utils._identity.kubernetes.run.losing_pods import (
     find_breakage,
 )
 from ..module_utils._identity.model.cluster import (

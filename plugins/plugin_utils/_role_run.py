@@ -87,7 +87,7 @@ from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesSettings,
     converge_kubernetes,
 )
-from ..module_utils._identity.kubernetes.run.usage import (
+from ..module_utils._identity.kubernetes.run.losing_pods import (
     find_breakage,
 )
 from ..module_utils._identity.model.cluster import (

@@ -59,8 +59,8 @@ from ..proof.injection_checks import (
     run_probes,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, judge_proofs, run_proof
+from .losing_pods import find_losing_pods
 from .removal import recheck_removal
-from .usage import find_losing_pods
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from ..model.objects import (
 )
 from ..pods.pods import controller, has_ended, pod_service_account
 from ..pods.reads import Templates, is_proof, live_pods_query, read_templates
-from .usage import SHOWN_USERS
+from .losing_pods import SHOWN_USERS
 
 
 def recheck_removal(

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.losing_pods import (
     find_breakage,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (

@@ -19,7 +19,7 @@ selects Pods when they are created. Therefore the existing Pods of a template, r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from ...._findings.codes import Code
@@ -27,8 +27,8 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.errors import listed
 from ..accounts.account_findings import IRSA_ANNOTATION
 from ..accounts.account_plan import Accounts
-from ..api.api_errors import ApiError, list_rules, remedy_for
-from ..api.cluster import ClusterReader, Listing, Reads
+from ..api.api_errors import list_rules, remedy_for
+from ..api.cluster import ClusterReader, Listing
 from ..model.aws_result import AwsResult, Verification, VerifiedWorkload
 from ..model.objects import as_text, member
 from ..pods.environment import preferred_provider, uses_irsa
@@ -57,32 +57,35 @@ SHOWN_USERS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _AccountPods:
-    live: Sequence[Pod] = ()
-    finished: Sequence[Pod] = ()
-    templates: Sequence[Template] = ()
+class _Users:
+    """The Pods and Pod templates of all service accounts with the IRSA annotation.
 
-
-@dataclass(frozen=True, slots=True)
-class _ClusterState:
-    """The Pods and Pod templates that use service accounts with the IRSA annotation."""
+    ``state`` has the live Pods, and ``pods`` also the finished ones. ``installs_agent`` is true if the run installs a missing
+    agent before it creates the associations.
+    """
 
     state: KubeState
-    templates: Templates = field(default_factory=Templates)
-    finished: Mapping[WorkloadKey, Sequence[Pod]] = field(default_factory=dict)
-    installs_agent: bool = False
+    pods: Mapping[WorkloadKey, Sequence[Pod]]
+    templates: Templates
+    installs_agent: bool
 
-    @property
-    def errors(self) -> Mapping[str, ApiError]:
-        pods = self.state.errors.get("pods")
-        return {**({"pods": pods} if pods else {}), **self.templates.errors}
+    def template_pods(self, template: Template) -> list[Pod]:
+        """Return the Pods that the owner of a template created, directly or by a ReplicaSet or Job."""
+        owners, root = {template.owner, self.templates.root(template.owner)}, self.templates.root
+        return [pod for pod in self.pods[template.pod.workload] if owners & {pod.owner, root(pod.owner)}]
 
-    def find_pods(self, key: WorkloadKey) -> _AccountPods:
-        return _AccountPods(
-            (self.state.pods or {}).get(key, ()),
-            self.finished.get(key, ()),
-            self.templates.by_workload.get(key, ()),
-        )
+    def unreachable_reason(self, pod: Pod) -> str:
+        """Return the reason why a Pod cannot reach the agent, or "" if it can or if this is unknown."""
+        state, unsupported = self.state, on_unsupported_node(pod, self.state)
+        if unsupported:
+            return unsupported.description
+        if not pod.node or state.agents is None or state.has_agent(pod.node):
+            return ""
+        if pod.node in state.agents:
+            return "on a node where the EKS Pod Identity Agent is not ready"
+        # A node that was not read may be a node of EKS Auto Mode, which has the agent built in.
+        gets_agent = pod.node not in state.nodes or (self.installs_agent and not state.agents)
+        return "" if gets_agent else "on a node without the EKS Pod Identity Agent"
 
 
 def find_breakage(
@@ -108,62 +111,26 @@ def find_breakage(
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, finished=True)
     state = build_state(verification, reads, now)
-    cluster_state = _ClusterState(
-        state, finished=_finished_pods(reads, cluster), installs_agent=installs_agent
-    )
+    pods = {key: [*(state.pods or {}).get(key, ())] for key in annotated}
+    for item in reads["pods"].items:
+        if has_ended(item) and (key := pod_service_account(item, cluster)) in pods:
+            pods[key].append(parse_pod(item, cluster))
     # If the newest Pod already has EKS Pod Identity, the templates of the workload do not need to be read.
-    uninjected = [key for key in annotated if not _has_injected_pod(cluster_state.find_pods(key))]
-    if uninjected:
-        cluster_state = replace(
-            cluster_state, templates=read_templates(reader, frozenset(uninjected), cluster)
-        )
+    uninjected = [key for key in annotated if not any(map(has_injection, _newest(pods[key])))]
+    templates = read_templates(reader, frozenset(uninjected), cluster) if uninjected else Templates()
+    users = _Users(state, pods, templates, installs_agent)
     findings = [
-        _breakage(key, cluster_state, allowed)
-        or (_possible_breakage(key, cluster_state, cluster) if key in uninjected else None)
+        _breakage(key, users, allowed)
+        or (_possible_breakage(key, users, cluster) if key in uninjected else None)
         for key in annotated
     ]
     return [finding for finding in findings if finding is not None]
 
 
-def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str:
-    """Return the reason why a Pod cannot reach the agent, or "" if it can or if this is unknown.
-
-    :arg installs_agent: whether the run installs a missing agent.
-    """
-    if reason := _incompatible_reason(pod, state):
-        return reason
-    if installs_agent and not state.agents:
-        return ""
-    if not pod.node or state.agents is None or state.has_agent(pod.node):
-        return ""
-    if pod.node in state.agents:
-        return "on a node where the EKS Pod Identity Agent is not ready"
-    # A node that was not read may be a node of EKS Auto Mode, which has the agent built in.
-    return "on a node without the EKS Pod Identity Agent" if pod.node in state.nodes else ""
-
-
-def _incompatible_reason(pod: Pod, state: KubeState) -> str:
-    """Return the reason why the agent cannot run on the node of a Pod, or ""."""
-    fault = on_unsupported_node(pod, state)
-    return "" if fault is None else fault.description
-
-
-def _finished_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
-    pods: dict[WorkloadKey, list[Pod]] = {}
-    for item in reads["pods"].items:
-        if has_ended(item):
-            pods.setdefault(pod_service_account(item, cluster), []).append(parse_pod(item, cluster))
-    return pods
-
-
-def _has_injected_pod(users: _AccountPods) -> bool:
-    newest = _newest([*users.live, *users.finished])
-    return newest is not None and has_injection(newest)
-
-
-def _newest(pods: Iterable[Pod]) -> Pod | None:
+def _newest(pods: Iterable[Pod]) -> list[Pod]:
+    """Return the Pod that was created last, in a list, or an empty list without a Pod whose time is known."""
     dated = {pod.created: pod for pod in pods if pod.created is not None}
-    return dated[max(dated)] if dated else None
+    return [dated[max(dated)]] if dated else []
 
 
 def _is_exempt(template: Pod) -> bool:
@@ -177,28 +144,24 @@ def _is_exempt(template: Pod) -> bool:
     )
 
 
-def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> Finding | None:
-    users = cluster_state.find_pods(key)
+def _breakage(key: WorkloadKey, users: _Users, allowed: bool) -> Finding | None:
+    live, templates = (users.state.pods or {}).get(key, ()), users.templates
     pods: dict[str, list[str]] = {}
     owners: dict[str, dict[Owner, None]] = {}
     named = set()
-    for pod in users.live:
-        reason = (
-            _unreachable_reason(pod, cluster_state.state, cluster_state.installs_agent)
-            if any(uses_irsa(container.env) for container in pod.containers)
-            and SKIP_WEBHOOK not in pod.labels
-            else ""
-        )
-        if reason:
+    for pod in live:
+        by_irsa = any(uses_irsa(container.env) for container in pod.containers)
+        reason = users.unreachable_reason(pod)
+        if by_irsa and reason and SKIP_WEBHOOK not in pod.labels:
             pods.setdefault(reason, []).append(pod.name)
-            named |= {pod.owner, cluster_state.templates.root(pod.owner)}
-    for template in users.templates:
-        reason = _incompatible_reason(template.pod, cluster_state.state)
-        newest = _newest(_template_pods(template, (*users.live, *users.finished), cluster_state.templates))
-        if not reason and newest is not None and newest in users.finished:
-            reason = _incompatible_reason(newest, cluster_state.state)
-        if reason and template.owner not in named and not _is_exempt(template.pod):
-            owners.setdefault(reason, {})[cluster_state.templates.root(template.owner)] = None
+            named |= {pod.owner, templates.root(pod.owner)}
+    for template in templates.by_workload.get(key, ()):
+        # A live Pod is judged above. A finished one shows where the next Pod of its template will run.
+        ended = [pod for pod in _newest(users.template_pods(template)) if pod not in live]
+        faults = [on_unsupported_node(pod, users.state) for pod in (template.pod, *ended)]
+        fault = next(filter(None, faults), None)
+        if fault and template.owner not in named and not _is_exempt(template.pod):
+            owners.setdefault(fault.description, {})[templates.root(template.owner)] = None
     places = [
         f"Pod{'' if len(names) == 1 else 's'} {listed(sorted(names))} {reason}"
         for reason, names in pods.items()
@@ -218,33 +181,29 @@ def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> 
     )
 
 
-def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: str) -> Finding | None:
+def _possible_breakage(key: WorkloadKey, users: _Users, cluster: str) -> Finding | None:
     """Return a finding if it is unknown where Pods of the workload will run; otherwise None.
 
     It is unknown for a template without Pods, for a workload without Pods and templates, and if a resource could not be listed.
     """
-    users = cluster_state.find_pods(key)
-    pods = (*users.live, *users.finished)
+    templates, unlisted = users.templates.by_workload.get(key, ()), users.templates.errors
+    errors = {**({"pods": error} if (error := users.state.errors.get("pods")) else {}), **unlisted}
     unseen = dict.fromkeys(
-        str(cluster_state.templates.root(template.owner))
-        for template in users.templates
-        if not _is_exempt(template.pod) and not _template_pods(template, pods, cluster_state.templates)
+        str(users.templates.root(template.owner))
+        for template in templates
+        if not _is_exempt(template.pod) and not users.template_pods(template)
     )
     verb = "have" if len(unseen) > 1 else "has"
     gaps = [f"{listed(unseen)} {verb} no Pod that shows where new Pods start"] if unseen else []
-    gaps += [f"{', '.join(cluster_state.errors)} could not be listed"] if cluster_state.errors else []
-    if not (users.live or users.finished or users.templates or cluster_state.errors):
+    gaps += [f"{', '.join(errors)} could not be listed"] if errors else []
+    if not (users.pods[key] or templates or errors):
         gaps.append(
             "no Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job uses the service account, and other kinds of "
             "owners were not read"
         )
     if not gaps:
         return None
-    allow = (
-        f"Allow the caller to list these resources (RBAC: {list_rules(cluster_state.errors)}). "
-        if cluster_state.errors
-        else ""
-    )
+    allow = f"Allow the caller to list these resources (RBAC: {list_rules(errors)}). " if errors else ""
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
         f"service account {key.service_account} in namespace {key.namespace} has the IRSA annotation. With an "
@@ -255,12 +214,6 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
         key,
         raised_as="warning",
     )
-
-
-def _template_pods(template: Template, pods: Iterable[Pod], templates: Templates) -> list[Pod]:
-    """Return the Pods that the owner of a template created, directly or by a ReplicaSet or Job."""
-    owners = {template.owner, templates.root(template.owner)}
-    return [pod for pod in pods if owners & {pod.owner, templates.root(pod.owner)}]
 
 
 def find_losing_pods(reader: ClusterReader, aws: AwsResult, now: datetime) -> list[Finding]:
