@@ -25,7 +25,7 @@ from ..api.cluster import BUSY, DryRun, is_transient
 from ..model.objects import MANAGED_BY_LABELS, Object, member
 from ..pods.environment import find_source, is_injected
 from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, parse_pod
-from .proof import CONTAINER, ProofContainer, pod_template
+from .proof import CONTAINER, pod_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,7 @@ class ProbeResult:
 
 def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
     """Return the manifest of the Pod for a dry run: the Pod of the runtime proof with the command "true"."""
-    template = pod_template(
-        key, ProofContainer(settings.image, "true", settings.pod), region, MANAGED_BY_LABELS
-    )
+    template = pod_template(key, settings.image, "true", settings.pod, region, MANAGED_BY_LABELS)
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     metadata = {
         **member(template, "metadata"),

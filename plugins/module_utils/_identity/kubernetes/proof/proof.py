@@ -21,7 +21,7 @@ from typing import Protocol
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.checks import FAIL, PASS, SKIPPED, UNKNOWN, Check
+from ...model.checks import PASS, SKIPPED, UNKNOWN, Check, conclude
 from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, UNAUTHORIZED, ApiError, manifest_failure, object_failure
@@ -50,31 +50,21 @@ CONTAINER_RESOURCES: Object = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProofContainer:
-    """The container of a Pod for the injection probe or the runtime proof.
-
-    ``command`` is a shell command. ``pod`` has the members "metadata" and "spec" of a Pod template, whose labels, annotations and
-    fields are added to the Pod or replace its fields. The first of its containers is merged with the container of the Pod.
-    """
-
-    image: str
-    command: str
-    pod: Object = field(default_factory=dict)
-
-
 def pod_template(
-    key: WorkloadKey, container: ProofContainer, region: str, labels: Mapping[str, str]
+    key: WorkloadKey, image: str, command: str, pod: Object, region: str, labels: Mapping[str, str]
 ) -> Object:
-    """Return a Pod template that satisfies the Pod Security Standard "restricted", unless ``container.pod`` violates it.
+    """Return a Pod template that satisfies the Pod Security Standard "restricted", unless ``pod`` violates it.
 
+    :arg command: a shell command.
+    :arg pod: the members "metadata" and "spec" of a Pod template, whose labels, annotations and fields are added to the Pod or
+        replace its fields. The first of its containers is merged with the container of the Pod.
     :arg region: the region for the AWS CLI, or "".
-    :arg labels: the labels that this collection sets. They override the labels of ``container.pod``.
+    :arg labels: the labels that this collection sets. They override the labels of ``pod``.
     """
     environment = [{"name": "HOME", "value": "/tmp"}]
     if region:
         environment.append({"name": "AWS_REGION", "value": region})
-    fields, metadata = member(container.pod, "spec"), member(container.pod, "metadata")
+    fields, metadata = member(pod, "spec"), member(pod, "metadata")
     first, *others = as_objects(fields.get("containers")) or [{}]
     spec = {
         "serviceAccountName": key.service_account,
@@ -91,8 +81,8 @@ def pod_template(
         "containers": [
             {
                 "name": CONTAINER,
-                "image": container.image,
-                "command": ["/bin/sh", "-c", container.command],
+                "image": image,
+                "command": ["/bin/sh", "-c", command],
                 "env": environment,
                 "resources": CONTAINER_RESOURCES,
                 "terminationMessagePath": RESULT_PATH,
@@ -131,7 +121,7 @@ class ProofSettings:
     """The settings of the Jobs.
 
     ``run`` identifies the run in the names and labels of its Jobs. ``timeout`` is the time to wait for results, in seconds. The
-    other fields are as in ``ProofContainer``; labels and annotations are set on the Job as well.
+    other fields are as in ``pod_template``; labels and annotations are set on the Job as well.
     """
 
     run: str
@@ -143,7 +133,7 @@ class ProofSettings:
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
     """Return the manifest of the Job for a workload. ``region`` is the region for the AWS CLI, or ""."""
     labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
-    template = pod_template(key, ProofContainer(settings.image, COMMAND, settings.pod), region, labels)
+    template = pod_template(key, settings.image, COMMAND, settings.pod, region, labels)
     metadata = member(settings.pod, "metadata")
     return {
         "apiVersion": "batch/v1",
@@ -180,8 +170,11 @@ def plan_proofs(
 
     :arg accounts: the workloads with an existing service account.
     """
-    keys: Sequence[WorkloadKey] = [workload.key for workload in passed_aws_checks(verification)]
-    return {key: proof_job(key, settings, verification.region) for key in keys if key in accounts}
+    return {
+        workload.key: proof_job(workload.key, settings, verification.region)
+        for workload in passed_aws_checks(verification)
+        if workload.key in accounts
+    }
 
 
 _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
@@ -304,7 +297,7 @@ def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
     finished = {
         _pod_job_name(pod)
         for pod in pods
-        if _terminated(pod) or _waiting(pod).get("reason") in _IMAGE_REASONS
+        if member(_state(pod), "terminated") or member(_state(pod), "waiting").get("reason") in _IMAGE_REASONS
     }
     return finished.issuperset(jobs)
 
@@ -328,87 +321,68 @@ def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> dict
     if proof.skipped:
         message = f"the runtime proof was skipped: {proof.skipped}."
         finding = Finding(Code.PROOF_SKIPPED, message, "Run it on a cluster with nodes.")
-        check = Check("proof", SKIPPED, findings=(finding,))
-        return {workload.key: check for workload in workloads}
+        return {workload.key: Check("proof", SKIPPED, findings=(finding,)) for workload in workloads}
     checks = {}
     pods: Mapping[str, Object] = {_pod_job_name(pod): pod for pod in proof.pods}
     for workload in workloads:
-        if workload.key not in proof.jobs:
-            continue
-        if workload.key in proof.unknown:
-            checks[workload.key] = Check("proof", UNKNOWN)
-            continue
-        fault = _judge(workload, pods.get(job_name(workload.key, proof.run)), proof)
-        checks[workload.key] = Check("proof", FAIL if fault else PASS, findings=fault)
+        key = workload.key
+        if key in proof.unknown:
+            checks[key] = Check("proof", UNKNOWN)
+        elif key in proof.jobs:
+            fault = _judge(workload, pods.get(job_name(key, proof.run)), proof)
+            checks[key] = conclude("proof", fault) if fault else Check("proof", PASS)
     return checks
 
 
-def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> tuple[Finding, ...]:
-    """Return the finding about the Job of a workload, or () if it proved the role. ``pod`` is None if the Job has no Pod."""
-    key = workload.key
+def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> Finding | None:
+    """Return the finding about the Job of a workload, or None if it proved the role. ``pod`` is None if the Job has no Pod."""
+    code, key = Code.PROOF_NOT_RUN, workload.key
+    status, state = member(pod or {}, "status"), _state(pod or {})
+    terminated, waiting = member(state, "terminated"), member(state, "waiting")
+    text, reason = as_text(terminated.get("message")).strip(), as_text(waiting.get("reason"))
+    excerpt = sentence(_excerpt(text if terminated else as_text(waiting.get("message"))))
+    conditions = as_objects(status.get("conditions"))
+    unscheduled = [entry for entry in conditions if entry.get("reason") == "Unschedulable"]
     if pod is None:
-        reason = f"its Job did not create a Pod within {proof.timeout} seconds"
+        message = f"did not run: its Job did not create a Pod within {proof.timeout} seconds."
         remedy = (
             "Check the events of the namespace (quota, admission): kubectl get events -n "
             f"{key.namespace} --field-selector involvedObject.kind=Job"
         )
-        return (Finding(Code.PROOF_NOT_RUN, f"the runtime proof did not run: {reason}.", remedy, key),)
-    terminated = _terminated(pod)
-    if not terminated:
-        return (_judge_unfinished(key, pod, proof),)
-    text = as_text(terminated.get("message")).strip()
-    if terminated.get("exitCode") == 0:
+    elif terminated and terminated.get("exitCode") == 0:
         # A Pod has the credentials of the target role or, without one, of the role.
-        return _judge_identity(key, text, workload.target_role_arn or workload.role_arn)
-    cause = find_cause(text)
-    if cause is None:
-        message = f"the runtime proof failed with exit code {terminated.get('exitCode')}: {sentence(_excerpt(text))}"
+        role_arn, code = workload.target_role_arn or workload.role_arn, Code.PROOF_OTHER_ROLE
+        if is_role_session(text, role_arn):
+            return None
+        message = f"ran as {text or '(no answer)'}, not as role {role_arn}."
+        remedy = (
+            "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after some "
+            "seconds, so run again. If it is the workload's former role, the change takes effect within six hours."
+        )
+    elif terminated and (cause := find_cause(text)):
+        code, message, remedy = cause.code, f"failed, as {cause.description}: {excerpt}", cause.remedy
+    elif terminated:
+        code, message = Code.PROOF_FAILED, f"failed with exit code {terminated.get('exitCode')}: {excerpt}"
         remedy = "Resolve the error in the text; see docs/troubleshooting.md."
-        return (Finding(Code.PROOF_FAILED, message, remedy, key),)
-    message = f"the runtime proof failed, as {cause.description}: {sentence(_excerpt(text))}"
-    return (Finding(cause.code, message, cause.remedy, key),)
+    elif reason in _IMAGE_REASONS:
+        message = f"did not run: {reason}: {excerpt}"
+        remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
+    else:
+        phase = reason or as_text(status.get("phase")) or "no status"
+        message = f"did not finish: Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})."
+        if unscheduled:
+            message = (
+                f"did not run: {sentence(as_text(unscheduled[0].get('message')) or 'no node accepts it')}"
+            )
+        remedy = "Set tolerations or a node selector in pod_identity_proof_pod, or run again when the nodes have started."
+    return Finding(code, f"the runtime proof {message}", remedy, key)
 
 
 def is_role_session(identity: str, role_arn: str) -> bool:
     """Return whether an identity is a session of the role. The ARN of a session does not have the path of the role."""
-    session, role = identity.split(":"), role_arn.split(":")
-    if len(session) != 6 or len(role) != 6 or session[1] != role[1] or session[4] != role[4]:
-        return False
-    kind, _slash, rest = session[5].partition("/")
-    return kind == "assumed-role" and rest.partition("/")[0] == role[5].rpartition("/")[2]
-
-
-def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Finding, ...]:
-    if is_role_session(identity, role_arn):
-        return ()
-    finding = Finding(
-        Code.PROOF_OTHER_ROLE,
-        f"the runtime proof ran as {identity or '(no answer)'}, not as role {role_arn}.",
-        "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after some seconds, "
-        "so run again. If it is the workload's former role, the change takes effect within six hours.",
-        key,
-    )
-    return (finding,)
-
-
-def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding:
-    status, waiting = member(pod, "status"), _waiting(pod)
-    reason = as_text(waiting.get("reason"))
-    if reason in _IMAGE_REASONS:
-        message = (
-            f"the runtime proof did not run: {reason}: {sentence(_excerpt(as_text(waiting.get('message'))))}"
-        )
-        remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
-        return Finding(Code.PROOF_NOT_RUN, message, remedy, key)
-    conditions = as_objects(status.get("conditions"))
-    unscheduled = next((entry for entry in conditions if entry.get("reason") == "Unschedulable"), None)
-    if unscheduled is not None:
-        cause = f"did not run: {as_text(unscheduled.get('message')) or 'no node accepts it'}"
-    else:
-        phase = reason or as_text(status.get("phase")) or "no status"
-        cause = f"did not finish: Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
-    remedy = "Set tolerations or a node selector in pod_identity_proof_pod, or run again when the nodes have started."
-    return Finding(Code.PROOF_NOT_RUN, f"the runtime proof {sentence(cause)}", remedy, key)
+    role = role_arn.split(":")
+    name = role_arn.rpartition("/")[2]
+    return len(role) == 6 and identity.startswith(f"arn:{role[1]}:sts::{role[4]}:assumed-role/{name}/")
 
 
 def _pod_job_name(pod: Object) -> str:
@@ -416,17 +390,9 @@ def _pod_job_name(pod: Object) -> str:
     return as_text(labels.get("batch.kubernetes.io/job-name") or labels.get("job-name"))
 
 
-def _states(pod: Object) -> Sequence[Object]:
+def _state(pod: Object) -> Object:
     statuses = as_objects(member(pod, "status").get("containerStatuses"))
-    return [member(entry, "state") for entry in statuses if entry.get("name") == "proof"]
-
-
-def _terminated(pod: Object) -> Object:
-    return next((terminated for state in _states(pod) if (terminated := member(state, "terminated"))), {})
-
-
-def _waiting(pod: Object) -> Object:
-    return next((waiting for state in _states(pod) if (waiting := member(state, "waiting"))), {})
+    return next((member(entry, "state") for entry in statuses if entry.get("name") == CONTAINER), {})
 
 
 def _excerpt(text: str) -> str:
@@ -480,21 +446,22 @@ def run_proof(
     finally:
         if removed is None:
             _end_early(cluster, manifests, settings.run, verification.cluster, ending)
+    kept = {index: reason for index, reason in removed.refused.items() if index not in refused}
     failures = [
-        manifest_failure(manifests[index], "create", reason, str(keys[index]), ALLOW)
-        for index, reason in refused.items()
+        *(
+            manifest_failure(manifests[index], "create", reason, str(keys[index]), ALLOW)
+            for index, reason in refused.items()
+        ),
+        *(
+            object_failure("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
+            for namespace, reason in unread.items()
+        ),
+        *(
+            manifest_failure(manifests[index], "remove", reason, remedy=_REMOVE)
+            for index, reason in kept.items()
+        ),
     ]
-    failures += [
-        object_failure("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
-        for namespace, reason in unread.items()
-    ]
-    failures += [
-        manifest_failure(manifests[index], "remove", reason, remedy=_REMOVE)
-        for index, reason in removed.refused.items()
-        if index not in refused
-    ]
-    unknown = {keys[index] for index in refused}
-    unknown |= {key for key in keys if key.namespace in unread}
+    unknown = {key for index, key in enumerate(keys) if index in refused or key.namespace in unread}
     return ProofRun(settings.run, settings.timeout, tuple(jobs), pods, "", unknown, failures)
 
 
