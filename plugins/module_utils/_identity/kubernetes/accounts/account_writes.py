@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
@@ -173,7 +172,12 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
             holds = object_name(item).name in inhabited
         else:
             holds = _has_state(item, verb, account)
-        if error is not None and not (holds and not writes.is_cut and _is_doubtful(error, verb)):
+        # Without a response or with a server error, the change may have been made. A conflict on the UID may mean that the
+        # service account was deleted, so that there is nothing left to release.
+        unclear = error is not None and (
+            not error.status or error.status >= 500 or (verb, error.status) == ("release", 409)
+        )
+        if error is not None and not (holds and unclear and not writes.is_cut):
             failures.append(manifest_failure(item, verb, error, affected_workload(item)))
         # If service accounts in a namespace were rejected, the namespace may not exist.
         elif holds or (is_namespace and object_name(item).name not in rejecting):
@@ -195,25 +199,17 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
     )
 
 
-def _is_doubtful(error: ApiError, verb: str) -> bool:
-    """Return whether the object may have its desired state although the request failed: without response, or with a server error.
-
-    A conflict on the UID may mean that the service account was deleted, so that there is nothing left to release.
-    """
-    is_deleted = verb == "release" and error.status == HTTPStatus.CONFLICT
-    return not error.status or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or is_deleted
-
-
 def _has_state(manifest: Object, verb: str, account: Object | None) -> bool:
     """Return whether a service account has the state that a change gives it.
 
     :arg account: the service account as it was read, or None if it does not exist.
     """
+    is_gone = account is None or is_terminating(account)
+    if verb == "remove" or account is None:
+        return is_gone and verb != "apply"
     if verb == "release":
-        return account is None or release_manifest(account) is None
-    if verb == "remove" or account is None or is_terminating(account):
-        return verb == "remove" and (account is None or is_terminating(account))
-    return all(
+        return release_manifest(account) is None
+    return not is_gone and all(
         as_texts(member(manifest, "metadata").get(name)).items()
         <= as_texts(member(account, "metadata").get(name)).items()
         for name in ("labels", "annotations")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...._findings.codes import Code
@@ -68,18 +67,6 @@ CONFLICT = (
 ALLOW = (
     "For a 403, grant the caller that permission: docs/iam-permissions.md has the manifests. Then run again."
 )
-
-
-def list_rules(resources: Iterable[str]) -> str:
-    """Return the RBAC rules, as text, that grant the permission to list resources such as "jobs.batch"."""
-    groups: dict[str, list[str]] = {}
-    for resource in resources:
-        name, _dot, group = resource.partition(".")
-        groups.setdefault(group, []).append(name)
-    return "; ".join(
-        f'apiGroups: ["{group}"], resources: [{", ".join(names)}], verbs: [list]'
-        for group, names in groups.items()
-    )
 
 
 def manifest_failure(
@@ -329,21 +316,22 @@ def _find_problem(error: ApiError) -> ConnectionProblem:
     return next((problem for problem in _PROBLEMS if re.search(problem.pattern, error.text)), _OTHER)
 
 
+_STATUS_REMEDIES = {
+    UNAUTHORIZED: (
+        "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
+        "update-kubeconfig' requests a new token when it needs one. If the token is valid, the cluster has neither an "
+        "access entry nor an entry in the ConfigMap aws-auth for the IAM principal of the token."
+    ),
+    FORBIDDEN: "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests.",
+    429: "Run again when the API server is available.",
+}
+
+
 def _remedy_for_status(status: int, with_token: bool) -> str:
-    if status == UNAUTHORIZED:
-        return (
-            "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
-            "update-kubeconfig' requests a new token when it needs one. If the token is valid, the cluster has neither an "
-            "access entry nor an entry in the ConfigMap aws-auth for the IAM principal of the token."
-        )
-    if status == FORBIDDEN:
-        return "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."
-    if status == 429 or status >= 500:
-        return "Run again when the API server is available."
     doubt = "The response may not be from a Kubernetes API."
-    if with_token:
-        return f"{doubt} {_EKS_OTHER_WAY}"
-    return f"{doubt} Check the server in the kubeconfig ({_UPDATE}), and the proxies on the way."
+    other_way = f"Check the server in the kubeconfig ({_UPDATE}), and the proxies on the way."
+    other = f"{doubt} {_EKS_OTHER_WAY if with_token else other_way}"
+    return _STATUS_REMEDIES.get(429 if status >= 500 else status, other)
 
 
 def _detail(text: str, problem: ConnectionProblem) -> str:

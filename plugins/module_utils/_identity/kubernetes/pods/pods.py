@@ -262,10 +262,8 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
             f"Recreate {owner} from its manifest, unless a CronJob creates the next Job. First: kubectl delete job {owner.name} "
             f"{namespace}"
         )
-    if owner.kind == "ReplicaSet":
-        return f"Delete each Pod with this fault, so that {owner} creates a new one: kubectl delete pod {pod.name} {namespace}"
     if owner.kind:
-        return f"Have {owner} recreate its Pods, or delete them one by one: kubectl delete pod {pod.name} {namespace}"
+        return f"Delete each Pod with this fault, so that {owner} creates a new one: kubectl delete pod {pod.name} {namespace}"
     return f"The Pod has no owner, so recreate it from its manifest. First: kubectl delete pod {pod.name} {namespace}"
 
 

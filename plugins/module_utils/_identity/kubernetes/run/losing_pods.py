@@ -27,7 +27,7 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.errors import listed
 from ..accounts.account_findings import IRSA_ANNOTATION
 from ..accounts.account_plan import Accounts
-from ..api.api_errors import list_rules, remedy_for
+from ..api.api_errors import remedy_for
 from ..api.cluster import ClusterReader, Listing
 from ..model.aws_result import AwsResult, Verification, VerifiedWorkload
 from ..model.objects import as_text, member
@@ -39,9 +39,9 @@ from ..pods.pods import (
     Owner,
     Pod,
     has_ended,
-    is_live,
     parse_pod,
     pod_service_account,
+    pods_by_workload,
 )
 from ..pods.reads import (
     Template,
@@ -203,7 +203,11 @@ def _possible_breakage(key: WorkloadKey, users: _Users, cluster: str) -> Finding
         )
     if not gaps:
         return None
-    allow = f"Allow the caller to list these resources (RBAC: {list_rules(errors)}). " if errors else ""
+    allow = (
+        "Allow the caller to list these resources: docs/iam-permissions.md has the manifests. "
+        if errors
+        else ""
+    )
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
         f"service account {key.service_account} in namespace {key.namespace} has the IRSA annotation. With an "
@@ -236,12 +240,9 @@ def find_losing_pods(reader: ClusterReader, aws: AwsResult, now: datetime) -> li
                 raised_as="warning",
             )
         ]
-    pods: dict[WorkloadKey, list[Pod]] = {}
-    for item in listing.items:
-        if is_live(item) and not is_proof(item) and pod_service_account(item, aws.cluster) in roles:
-            pods.setdefault(pod_service_account(item, aws.cluster), []).append(parse_pod(item, aws.cluster))
-    state = KubeState(now)
-    return [_losing_pods(key, roles[key], users, state) for key, users in sorted(pods.items())]
+    items = [item for item in listing.items if not is_proof(item)]
+    pods = pods_by_workload(items, frozenset(roles), aws.cluster)
+    return [_losing_pods(key, roles[key], users, KubeState(now)) for key, users in sorted(pods.items())]
 
 
 def _losing_pods(key: WorkloadKey, role_arn: str, pods: Sequence[Pod], state: KubeState) -> Finding:

@@ -29,7 +29,7 @@ from ..accounts.account_plan import (
     affected_workload,
     other_owner_finding,
 )
-from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules, manifest_failure
+from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, manifest_failure
 from ..api.cluster import ClusterReader
 from ..model.objects import (
     Object,
@@ -168,9 +168,6 @@ def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
     forbidden = [resource for resource, error in errors.items() if error.status == FORBIDDEN]
     remedy = AGAIN
     if forbidden:
-        remedy = (
-            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}), and run again. "
-            "docs/iam-permissions.md has the manifests."
-        )
+        remedy = f"Allow the caller to list {', '.join(forbidden)}, and run again. docs/iam-permissions.md has the manifests."
     cause = f"it is not known whether {', '.join(errors)} use the service account"
     return {**_unread_failure(manifest, "remove", next(iter(errors.values())), cause), "remedy": remedy}

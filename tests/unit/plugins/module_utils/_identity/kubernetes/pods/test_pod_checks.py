@@ -332,7 +332,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of Rollout web (3 days old)",
-            "Have Rollout web recreate its Pods, or delete them one by one: kubectl delete pod x -n shop",
+            "Delete each Pod with this fault, so that Rollout web creates a new one: kubectl delete pod x -n shop",
         ),
         reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
     ),
