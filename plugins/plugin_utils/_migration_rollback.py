@@ -19,8 +19,6 @@ from ..module_utils._findings.finding import (
 )
 from ..module_utils._identity.kubernetes.run.irsa import (
     annotation_patch,
-)
-from ..module_utils._identity.kubernetes.run.rollback import (
     probe_irsa,
     restart_injected,
 )

@@ -112,6 +112,7 @@ class Pod:
     has_own_interface: bool = False
     selected: Mapping[str, str] = field(default_factory=dict)
     scheduler: str = ""
+    on_host_network: bool = False
 
     @property
     def namespace(self) -> str:
@@ -158,6 +159,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
         has_own_interface=bool(as_text(member(metadata, "annotations").get(OWN_INTERFACE))),
         selected=selected,
         scheduler=as_text(spec.get("schedulerName")),
+        on_host_network=spec.get("hostNetwork") is True,
     )
 
 

@@ -4,23 +4,29 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the service accounts and Pods that use IRSA, and build patches of its annotation. Pure: cluster and clock are arguments.
+"""Read the service accounts and Pods that use IRSA, and return Pods to IRSA. Pure: cluster and clock are arguments.
 
 The webhook of EKS finds the role of a service account in its annotation, or in a ConfigMap for the webhook. A Pod template can
 also set the variables of a web identity itself. Source: amazon-eks-pod-identity-webhook.
+
+The webhook learns of a deleted association only after a delay. A Pod that starts before that would get no credentials, so no Pod
+is restarted before a probe has passed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
+from ...model.errors import sentence
 from ...model.migration import ROLE_ANNOTATION, IrsaAccount, PodCredentials
-from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
-from ..api.cluster import Clock, ClusterReader, Listing, Query
+from ...model.rows import FailureRow
+from ..api.api_errors import FORBIDDEN, ApiError, object_failure, remedy_for
+from ..api.cluster import Clock, ClusterReader, DryRun, KubernetesCluster, Listing, Query, is_transient
 from ..model.objects import (
     Object,
     as_mapping,
@@ -38,6 +44,7 @@ from ..pods.environment import (
     find_source,
     preferred_provider,
 )
+from ..pods.pod_faults import has_injection
 from ..pods.pods import (
     AGENT_NAMESPACE,
     SKIP_WEBHOOK,
@@ -48,13 +55,15 @@ from ..pods.pods import (
     can_restart,
     describe_hold,
     describe_recreation,
-    is_live,
     parse_pod,
     parse_state,
-    pod_service_account,
+    pods_by_workload,
 )
-from ..pods.reads import AGENTS_QUERY, LIVE, Templates, is_proof, read_templates
-from ..pods.restarts import REPLACING, owner_names
+from ..pods.reads import AGENTS_QUERY, LIVE, Templates, is_proof, live_pods_query, read_templates
+from ..pods.restarts import REPLACING, RESTART_PAUSE, owner_names, poll, restart_owners
+from ..proof.injection import ProbeSettings, probe_pod
+from ..proof.injection_checks import OBSERVATIONS
+from ..proof.proof import CONTAINER
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
 # The names of the further resources that ``read_irsa`` lists, for findings.
@@ -127,15 +136,12 @@ def read_irsa(
     pods = reader.list_objects(_PODS)
     if pods.error is not None:
         return pods.error
-    parsed = {WorkloadKey(cluster, *object_name(item)): item for item in listing.items}
-    accounts = {key: _account(key, item) for key, item in parsed.items()}
+    pods = replace(pods, items=[item for item in pods.items if not is_proof(item)])
+    parsed = (_account(WorkloadKey(cluster, *object_name(item)), item) for item in listing.items)
+    accounts = {account.key: account for account in parsed}
     reads = {name: reader.list_objects(query) for name, query in _QUERIES.items()}
-    users: dict[WorkloadKey, list[tuple[Pod, Object]]] = {}
-    for item in pods.items:
-        if is_live(item) and not is_proof(item):
-            users.setdefault(pod_service_account(item, cluster), []).append((parse_pod(item, cluster), item))
-    templates = read_templates(reader, parsed.keys(), cluster)
-    variables = {key: _variables(templates, key) for key in parsed}
+    templates = read_templates(reader, accounts.keys(), cluster)
+    variables = {key: _variables(templates, key) for key in accounts}
     chosen = {
         key: account
         for key, account in accounts.items()
@@ -146,11 +152,12 @@ def read_irsa(
     }
     others = {name: reads[name] for name in ("agents", "nodes")}
     others |= {name: templates.listings[resource] for name, resource in _OWNERS.items()}
-    state = parse_state({"pods": pods, **others}, chosen, cluster, clock.now())
+    keys = {*chosen, *known}
+    state = parse_state({"pods": pods, **others}, keys, cluster, clock.now())
     return IrsaEstate(
         chosen,
         _configured(reads["config maps"], cluster),
-        {key: _credentials(users.get(key, ()), variables.get(key, {}), state) for key in {*chosen, *known}},
+        {key: _credentials(key, variables.get(key, {}), state) for key in keys},
         state,
         {
             **{_RESOURCES[name]: read.error for name, read in reads.items() if read.error is not None},
@@ -227,31 +234,29 @@ def _own_roles(templates: Templates, key: WorkloadKey) -> dict[str, str]:
 
 
 def _credentials(
-    pods: Iterable[tuple[Pod, Object]], templates: Mapping[str, tuple[str, ...]], state: KubeState
+    key: WorkloadKey, templates: Mapping[str, tuple[str, ...]], state: KubeState
 ) -> PodCredentials:
     names: dict[str, list[str]] = {"irsa": [], "agent": [], "other": [], "none": []}
-    host_network, parsed = [], []
-    for pod, item in pods:
+    pods = (state.pods or {}).get(key, ())
+    for pod in pods:
         sources = [
             find_source(container, pod.volumes)
             for container in pod.containers
             if container.name not in pod.skipped
         ]
         kinds = {"other" if source.kind == "unknown" else source.kind for source in sources}
-        if kinds - {"none"}:
-            kinds.discard("none")
-        if SKIP_WEBHOOK in pod.labels:
-            # The webhook gives such a Pod no credentials, with IRSA or without.
+        # The webhook gives a Pod with this label no credentials, with IRSA or without.
+        if kinds != {"none"} or SKIP_WEBHOOK in pod.labels:
             kinds.discard("none")
         for kind in kinds:
             names[kind].append(pod.name)
-        parsed.append(pod)
-        if member(item, "spec").get("hostNetwork") is True:
-            host_network.append(pod.name)
-    lists = {kind: tuple(sorted(found)) for kind, found in names.items()}
-    owners, held = _replacements(parsed, state)
+    owners, held = _replacements(pods, state)
     return PodCredentials(
-        **lists, templates=templates, on_host_network=tuple(sorted(host_network)), owners=owners, held=held
+        **{kind: tuple(sorted(found)) for kind, found in names.items()},
+        templates=templates,
+        on_host_network=tuple(sorted(pod.name for pod in pods if pod.on_host_network)),
+        owners=owners,
+        held=held,
     )
 
 
@@ -268,14 +273,16 @@ def _replacements(pods: Iterable[Pod], state: KubeState) -> tuple[dict[str, str]
     for (owner, hold), members in groups.items():
         [name] = owner_names([owner])
         rollout, names = state.find_rollout(owner), sorted(pod.name for pod in members)
+        text = (
+            "could not be read, or was deleted, so recreate its Pods yourself" if can_restart(owner) else ""
+        )
+        if rollout is not None:
+            text = describe_hold(hold, owner, names, rollout) if hold else ""
+        step = describe_recreation(owner if owner.kind != "Pod" else Owner(), members[0], text)
         if can_restart(owner) and rollout is not None and hold in REPLACING:
             owners |= dict.fromkeys(names, name)
-            continue
-        text = describe_hold(hold, owner, names, rollout) if rollout is not None and hold else ""
-        if can_restart(owner) and rollout is None:
-            text = "could not be read, or was deleted, so recreate its Pods yourself"
-        step = describe_recreation(owner if owner.kind != "Pod" else Owner(), members[0], text)
-        held |= dict.fromkeys(names, f"{name}: {step}")
+        else:
+            held |= dict.fromkeys(names, f"{name}: {step}")
     return owners, held
 
 
@@ -320,3 +327,116 @@ def unread_findings(estate: IrsaEstate) -> list[Finding]:
         )
         for resource, error in estate.errors.items()
     ]
+
+
+# The maximum time of the probe, in seconds, in addition to the time over which it must pass.
+PATIENCE = 180
+
+
+def probe_irsa(
+    cluster: KubernetesCluster,
+    roles: Mapping[WorkloadKey, str],
+    settings: ProbeSettings,
+    region: str,
+    observe: int,
+    clock: Clock,
+) -> dict[WorkloadKey, str]:
+    """Send dry runs until the webhook gives new Pods of all service accounts the role by IRSA, or the time is over.
+
+    Return, for each service account without proof, what a new Pod gets instead.
+
+    :arg roles: the ARN of the role of each service account.
+    :arg observe: the time in seconds over which all dry runs must pass, because a cluster has several API servers.
+    """
+    manifests = {key: probe_pod(key, settings, region) for key in roles}
+    began, pause = clock.now(), max(RESTART_PAUSE, observe // OBSERVATIONS)
+    passed: dict[WorkloadKey, datetime] = {}
+    faults = dict.fromkeys(roles, "no dry run got a response")
+    while True:
+        now = clock.now()
+        for key, dry_run in zip(manifests, cluster.dry_run_pods(list(manifests.values())), strict=True):
+            if dry_run.error is not None and (is_transient(dry_run.error) or not dry_run.error.status):
+                continue
+            if fault := _find_fault(dry_run, key, roles[key]):
+                faults[key] = fault
+                passed.pop(key, None)
+            else:
+                passed.setdefault(key, now)
+        if all(key in passed and (now - passed[key]).total_seconds() >= observe for key in roles):
+            return {}
+        if (now - began).total_seconds() + pause > PATIENCE + observe:
+            return {key: fault for key, fault in faults.items() if key not in passed} or faults
+        clock.sleep(pause)
+
+
+def _find_fault(dry_run: DryRun, key: WorkloadKey, role_arn: str) -> str:
+    if dry_run.error is not None:
+        return f"cannot be created: {sentence(dry_run.error.text)}"
+    pod = parse_pod(dry_run.pod, key.cluster)
+    container = next(found for found in pod.containers if found.name == CONTAINER)
+    source = find_source(container, pod.volumes)
+    role = container.env.get("AWS_ROLE_ARN")
+    if source.kind == "irsa" and role == role_arn:
+        return ""
+    return (
+        f"gets {role} by IRSA" if source.kind == "irsa" else f"gets {source.description or 'no credentials'}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnRun:
+    """The result of the restarts of a group.
+
+    ``restarted`` are the owners, such as "Deployment shop/web". ``refused`` are the service accounts whose owners could not be
+    restarted, with the ``failures``. ``remaining`` has the Pods of the other service accounts that still use EKS Pod Identity.
+    """
+
+    restarted: Sequence[str] = ()
+    refused: Collection[WorkloadKey] = ()
+    failures: Sequence[FailureRow] = ()
+    remaining: Mapping[WorkloadKey, Sequence[str]] = field(default_factory=dict)
+
+
+def restart_injected(
+    cluster: KubernetesCluster,
+    state: KubeState,
+    keys: Collection[WorkloadKey],
+    timeout: int,
+    clock: Clock,
+) -> ReturnRun:
+    """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
+
+    :arg state: the owners of Pods, as the inventory has read them.
+    :arg keys: service accounts whose new Pods get IRSA.
+    :arg timeout: the maximum time in seconds to wait for the new Pods.
+    """
+    query, name = live_pods_query(sorted(keys)), next(iter(keys)).cluster
+
+    def find(listing: Listing) -> list[Pod]:
+        found = pods_by_workload(listing.items, frozenset(keys), name)
+        return [pod for pods in found.values() for pod in pods if has_injection(pod)]
+
+    def is_replaced(pod: Pod) -> bool:
+        return can_restart(state.find_owner(pod)) and state.find_hold(pod) in REPLACING
+
+    listing = cluster.list_objects(query)
+    if listing.error is not None:
+        failure = object_failure(
+            "Pod", "of all namespaces", "list", listing.error, remedy=remedy_for(listing.error)
+        )
+        return ReturnRun(refused=keys, failures=[failure])
+    pods = find(listing)
+    users: dict[Owner, set[WorkloadKey]] = {}
+    for pod in filter(is_replaced, pods):
+        users.setdefault(state.find_owner(pod), set()).add(pod.workload)
+    _changed, restarted, failures = restart_owners(cluster, [*users], clock.now())
+    refused = {key for owner, accounts in users.items() if owner not in restarted for key in accounts}
+    for _attempt in poll(timeout, clock):
+        listing = cluster.list_objects(query)
+        pods = find(listing) if listing.error is None else pods
+        if not any(is_replaced(pod) for pod in pods if pod.workload not in refused):
+            break
+    remaining: dict[WorkloadKey, list[str]] = {}
+    for pod in pods:
+        remaining.setdefault(pod.workload, []).append(pod.name)
+    return ReturnRun(owner_names(restarted), refused, failures, remaining)

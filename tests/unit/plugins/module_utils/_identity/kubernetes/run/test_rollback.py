@@ -29,7 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.rollback import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     ReturnRun,
     probe_irsa,
     restart_injected,
