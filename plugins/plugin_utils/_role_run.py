@@ -72,12 +72,10 @@ from ..module_utils._identity.kubernetes.model.objects import (
     object_name,
 )
 from ..module_utils._identity.kubernetes.proof.injection import (
-    ProbeSettings,
-)
-from ..module_utils._identity.kubernetes.proof.injection_checks import (
     PROBE_SECONDS,
     SAMPLE,
     InjectionSettings,
+    ProbeSettings,
 )
 from ..module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,

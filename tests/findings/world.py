@@ -26,10 +26,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
-    ProbeSettings,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
+    ProbeSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,

@@ -50,7 +50,7 @@ from ..pods.restarts import (
     predict_restart,
     restart_stale,
 )
-from ..proof.injection_checks import (
+from ..proof.injection import (
     InjectionRun,
     InjectionSettings,
     choose_workloads,

@@ -61,8 +61,7 @@ from ..pods.pods import (
 )
 from ..pods.reads import AGENTS_QUERY, LIVE, Templates, is_proof, live_pods_query, read_templates
 from ..pods.restarts import REPLACING, RESTART_PAUSE, owner_names, poll, restart_owners
-from ..proof.injection import ProbeSettings, probe_pod
-from ..proof.injection_checks import OBSERVATIONS
+from ..proof.injection import OBSERVATIONS, ProbeSettings, probe_pod
 from ..proof.proof import CONTAINER
 
 WEBHOOK_CONFIG = "pod-identity-webhook"

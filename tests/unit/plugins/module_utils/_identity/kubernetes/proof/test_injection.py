@@ -31,14 +31,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ServiceAccount,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
-    ProbeSettings,
-    evaluate_dry_run,
-    probe_pod,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
+    ProbeSettings,
     choose_workloads,
+    evaluate_dry_run,
     may_have_webhook,
+    probe_pod,
     run_probes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
@@ -409,7 +407,7 @@ def probe_run(
     return run, cluster, clock
 
 
-def injection_checks(run: KubernetesRun) -> list[tuple[str, str]]:
+def injection(run: KubernetesRun) -> list[tuple[str, str]]:
     return [
         (check.status, check.detail) for check in run.outcome.checks[build.KEY] if check.name == "injection"
     ]
@@ -421,7 +419,7 @@ def codes(run: KubernetesRun) -> list[str]:
 
 def test_old_association_needs_one_probe() -> None:
     run, cluster, clock = probe_run([INJECTED])
-    assert (injection_checks(run), codes(run)) == ([("pass", "")], [])
+    assert (injection(run), codes(run)) == ([("pass", "")], [])
     assert cluster.log == ["version", "try api"]
     assert clock.slept == []
 
@@ -431,7 +429,7 @@ def test_young_association_needs_three_successes_in_a_row() -> None:
     run, cluster, clock = probe_run(
         [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
     )
-    assert (injection_checks(run), codes(run)) == ([("pass", "3x")], [])
+    assert (injection(run), codes(run)) == ([("pass", "3x")], [])
     assert cluster.log.count("try api") == 7
     assert clock.slept == [1] * 6
 
@@ -445,13 +443,13 @@ def test_association_of_this_run_is_young() -> None:
         "verification": build.result(row),
     }
     run, cluster, _clock = probe_run([MISSING, MISSING, MISSING, MISSING, INJECTED], result=result)
-    assert injection_checks(run) == [("pass", "3x")]
+    assert injection(run) == [("pass", "3x")]
     assert cluster.log.count("try api") == 7
 
 
 def test_wait_for_young_association_is_bounded() -> None:
     run, _cluster, clock = probe_run([MISSING], build.row(association_created_at=YOUNG), timeout=4)
-    assert (injection_checks(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
+    assert (injection(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
     assert sum(clock.slept) == 4
     (finding,) = run.outcome.findings
     assert finding.message == (
@@ -462,7 +460,7 @@ def test_wait_for_young_association_is_bounded() -> None:
 
 def test_too_few_successes_are_unknown() -> None:
     run, _cluster, _clock = probe_run([INJECTED], build.row(association_created_at=YOUNG), timeout=1)
-    assert injection_checks(run) == [("unknown", "")]
+    assert injection(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
         "a Pod that starts now under service account api got EKS Pod Identity in 2 of the 3 required dry runs in a row, so "
@@ -472,7 +470,7 @@ def test_too_few_successes_are_unknown() -> None:
 
 def test_old_association_fails_after_three_misses() -> None:
     run, cluster, _clock = probe_run([MISSING])
-    assert (injection_checks(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
+    assert (injection(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
     assert cluster.log.count("try api") == 3
 
 
@@ -501,7 +499,7 @@ def test_remedy_for_a_missing_injection_names_the_webhook() -> None:
 )
 def test_permanent_rejection_is_unknown_without_retry(dry_run: DryRun, severity: str) -> None:
     run, cluster, _clock = probe_run([dry_run])
-    assert (injection_checks(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
+    assert (injection(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
     assert [finding.severity for finding in run.outcome.findings] == [severity]
     assert cluster.log.count("try api") == 1
 
@@ -511,13 +509,13 @@ BUSY = DryRun(error=ApiError(429, "too many requests", 5))
 
 def test_retry_after_of_a_busy_server_is_respected() -> None:
     run, _cluster, clock = probe_run([BUSY, BUSY, INJECTED])
-    assert injection_checks(run) == [("pass", "")]
+    assert injection(run) == [("pass", "")]
     assert clock.slept == [5, 5]
 
 
 def test_busy_server_is_retried_until_timeout() -> None:
     run, _cluster, clock = probe_run([BUSY])
-    assert (injection_checks(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
+    assert (injection(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
     (finding,) = run.outcome.findings
     assert (finding.severity, finding.message) == (
         "error",
@@ -528,12 +526,12 @@ def test_busy_server_is_retried_until_timeout() -> None:
 
 def test_busy_server_without_retry_after_gets_backoff() -> None:
     run, _cluster, clock = probe_run([DryRun(error=ApiError(429, "busy"))] * 5 + [INJECTED])
-    assert (injection_checks(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
+    assert (injection(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
 
 
 def test_no_pause_beyond_timeout() -> None:
     run, cluster, clock = probe_run([DryRun(error=ApiError(429, "busy", 90))])
-    assert (injection_checks(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
+    assert (injection(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
 
 
 def test_busy_response_does_not_hide_a_miss() -> None:
@@ -572,19 +570,19 @@ def test_busy_server_gets_fewer_concurrent_dry_runs(
 )
 def test_only_eks_api_servers_are_probed(version: Json, probed: bool) -> None:
     run, _cluster, _clock = probe_run([INJECTED], version=version)
-    assert injection_checks(run) == ([("pass", "")] if probed else [])
+    assert injection(run) == ([("pass", "")] if probed else [])
     assert may_have_webhook(version) == probed
 
 
 @pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
 def test_failed_aws_checks_prevent_probe(row: Json) -> None:
     run, cluster, _clock = probe_run([INJECTED], row)
-    assert (injection_checks(run), cluster.log) == ([], [])
+    assert (injection(run), cluster.log) == ([], [])
 
 
 def test_probe_runs_in_check_mode() -> None:
     run, _cluster, _clock = probe_run([INJECTED], check_mode=True)
-    assert injection_checks(run) == [("pass", "")]
+    assert injection(run) == [("pass", "")]
 
 
 # Tests of the choice of workloads to probe

@@ -25,12 +25,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
-    ProbeSettings,
-    probe_pod,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
     ProbeSeries,
+    ProbeSettings,
+    probe_pod,
     run_probes,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (

@@ -34,10 +34,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
-    ProbeSettings,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
+    ProbeSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
