@@ -788,13 +788,6 @@ KUBERNETES_SCENARIOS = (
         reason="on Windows",
     ),
     Scenario(
-        "virtual node",
-        kube.pod_on("virtual-kubelet-1", type="virtual-kubelet"),
-        "POD_ON_UNSUPPORTED_NODE",
-        remedy=remedies.NEEDS_CLUSTER,
-        reason="on a virtual node",
-    ),
-    Scenario(
         "node without the agent",
         kube.pod_on("ip-10-0-1-9"),
         "AGENT_MISSING",

@@ -28,13 +28,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from .pods import Container, Volume
+from .pods import Container
 
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
-AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
 AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
@@ -74,11 +73,11 @@ class CredentialSource:
     names: tuple[str, ...] = ()
 
 
-def find_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source of credentials of a container in a Pod with these volumes."""
+def find_source(container: Container, tokens: Mapping[str, frozenset[str]]) -> CredentialSource:
+    """Return the source of credentials of a container. ``tokens`` is as in ``Pod``."""
     env = container.env
-    names, profiles = preferred_provider(env), _set_names(env, _PROFILES)
-    if names and not profiles and container.optional.isdisjoint(names):
+    names = preferred_provider(env)
+    if names and not _set_names(env, _PROFILES) and container.optional.isdisjoint(names):
         text, role, injected = " and ".join(names), "", False
         if names == _WEB_IDENTITY:
             role = f" ({env['AWS_ROLE_ARN']})" if env["AWS_ROLE_ARN"] else ""
@@ -86,13 +85,13 @@ def find_source(container: Container, volumes: Mapping[str, Volume]) -> Credenti
             injected = by_webhook and CREDENTIALS_URI not in env and TOKEN_FILE not in env
         description = f"{text}{role}, which SDKs prefer"
         return CredentialSource("irsa" if injected else "other", description, text, names)
-    source = _container_source(container, volumes)
+    source = _container_source(container, tokens)
     if source.kind != "agent":
         return source
-    return next(_find_ambiguities(container, profiles), source)
+    return next(_find_ambiguities(container), source)
 
 
-def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
+def _container_source(container: Container, tokens: Mapping[str, frozenset[str]]) -> CredentialSource:
     """Return the source of credentials, considering only the container provider and the token that it sends to the agent."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
@@ -112,59 +111,41 @@ def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Cr
     if not above:
         return CredentialSource("other", f"{text}, and no volume at the path of {TOKEN_FILE}", text, names)
     mount = max(above, key=lambda mount: len(mount.path))
-    volume = volumes.get(mount.volume, Volume())
     inner = "/".join(filter(None, (mount.sub_path, path.removeprefix(mount.path).strip("/"))))
-    removal, audience = f"volume {mount.volume} and its mount", volume.audiences.get(inner)
-    if mount.sub_path is None or (audience is None and not volume.has_only_tokens):
-        return CredentialSource("unknown", f"a token from volume {mount.volume}", removal, names)
-    if audience is None:
-        return CredentialSource("other", f"no token at the path of {TOKEN_FILE}", removal, names)
-    if audience == AUDIENCE:
+    if mount.sub_path is not None and inner in tokens.get(mount.volume, ()):
         return CredentialSource("agent")
-    recipient = audience or "the API server"
-    description = f"a token for {recipient} in volume {mount.volume}, not for {AUDIENCE}"
-    return CredentialSource("other", description, removal, names)
+    removal = f"volume {mount.volume} and its mount"
+    return CredentialSource("unknown", f"another token from volume {mount.volume}", removal, names)
 
 
-def _find_ambiguities(container: Container, profiles: tuple[str, ...]) -> Iterator[CredentialSource]:
+def _find_ambiguities(container: Container) -> Iterator[CredentialSource]:
     """Yield the sources that some SDKs prefer, or may prefer, to the agent."""
     env = container.env
-    if names := tuple(name for name in (RELATIVE_URI, TOKEN) if name in env):
-        yield _ambiguous_source(names, "which some SDKs prefer")
-    if names := (*profiles, *_set_names(env, _FILES)):
-        keys = _set_names(env, (*_KEYS, *_WEB_IDENTITY)) if profiles else ()
-        yield _ambiguous_source(
-            (*names, *keys), "so the credentials depend on a file that the check does not read"
-        )
+    deciding = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
+    deciding += _set_names(env, (*_PROFILES, *_FILES, *_PARTS))
+    if deciding:
+        others = _set_names(env, (*_KEYS, *_WEB_IDENTITY, "AWS_SECRET_KEY"))
+        names = tuple(dict.fromkeys((*deciding, *others)))
+        text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        yield CredentialSource("unknown", f"{text}, which some SDKs use instead", text, names)
     for mount in container.mounts:
         if "/.aws/" in f"{mount.path}/":
             place = f"volume at {mount.path}"
             yield CredentialSource(
                 "unknown", f"a {place}, whose files the check does not read", f"the {place}"
             )
-    if names := preferred_provider(env):
-        # These variables are optional, otherwise the caller has returned them as the source.
-        yield _ambiguous_source(names, "which SDKs prefer if the optional Secret or ConfigMap exists")
-    if _set_names(env, _PARTS):
-        names = _set_names(env, dict.fromkeys((*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY")))
-        yield _ambiguous_source(names, "which some SDKs use, and others ignore or reject")
     # Variables in ``env`` of the container override variables of envFrom.
-    deciding = [
+    sources = [
         name
         for name, prefix in container.env_from
         if any(variable.startswith(prefix) and variable not in env for variable in _DECISIVE)
     ]
-    if deciding:
-        text = ", ".join(dict.fromkeys(deciding))
+    if sources:
+        text = ", ".join(dict.fromkeys(sources))
         removal = f"any credential variables of {text}, such as AWS_ACCESS_KEY_ID and AWS_PROFILE,"
         yield CredentialSource(
             "unknown", f"envFrom {text}, which may set variables that SDKs prefer", removal
         )
-
-
-def _ambiguous_source(names: tuple[str, ...], reason: str) -> CredentialSource:
-    text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    return CredentialSource("unknown", f"{text}, {reason}", text, names)
 
 
 def _set_names(env: Env, names: Iterable[str]) -> tuple[str, ...]:

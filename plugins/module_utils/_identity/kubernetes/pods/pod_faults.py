@@ -65,11 +65,10 @@ class Fault:
 
 
 def on_unsupported_node(pod: Pod, state: KubeState) -> Fault | None:
-    """Return the fault of a Pod on Fargate, on Windows, or on a virtual node (Virtual Kubelet); otherwise None."""
+    """Return the fault of a Pod on Fargate or Windows; otherwise None."""
     labels = state.nodes.get(pod.node)
     compute = (labels or {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
     on_fargate = not compute and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
-    virtual = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
     if compute == "fargate" or on_fargate or "eks.amazonaws.com/fargate-profile" in pod.labels:
         place = "on AWS Fargate, where EKS Pod Identity does not work"
         remedy = (
@@ -79,9 +78,6 @@ def on_unsupported_node(pod: Pod, state: KubeState) -> Fault | None:
     elif (labels or {}).get("kubernetes.io/os", pod.operating_system) == "windows":
         place = "on Windows, where EKS Pod Identity does not work"
         remedy = "Use IAM roles for service accounts for this workload, or move it to Linux nodes."
-    elif virtual or (pod.selected if labels is None else labels).get("type") == "virtual-kubelet":
-        place = "on a virtual node, where no EKS Pod Identity Agent can run"
-        remedy = "Let the Pod run on Linux EC2 nodes: change its nodeSelector or tolerations."
     else:
         return None
     return Fault(Code.POD_ON_UNSUPPORTED_NODE, place, remedy, _node(pod))
@@ -105,7 +101,7 @@ def find_pod_faults(pod: Pod, state: KubeState, workload: VerifiedWorkload) -> I
     sources: dict[CredentialSource, list[str]] = {}
     for container in pod.containers if workload.association_id or created else ():
         if container.name not in pod.skipped or is_injected(container.env):
-            sources.setdefault(find_source(container, pod.volumes), []).append(container.name)
+            sources.setdefault(find_source(container, pod.tokens), []).append(container.name)
     # A new Pod from the same template would use the same credentials, so the remedy is a change of the template.
     if foreign := {source: names for source, names in sources.items() if source.kind == "other"}:
         yield Fault(

@@ -35,6 +35,8 @@ SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 # The webhook of EKS skips Pods with this label.
 SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
 TOKEN_VOLUME = "eks-pod-identity-token"
+# The audience of the token that the agent accepts.
+AUDIENCE = "pods.eks.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,6 @@ class Mount:
     volume: str
     path: str
     sub_path: str | None = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A volume of a Pod.
-
-    ``audiences`` has the audience of each service account token in it, by the path of the token; "" is the API server.
-    ``has_only_tokens`` is true if the volume has no other files, so that all paths are known.
-    """
-
-    audiences: Mapping[str, str] = field(default_factory=dict)
-    has_only_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +86,8 @@ class Pod:
     ``node`` is "" before the Pod is scheduled. ``created`` is None for a template. ``owner`` is the direct owner: for a Pod of a
     Deployment it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers
     names. ``has_own_interface`` is true if the VPC CNI created a network interface for the Pod, because the Pod has its own
-    security groups. ``selected`` are the labels that the Pod requires of its node.
+    security groups. ``selected`` are the labels that the Pod requires of its node. ``tokens`` has the volumes, with the paths of
+    the tokens for the agent in each.
     """
 
     workload: WorkloadKey
@@ -107,7 +98,7 @@ class Pod:
     labels: Mapping[str, str]
     containers: tuple[Container, ...]
     skipped: frozenset[str]
-    volumes: Mapping[str, Volume]
+    tokens: Mapping[str, frozenset[str]]
     operating_system: str
     has_own_interface: bool = False
     selected: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +111,7 @@ class Pod:
 
     @property
     def has_token(self) -> bool:
-        return TOKEN_VOLUME in self.volumes
+        return TOKEN_VOLUME in self.tokens
 
 
 def has_ended(item: Object) -> bool:
@@ -154,7 +145,14 @@ def parse_pod(item: Object, cluster: str) -> Pod:
         labels=as_texts(metadata.get("labels")),
         containers=tuple(_container(container) for container in containers),
         skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
-        volumes={as_text(volume.get("name")): _volume(volume) for volume in as_objects(spec.get("volumes"))},
+        tokens={
+            as_text(volume.get("name")): frozenset(
+                as_text(token.get("path"))
+                for source in as_objects(member(volume, "projected").get("sources"))
+                if (token := member(source, "serviceAccountToken")).get("audience") == AUDIENCE
+            )
+            for volume in as_objects(spec.get("volumes"))
+        },
         operating_system=as_text(member(spec, "os").get("name")) or selected.get("kubernetes.io/os", ""),
         has_own_interface=bool(as_text(member(metadata, "annotations").get(OWN_INTERFACE))),
         selected=selected,
@@ -189,15 +187,6 @@ def _selected_labels(spec: Object) -> dict[str, str]:
         and len(values) == 1
     }
     return {**required, **as_texts(spec.get("nodeSelector"))}
-
-
-def _volume(item: Object) -> Volume:
-    sources = as_objects(member(item, "projected").get("sources"))
-    tokens = [source for entry in sources if (source := member(entry, "serviceAccountToken"))]
-    return Volume(
-        {as_text(token.get("path")): as_text(token.get("audience")) for token in tokens},
-        bool(tokens) and len(tokens) == len(sources),
-    )
 
 
 def _container(item: Object) -> Container:

@@ -97,7 +97,7 @@ def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
         return explain_rejection(dry_run.error)
     pod = parse_pod(dry_run.pod, key.cluster)
     container = next((result for result in pod.containers if result.name == CONTAINER), Container("", {}))
-    source, injected = find_source(container, pod.volumes), is_injected(container.env)
+    source, injected = find_source(container, pod.tokens), is_injected(container.env)
     # An admission policy may replace the service account.
     if pod.workload != key:
         return ProbeResult(

@@ -239,7 +239,7 @@ def _credentials(
     pods = (state.pods or {}).get(key, ())
     for pod in pods:
         sources = [
-            find_source(container, pod.volumes)
+            find_source(container, pod.tokens)
             for container in pod.containers
             if container.name not in pod.skipped
         ]
@@ -373,7 +373,7 @@ def _find_fault(dry_run: DryRun, key: WorkloadKey, role_arn: str) -> str:
         return f"cannot be created: {sentence(dry_run.error.text)}"
     pod = parse_pod(dry_run.pod, key.cluster)
     container = next(found for found in pod.containers if found.name == CONTAINER)
-    source = find_source(container, pod.volumes)
+    source = find_source(container, pod.tokens)
     role = container.env.get("AWS_ROLE_ARN")
     if source.kind == "irsa" and role == role_arn:
         return ""

@@ -144,10 +144,7 @@ BOTH_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/own", "AWS_WEB_IDENTITY_TOKEN_FILE": "/own"}
 IRSA_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 NOT_THE_AGENT = "but without the URI of the EKS Pod Identity Agent"
-FILE_DECIDES = "so the credentials depend on a file that the check does not read"
-SOME = "which some SDKs prefer"
-PART = "which some SDKs use, and others ignore or reject"
-OPTIONAL = "which SDKs prefer if the optional Secret or ConfigMap exists"
+SOME = "which some SDKs use instead"
 FROM_SECRET = {"secretRef": {"name": "keys"}}
 FROM_MAP = {"configMapRef": {"name": "app"}}
 MAY_SET = "which may set variables that SDKs prefer"
@@ -184,12 +181,12 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (injected_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (injected_container(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (plain_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
-        (injected_container(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {OPTIONAL}"),
-        (injected_container(AWS_ACCESS_KEY_ID="a"), "unknown", f"AWS_ACCESS_KEY_ID, {PART}"),
+        (injected_container(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {SOME}"),
+        (injected_container(AWS_ACCESS_KEY_ID="a"), "unknown", f"AWS_ACCESS_KEY_ID, {SOME}"),
         (
             injected_container(AWS_ACCESS_KEY="a", AWS_SECRET_KEY="b"),
             "unknown",
-            f"AWS_ACCESS_KEY and AWS_SECRET_KEY, {PART}",
+            f"AWS_ACCESS_KEY and AWS_SECRET_KEY, {SOME}",
         ),
         # Containers with a web identity
         (
@@ -210,20 +207,20 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (
             injected_container(AWS_WEB_IDENTITY_TOKEN_FILE="/own"),
             "unknown",
-            f"AWS_WEB_IDENTITY_TOKEN_FILE, {PART}",
+            f"AWS_WEB_IDENTITY_TOKEN_FILE, {SOME}",
         ),
         # Containers with profiles and configuration files
-        (injected_container(AWS_PROFILE="p"), "unknown", f"AWS_PROFILE, {FILE_DECIDES}"),
+        (injected_container(AWS_PROFILE="p"), "unknown", f"AWS_PROFILE, {SOME}"),
         (
             injected_container(AWS_PROFILE="p", AWS_SHARED_CREDENTIALS_FILE="/f"),
             "unknown",
-            f"AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE, {FILE_DECIDES}",
+            f"AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE, {SOME}",
         ),
-        (injected_container(AWS_CONFIG_FILE="/f"), "unknown", f"AWS_CONFIG_FILE, {FILE_DECIDES}"),
+        (injected_container(AWS_CONFIG_FILE="/f"), "unknown", f"AWS_CONFIG_FILE, {SOME}"),
         (
             injected_container(AWS_PROFILE="p", **KEYS),
             "unknown",
-            f"AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, {FILE_DECIDES}",
+            f"AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, {SOME}",
         ),
         (
             build.container(volumeMounts=[build.MOUNT, {"name": "aws", "mountPath": "/home/app/.aws/"}]),
@@ -263,13 +260,13 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             token_at("/own/token", {"name": "sts", "mountPath": "/own"}),
-            "other",
-            "a token for sts.amazonaws.com in volume sts, not for pods.eks.amazonaws.com",
+            "unknown",
+            "another token from volume sts",
         ),
         (
             token_at("/own/token", {"name": "sts", "mountPath": "/own/token", "subPath": "token"}),
-            "other",
-            "a token for sts.amazonaws.com in volume sts, not for pods.eks.amazonaws.com",
+            "unknown",
+            "another token from volume sts",
         ),
         (
             token_at(
@@ -281,18 +278,18 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             token_at("/own/else", {"name": "sts", "mountPath": "/own"}),
-            "other",
-            f"no token at the path of {FILE}",
+            "unknown",
+            "another token from volume sts",
         ),
         (
             token_at("/own/token", {"name": "files", "mountPath": "/own"}),
             "unknown",
-            "a token from volume files",
+            "another token from volume files",
         ),
         (
             token_at("/own/token", {"name": "sts", "mountPath": "/own", "subPathExpr": "$(POD)"}),
             "unknown",
-            "a token from volume sts",
+            "another token from volume sts",
         ),
         # Containers with variables from an envFrom
         (build.container(envFrom=[FROM_SECRET]), "unknown", f"envFrom Secret keys, {MAY_SET}"),
@@ -316,5 +313,5 @@ def test_source_of_credentials(container: dict[str, Any], kind: str, description
     volumes[1]["projected"]["sources"][0]["serviceAccountToken"]["path"] = "token"
     item = build.pod(containers=[container], volumes=[*volumes, {"name": "files", "emptyDir": {}}])
     pod = parse_pod(item, build.CLUSTER)
-    source = find_source(pod.containers[0], pod.volumes)
+    source = find_source(pod.containers[0], pod.tokens)
     assert (source.kind, source.description) == (kind, description)

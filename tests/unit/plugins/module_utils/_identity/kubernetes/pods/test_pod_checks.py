@@ -437,19 +437,6 @@ CASES = [
         ),
     ),
     Case(
-        "on a virtual node",
-        [build.pod()],
-        ("pass", "fail 1/1"),
-        (
-            "POD_ON_UNSUPPORTED_NODE",
-            "error",
-            f"{ONE} (2 hours old): on a virtual node, where no EKS Pod Identity Agent can run (node "
-            f"{build.NODE}).",
-            "Let the Pod run on Linux EC2 nodes: change its nodeSelector or tolerations.",
-        ),
-        reads={"nodes": build.read([build.node(labels={"type": "virtual-kubelet"})])},
-    ),
-    Case(
         "no agent in the cluster",
         [build.pod()],
         ("fail", "pass 1"),
@@ -704,11 +691,15 @@ CASES = [
     Case(
         "a token for another audience",
         [build.pod(volumes=[build.token_volume("sts.amazonaws.com")])],
-        ("pass", "fail 1/1"),
-        other_credentials(
-            "container app with a token for sts.amazonaws.com in volume eks-pod-identity-token, not for "
-            "pods.eks.amazonaws.com",
-            "remove volume eks-pod-identity-token and its mount from container app",
+        ("pass", "unknown 1/1"),
+        (
+            "POD_CREDENTIALS_UNKNOWN",
+            "warning",
+            f"{ONE} (2 hours old): container app with another token from volume eks-pod-identity-token: it is not known whether "
+            "SDKs use the role of the association.",
+            "In the Pod template of Deployment web, or in the webhook that changes it, remove volume eks-pod-identity-token and "
+            "its mount from container app. If the SDKs do use the role of the association, set pod_identity_ignore: "
+            f"[POD_CREDENTIALS_UNKNOWN]. {ON_PURPOSE}",
         ),
     ),
     Case(

@@ -160,7 +160,7 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         (
             dry_run(env={**build.INJECTED, "AWS_PROFILE": "shared"}),
             "INJECTION_UNKNOWN",
-            "gets AWS_PROFILE, so the credentials depend on a file that the check does not read",
+            "gets AWS_PROFILE, which some SDKs use instead",
         ),
         (
             dry_run(account="other"),
@@ -169,15 +169,8 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         ),
         (
             dry_run(audience="sts.amazonaws.com"),
-            "INJECTION_OTHER_IDENTITY",
-            "gets a token for sts.amazonaws.com in volume eks-pod-identity-token, not for "
-            "pods.eks.amazonaws.com",
-        ),
-        (
-            dry_run(audience=""),
-            "INJECTION_OTHER_IDENTITY",
-            "gets a token for the API server in volume eks-pod-identity-token, not for "
-            "pods.eks.amazonaws.com",
+            "INJECTION_UNKNOWN",
+            "gets another token from volume eks-pod-identity-token",
         ),
         (
             dry_run(env={}, audience=None, labels={"eks.amazonaws.com/skip-pod-identity-webhook": "true"}),

@@ -69,11 +69,6 @@ def found(
             {"Node": build.read([build.node(labels={"kubernetes.io/os": "windows"})])},
             "on Windows, where EKS Pod Identity does not work",
         ),
-        (
-            [pod("virtual-kubelet-1")],
-            {"Node": Listing()},
-            "on a virtual node, where no EKS Pod Identity Agent can run",
-        ),
         ([pod()], {}, "on a node without the EKS Pod Identity Agent"),
         ([pod()], {"Pod_kube-system": Listing()}, "on a node without the EKS Pod Identity Agent"),
         (
@@ -86,7 +81,6 @@ def found(
         "Fargate",
         "Fargate, not scheduled",
         "Windows",
-        "virtual node",
         "no agent on the node",
         "no agent in the cluster",
         "agent is not ready",
@@ -171,7 +165,6 @@ def test_agents_of_hybrid_nodes_are_read() -> None:
 
 FARGATE_WHY = "on AWS Fargate, where EKS Pod Identity does not work"
 WINDOWS_WHY = "on Windows, where EKS Pod Identity does not work"
-VIRTUAL_WHY = "on a virtual node, where no EKS Pod Identity Agent can run"
 PROFILE = {"eks.amazonaws.com/fargate-profile": "fp"}
 KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job")
 
@@ -263,11 +256,6 @@ def affinity(*terms: dict[str, str]) -> dict[str, Any]:
             },
             f"Pods of Deployment web {WINDOWS_WHY}",
             id="Windows by affinity",
-        ),
-        pytest.param(
-            {"Deployment": build.read([owner("web", template(nodeSelector={"type": "virtual-kubelet"}))])},
-            f"Pods of Deployment web {VIRTUAL_WHY}",
-            id="a virtual node",
         ),
         pytest.param(
             {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([finished(FARGATE)])},
