@@ -140,7 +140,7 @@ def _probe(session: MigrationSession, group: MigrationGroup, migrants: Sequence[
     cluster, observe = session.opened.cluster, session.options.observe
     if settings is None or not probed:
         return set()
-    faults = probe_irsa(session.kubernetes, probed, settings.probe, cluster.region, observe, session.clock)
+    faults = probe_irsa(session.kubernetes, probed, settings, cluster.region, observe, session.clock)
     session.findings += [
         Finding(
             Code.INJECTION_NOT_YET,

@@ -75,7 +75,6 @@ from ..module_utils._identity.kubernetes.proof.injection import (
     PROBE_SECONDS,
     SAMPLE,
     InjectionSettings,
-    ProbeSettings,
 )
 from ..module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
@@ -566,7 +565,8 @@ def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> Kubernet
     # Only a migration sets ``injection_observe``, which is not a variable. It probes every workload.
     observe = values.get("injection_observe")
     injection = InjectionSettings(
-        ProbeSettings(image or DEFAULT_IMAGE, pod),
+        image or DEFAULT_IMAGE,
+        pod,
         timeout=values.get("patience", max(PROBE_SECONDS, 2 * (observe or 0))),
         sample=SAMPLE if observe is None else 0,
         observe=observe or 0,

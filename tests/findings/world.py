@@ -27,7 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     InjectionSettings,
-    ProbeSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
@@ -318,7 +317,7 @@ class World:
         assert isinstance(preflight, Preflight), preflight
         proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
         # During the run the cluster does not change, so waiting would not help.
-        injection = InjectionSettings(ProbeSettings("aws-cli"), timeout=0) if self.probes else None
+        injection = InjectionSettings("aws-cli", timeout=0) if self.probes else None
         settings = KubernetesSettings(
             verify_pods=self.looks_at_pods,
             injection=injection,

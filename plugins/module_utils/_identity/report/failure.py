@@ -192,7 +192,7 @@ def _verdict(
 
     With ``pod_identity_fail_on: warning`` a warning fails the run, but its workload counts as "has warnings", not as failed.
     """
-    place = f" (account {aws.account_id}, region {aws.region})" if aws.account_id else ""
+    place = f" (account {aws.account_id}, region {aws.verification.region})" if aws.account_id else ""
     cluster = f"cluster {aws.cluster}{place}"
     errors = [row for row in failing if row["severity"] == "error"]
     refused = {row["workload"] for row in failures if row["workload"]}
@@ -219,5 +219,5 @@ def _verdict(
 
 def _kubernetes_place(aws: AwsResult) -> str:
     cluster = aws.cluster_arn.rpartition("/")[2]
-    place = f", account {aws.account_id}, region {aws.region}" if aws.account_id else ""
+    place = f", account {aws.account_id}, region {aws.verification.region}" if aws.account_id else ""
     return f"Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"

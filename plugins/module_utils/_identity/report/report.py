@@ -140,7 +140,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "cluster_name": aws.cluster,
         "cluster_arn": aws.cluster_arn,
         "account_id": aws.account_id,
-        "region": aws.region,
+        "region": aws.verification.region,
         "caller_arn": aws.caller_arn,
     }
     return {

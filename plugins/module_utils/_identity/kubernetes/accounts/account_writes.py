@@ -184,7 +184,7 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
             done.add(_identity(item))
             changed |= error is not None
         elif not is_namespace:
-            failures.append(_lost_write(item, verb, account))
+            failures.append(_lost_write(item, verb))
     manifests, waiting, removed, released = (
         [item for item in items if _identity(item) in done]
         for items in (writes.plan.manifests, writes.plan.waiting, writes.plan.removed, writes.plan.released)
@@ -245,30 +245,23 @@ def read_back(cluster: KubernetesCluster, name: str, accounts: Accounts, writes:
     return judge_writes(writes, current, listing.items)
 
 
-def _lost_write(manifest: Object, verb: str, account: Object | None) -> FailureRow:
-    """Return the failure of a change that the API server accepted, but which is not in effect.
+_LOST = {
+    "apply": "it is missing, is being deleted, or its labels and annotations differ from the applied ones: another process "
+    "changes it",
+    "remove": "it still exists: another process recreates it",
+    "release": "it still has labels or annotations that this collection applied: another process restores them",
+}
 
-    :arg account: the service account as it was read, or None if it does not exist.
-    """
-    if verb == "remove":
-        cause = "it still exists: another process recreates it"
-    elif verb == "release":
-        cause = (
-            "it still has labels or annotations that this collection applied: another process restores them"
-        )
-    elif account is None:
-        cause = "the API server accepted it, but it does not exist: another process deletes it"
-    elif is_terminating(account):
-        cause = "it is being deleted, but is kept until its finalizers are removed"
-    else:
-        cause = "its labels or annotations differ from the applied ones: another process changes it"
+
+def _lost_write(manifest: Object, verb: str) -> FailureRow:
+    """Return the failure of a change that the API server accepted, but which is not in effect."""
     return {
         "workload": affected_workload(manifest),
         "resource": "ServiceAccount",
         "name": str(object_name(manifest)),
         "action": verb,
         "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
-        "message": f"{cause}.",
+        "message": f"{_LOST[verb]}.",
         "remedy": "Find the process that changes the service account: check Argo CD, Flux, the webhooks and the managedFields of "
         "the service account. Then run again.",
     }

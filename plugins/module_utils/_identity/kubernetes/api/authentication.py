@@ -15,7 +15,7 @@ proven, the message lists the possible causes, the most likely first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from ...model.cluster import CallerAccess, Cluster
@@ -80,69 +80,62 @@ def unauthorized_message(target: Cluster, access: CallerAccess | None) -> str:
     head = (
         f"The Kubernetes API of {place} returned 401: Unauthorized. The token belongs to {access.caller_arn}."
     )
-    return "\n".join([head, *_reason(target, access), "Nothing was changed."])
+    return "\n".join([head, *_find_reasons(target, access), "Nothing was changed."])
 
 
-def _reason(target: Cluster, access: CallerAccess) -> list[str]:
+def _find_reasons(target: Cluster, access: CallerAccess) -> Iterator[str]:
+    mode, ahead = target.authentication_mode, access.clock_ahead
+    principal = access.principal or _without_session(access.caller_arn)
     if access.sts_host:
-        endpoint_reason = (
+        yield (
             f"The token names the STS endpoint {access.sts_host}; EKS accepts the endpoints of AWS only. Unset "
             "AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_STS, unless this is a test cluster."
         )
-        return [endpoint_reason, *_entry_reason(target, access)]
-    if access.clock_ahead is not None and not -LONGEST_BEHIND < access.clock_ahead < LONGEST_AHEAD:
-        side = "ahead of" if access.clock_ahead > 0 else "behind"
-        return [
-            f"The clock of this machine is {abs(access.clock_ahead):.0f} s {side} the clock of AWS, so the token has a "
-            "wrong date. Correct the clock, then run again."
-        ]
-    return _entry_reason(target, access)
-
-
-def _entry_reason(target: Cluster, access: CallerAccess) -> list[str]:
-    mode = target.authentication_mode
-    principal = access.principal or _without_session(access.caller_arn)
+    elif ahead is not None and not -LONGEST_BEHIND < ahead < LONGEST_AHEAD:
+        yield (
+            f"The clock of this machine is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the clock of AWS, so the "
+            "token has a wrong date. Correct the clock, then run again."
+        )
+        return
     if mode == "CONFIG_MAP":
-        return [
+        yield (
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
-            f"kube-system/aws-auth does not map {_without_path(principal)}.",
+            f"kube-system/aws-auth does not map {_without_path(principal)}."
+        )
+        yield (
             "Have someone with access to the cluster add this ARN to mapRoles or mapUsers in that ConfigMap, with the group "
-            f"{GROUP}. Or enable access entries, then create one:",
+            f"{GROUP}. Or enable access entries, then create one:"
+        )
+        yield (
             f"aws eks update-cluster-config --name {target.name} --region {target.region} --access-config "
-            "authenticationMode=API_AND_CONFIG_MAP",
-            *_commands(target, principal),
-        ]
-    if access.has_entry is False:
+            "authenticationMode=API_AND_CONFIG_MAP"
+        )
+    elif access.has_entry:
+        yield (
+            f"The cluster has an access entry for {principal}. It may be younger than a minute and not in "
+            "effect yet: run again. Or the principal was deleted and recreated after the access entry was "
+            "created: then delete the access entry and create it again."
+        )
+        return
+    elif access.has_entry is False:
         other = (
             "" if mode == "API" else ", and the ConfigMap kube-system/aws-auth has no correct entry for it"
         )
-        return [
-            f"The cluster has no access entry for {principal}{other}. Create an access entry:",
-            *_commands(target, principal),
-        ]
-    if access.has_entry:
-        return [
-            f"The cluster has an access entry for {principal}. It may be younger than a minute and not in "
-            "effect yet: run again. Or the principal was deleted and recreated after the access entry was "
-            "created: then delete the access entry and create it again.",
-        ]
-    return [
-        f"It is unknown whether the cluster has an access entry for the principal ({access.unknown}). Possible causes, the "
-        "likeliest first:",
-        "- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does not map it;",
-        "- the access entry is younger than a minute, or older than the principal, which was recreated with the same name;",
-        "- the role has a path: the ARN in an access entry must include it, the ARN in aws-auth must not.",
-        "If there is no access entry, create one:",
-        *_commands(target, principal),
-    ]
-
-
-def _commands(target: Cluster, principal: str) -> list[str]:
-    return [
+        yield f"The cluster has no access entry for {principal}{other}. Create an access entry:"
+    else:
+        yield from (
+            f"It is unknown whether the cluster has an access entry for the principal ({access.unknown}). Possible causes, the "
+            "likeliest first:",
+            "- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does not map it;",
+            "- the access entry is younger than a minute, or older than the principal, which was recreated with the same name;",
+            "- the role has a path: the ARN in an access entry must include it, the ARN in aws-auth must not.",
+            "If there is no access entry, create one:",
+        )
+    yield (
         f"aws eks create-access-entry --cluster-name {target.name} --region {target.region} --principal-arn {principal} "
-        f"--kubernetes-groups {GROUP}",
-        f"docs/iam-permissions.md has the manifests that grant the group {GROUP} the necessary permissions.",
-    ]
+        f"--kubernetes-groups {GROUP}"
+    )
+    yield f"docs/iam-permissions.md has the manifests that grant the group {GROUP} the necessary permissions."
 
 
 def _without_session(caller_arn: str) -> str:

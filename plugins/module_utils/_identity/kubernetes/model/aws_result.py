@@ -108,11 +108,6 @@ class AwsResult:
         )
         return replace(self, verification=replace(self.verification, workloads=workloads))
 
-    @property
-    def region(self) -> str:
-        """Return the region of the cluster, or "" if the result does not have the ARN of the cluster."""
-        return arn_region(self.cluster_arn)
-
 
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
     """Parse the result of eks_pod_identity or eks_pod_identity_info for the cluster with this name."""

@@ -214,8 +214,6 @@ def format_time(moment: datetime) -> str:
 def format_age(moment: datetime, now: datetime) -> str:
     """Format an age in its largest unit, like "3 hours". The age of a time in the future is "0 seconds"."""
     seconds = max(0, int((now - moment).total_seconds()))
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+    units = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+    count, unit = next(((seconds // size, unit) for size, unit in units if seconds >= size), (0, "second"))
+    return f"{count} {unit}{'' if count == 1 else 's'}"

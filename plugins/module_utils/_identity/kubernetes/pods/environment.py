@@ -22,9 +22,10 @@ with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -200,15 +201,9 @@ def covers(no_proxy: str, address: str) -> bool:
     An entry matches if it is the address (also in brackets or with port 80), a network that contains the address, or "*".
     """
     target = ip_address(address)
-    return any(_covers_entry(entry.strip(), target) for entry in no_proxy.split(","))
-
-
-def _covers_entry(entry: str, address: IPv4Address | IPv6Address) -> bool:
-    if entry == "*":
-        return True
-    bare = entry.removesuffix(":80") if address.version == 4 or entry.startswith("[") else entry
-    bare = bare.removeprefix("[").removesuffix("]")
-    try:
-        return address in ip_network(bare, strict=False)
-    except ValueError:
-        return False
+    for entry in map(str.strip, no_proxy.split(",")):
+        bare = entry.removesuffix(":80") if target.version == 4 or entry.startswith("[") else entry
+        with contextlib.suppress(ValueError):
+            if entry == "*" or target in ip_network(bare.removeprefix("[").removesuffix("]"), strict=False):
+                return True
+    return False

@@ -106,10 +106,6 @@ class Pod:
     on_host_network: bool = False
 
     @property
-    def namespace(self) -> str:
-        return self.workload.namespace
-
-    @property
     def has_token(self) -> bool:
         return TOKEN_VOLUME in self.tokens
 
@@ -163,12 +159,11 @@ def parse_pod(item: Object, cluster: str) -> Pod:
 
 def controller(metadata: Object) -> Owner:
     """Return the controller in the ownerReferences of an object with this metadata, or an empty Owner without one."""
-    references = as_objects(metadata.get("ownerReferences"))
-    owner = next((reference for reference in references if reference.get("controller")), None)
-    if owner is None:
-        return Owner()
-    version, kind, name = (as_text(owner.get(field)) for field in ("apiVersion", "kind", "name"))
-    return Owner(version, kind, as_text(metadata.get("namespace")), name)
+    for owner in as_objects(metadata.get("ownerReferences")):
+        if owner.get("controller"):
+            version, kind, name = (as_text(owner.get(field)) for field in ("apiVersion", "kind", "name"))
+            return Owner(version, kind, as_text(metadata.get("namespace")), name)
+    return Owner()
 
 
 def _selected_labels(spec: Object) -> dict[str, str]:
@@ -238,7 +233,7 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
     :arg stale: whether the Pod is older than its association. Then the role can restart the owner
         (``pod_identity_restart_stale``).
     """
-    namespace = f"-n {pod.namespace}"
+    namespace = f"-n {pod.workload.namespace}"
     if hold_text:
         return f"{owner} {hold_text}"
     if can_restart(owner):
@@ -302,7 +297,8 @@ class Rollout:
             return "paused"
         if self.on_delete:
             return "on delete"
-        if self.partition and _ordinal(pod) < self.first:
+        ordinal = pod.name.rpartition("-")[2]
+        if self.partition and (int(ordinal) if ordinal.isdecimal() else 0) < self.first:
             return "partition"
         # The Pod was created from an earlier template, so a rollout is already replacing it, and a restart is not needed.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
@@ -353,18 +349,14 @@ def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollou
     place = f"-n {owner.namespace}"
     one_by_one = " one by one" if len(pods) > 1 else ""
     delete = f"Delete {listed(pods)}{one_by_one}: kubectl delete pod {pods[0]} {place}"
-    if hold == "paused":
-        return f"is paused. Resume it before you restart it: kubectl rollout resume deployment/{owner.name} {place}"
-    if hold == "on delete":
-        return f"replaces Pods only when they are deleted (updateStrategy OnDelete). {delete}"
-    if hold == "partition":
-        return (
-            f"replaces no Pod with an ordinal below {rollout.first} (partition {rollout.partition}). {delete}"
-        )
-    return (
-        "is already rolling out a newer template, which replaces these Pods. To see its progress: kubectl rollout status "
-        f"{owner.kind.lower()}/{owner.name} {place}"
-    )
+    return {
+        "paused": "is paused. Resume it before you restart it: kubectl rollout resume "
+        f"deployment/{owner.name} {place}",
+        "on delete": f"replaces Pods only when they are deleted (updateStrategy OnDelete). {delete}",
+        "partition": f"replaces no Pod with an ordinal below {rollout.first} (partition {rollout.partition}). {delete}",
+        "rolling": "is already rolling out a newer template, which replaces these Pods. To see its progress: "
+        f"kubectl rollout status {owner.kind.lower()}/{owner.name} {place}",
+    }[hold]
 
 
 def _current(kind: str, item: Object, hashes: Hashes) -> Mapping[str, str]:
@@ -380,11 +372,6 @@ def _current(kind: str, item: Object, hashes: Hashes) -> Mapping[str, str]:
     if kind == "StatefulSet":
         return {"controller-revision-hash": as_text(status.get("updateRevision"))}
     return {"pod-template-generation": as_text(annotations.get(_GENERATION))}
-
-
-def _ordinal(pod: Pod) -> int:
-    text = pod.name.rpartition("-")[2]
-    return int(text) if text.isdecimal() else 0
 
 
 APPS = "apps/v1"
@@ -457,12 +444,12 @@ class KubeState:
         owner = pod.owner
         if owner.kind != "ReplicaSet":
             return owner
-        above = self.owners.get(ObjectName(pod.namespace, owner.name))
+        above = self.owners.get(ObjectName(pod.workload.namespace, owner.name))
         if above is None:
             suffix = f"-{pod.labels.get('pod-template-hash', '')}"
             if len(suffix) == 1 or not owner.name.endswith(suffix):
                 return owner
-            above = Owner(APPS, "Deployment", pod.namespace, owner.name.removesuffix(suffix))
+            above = Owner(APPS, "Deployment", pod.workload.namespace, owner.name.removesuffix(suffix))
         rollout = self.find_rollout(above)
         if rollout is None:
             is_deleted = self.owner_errors.get(above.kind, ApiError(0, "not read")) is None
@@ -481,10 +468,6 @@ class KubeState:
     def find_rollout(self, owner: Owner) -> Rollout | None:
         """Return the rollout of an owner, or None if it was not read or does not exist."""
         return self.rollouts.get(replace(owner, api_version=APPS))
-
-    def may_exist(self, owner: Owner) -> bool:
-        """Return whether an owner exists, or may exist because the list of its kind failed."""
-        return self.find_rollout(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
 
 def parse_state(

@@ -12,7 +12,7 @@ Pods, Jobs, ReplicaSets and Deployments that they create.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -22,8 +22,7 @@ from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification
 from ..model.objects import PROOF_LABEL, Object, as_objects, as_texts, common_namespace, member, object_name
-from .pod_checks import find_faults
-from .pod_faults import needs_admission
+from .pod_checks import find_faults, needs_admission
 from .pods import (
     AGENT_NAMESPACE,
     AGENTS,
@@ -36,7 +35,6 @@ from .pods import (
     controller,
     parse_pod,
     parse_state,
-    pod_service_account,
 )
 
 # API version and kind of the objects with a Pod template, by their resource name in RBAC.
@@ -88,51 +86,41 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
     by_workload: dict[WorkloadKey, list[Template]] = {}
     parents: dict[Owner, Owner] = {}
     listings: dict[str, Listing] = {}
+    namespace = common_namespace(key.namespace for key in keys)
     for resource, (api_version, kind) in TEMPLATE_KINDS.items():
-        listing = reader.list_objects(
-            Query(api_version, kind, common_namespace(key.namespace for key in keys))
-        )
-        listings[resource] = listing
-        for item in listing.items:
+        listings[resource] = reader.list_objects(Query(api_version, kind, namespace))
+        for item in listings[resource].items:
             owner = Owner(api_version, kind, *object_name(item))
             parent = controller(member(item, "metadata"))
             if parent.kind and kind in ("ReplicaSet", "Job"):
                 parents[owner] = parent
-            for pod in _template_pods(kind, item, parent, keys, cluster):
+            pod = _parse_template(kind, item, cluster)
+            is_duplicate = (kind, parent.kind) == ("ReplicaSet", "Deployment")
+            if pod.workload in keys and not is_duplicate and not (kind == "Job" and _has_ended(item)):
                 by_workload.setdefault(pod.workload, []).append(Template(owner, pod))
     return Templates(by_workload, parents, listings)
 
 
-def _template_pods(
-    kind: str, item: Object, parent: Owner, keys: Collection[WorkloadKey], cluster: str
-) -> Iterator[Pod]:
-    """Yield the Pod that the template of an object describes, if the Pod uses one of the service accounts in ``keys``."""
-    if kind == "ReplicaSet" and parent.kind == "Deployment":
-        return
-    if kind == "Job" and (_has_finished(item) or is_proof(item)):
-        return
+def _parse_template(kind: str, item: Object, cluster: str) -> Pod:
+    """Return the Pod that the template of an object describes."""
     spec = member(item, "spec", "jobTemplate", "spec") if kind == "CronJob" else member(item, "spec")
     template = member(spec, "template")
     namespace, name = object_name(item)
-    pod = {
-        "metadata": {**member(template, "metadata"), "namespace": namespace, "name": name},
-        "spec": member(template, "spec"),
-    }
-    if pod_service_account(pod, cluster) in keys:
-        yield parse_pod(pod, cluster)
+    metadata = {**member(template, "metadata"), "namespace": namespace, "name": name}
+    return parse_pod({"metadata": metadata, "spec": member(template, "spec")}, cluster)
+
+
+def _has_ended(job: Object) -> bool:
+    """Return whether a Job starts no further Pod with credentials: it has finished, or belongs to the runtime proof."""
+    return is_proof(job) or any(
+        condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
+        for condition in as_objects(member(job, "status").get("conditions"))
+    )
 
 
 def is_proof(item: Object) -> bool:
     """Return whether a Job or Pod belongs to the runtime proof of this collection."""
     return PROOF_LABEL in as_texts(member(item, "metadata").get("labels"))
-
-
-def _has_finished(job: Object) -> bool:
-    conditions = as_objects(member(job, "status").get("conditions"))
-    return any(
-        condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
-        for condition in conditions
-    )
 
 
 # The field selectors of Pods that have not finished.
@@ -183,23 +171,17 @@ def read_pod_state(
     return reads | {name: reader.list_objects(owners) for name, owners in queries.items()}
 
 
-def _is_auto_mode(verification: Verification) -> bool:
-    """Return whether EKS reports that the cluster uses EKS Auto Mode.
-
-    The check of the agent shows this, and is the same for all workloads.
-    """
-    return any(
+def build_state(verification: Verification, reads: Reads, now: datetime) -> KubeState:
+    """Parse the lists that were read for the workloads of a verification."""
+    keys = [workload.key for workload in verification.workloads]
+    # The check of the agent in AWS shows whether the cluster uses EKS Auto Mode, and is the same for all workloads.
+    auto_mode = any(
         check.detail == "auto mode"
         or any(finding.code == Code.AGENT_ADDON_WITH_AUTO_MODE for finding in check.findings)
         for workload in verification.workloads[:1]
         for check in workload.checks
     )
-
-
-def build_state(verification: Verification, reads: Reads, now: datetime) -> KubeState:
-    """Parse the lists that were read for the workloads of a verification."""
-    keys = [workload.key for workload in verification.workloads]
-    return parse_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
+    return parse_state(reads, keys, verification.cluster, now, auto_mode)
 
 
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:

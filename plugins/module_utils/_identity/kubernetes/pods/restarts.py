@@ -102,7 +102,7 @@ def plan_restarts(
     rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
         owners,
-        sorted({f"{pod.namespace}/{pod.name}" for pod in unmanaged}),
+        sorted({f"{pod.workload.namespace}/{pod.name}" for pod in unmanaged}),
         owner_names(rolling),
         [pod for owner in (*owners, *rolling) for hold in REPLACING for pod in groups[owner].get(hold, ())],
         [sentence for owner, holds in groups.items() for sentence in describe_holds(owner, holds, state)],
@@ -210,17 +210,29 @@ def restart_stale(
     timeout: int,
     clock: Clock,
     injection: Injection | None = None,
+    *,
+    check_mode: bool = False,
 ) -> RestartRun:
     """Restart the owners of stale Pods, and wait until these Pods are replaced.
+
+    In check mode, return the result that the restarts would have. Its ``reads`` lack the Pods that would be replaced.
 
     :arg reads: the lists that were read before the restarts.
     :arg timeout: the maximum time in seconds to wait for the new Pods.
     :arg injection: the result of the injection probe.
     """
     restarts = plan_restarts(verification, reads, clock.now(), injection)
-    warnings = _warnings(restarts)
+    warnings = [*restarts.blocked]
+    if restarts.withheld:
+        reason = "not restarted: new Pods might not get the role either, see the findings."
+        warnings.append(f"{', '.join(restarts.withheld)} {reason}")
     if not (restarts.owners or restarts.rolling):
         return RestartRun(reads, restarts, warnings=warnings)
+    if check_mode:
+        replaced = {ObjectName(pod.workload.namespace, pod.name) for pod in restarts.replaced}
+        items = [item for item in reads["pods"].items if object_name(item) not in replaced]
+        predicted = {**reads, "pods": Listing(items)}
+        return RestartRun(predicted, restarts, bool(restarts.owners), warnings)
     if restarts.wait:
         clock.sleep(restarts.wait)
     changed, owners, failures = restart_owners(cluster, restarts.owners, clock.now())
@@ -252,26 +264,3 @@ def restart_stale(
         f"{text}, but {problem}. Check kubectl rollout status and kubectl get events." for text in texts
     ]
     return RestartRun(current, restarts, changed, warnings, failures)
-
-
-def predict_restart(
-    verification: Verification, reads: Reads, clock: Clock, injection: Injection | None = None
-) -> RestartRun:
-    """Return the result that the restarts would have, for check mode.
-
-    Its ``reads`` lack the Pods that restarts and rollouts would replace.
-    """
-    restarts = plan_restarts(verification, reads, clock.now(), injection)
-    replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
-    current = dict(reads)
-    if pods := reads.get("pods"):
-        current["pods"] = replace(
-            pods, items=[item for item in pods.items if object_name(item) not in replaced]
-        )
-    return RestartRun(current, restarts, bool(restarts.owners), _warnings(restarts))
-
-
-def _warnings(restarts: Restarts) -> list[str]:
-    reason = "not restarted: new Pods might not get the role either, see the findings."
-    withheld = [f"{', '.join(restarts.withheld)} {reason}"] if restarts.withheld else []
-    return [*restarts.blocked, *withheld]

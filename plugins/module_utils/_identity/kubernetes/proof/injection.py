@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -35,18 +35,41 @@ from ..api.cluster import BUSY, Clock, DryRun, KubernetesCluster, is_transient
 from ..model.aws_result import AwsResult, VerifiedWorkload
 from ..model.objects import MANAGED_BY_LABELS, Object, as_text, member
 from ..pods.environment import find_source, is_injected
-from ..pods.pod_faults import SETTLED_AFTER
+from ..pods.pod_checks import SETTLED_AFTER
 from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, parse_pod
 from ..pods.restarts import passed_aws_checks
 from .proof import CONTAINER, pod_template
 
+# The number of workloads to probe by default.
+SAMPLE = 50
+# The maximum time for all probes of a run, in seconds.
+PROBE_SECONDS = 60
+# In seconds: the shortest pause before another probe, and the longest one unless the API server requests more.
+PROBE_PAUSE = 1
+LONGEST_PROBE_PAUSE = 10
+# The number of probes with injection in a row that count as proof that all API servers know a new association.
+REQUIRED_SUCCESSES = 3
+# The approximate number of probes over the time ``InjectionSettings.observe``.
+OBSERVATIONS = 6
+# The number of probes without injection after which a workload fails. With a young association, probes go on until the timeout.
+MISSES = 3
+
 
 @dataclass(frozen=True, slots=True)
-class ProbeSettings:
-    """The settings of the Pod in a dry run. It never runs, but admission policies may inspect its image and other fields."""
+class InjectionSettings:
+    """The settings of all probes.
+
+    ``image`` and ``pod`` describe the Pod of a dry run, see ``pod_template``. It never runs, but admission policies may inspect
+    these fields. ``timeout`` is the maximum time for all probes together, in seconds. ``sample`` is the maximum number of
+    workloads to probe; 0 for all. ``observe`` is the minimum time in seconds over which workloads with a new association are
+    probed, because the injection may fail again after it has worked.
+    """
 
     image: str
     pod: Object = field(default_factory=dict)
+    timeout: int = PROBE_SECONDS
+    sample: int = SAMPLE
+    observe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +102,7 @@ class ProbeResult:
         return self.error is not None and self.error.status == BUSY
 
 
-def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
+def probe_pod(key: WorkloadKey, settings: InjectionSettings, region: str) -> Object:
     """Return the manifest of the Pod for a dry run: the Pod of the runtime proof with the command "true"."""
     template = pod_template(key, settings.image, "true", settings.pod, region, MANAGED_BY_LABELS)
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
@@ -277,38 +300,6 @@ def may_have_webhook(version: Object) -> bool:
     return not git_version or "-eks-" in git_version
 
 
-# The number of workloads to probe by default.
-SAMPLE = 50
-# The maximum time for all probes of a run, in seconds.
-PROBE_SECONDS = 60
-# In seconds: the shortest pause before another probe, and the longest one unless the API server requests more.
-PROBE_PAUSE = 1
-LONGEST_PROBE_PAUSE = 10
-# The maximum number of dry runs that a client sends concurrently.
-AT_ONCE = 8
-# The number of probes with injection in a row that count as proof that all API servers know a new association.
-REQUIRED_SUCCESSES = 3
-# The approximate number of probes over the time ``InjectionSettings.observe``.
-OBSERVATIONS = 6
-# The number of probes without injection after which a workload fails. With a young association, probes go on until the timeout.
-MISSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class InjectionSettings:
-    """The settings of all probes.
-
-    ``timeout`` is the maximum time for all probes together, in seconds. ``sample`` is the maximum number of workloads to
-    probe; 0 for all. ``observe`` is the minimum time in seconds over which workloads with a new association are probed,
-    because the injection may fail again after it has worked.
-    """
-
-    probe: ProbeSettings
-    timeout: int = PROBE_SECONDS
-    sample: int = SAMPLE
-    observe: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class ProbeSeries:
     """The results of the probes of one workload.
@@ -413,56 +404,23 @@ def run_probes(
         )
         for workload in workloads
     }
-    manifests = {key: probe_pod(key, settings.probe, aws.verification.region) for key in series}
-
-    def is_late(pause: float = 0) -> bool:
-        return (clock.now() - began).total_seconds() + pause > settings.timeout
+    manifests = {key: probe_pod(key, settings, aws.verification.region) for key in series}
 
     def is_pending(probed: ProbeSeries) -> bool:
         return not probed.is_decided or (probed.is_young and probed.is_proven and clock.now() < observed)
 
-    width = len(series)
     while pending := [key for key, probed in series.items() if is_pending(probed)]:
         if any(probed.probes for probed in series.values()):
             pause = max(series[key].pause for key in pending)
             if all(series[key].is_proven for key in pending):
                 pause = max(pause, settings.observe // OBSERVATIONS)
-            if is_late(pause):
+            if (clock.now() - began).total_seconds() + pause > settings.timeout:
                 break
             clock.sleep(pause)
-        least_probed = sorted(pending, key=lambda key: series[key].probes)
-        width = _run_round(cluster, least_probed, manifests, series, width, is_late)
+        dry_runs = cluster.dry_run_pods([manifests[key] for key in pending])
+        for key, dry_run in zip(pending, dry_runs, strict=True):
+            series[key] = series[key].add(evaluate_dry_run(dry_run, key))
     return series
-
-
-def _run_round(
-    cluster: KubernetesCluster,
-    keys: Sequence[WorkloadKey],
-    manifests: Mapping[WorkloadKey, Object],
-    series: dict[WorkloadKey, ProbeSeries],
-    width: int,
-    is_late: Callable[[], bool],
-) -> int:
-    """Send one dry run for each workload, in groups of ``width``. Return the width for the next round.
-
-    Each group increases the width by one. If the API server is busy, the round ends early, and the next width is half of the
-    present one: at least 1, and at most half of AT_ONCE. The round also ends when the timeout expires.
-
-    :arg keys: the workloads to probe, those with the fewest probes first.
-    :arg series: the results of each workload, to which the results of this round are added.
-    :arg is_late: returns whether the timeout has expired.
-    """
-    start = 0
-    while start < len(keys) and not (start and is_late()):
-        part = keys[start : start + width]
-        dry_runs = cluster.dry_run_pods([manifests[key] for key in part])
-        results = [evaluate_dry_run(dry_run, key) for key, dry_run in zip(part, dry_runs, strict=True)]
-        series.update({key: series[key].add(result) for key, result in zip(part, results, strict=True)})
-        if any(result.is_busy for result in results):
-            return max(1, min(width, AT_ONCE) // 2)
-        start += width
-        width += 1
-    return width
 
 
 def _associated_now(aws: AwsResult) -> set[object]:
@@ -483,28 +441,29 @@ def judge_injection(key: WorkloadKey, series: ProbeSeries) -> Check:
     count = f"({series.misses} of {series.probes} times)"
     severity: Severity | None = None
     if fault.code is None:
-        code, remedy = Code.INJECTION_UNKNOWN, "Verify again."
-        text = (
+        code, text, remedy = (
+            Code.INJECTION_UNKNOWN,
             f"got EKS Pod Identity in {successes} of the {REQUIRED_SUCCESSES} required dry runs in a row, so it is unknown "
-            "whether all API servers of the cluster know the new association."
+            "whether all API servers of the cluster know the new association.",
+            "Verify again.",
         )
     elif fault.code != Code.INJECTION_MISSING or fault.remedy:
         code, text, remedy = fault.code, f"{fault.description}.", fault.remedy
         if fault.error is not None and (not fault.error.status or is_transient(fault.error)):
             severity = "error"
     elif series.is_young:
-        code = Code.INJECTION_NOT_YET
-        text = f"{fault.description} {count}: perhaps not every API server of the cluster knows the new association yet."
-        remedy = "Verify again in a minute. Start Pods only when the check passes."
-    else:
-        code = Code.INJECTION_MISSING
-        text = (
-            f"{fault.description} {count}, although the association is not new: the EKS webhook does not change the Pod, or "
-            "another webhook reverts the change."
+        code, text, remedy = (
+            Code.INJECTION_NOT_YET,
+            f"{fault.description} {count}: perhaps not every API server of the cluster knows the new association yet.",
+            "Verify again in a minute. Start Pods only when the check passes.",
         )
-        remedy = (
+    else:
+        code, text, remedy = (
+            Code.INJECTION_MISSING,
+            f"{fault.description} {count}, although the association is not new: the EKS webhook does not change the Pod, or "
+            "another webhook reverts the change.",
             f"Check that {WEBHOOK}, which EKS creates, exists, and that its namespaceSelector does not exclude namespace "
-            f"{key.namespace}. To see the mutating webhooks: kubectl get mutatingwebhookconfigurations -o yaml"
+            f"{key.namespace}. To see the mutating webhooks: kubectl get mutatingwebhookconfigurations -o yaml",
         )
     finding = Finding(code, f"{subject} {text}", remedy, key, raised_as=severity)
     if code == Code.INJECTION_UNKNOWN:

@@ -37,7 +37,7 @@ from ..model.objects import (
     member,
     object_name,
 )
-from ..pods.pod_faults import SHOW_AGENTS
+from ..pods.pod_checks import SHOW_AGENTS
 from ..pods.restarts import passed_aws_checks, poll
 
 CONTAINER = "proof"
@@ -344,29 +344,35 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> F
     conditions = as_objects(status.get("conditions"))
     unscheduled = [entry for entry in conditions if entry.get("reason") == "Unschedulable"]
     if pod is None:
-        message = f"did not run: its Job did not create a Pod within {proof.timeout} seconds."
-        remedy = (
+        message, remedy = (
+            f"did not run: its Job did not create a Pod within {proof.timeout} seconds.",
             "Check the events of the namespace (quota, admission): kubectl get events -n "
-            f"{key.namespace} --field-selector involvedObject.kind=Job"
+            f"{key.namespace} --field-selector involvedObject.kind=Job",
         )
     elif terminated and terminated.get("exitCode") == 0:
         # A Pod has the credentials of the target role or, without one, of the role.
-        role_arn, code = workload.target_role_arn or workload.role_arn, Code.PROOF_OTHER_ROLE
+        role_arn = workload.target_role_arn or workload.role_arn
         if is_role_session(text, role_arn):
             return None
-        message = f"ran as {text or '(no answer)'}, not as role {role_arn}."
-        remedy = (
+        code, message, remedy = (
+            Code.PROOF_OTHER_ROLE,
+            f"ran as {text or '(no answer)'}, not as role {role_arn}.",
             "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after some "
-            "seconds, so run again. If it is the workload's former role, the change takes effect within six hours."
+            "seconds, so run again. If it is the workload's former role, the change takes effect within six hours.",
         )
     elif terminated and (cause := find_cause(text)):
         code, message, remedy = cause.code, f"failed, as {cause.description}: {excerpt}", cause.remedy
     elif terminated:
-        code, message = Code.PROOF_FAILED, f"failed with exit code {terminated.get('exitCode')}: {excerpt}"
-        remedy = "Resolve the error in the text; see docs/troubleshooting.md."
+        code, message, remedy = (
+            Code.PROOF_FAILED,
+            f"failed with exit code {terminated.get('exitCode')}: {excerpt}",
+            "Resolve the error in the text; see docs/troubleshooting.md.",
+        )
     elif reason in _IMAGE_REASONS:
-        message = f"did not run: {reason}: {excerpt}"
-        remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
+        message, remedy = (
+            f"did not run: {reason}: {excerpt}",
+            "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull.",
+        )
     else:
         phase = reason or as_text(status.get("phase")) or "no status"
         message = f"did not finish: Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})."

@@ -22,12 +22,12 @@ from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import PASS, UNKNOWN, Check
 from ...model.rows import FailureRow
-from ..accounts.account_findings import check_account
 from ..accounts.account_plan import (
     AccountPlan,
     Accounts,
     Preflight,
     affected_workload,
+    check_account,
     drop_failed_workloads,
     plan_removal,
 )
@@ -47,7 +47,6 @@ from ..pods.restarts import (
     RestartRun,
     Restarts,
     plan_restarts,
-    predict_restart,
     restart_stale,
 )
 from ..proof.injection import (
@@ -115,9 +114,6 @@ def judge_cluster(
 
 # The codes with which the AWS part reports that the Kubernetes API belongs, or may belong, to another cluster.
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
-
-
-READING_PODS = "reading the Pods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +251,6 @@ class _Context:
     clock: Clock
     on_step: Callable[[str], None]
 
-    @property
-    def may_act(self) -> bool:
-        return bool(self.aws.verification.workloads) and not self.settings.check_mode
-
 
 # The outcome of the verification, and the restarts and the proof that it included.
 _VerificationRun: TypeAlias = tuple[KubernetesOutcome, RestartRun, ProofRun]
@@ -270,12 +262,12 @@ def _verify(
     cluster, settings, clock = context.cluster, context.settings, context.clock
     verification, accounts = context.aws.verification, applied.accounts
     if settings.verify_pods:
-        context.on_step(READING_PODS)
+        context.on_step("reading the Pods")
     reads = read_pod_state(cluster, verification, clock.now()) if settings.verify_pods else {}
     probes = _probe(context, accounts, reads)
     restarted = _restart(context, reads, probes)
     proof = ProofRun()
-    if settings.proof and context.may_act:
+    if settings.proof and verification.workloads and not settings.check_mode:
         context.on_step("running the proof in Pods")
         proof = run_proof(
             cluster, verification, accounts, settings.proof, clock, settings.proof_skip_reason, ending
@@ -303,7 +295,7 @@ def _verify(
 
 
 def _skip_verification(context: _Context, doubt: Finding) -> _VerificationRun:
-    """Return unknown checks for a Kubernetes API that may belong to another cluster, and a warning about skipped steps.
+    """Return unknown checks for a Kubernetes API that may belong to another cluster, to which no further request is sent.
 
     The check of the agent in AWS still counts, because EKS reports about the right cluster.
 
@@ -321,16 +313,7 @@ def _skip_verification(context: _Context, doubt: Finding) -> _VerificationRun:
     outcome = KubernetesOutcome(
         checks={workload.key: checks for workload in workloads}, findings=[doubt] if workloads else []
     )
-    steps = {
-        "no Pod was restarted": settings.restart is not None,
-        "no proof was run": settings.proof is not None,
-    }
-    skipped = " and ".join(text for text, is_enabled in steps.items() if is_enabled)
-    warning = (
-        f"{skipped[:1].upper()}{skipped[1:]}: the Kubernetes API of the kubeconfig is not proven to belong to the cluster, see "
-        "the findings."
-    )
-    return outcome, RestartRun({}, warnings=[warning] if skipped and context.may_act else []), ProofRun()
+    return outcome, RestartRun({}), ProofRun()
 
 
 def _restart(context: _Context, reads: Reads, probes: InjectionRun) -> RestartRun:
@@ -338,10 +321,17 @@ def _restart(context: _Context, reads: Reads, probes: InjectionRun) -> RestartRu
     if settings.restart is None or not (settings.verify_pods and verification.workloads):
         return RestartRun(reads)
     injection = {key: series.injects for key, series in probes.items()}
-    if settings.check_mode:
-        return predict_restart(verification, reads, context.clock, injection)
-    context.on_step("restarting the owners of stale Pods")
-    return restart_stale(context.cluster, verification, reads, settings.restart, context.clock, injection)
+    if not settings.check_mode:
+        context.on_step("restarting the owners of stale Pods")
+    return restart_stale(
+        context.cluster,
+        verification,
+        reads,
+        settings.restart,
+        context.clock,
+        injection,
+        check_mode=settings.check_mode,
+    )
 
 
 def _probe(context: _Context, accounts: Accounts, reads: Reads) -> InjectionRun:

@@ -44,7 +44,7 @@ from ..pods.environment import (
     find_source,
     preferred_provider,
 )
-from ..pods.pod_faults import has_injection
+from ..pods.pod_checks import has_injection
 from ..pods.pods import (
     AGENT_NAMESPACE,
     SKIP_WEBHOOK,
@@ -61,7 +61,7 @@ from ..pods.pods import (
 )
 from ..pods.reads import AGENTS_QUERY, LIVE, Templates, is_proof, live_pods_query, read_templates
 from ..pods.restarts import REPLACING, RESTART_PAUSE, owner_names, poll, restart_owners
-from ..proof.injection import OBSERVATIONS, ProbeSettings, probe_pod
+from ..proof.injection import OBSERVATIONS, InjectionSettings, probe_pod
 from ..proof.proof import CONTAINER
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
@@ -265,7 +265,7 @@ def _replacements(pods: Iterable[Pod], state: KubeState) -> tuple[dict[str, str]
     for pod in pods:
         owner = state.find_owner(pod)
         # A Pod without an owner is a group of its own.
-        place = owner if owner.kind else Owner(kind="Pod", namespace=pod.namespace, name=pod.name)
+        place = owner if owner.kind else Owner(kind="Pod", namespace=pod.workload.namespace, name=pod.name)
         groups.setdefault((place, state.find_hold(pod)), []).append(pod)
     owners: dict[str, str] = {}
     held: dict[str, str] = {}
@@ -335,7 +335,7 @@ PATIENCE = 180
 def probe_irsa(
     cluster: KubernetesCluster,
     roles: Mapping[WorkloadKey, str],
-    settings: ProbeSettings,
+    settings: InjectionSettings,
     region: str,
     observe: int,
     clock: Clock,

@@ -25,14 +25,13 @@ from datetime import datetime
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.errors import listed
-from ..accounts.account_findings import IRSA_ANNOTATION
-from ..accounts.account_plan import Accounts
+from ..accounts.account_plan import IRSA_ANNOTATION, Accounts
 from ..api.api_errors import remedy_for
 from ..api.cluster import ClusterReader, Listing
 from ..model.aws_result import AwsResult, Verification, VerifiedWorkload
 from ..model.objects import as_text, member
 from ..pods.environment import preferred_provider, uses_irsa
-from ..pods.pod_faults import has_injection, on_unsupported_node
+from ..pods.pod_checks import has_injection, on_unsupported_node
 from ..pods.pods import (
     SKIP_WEBHOOK,
     KubeState,

@@ -7,11 +7,9 @@ from collections.abc import Collection
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
-    check_account,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     Preflight,
+    check_account,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,

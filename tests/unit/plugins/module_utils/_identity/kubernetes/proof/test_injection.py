@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -32,12 +33,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     InjectionSettings,
-    ProbeSettings,
     choose_workloads,
     evaluate_dry_run,
     may_have_webhook,
     probe_pod,
-    run_probes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
@@ -52,7 +51,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 
-PROBE = ProbeSettings("image")
+PROBE = InjectionSettings("image")
 IRSA = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/old", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 
@@ -88,7 +87,7 @@ MISSING = dry_run(env={}, audience=None)
 
 def test_probe_meets_restricted_standard_and_uses_service_account() -> None:
     fields = {"tolerations": [], "containers": [{"name": "x", "resources": {"limits": {"cpu": "1"}}}]}
-    pod: Any = probe_pod(build.KEY, ProbeSettings("image", {"spec": fields}), "eu")
+    pod: Any = probe_pod(build.KEY, InjectionSettings("image", {"spec": fields}), "eu")
     assert (pod["kind"], pod["metadata"]["namespace"]) == ("Pod", "shop")
     spec = pod["spec"]
     assert spec["serviceAccountName"] == "api"
@@ -105,7 +104,7 @@ def test_probe_meets_restricted_standard_and_uses_service_account() -> None:
 def test_configured_labels_do_not_replace_managed_by() -> None:
     labels, annotations = {"team": "pay", "app.kubernetes.io/managed-by": "me"}, {"cost-center": "5"}
     given = {"metadata": {"labels": labels, "annotations": annotations}}
-    metadata: Any = probe_pod(build.KEY, ProbeSettings("image", given), "eu")["metadata"]
+    metadata: Any = probe_pod(build.KEY, InjectionSettings("image", given), "eu")["metadata"]
     assert metadata["annotations"] == annotations
     assert metadata["labels"] == {
         "team": "pay",
@@ -394,7 +393,7 @@ def probe_run(
         cluster,
         parse_aws_result(aws_result, build.CLUSTER),
         Preflight({build.KEY: ACCOUNT}, {"shop"}),
-        KubernetesSettings(injection=InjectionSettings(PROBE, timeout), **{"verify_pods": False, **settings}),
+        KubernetesSettings(injection=replace(PROBE, timeout=timeout), **{"verify_pods": False, **settings}),
         clock,
     )
     return run, cluster, clock
@@ -530,31 +529,6 @@ def test_no_pause_beyond_timeout() -> None:
 def test_busy_response_does_not_hide_a_miss() -> None:
     run, _cluster, _clock = probe_run([MISSING, BUSY, MISSING, MISSING])
     assert codes(run) == ["INJECTION_MISSING"]
-
-
-def widths(cluster: FakeCluster) -> list[int]:
-    return [len(line.split()) - 1 for line in cluster.log if line.startswith("try ")]
-
-
-@pytest.mark.parametrize(
-    ("refusals", "busy_count", "expected"),
-    [
-        pytest.param(0, 20, [20], id="not busy"),
-        pytest.param(1, 12, [20, 4, 5, 3], id="busy once"),
-        pytest.param(2, 2, [20, 2, 2], id="busy twice"),
-    ],
-)
-def test_busy_server_gets_fewer_concurrent_dry_runs(
-    refusals: int, busy_count: int, expected: list[int]
-) -> None:
-    aws = many(20)
-    names = [workload.key.service_account for workload in aws.verification.workloads]
-    trials = {name: [dry_run(account=name)] for name in names}
-    trials |= {name: [*[BUSY] * refusals, *trials[name]] for name in names[:busy_count]}
-    cluster = FakeCluster(trials=trials)
-    series = run_probes(cluster, aws, aws.verification.workloads, InjectionSettings(PROBE), FakeClock())
-    assert all(probed.is_proven for probed in series.values())
-    assert widths(cluster) == expected
 
 
 @pytest.mark.parametrize(

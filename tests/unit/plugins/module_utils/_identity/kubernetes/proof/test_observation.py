@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     InjectionSettings,
     ProbeSeries,
-    ProbeSettings,
     probe_pod,
     run_probes,
 )
@@ -39,7 +39,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 
-PROBE = ProbeSettings("image")
+PROBE = InjectionSettings("image")
 
 
 def dry_run(name: str, injected: bool) -> DryRun:
@@ -74,7 +74,7 @@ def observe(
     )
     cluster = FakeCluster(trials={"api": trials("api", results), "old": trials("old", further or "+")})
     clock = FakeClock()
-    settings = InjectionSettings(PROBE, timeout=timeout, observe=observe)
+    settings = replace(PROBE, timeout=timeout, observe=observe)
     series = run_probes(cluster, aws, aws.verification.workloads, settings, clock)
     return {key.service_account: probed for key, probed in series.items()}, cluster, clock
 

@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_state,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
-    ProbeSettings,
+    InjectionSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     ReturnRun,
@@ -230,7 +230,7 @@ BUSY, DENIED = DryRun(error=ApiError(429, "busy")), DryRun(error=ApiError(403, "
 )
 def test_probe_of_irsa(answers: list[DryRun], observe: int, rounds: int, fault: str) -> None:
     cluster = Webhook(answers=list(answers))
-    found = probe_irsa(cluster, {API: ROLE}, ProbeSettings("image"), "us-west-2", observe, FakeClock())
+    found = probe_irsa(cluster, {API: ROLE}, InjectionSettings("image"), "us-west-2", observe, FakeClock())
     assert found == ({API: fault} if fault else {})
     assert cluster.rounds == rounds
     assert IRSA["AWS_ROLE_ARN"] == ROLE
