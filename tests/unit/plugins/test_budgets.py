@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity": 105,
     "module_utils/_identity/access": 1429,
     "module_utils/_identity/inputs": 1950,
-    "module_utils/_identity/kubernetes": 3205,
+    "module_utils/_identity/kubernetes": 2604,
     "module_utils/_identity/model": 1701,
     "module_utils/_identity/plan": 2096,
     "module_utils/_identity/read": 1053,
