@@ -14,9 +14,6 @@ from ansible.plugins.action.normal import ActionModule as Normal
 
 from ..module_utils._findings.text import visible_values
 from ..module_utils._identity.inputs.files import FileSource
-from ..module_utils._identity.inputs.removed import (
-    REMOVED_OPTIONS,
-)
 from ..module_utils._identity.inputs.run_input import (
     WORKLOAD_OPTIONS,
     expander_for,
@@ -58,11 +55,6 @@ def plain_arguments(
 
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
     options |= {"region": region} if region else {}
-    removed = [
-        f"{name} is not an option; {hint}" for name, hint in REMOVED_OPTIONS.items() if name in options
-    ]
-    if removed:
-        raise InputError(removed)
     if workloads_required or any(options.get(option) is not None for option in WORKLOAD_OPTIONS):
         read_input(options, read)
     plain = {str(name): value for name, value in arguments.items() if name not in WORKLOAD_OPTIONS}

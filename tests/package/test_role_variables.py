@@ -148,13 +148,6 @@ MISSPELT = "pod_identity_purge_limits is not a variable of the role; did you mea
 REFUSED = (
     pytest.param(SITE, ["-e", "pod_identity_purge_limits=3"], MISSPELT, id="extra variable"),
     pytest.param("play.yml", [], MISSPELT, id="play"),
-    pytest.param(
-        SITE,
-        ["-e", "pod_identity_verify_cluster=false"],
-        "pod_identity_verify_cluster is not a variable of the role; leave it out: every run checks that the Kubernetes API "
-        "belongs to the cluster. Nothing was changed.",
-        id="removed variable",
-    ),
     pytest.param(SITE, ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
     pytest.param("workload_identity.aws.fleet", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"),
     pytest.param(

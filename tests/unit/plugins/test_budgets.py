@@ -22,7 +22,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_findings": 228,
     "module_utils/_identity": 105,
     "module_utils/_identity/access": 1429,
-    "module_utils/_identity/inputs": 1950,
+    "module_utils/_identity/inputs": 1900,
     "module_utils/_identity/kubernetes": 2604,
     "module_utils/_identity/model": 1701,
     "module_utils/_identity/plan": 2096,
@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/verify": 694,
     "module_utils/_policy": 3522,
     "modules": 366,
-    "plugin_utils": 2967,
+    "plugin_utils": 2930,
 }
 
 # A budget is lowered once a package has this many statements less.

@@ -16,11 +16,11 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from ..._policy.language.document import describe_type
 from ..model.errors import Problems
 from ..model.names import is_mark
-from .removed import REMOVED_KEYS
 
 # The maximum size of the annotations of a Kubernetes object: all keys and values together, in bytes.
 ANNOTATIONS_SIZE = 256 * 1024
@@ -103,6 +103,10 @@ def shown_value(value: object) -> str:
     return text if len(text) <= SHOWN_TEXT else f"{text[: SHOWN_TEXT - 1]}…"
 
 
+# A combination of fields that is not valid: whether a mapping has it, and the problem.
+CombinationRule: TypeAlias = tuple[Callable[[Mapping[object, object]], object], str]
+
+
 class Fields:
     """A mapping from user input whose fields are read by type.
 
@@ -122,7 +126,7 @@ class Fields:
         self.prefix = prefix
 
     def report_unknown(self, names: Iterable[str], nested: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Report the keys that are not in ``names``, and suggest the replacement of a removed key, or the closest valid key.
+        """Report the keys that are not in ``names``, and suggest the closest valid key.
 
         :arg nested: the keys of nested mappings, by the name of the mapping, so that ``role_name`` gets the suggestion
             ``role.name``.
@@ -133,13 +137,17 @@ class Fields:
         for key in unknown[:SHOWN_KEYS]:
             exact = inner.get(shown_value(key))
             near = [exact] if exact else difflib.get_close_matches(shown_value(key), names, 1)
-            hint = REMOVED_KEYS.get(shown_value(key)) or (
-                f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
-            )
+            hint = f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
             self.problems.add(self.place, f"unknown key '{shown_value(key)}'; {hint}")
         if len(unknown) > SHOWN_KEYS:
             more = len(unknown) - SHOWN_KEYS
             self.problems.add(self.place, f"{more} more unknown key{'' if more == 1 else 's'}.")
+
+    def check(self, rules: Iterable[CombinationRule]) -> None:
+        """Report each of the invalid combinations that the mapping has."""
+        for has_combination, problem in rules:
+            if has_combination(self.raw):
+                self.problems.add(self.place, problem)
 
     def has(self, name: str) -> bool:
         """Return whether a field has a value other than null."""

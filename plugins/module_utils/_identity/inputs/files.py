@@ -222,7 +222,7 @@ def _files_of_folder(folder: Path, folders: list[Path], problems: list[str]) -> 
                 folders.append(path)
         elif path.is_symlink() and not path.exists():
             problems.append(f"{path}: {_describe(path)}. Repair or remove the link.")
-        elif _is_input(path):
+        elif path.suffix.lower() in SUFFIXES:
             if path.is_file():
                 files.append(path)
             else:
@@ -245,13 +245,9 @@ def _first_input(folder: Path, documents: set[Path]) -> Path | None:
             inner = None if path.is_symlink() else _first_input(path, documents)
             if inner is not None:
                 return inner
-        elif _is_input(path) and path.resolve() not in documents:
+        elif path.suffix.lower() in SUFFIXES and path.resolve() not in documents:
             return path
     return None
-
-
-def _is_input(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
 
 
 def _describe(path: Path) -> str:

@@ -14,9 +14,8 @@ string, or null with ansible-core 2.19 and newer; both count as not set, except 
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Any, Literal, TypeAlias
@@ -30,10 +29,9 @@ from ..model.migration import ROLLBACK, STEPS, TOOLS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role
 from .addons import AGENT_STATES, parse_agent
-from .fields import Fields, number_as_text, shown_value
+from .fields import CombinationRule, Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_force, read_purge_limit
 from .questions import read_questions
-from .removed import REMOVED_VARIABLES
 from .run_input import ROLE
 from .workloads import read_metadata
 from .yaml_file import read_yaml_value
@@ -205,8 +203,6 @@ RESULTS = (
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN}
-# Variables that may be JSON text, because ``-e name=value`` passes only text.
-_JSON = frozenset(("workloads", "workloads_from"))
 # Variables that may also be YAML text: for a mapping any text, for a list only text that begins with "[" or "- ".
 _MAPPINGS = frozenset(("proof_pod", "tags"))
 _LISTS = frozenset(
@@ -219,6 +215,7 @@ _LISTS = frozenset(
         "audit_file",
         "migration_service_accounts",
         "report_files",
+        "workloads_from",
     )
 )
 # Variables that _check_characters skips, because their parsers validate the contents later.
@@ -240,12 +237,9 @@ def find_variables(names: Iterable[str]) -> list[str]:
     for name in sorted(set(role_names).difference(all_names)):
         if name.startswith(ARTIFACTS):
             continue
-        near = difflib.get_close_matches(name, (*VARIABLES, *PLAYBOOKS), 1)
-        hint = REMOVED_VARIABLES.get(name) or (
-            f"did you mean {ROLE}{near[0]}?"
-            if near
-            else f"rename it: the prefix {ROLE} is reserved for the role."
-        )
+        hint = f"rename it: the prefix {ROLE} is reserved for the role."
+        if near := difflib.get_close_matches(name, (*VARIABLES, *PLAYBOOKS), 1):
+            hint = f"did you mean {ROLE}{near[0]}?"
         problems.add("", f"{ROLE}{shown_value(name)} is not a variable of the role; {hint}")
     problems.raise_if_any()
     return [name for name in role_names if name in _READERS]
@@ -282,18 +276,10 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     :raises InputError: with all problems.
     """
     problems = Problems()
-    answered = {
-        name: value
-        for name, value in variables.items()
-        # A survey does not set variables in HIDDEN, so an empty string in such a variable is a value.
-        if name in _NOT_EMPTY or name in HIDDEN or not is_unanswered(value)
-    }
-    raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
-    fields = Fields(dict(raw.items()), "", problems, ROLE)
-    values = {name: _READERS[name](fields, name) for name in raw}
+    # A survey does not set variables in HIDDEN, so an empty string in such a variable is a value.
+    values = _read_with(_READERS, variables, problems, _NOT_EMPTY.union(HIDDEN))
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
-    _check_characters(values, problems)
     problems.raise_if_any()
     checked_later = ("owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in checked_later}
@@ -304,22 +290,24 @@ def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
 
     :raises InputError: with all problems.
     """
-    return _read_with(REPORT, variables)
+    problems = Problems()
+    values = _read_with(REPORT, variables, problems)
+    problems.raise_if_any()
+    return values
 
 
 def read_migration_variables(variables: Mapping[str, object]) -> MigrationOptions:
     """Return the options of a migration.
 
     :arg variables: the values of the variables in ``MIGRATION``, by name without the prefix ``pod_identity_``.
-    :raises InputError: with all values of a wrong type; if there are none, with all other problems.
+    :raises InputError: with all problems.
     """
-    migration_values = _read_with(MIGRATION, variables)
+    problems = Problems()
     values: dict[str, Any] = {
         name.removeprefix("migration_"): tuple(value) if isinstance(value, list) else value
-        for name, value in migration_values.items()
+        for name, value in _read_with(MIGRATION, variables, problems).items()
         if value is not None
     }
-    problems = Problems()
     for name in values.get("service_accounts", ()):
         if name.count("/") != 1 or not all(name.split("/")):
             problems.add(
@@ -336,14 +324,14 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
     """Return the options of an access report.
 
     :arg variables: the values of the variables in ``AUDIT``, by name without the prefix ``pod_identity_``.
-    :raises InputError: with all values of a wrong type; if there are none, with all other problems.
+    :raises InputError: with all problems.
     """
+    problems = Problems()
     values: dict[str, Any] = {
         name.removeprefix("audit_"): tuple(value) if isinstance(value, list) else value
-        for name, value in _read_with(AUDIT, variables).items()
+        for name, value in _read_with(AUDIT, variables, problems).items()
         if value is not None
     }
-    problems = Problems()
     for path in values.pop("file", ()):
         name = _AUDIT_FILES.get(PurePath(path).suffix.lower(), "")
         if not name or name in values:
@@ -360,18 +348,24 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
     return AccessOptions(**values)
 
 
-def _read_with(readers: Mapping[str, _Reader], variables: Mapping[str, object]) -> dict[str, object]:
+def _read_with(
+    readers: Mapping[str, _Reader],
+    variables: Mapping[str, object],
+    problems: Problems,
+    kept: Collection[str] = (),
+) -> dict[str, object]:
     """Return the values of variables converted to their types, by name without prefix. Omit unanswered variables.
 
-    :raises InputError: with all problems.
+    :arg kept: the names of variables that are not omitted.
     """
-    problems = Problems()
-    answered = {name: value for name, value in variables.items() if not is_unanswered(value)}
-    raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
+    raw = {
+        name: problems.attempt(partial(_parsed, name, value))
+        for name, value in variables.items()
+        if name in kept or not is_unanswered(value)
+    }
     fields = Fields(dict(raw.items()), "", problems, ROLE)
     values = {name: readers[name](fields, name) for name in raw}
     _check_characters(values, problems)
-    problems.raise_if_any()
     return values
 
 
@@ -404,17 +398,7 @@ def _parsed(name: str, value: object) -> object:
     begin = value.lstrip()
     if name in _MAPPINGS or (name in _LISTS and (begin[:1] == "[" or re.match(r"-\s", begin))):
         return read_yaml_value(f"{ROLE}{name}", value)
-    return _from_json(value) if name in _JSON else value
-
-
-def _from_json(value: object) -> object:
-    """Parse text that is a JSON list or object. Return any other value unchanged."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    return value
 
 
 def _check_codes(ignore: object, problems: Problems) -> None:
@@ -438,22 +422,28 @@ def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
             )
 
 
+_VARIABLE_RULES: tuple[CombinationRule, ...] = (
+    (
+        lambda values: values.get("restart_stale") and values.get("verify_pods") is False,
+        f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods. Set {ROLE}verify_pods: true, or leave "
+        f"{ROLE}restart_stale out.",
+    ),
+    (
+        lambda values: "approved" in values and not values["approved"],
+        f"{ROLE}approved has no value; name the report of the plan, or leave the variable out.",
+    ),
+    (
+        lambda values: values.get("runtime_proof") and "proof_image" in values and not values["proof_image"],
+        f"{ROLE}runtime_proof needs {ROLE}proof_image, which has no value.",
+    ),
+)
+
+
 def _check_together(values: Mapping[str, object], entry_point: EntryPoint, problems: Problems) -> None:
     problems.attempt(lambda: read_assume_role(values, ROLE))
     if entry_point == "main":
         problems.attempt(lambda: parse_agent(values, ROLE))
-    if values.get("restart_stale") and values.get("verify_pods") is False:
-        problems.add(
-            "",
-            f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods. Set {ROLE}verify_pods: true, or leave "
-            f"{ROLE}restart_stale out.",
-        )
-    if "approved" in values and not values["approved"]:
-        problems.add(
-            "", f"{ROLE}approved has no value; name the report of the plan, or leave the variable out."
-        )
-    if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
-        problems.add("", f"{ROLE}runtime_proof needs {ROLE}proof_image, which has no value.")
+    Fields(dict(values.items()), "", problems).check(_VARIABLE_RULES)
     kubeconfig = [f"{ROLE}{name}" for name in ("kubeconfig", "kube_context") if values.get(name)]
     if values.get("kube_auth") == "eks" and kubeconfig:
         problems.add(

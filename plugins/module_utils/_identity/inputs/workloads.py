@@ -36,21 +36,18 @@ from ..model.names import (
 )
 from ..model.policies import PolicySpec, PresetScope
 from ..model.roles import TRUST_SCOPES, RoleSpec, TrustScope
-from .fields import ANNOTATIONS_SIZE, DESCRIPTION, DESCRIPTION_RULE, Fields, annotations_size, shown_value
+from .fields import (
+    ANNOTATIONS_SIZE,
+    DESCRIPTION,
+    DESCRIPTION_RULE,
+    CombinationRule,
+    Fields,
+    annotations_size,
+    read_boolean,
+    shown_value,
+)
 from .form import permission_spec, policy_spec, role_spec, workload_spec
 from .preset_expansion import PresetExpander, RunValues, read_role_name
-
-
-@dataclass(frozen=True, slots=True)
-class _Definer:
-    """A workload that defines a role or policy, and its place in the input."""
-
-    key: WorkloadKey
-    place: str
-
-    @property
-    def label(self) -> str:
-        return f"workload {self.key} ({self.place})"
 
 
 def _validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
@@ -59,8 +56,7 @@ def _validate_consistency(workloads: Sequence[Workload], problems: Problems, pla
     :arg places: the place of each workload in the input, for messages.
     """
     keys: dict[WorkloadKey, str] = {}
-    roles: dict[str, tuple[_Definer, RoleSpec]] = {}
-    policies: dict[str, tuple[_Definer, PolicySpec]] = {}
+    definitions: dict[tuple[str, str], tuple[str, RoleSpec | PolicySpec]] = {}
     for workload, place in zip(workloads, places, strict=True):
         # Two patterns with the same names can have different selectors. ``expand`` reports the service accounts that both match.
         if workload.key in keys and "*" not in str(workload.key):
@@ -69,40 +65,25 @@ def _validate_consistency(workloads: Sequence[Workload], problems: Problems, pla
                 f"is listed twice, in {keys[workload.key]} and in {place}; a service account has one "
                 "association.",
             )
-        else:
-            keys[workload.key] = place
-        definer = _Definer(workload.key, place)
-        if workload.role is not None:
+        keys.setdefault(workload.key, place)
+        definer = f"workload {workload.key} ({place})"
+        specs: list[tuple[str, RoleSpec | PolicySpec]] = [("role", workload.role)] if workload.role else []
+        for kind, spec in (*specs, *(("policy", spec) for spec in workload.policies if spec.arn is None)):
             # IAM names are case-insensitive.
-            first, role = roles.setdefault(workload.role.name.lower(), (definer, workload.role))
-            _compare("role", first, role, definer, workload.role, problems)
-        for spec in workload.policies:
-            if spec.arn is None:
-                first, policy = policies.setdefault(spec.name.lower(), (definer, spec))
-                _compare("policy", first, policy, definer, spec, problems)
-
-
-def _compare(
-    kind: str,
-    first: _Definer,
-    definition: RoleSpec | PolicySpec,
-    second: _Definer,
-    other: RoleSpec | PolicySpec,
-    problems: Problems,
-) -> None:
-    field = differing_field(definition, other)
-    if field == "name":
-        problems.add(
-            second.label,
-            f"defines {kind} '{other.name}', and {first.label} defines '{definition.name}': IAM names that differ only in "
-            "letter case are the same; use the same spelling, or rename one.",
-        )
-    elif field:
-        problems.add(
-            second.label,
-            f"defines {kind} '{other.name}' with a different {field} "
-            f"than {first.label}; use the same definition, or rename the {kind}.",
-        )
+            first, definition = definitions.setdefault((kind, spec.name.lower()), (definer, spec))
+            field = differing_field(definition, spec)
+            if field == "name":
+                problems.add(
+                    definer,
+                    f"defines {kind} '{spec.name}', and {first} defines '{definition.name}': IAM names that differ only in "
+                    "letter case are the same; use the same spelling, or rename one.",
+                )
+            elif field:
+                problems.add(
+                    definer,
+                    f"defines {kind} '{spec.name}' with a different {field} "
+                    f"than {first}; use the same definition, or rename the {kind}.",
+                )
 
 
 WORKLOAD_KEYS = tuple(workload_spec())
@@ -115,6 +96,18 @@ PATTERN = re.compile(r"[-a-z0-9.*]{1,253}", re.ASCII)
 _NO_PATTERN = (
     "Only the Ansible role pod_identity accepts patterns and selectors, because it reads the service accounts of the cluster. "
     "List the service accounts by name here, or use the role."
+)
+_NAMES = (
+    (
+        "namespace",
+        NAMESPACE,
+        "a Kubernetes namespace (lower case letters, digits and -, at most 63 characters)",
+    ),
+    (
+        "service_account",
+        SERVICE_ACCOUNT,
+        "the name of a Kubernetes service account (lower case letters, digits, - and .)",
+    ),
 )
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
@@ -221,33 +214,39 @@ def _key(fields: Fields, cluster_name: str, patterns: bool = False) -> WorkloadK
 
     :arg patterns: whether the names may be patterns with "*".
     """
-    for name in ("namespace", "service_account"):
+    names = []
+    has_pattern = patterns and any("*" in str(fields.raw.get(name)) for name, _pattern, _rule in _NAMES)
+    for name, pattern, rule in _NAMES:
         value = fields.raw.get(name)
-        if not fields.has(name):
+        if value is None:
             fields.problems.add(fields.place, f"{name} is missing.")
-        elif isinstance(value, str) and "*" in value and not patterns:
+        elif "*" in str(value) and not patterns:
             fields.problems.add(fields.place, f"{name} '{shown_value(value)}' is a pattern. {_NO_PATTERN}")
-    raw_names = [str(fields.raw.get(name)) for name in ("namespace", "service_account")]
-    if any("*" in name for name in raw_names):
-        for name, rule in (("namespace", NAMESPACE), ("service_account", SERVICE_ACCOUNT)):
-            value = str(fields.raw.get(name))
-            if patterns and not (PATTERN if "*" in value else rule).fullmatch(value):
-                fields.refuse(name, "a name, or a pattern of lower case letters, digits, -, . and *")
-        return WorkloadKey(cluster_name, *raw_names)
-    namespace = fields.text(
-        "namespace",
-        "",
-        NAMESPACE,
-        "a Kubernetes namespace (lower case letters, digits and -, at most 63 characters)",
-    )
-    service_account = fields.text(
-        "service_account",
-        "",
-        SERVICE_ACCOUNT,
-        "the name of a Kubernetes service account (lower case letters, digits, - and .)",
-        253,
-    )
-    return WorkloadKey(cluster_name, namespace or "", service_account or "")
+        names.append(
+            fields.text(
+                name,
+                "",
+                PATTERN if "*" in str(value) else pattern,
+                "a name, or a pattern of lower case letters, digits, -, . and *" if has_pattern else rule,
+                253,
+            )
+            or ""
+        )
+    return WorkloadKey(cluster_name, *names)
+
+
+_ROLE_RULES: tuple[CombinationRule, ...] = (
+    (lambda role: role.get("name") is None, "name or arn is missing."),
+    (
+        lambda role: read_boolean(role.get("extend_trust")),
+        "extend_trust is for a role with arn; the trust policy of a role with name is managed as a whole. "
+        "Leave extend_trust out, or set arn instead of name.",
+    ),
+    (
+        lambda role: role.get("trust_policy") is not None and role.get("trust_scope") is not None,
+        "trust_policy and trust_scope are mutually exclusive.",
+    ),
+)
 
 
 def _role(fields: Fields, state: State, defaults: Defaults) -> RoleSpec | None:
@@ -267,18 +266,8 @@ def _role(fields: Fields, state: State, defaults: Defaults) -> RoleSpec | None:
     )
     if arn is not None:
         return _existing_role(role, arn, name)
-    if name is None and not role.has("name"):
-        role.problems.add(role.place, "name or arn is missing.")
-    if role.flag("extend_trust"):
-        role.problems.add(
-            role.place,
-            "extend_trust is for a role with arn; the trust policy of a role with name is managed as a whole. "
-            "Leave extend_trust out, or set arn instead of name.",
-        )
-    document = _document(role, "trust_policy", "trust")
-    scope = _trust_scope(role)
-    if document is not None and scope is not None:
-        role.problems.add(role.place, "trust_policy and trust_scope are mutually exclusive.")
+    role.check(_ROLE_RULES)
+    role.flag("extend_trust")
     return RoleSpec(
         name=name or "",
         path=read_path(role, defaults.path),
@@ -286,8 +275,8 @@ def _role(fields: Fields, state: State, defaults: Defaults) -> RoleSpec | None:
         permissions_boundary=read_boundary(role, defaults.permissions_boundary),
         max_session_duration=role.integer("max_session_duration", 3600, 43200, "seconds"),
         tags=role.tags("tags", defaults.tags),
-        trust_scope=scope,
-        trust_policy=document,
+        trust_scope=_trust_scope(role),
+        trust_policy=_document(role, "trust_policy", "trust"),
     )
 
 
@@ -342,6 +331,24 @@ def _policy_entries(fields: Fields, presets: PresetExpander | None) -> list[tupl
     )
 
 
+_POLICY_RULES: tuple[CombinationRule, ...] = (
+    (
+        # In files of workloads_from, ``read_sources`` has already replaced document_file by the document.
+        lambda policy: policy.get("document_file") is not None,
+        "document_file works only in a file of workloads_from; write the document itself here.",
+    ),
+    (
+        lambda policy: policy.get("document_file") is None and policy.get("document") is None,
+        "document is missing; set name and document, preset, or arn.",
+    ),
+    (lambda policy: policy.get("name") is None, "name is missing; set name and document, preset, or arn."),
+    (
+        lambda policy: policy.get("with") is not None and policy.get("preset") is None,
+        "'with' has the parameters of a preset; set preset, or remove 'with'.",
+    ),
+)
+
+
 def _policy(raw: object, place: str, problems: Problems, defaults: Defaults) -> PolicySpec | None:
     if not isinstance(raw, Mapping):
         problems.add(place, "must be a mapping with name and document, with preset, or with arn.")
@@ -363,17 +370,7 @@ def _policy(raw: object, place: str, problems: Problems, defaults: Defaults) -> 
             "from a play by its full name.",
         )
         return None
-    if policy.has("document_file"):
-        # In files of workloads_from, ``read_sources`` has already replaced document_file by the document.
-        problems.add(
-            place, "document_file works only in a file of workloads_from; write the document itself here."
-        )
-    elif not policy.has("document"):
-        problems.add(place, "document is missing; set name and document, preset, or arn.")
-    if not policy.has("name"):
-        problems.add(place, "name is missing; set name and document, preset, or arn.")
-    if policy.has("with") and not policy.has("preset"):
-        problems.add(place, "'with' has the parameters of a preset; set preset, or remove 'with'.")
+    policy.check(_POLICY_RULES)
     return PolicySpec(
         name=policy.text(
             "name",
@@ -414,31 +411,34 @@ def parse_association(params: Mapping[str, object]) -> AssociationSpec:
     return spec
 
 
+_SESSION_RULES: tuple[CombinationRule, ...] = (
+    (
+        lambda raw: (
+            raw.get("session_policy") is not None and not read_boolean(raw.get("disable_session_tags"))
+        ),
+        "session_policy needs disable_session_tags: true (EKS accepts a session policy only without session tags).",
+    ),
+)
+
+
 def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     target = fields.text("target_role_arn")
     if target and parse_role_arn(target) is None:
         fields.refuse("target_role_arn", "the ARN of an IAM role, or '' to remove it")
-    disabled = fields.flag("disable_session_tags")
     return AssociationSpec(
         target_role_arn=target,
-        disable_session_tags=disabled,
-        session_policy=_session_policy(fields, disabled),
+        disable_session_tags=fields.flag("disable_session_tags"),
+        session_policy=_session_policy(fields),
         tags=fields.tags("tags", common),
     )
 
 
-def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | None:
+def _session_policy(fields: Fields) -> PolicyDocument | None:
     """Return the session policy of the association. An empty document removes the present session policy; None keeps it."""
     if fields.raw.get("session_policy") in ("", {}):
         return PolicyDocument()
-    document = _document(fields, "session_policy", "session")
-    if document is not None and disabled is not True:
-        fields.problems.add(
-            fields.place,
-            "session_policy needs disable_session_tags: true (EKS accepts a session policy only "
-            "without session tags).",
-        )
-    return document
+    fields.check(_SESSION_RULES)
+    return _document(fields, "session_policy", "session")
 
 
 def _permission(raw: object, place: str, problems: Problems) -> Required | None:

@@ -94,12 +94,3 @@ def test_invalid_preset_is_an_input_error() -> None:
     assert problem.startswith(
         "workloads[0] (default/one) policies[0]: there is no preset 'rds-iam-conect'; did you mean 'rds-iam-connect'"
     )
-
-
-def test_removed_option_names_its_replacement() -> None:
-    with pytest.raises(InputError) as caught:
-        plain_arguments({"clusters": [{"cluster_name": "c", "workloads": [ONE]}]}, {}, True)
-    assert caught.value.problems == (
-        "clusters is not an option; run the module once for each cluster, or workload_identity.aws.fleet, in which the clusters "
-        "are hosts.",
-    )

@@ -143,13 +143,6 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
         ["accounts[1]: account 111122223333 is listed twice; an account is read with one role."],
     ),
     (
-        {"accounts": [{"assume_role_arn": ONE, "assume_role_duration": 60}]},
-        [
-            "accounts[0]: unknown key 'assume_role_duration'; leave it out: a session of one hour is renewed as long as "
-            "the run takes."
-        ],
-    ),
-    (
         {"assume_role_external_id": "x-1"},
         [
             "assume_role_external_id has no effect without assume_role_arn; set the ARN of the role to assume, or leave "

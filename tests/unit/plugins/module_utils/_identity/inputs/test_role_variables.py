@@ -74,7 +74,7 @@ def test_accepts_default_values_as_text(name: str) -> None:
         ("force", '["shop/api"]', ["shop/api"]),
         ("force", "- shop/api", ["shop/api"]),
         ("force", [], []),
-        ("workloads", "[]", []),
+        ("workloads", "[]", "[]"),
         ("workloads_from", "a.yml", "a.yml"),
         ("purge_limit", "20%", "20%"),
         ("profile", 444455556666, "444455556666"),
