@@ -25,7 +25,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/inputs": 1900,
     "module_utils/_identity/kubernetes": 2604,
     "module_utils/_identity/model": 1701,
-    "module_utils/_identity/plan": 2096,
+    "module_utils/_identity/plan": 2050,
     "module_utils/_identity/read": 1053,
     "module_utils/_identity/report": 1102,
     "module_utils/_identity/run": 1883,

@@ -90,7 +90,16 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
         return _needs_disabled_tags(association)
     if ASSOCIATION_SESSION_POLICY.name in new and not spec.session_policy:
-        return _not_removable(association)
+        return Failure(
+            (association.key,),
+            association_target(association.key),
+            "update",
+            Code.ASSOCIATION_NOT_REPLACEABLE,
+            f"the session policy of association {association.association_id} of {association.key.cluster} {association.key} "
+            "cannot be removed: EKS can only replace it.",
+            "Set a session policy that allows everything. Or delete the association and run again; Pods that start in between "
+            "do not get credentials.",
+        )
     identity = {"clusterName": key.cluster, "associationId": association.association_id}
     calls = []
     if differences:
@@ -113,19 +122,6 @@ def _refused(spec: AssociationSpec, association: ObservedAssociation, owner: str
     if association.role_arn == spec.role_arn:
         reason = "its settings differ from the list"
     return refuse_other(association_target(key), association.tags, owner, (key,), reason)
-
-
-def _not_removable(association: ObservedAssociation) -> Failure:
-    return Failure(
-        (association.key,),
-        association_target(association.key),
-        "update",
-        Code.ASSOCIATION_NOT_REPLACEABLE,
-        f"the session policy of association {association.association_id} of {association.key.cluster} {association.key} cannot "
-        "be removed: EKS can only replace it.",
-        "Set a session policy that allows everything. Or delete the association and run again; Pods that start in between do not "
-        "get credentials.",
-    )
 
 
 def delete_association(association: ObservedAssociation, roles: frozenset[str] = frozenset()) -> Change:

@@ -144,7 +144,7 @@ def plan_migration(state: MigrationState) -> MigrationPlan:
         and not state.accounts.get(migrant.key, IrsaAccount(migrant.key)).role_arn
     )
     migrants = [_with_trust(migrant, state, finished) for migrant in migrants]
-    return MigrationPlan(_with_tools(state, _with_distrust(state, migrants)), finished)
+    return MigrationPlan(_with_tools(state, migrants), finished)
 
 
 def recorded_accounts(cluster_arn: str, roles: Iterable[ObservedRole]) -> dict[ServiceAccountName, list[str]]:
@@ -664,48 +664,23 @@ def _blockers(
             f"Remove unused tags of role {role.name}.",
             key,
         )
-
-
-def _with_distrust(state: MigrationState, migrants: Sequence[Migrant]) -> list[Migrant]:
-    """Add a blocker to the service accounts without certain access by IRSA today, with one text for each cause."""
-    causes: dict[str, list[Migrant]] = {}
-    for migrant in migrants:
-        role, audience = state.role(migrant.role_arn), migrant.audience or DEFAULT_AUDIENCE
-        if migrant.stage != "irsa" or role is None:
-            continue
-        answer = allows_web_identity(role.trust, state.issuer, migrant.name, audience)
-        if answer != "yes":
-            cause = explain_web_identity(role.trust, state.issuer, migrant.name, audience)
-            causes.setdefault(_DISTRUST[answer == "no"].format(cause=cause), []).append(migrant)
-    found = {
-        migrant.key: Finding(
+    audience = account.audience or DEFAULT_AUDIENCE
+    answer = allows_web_identity(role.trust, state.issuer, account_name(key), audience)
+    if stage == "irsa" and answer != "yes":
+        cause = explain_web_identity(role.trust, state.issuer, account_name(key), audience)
+        text = f"role {role.name} only under conditions that a statement for EKS Pod Identity would not have: {cause}."
+        if answer == "no":
+            text = (
+                f"no access to role {role.name} today: {cause}. Everyone who may edit a service account can set its annotation, "
+                "so the annotation does not prove that the service account may have the role."
+            )
+        yield Finding(
             Code.MIGRATION_NOT_TRUSTED,
-            f"{text} {_users(users)}",
+            f"IRSA gives {key} {text}",
             "If the service account must have the role, correct the trust policy and run again. Or apply it as a workload with "
             "role: {arn: ARN, extend_trust: true}, which adds a statement for EKS Pod Identity.",
-            migrant.key,
+            key,
         )
-        for text, users in causes.items()
-        for migrant in users
-    }
-    return [
-        replace(migrant, blockers=(*migrant.blockers, found[migrant.key]))
-        if migrant.key in found
-        else migrant
-        for migrant in migrants
-    ]
-
-
-_DISTRUST = (
-    "IRSA gives access only under conditions that a statement for EKS Pod Identity would not have: {cause}.",
-    "IRSA gives no access today: {cause}. Everyone who may edit a service account can set its annotation, so the annotation does "
-    "not prove that the service account may have the role.",
-)
-
-
-def _users(migrants: Sequence[Migrant]) -> str:
-    names = [f"{migrant.key} (role {migrant.role_arn.rpartition('/')[2]})" for migrant in migrants]
-    return f"This concerns {listed(names, 10)}."
 
 
 def _with_tools(state: MigrationState, migrants: Sequence[Migrant]) -> list[Migrant]:

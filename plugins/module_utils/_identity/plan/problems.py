@@ -19,34 +19,19 @@ from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
 from ..model.attributes import describe_value
 from ..model.changes import Change, Plan
-from ..model.cluster import Cluster
 from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_marked
 from ..model.observed import Observed
-from ..model.roles import ObservedRole, RoleSpec
+from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from ..model.targets import (
     Action,
     Failure,
     Target,
     association_target,
-    policy_target,
-    role_target,
     trust_target,
 )
-
-
-def role_missing(cluster: Cluster, shared: SharedRole, role: ObservedRole | None) -> Failure:
-    path = f"; the role of that name is {role.arn}" if role is not None else ""
-    return Failure(
-        shared.keys,
-        role_target(shared.spec.arn or shared.spec.name),
-        "read",
-        Code.ROLE_MISSING,
-        f"role {shared.spec.arn} does not exist in account {cluster.account_id}{path}.",
-        missing_role_remedy(shared.users, role),
-    )
 
 
 def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) -> str:
@@ -61,30 +46,6 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
         if role is None
         else f"Change the ARN{place} to {role.arn}."
         for place in places
-    )
-
-
-def boundary_missing(cluster: Cluster, shared: SharedRole) -> Failure:
-    return Failure(
-        shared.keys,
-        policy_target(str(shared.spec.permissions_boundary)),
-        "read",
-        Code.POLICY_MISSING,
-        f"policy {shared.spec.permissions_boundary}, the permissions boundary of role {shared.spec.name}, "
-        f"does not exist in account {cluster.account_id}.",
-        "Correct the ARN, or create that policy first.",
-    )
-
-
-def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
-    return Failure(
-        (workload.key,),
-        trust_target(spec.name),
-        "update",
-        Code.SESSION_TAGS_CONFLICT,
-        f"the association of {workload.key} has session tags turned off, but trust_scope '{spec.trust_scope}' needs them: "
-        "without them, its aws:RequestTag conditions never match.",
-        "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
     )
 
 
@@ -172,61 +133,6 @@ def tags_kept(
         raised_as="warning",
     )
     return [finding] if texts else []
-
-
-def role_used_elsewhere(
-    shared: SharedRole,
-    role: ObservedRole,
-    limits: Sequence[tuple[str, object, object]],
-    other_users: Sequence[str],
-) -> Failure:
-    """Return the failure of a role whose settings would change for other users.
-
-    :arg limits: the settings, each as (name, present value, desired value).
-    :arg other_users: the other principals that the trust policy allows.
-    """
-    differences = [
-        f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
-        for name, present, desired in limits
-    ]
-    return Failure(
-        shared.keys,
-        role_target(role.name),
-        "update",
-        Code.ROLE_USED_ELSEWHERE,
-        f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
-        f"{' and '.join(differences)}. It is unchanged, because {_used_by(other_users)}.",
-        "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
-        "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
-    )
-
-
-def role_changed_elsewhere(
-    role: ObservedRole, keys: tuple[WorkloadKey, ...], other_users: Sequence[str]
-) -> Finding:
-    return Finding(
-        Code.ROLE_USED_ELSEWHERE,
-        f"this run changes role {role.arn}, which also affects others: {_used_by(other_users)}.",
-        "Notify the owners of these users, and use the same definition in every list with the role.",
-        keys[0],
-        raised_as="warning",
-    )
-
-
-def kept_for_others(role: ObservedRole, key: WorkloadKey, arn: str, other_users: Sequence[str]) -> Finding:
-    """Report an unlisted policy that is kept on a role, because other users of the role may need it."""
-    return Finding(
-        Code.ROLE_USED_ELSEWHERE,
-        f"policy {arn} is no longer listed for role {role.name}, but it is kept: {_used_by(other_users)}, and may need it.",
-        "List these users in this run, or give these workloads a separate role. If no other user needs the policy, set "
-        "⟨force⟩: true, which detaches it.",
-        key,
-        raised_as="warning",
-    )
-
-
-def _used_by(other_users: Sequence[str]) -> str:
-    return f"the role can also be used by {listed(other_users, 5)}"
 
 
 def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
@@ -362,17 +268,6 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
     )
 
 
-def role_still_used(role: ObservedRole, keys: tuple[WorkloadKey, ...], other_users: Sequence[str]) -> Finding:
-    """Report a role that a removal keeps, because its trust policy allows others."""
-    return Finding(
-        Code.RESOURCE_KEPT,
-        f"role {role.arn} is kept: its trust policy still allows {listed(other_users, 10)}.",
-        "If these users belong to another list of workloads, no action is needed: the teardown of that list removes the role. "
-        "Otherwise remove them first, then run again; or set ⟨force⟩: true, which deletes the role.",
-        next(iter(keys), None),
-    )
-
-
 def policy_still_used(arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
     return Finding(
         Code.RESOURCE_KEPT,
@@ -380,16 +275,6 @@ def policy_still_used(arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[s
         "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of another "
         "list of workloads, apply that list without the policy, which detaches it. Detach it from all other users. Then run "
         "again.",
-        next(iter(keys), None),
-    )
-
-
-def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
-    """Report a role that a removal keeps, because it has ``contents``: unmanaged policies or instance profiles."""
-    return Finding(
-        Code.RESOURCE_KEPT,
-        f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
-        "Detach or delete them, or set ⟨purge_policies⟩: true, which detaches the policies. Then run again.",
         next(iter(keys), None),
     )
 
@@ -411,13 +296,4 @@ def not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[Workl
         "action is needed.",
         key,
         raised_as="info",
-    )
-
-
-def cluster_missing(cluster: Cluster) -> Finding:
-    return Finding(
-        Code.CLUSTER_MISSING,
-        f"cluster {cluster.name} was not found in account {cluster.account_id}, region {cluster.region}; "
-        "only the IAM resources of its workloads are removed.",
-        "If the cluster exists, check its name, the account and the region, and run again.",
     )

@@ -80,9 +80,27 @@ def _delete(
         target, reason = association_target(key), "the list removes it"
         scene.fail(problems.refuse_other(target, tags, options.owner, (key,), reason, "delete"))
     elif not is_marked(tags) and not (forced or options.single):
-        scene.findings.append(_unmarked(association))
+        scene.findings.append(
+            Finding(
+                Code.NOT_OWNED,
+                f"association {association.association_id} of {association.key} is kept: it does not have the tag "
+                f"{MANAGED_BY_TAG}, so this collection may not have created it.",
+                "If this collection created it, restore the tag and run again. Otherwise delete it with "
+                "workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+                association.key,
+            )
+        )
     elif returns and workload is not None and workload.role and workload.role.arn != association.role_arn:
-        scene.findings.append(_other_role(association))
+        scene.findings.append(
+            Finding(
+                Code.MIGRATION_OTHER_ASSOCIATION,
+                f"association {association.association_id} of {association.key} is kept: it has role {association.role_arn} "
+                "meanwhile.",
+                "Delete the association yourself if the service account must use IRSA again.",
+                association.key,
+                raised_as="warning",
+            )
+        )
     elif recorded is not None and not returns and not forced:
         scene.findings.append(_recorded(association, recorded, "is kept"))
     else:
@@ -186,7 +204,14 @@ def _leave_former_roles(scene: Scene) -> None:
 def _tear_down(scene: Scene) -> None:
     observed, desired = scene.observed, scene.desired
     if desired.workloads and not observed.cluster.status:
-        scene.findings.append(problems.cluster_missing(observed.cluster))
+        scene.findings.append(
+            Finding(
+                Code.CLUSTER_MISSING,
+                f"cluster {observed.cluster.name} was not found in account {observed.cluster.account_id}, region "
+                f"{observed.cluster.region}; only the IAM resources of its workloads are removed.",
+                "If the cluster exists, check its name, the account and the region, and run again.",
+            )
+        )
     lost: dict[str, set[str]] = {}
     for shared in shared_roles(observed.cluster, desired.workloads):
         spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
@@ -241,7 +266,16 @@ def _purge(scene: Scene, inventory: Inventory) -> None:
         staying = [key for key in users.get(role.arn.lower(), ()) if key not in scene.gone]
         lost.update(plan_left_role(scene, role, tuple(keys), not staying))
         if staying and is_own(role.tags, scene.options.owner):
-            scene.findings.append(_role_left(role, cluster, staying))
+            scene.findings.append(
+                Finding(
+                    Code.RESOURCE_KEPT,
+                    f"role {role.arn} is no longer listed for cluster {cluster.name}, but Pods of "
+                    f"{listed(map(str, staying), 5)} may still have its credentials, so the role is kept for now.",
+                    "Restart those Pods; the next run with purge removes the role if no association names it.",
+                    staying[0],
+                    raised_as="info",
+                )
+            )
     _purge_policies(scene, inventory, cluster, lost)
 
 
@@ -289,38 +323,6 @@ def _purge_policies(scene: Scene, inventory: Inventory, cluster: Cluster, lost: 
         elif policy.user_count is not None:
             users = [f"{policy.user_count - freed} other roles, users or groups"]
             scene.findings.append(problems.policy_still_used(arn, (), users))
-
-
-def _role_left(role: ObservedRole, cluster: Cluster, keys: Sequence[WorkloadKey]) -> Finding:
-    return Finding(
-        Code.RESOURCE_KEPT,
-        f"role {role.arn} is no longer listed for cluster {cluster.name}, but Pods of {listed(map(str, keys), 5)} may still have "
-        "its credentials, so the role is kept for now.",
-        "Restart those Pods; the next run with purge removes the role if no association names it.",
-        keys[0],
-        raised_as="info",
-    )
-
-
-def _unmarked(association: ObservedAssociation) -> Finding:
-    return Finding(
-        Code.NOT_OWNED,
-        f"association {association.association_id} of {association.key} is kept: it does not have the tag "
-        f"{MANAGED_BY_TAG}, so this collection may not have created it.",
-        "If this collection created it, restore the tag and run again. Otherwise delete it with "
-        "workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
-        association.key,
-    )
-
-
-def _other_role(association: ObservedAssociation) -> Finding:
-    return Finding(
-        Code.MIGRATION_OTHER_ASSOCIATION,
-        f"association {association.association_id} of {association.key} is kept: it has role {association.role_arn} meanwhile.",
-        "Delete the association yourself if the service account must use IRSA again.",
-        association.key,
-        raised_as="warning",
-    )
 
 
 def _recorded(association: ObservedAssociation, role: ObservedRole, fate: str) -> Finding:

@@ -22,6 +22,7 @@ from ..model.attributes import changed_from_default, compare, creation, split_st
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
 from ..model.cluster import Cluster
 from ..model.desired import Options
+from ..model.errors import listed
 from ..model.names import is_marked, is_own, owner_tags
 from ..model.roles import (
     PERMISSIONS_BOUNDARY,
@@ -156,6 +157,7 @@ class _RolePlan:
         forced = self.options.forces(self.keys)
         self.trust = edit_trust(scene, self.spec, shared.users, self.role, self.changes_role, forced)
         self.other_users = self.trust.other_users
+        self.used_by = f"the role can also be used by {listed(self.other_users, 5)}"
         self.changes_shared = self.options.changes_shared(self.keys)
         # Failures of the workloads that leave the role prevent that something is taken from it.
         leavers = self._leavers(self.role.arn) if self.role is not None else ()
@@ -184,18 +186,42 @@ class _RolePlan:
         """Return the failure that prevents any change of the role, or None."""
         spec, role, observed = self.spec, self.role, self.scene.observed
         if spec.existing and (role is None or role.arn != spec.arn):
-            return problems.role_missing(observed.cluster, self.shared, role)
+            path = f"; the role of that name is {role.arn}" if role is not None else ""
+            return Failure(
+                self.keys,
+                role_target(spec.arn or spec.name),
+                "read",
+                Code.ROLE_MISSING,
+                f"role {spec.arn} does not exist in account {observed.cluster.account_id}{path}.",
+                problems.missing_role_remedy(self.shared.users, role),
+            )
         boundary = spec.permissions_boundary
         if not boundary or (role is not None and role.permissions_boundary == boundary):
             return None
         created = any(change.target == policy_target(boundary) for change in self.scene.changes)
         if not created and boundary in observed.policies and observed.policies[boundary] is None:
-            return problems.boundary_missing(observed.cluster, self.shared)
+            return Failure(
+                self.shared.keys,
+                policy_target(str(self.shared.spec.permissions_boundary)),
+                "read",
+                Code.POLICY_MISSING,
+                f"policy {self.shared.spec.permissions_boundary}, the permissions boundary of role {self.shared.spec.name}, "
+                f"does not exist in account {observed.cluster.account_id}.",
+                "Correct the ARN, or create that policy first.",
+            )
         return None
 
     def _tags_turned_off(self) -> list[Failure]:
         return [
-            problems.tags_turned_off(self.spec, user)
+            Failure(
+                (user.key,),
+                trust_target(self.spec.name),
+                "update",
+                Code.SESSION_TAGS_CONFLICT,
+                f"the association of {user.key} has session tags turned off, but trust_scope '{self.spec.trust_scope}' needs "
+                "them: without them, its aws:RequestTag conditions never match.",
+                "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
+            )
             for user in self.shared.users
             if user.association.disable_session_tags and self.spec.trust_scope in TAGGED_SCOPES
         ]
@@ -259,7 +285,23 @@ class _RolePlan:
         scene, options = self.scene, self.options
         limits = differing_limits(self.spec, role, options.purge_tags)
         if self.other_users and limits and not self.changes_shared:
-            return [problems.role_used_elsewhere(self.shared, role, limits, self.other_users)]
+            texts = [
+                f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
+                for name, present, desired in limits
+            ]
+            return [
+                Failure(
+                    self.keys,
+                    role_target(role.name),
+                    "update",
+                    Code.ROLE_USED_ELSEWHERE,
+                    f"role {role.arn} differs from the definition of this run for {listed(map(str, self.keys))}: "
+                    f"{' and '.join(texts)}. It is unchanged, because {self.used_by}.",
+                    "Use the same definition in all lists with the role, list all its workloads in one run, or give these "
+                    "workloads a separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff "
+                    "shows the change).",
+                )
+            ]
         joining, (leaving, findings) = self._attachments(role.attached), self._detachments(role)
         overfull = find_overfull(self.scene.observed, options, self.shared, role, joining, leaving)
         if overfull is not None:
@@ -269,7 +311,15 @@ class _RolePlan:
         if not self.trust.forced:
             findings, notes = [*findings, *notes], []
         if self.other_users and (limits or leaving or not self.is_own):
-            notes.append(problems.role_changed_elsewhere(role, self.keys, self.other_users))
+            notes.append(
+                Finding(
+                    Code.ROLE_USED_ELSEWHERE,
+                    f"this run changes role {role.arn}, which also affects others: {self.used_by}.",
+                    "Notify the owners of these users, and use the same definition in every list with the role.",
+                    self.keys[0],
+                    raised_as="warning",
+                )
+            )
         changes = [
             *([update] if update else []),
             *change_trust(role, self.trust, self.keys, self.concerned),
@@ -338,7 +388,17 @@ class _RolePlan:
             elif unread is not None or not (owned or options.purge_policies):
                 findings.append(problems.attached_extra(role, self.keys[0], arn, unread))
             elif self.other_users and not self.changes_shared:
-                findings.append(problems.kept_for_others(role, self.keys[0], arn, self.other_users))
+                findings.append(
+                    Finding(
+                        Code.ROLE_USED_ELSEWHERE,
+                        f"policy {arn} is no longer listed for role {role.name}, but it is kept: {self.used_by}, and may need "
+                        "it.",
+                        "List these users in this run, or give these workloads a separate role. If no other user needs the "
+                        "policy, set ⟨force⟩: true, which detaches it.",
+                        self.keys[0],
+                        raised_as="warning",
+                    )
+                )
             else:
                 changes.append(detach_policy(role.name, arn, self.keys, self.concerned))
         return changes, findings
@@ -395,7 +455,15 @@ def plan_left_role(
     if not (owned and may_delete) or (trust.other_users and not forced):
         scene.changes += change_trust(role, trust, keys, roles)
         if owned and may_delete:
-            scene.findings.append(problems.role_still_used(role, keys, trust.other_users))
+            scene.findings.append(
+                Finding(
+                    Code.RESOURCE_KEPT,
+                    f"role {role.arn} is kept: its trust policy still allows {listed(trust.other_users, 10)}.",
+                    "If these users belong to another list of workloads, no action is needed: the teardown of that list removes "
+                    "the role. Otherwise remove them first, then run again; or set ⟨force⟩: true, which deletes the role.",
+                    next(iter(keys), None),
+                )
+            )
         elif may_delete:
             scene.findings.append(problems.not_own(f"role {role.arn}", role.tags, options.owner, keys))
         elif keys:
@@ -411,7 +479,14 @@ def plan_left_role(
     contents = [*role.inline, *foreign, *role.instance_profiles]
     if contents:
         scene.changes += change_trust(role, trust, keys, roles)
-        scene.findings.append(problems.role_holds(role, keys, contents))
+        scene.findings.append(
+            Finding(
+                Code.RESOURCE_KEPT,
+                f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
+                "Detach or delete them, or set ⟨purge_policies⟩: true, which detaches the policies. Then run again.",
+                next(iter(keys), None),
+            )
+        )
         return leaving
     old = {"arn": role.arn, **changed_from_default(ROLE_ATTRIBUTES, role)}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})

@@ -41,7 +41,15 @@ def find_unlisted(
     if unlisted.keys:
         findings.append(_unlisted_associations(observed.cluster, unlisted, desired))
     elif unlisted.error is not None:
-        findings.append(_not_readable(observed.cluster, unlisted.error))
+        findings.append(
+            Finding(
+                Code.UNLISTED_ASSOCIATIONS,
+                f"the associations of {describe_place(observed.cluster)} could not be read, so unlisted associations are "
+                f"unknown. {_text(unlisted.error)}",
+                unlisted.error.remedy,
+                raised_as="info",
+            )
+        )
     return findings
 
 
@@ -62,7 +70,17 @@ def find_empty_list(workloads: Collection[Workload]) -> list[Finding]:
 def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
     """Return a finding for each workload that the trust policy of a managed role names and that has no association."""
     return [
-        _unused_grant(observed.cluster, role, key)
+        Finding(
+            Code.TRUST_WITHOUT_ASSOCIATION,
+            f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
+            f"{describe_place(observed.cluster)}.",
+            "If another run is about to create the association, no action is needed. Otherwise revoke the "
+            "grant: run for this cluster alone, either with ⟨purge⟩: true, or with ⟨state⟩: absent and only that workload with "
+            "this role. To look for an association: "
+            f"aws eks list-pod-identity-associations --cluster-name {observed.cluster.name} --namespace {key.namespace} "
+            f"--service-account {key.service_account} --region {observed.cluster.region}",
+            key,
+        )
         for shared in shared_roles(observed.cluster, desired.workloads)
         if (role := observed.roles.get(shared.spec.name.lower())) is not None
         and shared.spec.trust_policy is None
@@ -76,20 +94,6 @@ def _named(desired: Desired, observed: Observed, role: ObservedRole) -> set[Work
     return named_workloads(cluster, own_grants(cluster, desired.options.owner, role.trust))
 
 
-def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Finding:
-    return Finding(
-        Code.TRUST_WITHOUT_ASSOCIATION,
-        f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
-        f"{describe_place(cluster)}.",
-        "If another run is about to create the association, no action is needed. Otherwise revoke the "
-        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with ⟨state⟩: absent and only that workload with "
-        "this role. To look for an association: "
-        f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
-        f"--service-account {key.service_account} --region {cluster.region}",
-        key,
-    )
-
-
 def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, desired: Desired) -> Finding:
     owner, purges = desired.options.owner, desired.purge is not None
     described = [unlisted.described[key] for key in unlisted.keys if key in unlisted.described]
@@ -99,7 +103,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, des
     unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]
     owners = sorted({association.tags.get(OWNER_TAG, "(none)") for association in foreign})
     parts = (
-        _part(len(managed), "managed", _keys(managed)),
+        _part(len(managed), "managed", ([str(association.key) for association in managed])),
         _part(len(unmanaged), "not managed", map(_with_role, unmanaged)),
         _part(len(foreign), "of other owners", owners),
         _part(len(unlisted.addons), "of EKS add-ons", map(str, unlisted.addons)),
@@ -144,26 +148,12 @@ def _remedies(
         yield "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all associations."
 
 
-def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
-    return Finding(
-        Code.UNLISTED_ASSOCIATIONS,
-        f"the associations of {describe_place(cluster)} could not be read, so unlisted associations are unknown. "
-        f"{_text(error)}",
-        error.remedy,
-        raised_as="info",
-    )
-
-
 def _text(error: AwsError) -> str:
     return f"{error.operation}: {error.code}: {sentence(error.text)}"
 
 
 def _part(count: int, label: str, names: Iterable[str]) -> str:
     return f"{count} {label} ({listed(names, SHOWN_ASSOCIATIONS)})" if count else ""
-
-
-def _keys(associations: Iterable[ObservedAssociation]) -> list[str]:
-    return [str(association.key) for association in associations]
 
 
 def _with_role(association: ObservedAssociation) -> str:

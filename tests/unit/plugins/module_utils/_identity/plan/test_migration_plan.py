@@ -361,16 +361,16 @@ NOT_TRUSTED = (
 )
 
 
-def no_access(cause: str, accounts: str = "shop/api (role app)") -> str:
+def no_access(cause: str) -> str:
     return (
-        f"IRSA gives no access today: {cause}. Everyone who may edit a service account can set its annotation, so the annotation "
-        f"does not prove that the service account may have the role. This concerns {accounts}."
+        f"IRSA gives shop/api no access to role app today: {cause}. Everyone who may edit a service account can set its "
+        "annotation, so the annotation does not prove that the service account may have the role."
     )
 
 
 CONDITIONAL = (
-    "IRSA gives access only under conditions that a statement for EKS Pod Identity would not have: its statement also has "
-    "conditions on aws:sourceip (192.0.2.0/24). This concerns shop/api (role app)."
+    "IRSA gives shop/api role app only under conditions that a statement for EKS Pod Identity would not have: its statement also "
+    "has conditions on aws:sourceip (192.0.2.0/24)."
 )
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
