@@ -21,7 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Unknown,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    OPERATORS,
     parse_conditions,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import (
@@ -307,18 +306,6 @@ VARIABLES = [
 def test_variable(case):
     operator, values, state, other, expected, _reason = case
     assert holds(operator, values, state, other=other) is expected
-
-
-def test_variables_are_literal_in_version_2008():
-    assert holds("StringEquals", "${aws:Other}", "a", variables=False, other=("a",)) is False
-    assert holds("StringEquals", "${aws:Other}", "${aws:Other}", variables=False) is True
-    assert holds("StringLike", "${*}", "${x}", variables=False) is True
-
-
-def test_each_operator_has_a_family() -> None:
-    assert {family(name) for name in OPERATORS} == {
-        *("String", "Arn", "Numeric", "Date", "Bool", "Binary", "Ip", "Null")
-    }
 
 
 def test_operator_without_family_is_an_error() -> None:

@@ -182,13 +182,6 @@ def test_unreadable_document_has_no_difference(value: object) -> None:
     assert describe_document_change(value, document(statement("s3:GetObject"))) == ""
 
 
-def test_new_document_adds_all_its_permissions() -> None:
-    found = describe_document_change(
-        None, document(statement("s3:GetObject"), statement("s3:*", "*", "Deny"))
-    )
-    assert found == f"adds s3:GetObject on {OBJECTS}; adds Deny of s3:* on *"
-
-
 def test_trust_policy_names_every_principal_and_value() -> None:
     def allow(principal: Any, *accounts: str) -> dict[str, Any]:
         condition = {"StringEquals": {"aws:RequestTag/kubernetes-service-account": list(accounts)}}

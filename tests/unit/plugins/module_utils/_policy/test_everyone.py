@@ -75,19 +75,3 @@ def test_condition_on_account_lowers_severity(severity: str, statement: object) 
 def test_deny_for_other_accounts_lowers_severity(severity: str, denied: object) -> None:
     (found,) = prepare_trust({"Version": "2012-10-17", "Statement": [allow(), denied]}).lints
     assert (found.code, found.severity) == ("TRUST_OPEN_TO_EVERYONE", severity)
-
-
-def test_message_describes_the_conditions() -> None:
-    statements = [
-        allow(),
-        allow(StringEquals={"sts:RoleSessionName": "a"}),
-        allow(StringEquals={"aws:PrincipalOrgID": "o-1"}),
-    ]
-    message = "allows every principal of every AWS account, not EKS Pod Identity alone"
-    assert [
-        found.message for found in prepare_trust({"Version": "2012-10-17", "Statement": statements}).lints
-    ] == [
-        f"Statement 1 {message}.",
-        f"Statement 2 {message}; its conditions do not limit the AWS accounts of the callers.",
-        f"Statement 3 {message}; only conditions or a Deny limit it.",
-    ]

@@ -18,29 +18,6 @@ def test_subject_without_options():
     assert parse_subject({"cluster_arn": None, "namespace": None}) == Subject()
 
 
-def test_subject_with_all_options():
-    options = {
-        "cluster_arn": CLUSTER,
-        "namespace": "default",
-        "service_account": "my-service-account",
-        "account_id": "111122223333",
-        "source_org_id": "o-abcd123456",
-        "session_tags": False,
-        "role_arn": "arn:aws:iam::111122223333:role/a/b",
-        "pod_name": "web-1",
-        "pod_uid": "0a1b",
-    }
-    assert parse_subject(options) == Subject(**options)
-
-
-def test_values_derived_from_cluster_arn():
-    subject = parse_subject({"cluster_arn": CLUSTER, "namespace": "default", "service_account": "sa"})
-    assert (subject.account, subject.cluster_name) == ("111122223333", "my-cluster")
-    assert subject.external_id == "us-west-2/111122223333/my-cluster/default/sa"
-    assert parse_subject({"role_arn": "arn:aws:iam::111122223333:role/a"}).account == "111122223333"
-    assert parse_subject({"cluster_arn": CLUSTER}).external_id is None
-
-
 INVALID = [
     (
         {"cluster_arn": "my-cluster"},

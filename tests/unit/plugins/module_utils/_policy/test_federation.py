@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,12 +22,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     build_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyError,
     parse_policy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.resources import (
     Caller,
-    PrincipalTest,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
     DEFAULT_AUDIENCE,
@@ -43,12 +40,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     with_federation,
     without_federation,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 Json = dict[str, Any]
 
-SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 ISSUER = Issuer("us-west-2", "EXAMPLE1")
 HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE1"
 DUAL_HOST = "oidc-eks.us-west-2.api.aws/id/EXAMPLE1"
@@ -179,31 +173,6 @@ def test_parse_issuer(url: str, issuer: Issuer | None) -> None:
     assert parse_issuer(url) == issuer
 
 
-@given(
-    st.from_regex(r"[a-z]{2}(-[a-z]{2,5}){1,2}-[1-9]", fullmatch=True),
-    st.from_regex(r"[A-F0-9]{1,32}", fullmatch=True),
-    st.from_regex(r"[A-F0-9]{1,32}", fullmatch=True),
-)
-@SETTINGS
-def test_both_host_names_belong_to_one_issuer(region: str, identifier: str, further: str) -> None:
-    hosts = [
-        f"oidc.eks.{region}.amazonaws.com/id/{identifier}",
-        f"oidc-eks.{region}.api.aws/id/{identifier}",
-    ]
-    for host in hosts:
-        assert parse_issuer(host) == parse_issuer(f"https://{host}") == Issuer(region, identifier)
-        assert Issuer(region, identifier).matches_provider(provider(host))
-        assert Issuer(region, further).matches_provider(provider(host)) == (further == identifier)
-        assert not Issuer(f"{region}0", identifier).matches_provider(provider(host))
-
-
-@given(st.text(max_size=60))
-@SETTINGS
-def test_parsed_issuer_has_region_and_identifier(url: str) -> None:
-    issuer = parse_issuer(url)
-    assert issuer is None or (url.endswith(f"/id/{issuer.identifier}") and f".{issuer.region}." in url)
-
-
 @pytest.mark.parametrize(
     ("arn", "host", "issued"),
     [
@@ -222,21 +191,6 @@ def test_parsed_issuer_has_region_and_identifier(url: str) -> None:
 )
 def test_provider_arn_has_its_host(arn: str, host: str, issued: bool) -> None:
     assert (provider_host(arn), ISSUER.matches_provider(arn)) == (host, issued)
-
-
-def test_federated_principal_is_a_web_identity() -> None:
-    caller = Caller(provider_arn=provider())
-    assert caller.names == {("Federated", provider())}
-    for pairs, allows in [
-        ((("Federated", provider()),), True),
-        ((("Federated", provider(DUAL_HOST)),), False),
-        ((("AWS", provider()),), False),
-        ((("*", "*"),), True),
-    ]:
-        assert PrincipalTest(pairs, negated=False, allow=True).matches(caller) is allows
-    negated = PrincipalTest((("Federated", provider()),), negated=True, allow=False)
-    assert not negated.matches(caller)
-    assert negated.matches(Caller(provider_arn=provider(OTHER_HOST)))
 
 
 @pytest.mark.parametrize(
@@ -341,17 +295,6 @@ def test_condition_keys_of_a_web_identity_are_evaluated(condition: Json, decisio
 )
 def test_policy_allows_a_service_account(document: Json, answer: str) -> None:
     assert allows_web_identity(document, ISSUER, API) == answer
-
-
-@pytest.mark.parametrize(("audience", "answer"), [("vault", "yes"), (DEFAULT_AUDIENCE, "no")])
-def test_audience_of_a_service_account_is_evaluated(audience: str, answer: str) -> None:
-    document = trust(statement({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": "vault"}}))
-    assert allows_web_identity(document, ISSUER, API, audience) == answer
-
-
-def test_malformed_policy_is_an_error() -> None:
-    with pytest.raises(PolicyError):
-        allows_web_identity(trust(statement(equals(API), Effect="Perhaps")), ISSUER, API)
 
 
 BOTH = [provider(), provider(DUAL_HOST)]
@@ -549,152 +492,3 @@ def test_removed_statements_are_restored(
     result = with_federation(document, entries)
     assert result == trust(*restored)
     assert with_federation(result, entries) is result
-
-
-def test_restoration_beside_a_single_statement_makes_a_list() -> None:
-    document = {"Statement": SECOND, "Version": "2012-10-17"}
-    restored = with_federation(document, [Removed(0, FIRST)])
-    assert json.dumps(restored) == json.dumps({"Statement": [FIRST, SECOND], "Version": "2012-10-17"})
-
-
-# A statement, and the service accounts after whose migration it may be removed (None if it is never removed).
-Drawn = tuple[Json, frozenset[tuple[str, str]] | None]
-
-
-@st.composite
-def drawn_statements(draw: Callable[..., Any]) -> Drawn:
-    hosts = draw(st.sampled_from([[HOST], [DUAL_HOST], [HOST, DUAL_HOST]]))
-    arns: Any = [provider(host) for host in hosts]
-    host = draw(st.sampled_from(hosts))
-    accounts = draw(st.lists(st.sampled_from(ACCOUNTS), min_size=1, max_size=3, unique=True))
-    key = draw(st.sampled_from([f"{host}:sub", f"{host}:SUB"]))
-    subjects: Any = [subject(account) for account in accounts]
-    if len(subjects) == 1 and draw(st.booleans()):
-        subjects = subjects[0]
-    exact = {draw(st.sampled_from(["StringEquals", "StringLike"])): {key: subjects}}
-    if draw(st.booleans()):
-        exact.setdefault("StringEquals", {})[f"{host}:aud"] = DEFAULT_AUDIENCE
-    if draw(st.integers(0, 3)) == 0:
-        exact["IpAddress"] = {"aws:SourceIp": "192.0.2.0/24"}
-    if len(arns) == 1 and draw(st.booleans()):
-        arns = arns[0]
-    kind = draw(
-        st.sampled_from(
-            [
-                *["own"] * 3,
-                "pattern",
-                "open",
-                "negated",
-                "optional",
-                "set",
-                "variable",
-                "two clusters",
-                "two kinds",
-                "another cluster",
-                "GitHub",
-                "service",
-                "Deny",
-                "everyone denied",
-            ]
-        )
-    )
-    sid = {"Sid": draw(st.sampled_from(["A", "B", "C"]))} if draw(st.booleans()) else {}
-    if kind == "own":
-        return {**sid, **statement(exact, arns)}, frozenset(accounts)
-    mixed = [provider(item) for item in (*hosts, OTHER_HOST)]
-    pattern = draw(st.sampled_from([EVERY_SUBJECT, "system:serviceaccount:*:api", "*", "system:*:shop:we?"]))
-    permanent = {
-        "pattern": statement(
-            {"StringLike": {key: draw(st.sampled_from([pattern, [subject(), pattern]]))}}, arns
-        ),
-        "open": statement(
-            draw(st.sampled_from([None, {"StringEquals": {f"{host}:aud": DEFAULT_AUDIENCE}}])), arns
-        ),
-        "negated": statement({"StringNotEquals": {key: subjects}}, arns),
-        "optional": statement({"StringEqualsIfExists": {key: subjects}}, arns),
-        "set": statement({"ForAnyValue:StringEquals": {key: subjects}}, arns),
-        "variable": statement({"StringEquals": {key: [subject(), "${aws:userid}"]}}, arns),
-        "two clusters": statement(exact, mixed),
-        "two kinds": statement(exact, Principal={"Federated": arns, "Service": "ec2.amazonaws.com"}),
-        "another cluster": statement(equals(*accounts, host=OTHER_HOST), provider(OTHER_HOST)),
-        "GitHub": statement({"StringLike": {f"{GITHUB}:sub": "repo:shop/*"}}, provider(GITHUB)),
-        "service": POD_IDENTITY,
-        "Deny": statement(exact, arns, Effect="Deny"),
-        "everyone denied": statement(exact, Effect="Deny", Principal="*"),
-    }[kind]
-    return {**sid, **permanent}, None
-
-
-# A policy may repeat a statement, so repeat some of the drawn statements.
-drawn_policies = st.lists(drawn_statements(), min_size=1, max_size=6).flatmap(
-    lambda drawn: st.lists(st.sampled_from(drawn), max_size=2).map(lambda again: [*drawn, *again])
-)
-drawn_accounts = st.frozensets(st.sampled_from(ACCOUNTS))
-
-
-def drawn_document(drawn: list[Drawn]) -> Json:
-    return trust(*(entry for entry, _accounts in drawn))
-
-
-@given(drawn_policies, drawn_accounts)
-@SETTINGS
-def test_only_statements_for_listed_accounts_are_removed(
-    drawn: list[Drawn], accounts: frozenset[tuple[str, str]]
-) -> None:
-    document = drawn_document(drawn)
-    left = [entry for entry, named in drawn if named is None or not named <= accounts]
-    reduced, removed = without_federation(document, ISSUER, accounts)
-    assert json.dumps(reduced) == json.dumps(trust(*left) if left else document)
-    assert len(removed) == (len(drawn) - len(left) if left else 0)
-
-
-@given(drawn_policies, drawn_accounts)
-@SETTINGS
-def test_restoration_returns_the_policy(drawn: list[Drawn], accounts: frozenset[tuple[str, str]]) -> None:
-    document = drawn_document(drawn)
-    reduced, removed = without_federation(document, ISSUER, accounts)
-    assert json.dumps(with_federation(reduced, removed)) == json.dumps(document)
-
-
-@given(drawn_policies, drawn_accounts, drawn_accounts)
-@SETTINGS
-def test_restoration_after_two_removals_returns_the_policy(
-    drawn: list[Drawn], accounts: frozenset[tuple[str, str]], later: frozenset[tuple[str, str]]
-) -> None:
-    document = drawn_document(drawn)
-    between, first = without_federation(document, ISSUER, accounts)
-    reduced, second = without_federation(between, ISSUER, accounts | later)
-    assert json.dumps(with_federation(reduced, [*first, *second])) == json.dumps(document)
-
-
-@given(drawn_policies, drawn_accounts, drawn_statements(), st.integers(0, 6))
-@SETTINGS
-def test_restoration_keeps_a_later_statement(
-    drawn: list[Drawn], accounts: frozenset[tuple[str, str]], added: Drawn, place: int
-) -> None:
-    new = {**added[0], "Sid": "New"}
-    reduced, removed = without_federation(drawn_document(drawn), ISSUER, accounts)
-    statements: Any = reduced["Statement"]
-    changed = trust(*statements[:place], new, *statements[place:])
-    restored: Any = with_federation(changed, removed)["Statement"]
-    assert sorted(map(json.dumps, restored)) == sorted(
-        map(json.dumps, [*(entry for entry, _named in drawn), new])
-    )
-    assert [entry for entry in restored if entry in changed["Statement"]] == changed["Statement"]
-
-
-@given(drawn_policies, drawn_accounts)
-@SETTINGS
-def test_removal_does_not_change_the_access_of_other_accounts(
-    drawn: list[Drawn], accounts: frozenset[tuple[str, str]]
-) -> None:
-    document = drawn_document(drawn)
-    reduced, _removed = without_federation(document, ISSUER, accounts)
-    for account in (*ACCOUNTS, ("shop", "wet"), ("batch", "api")):
-        before_answer = allows_web_identity(document, ISSUER, account)
-        answer = allows_web_identity(reduced, ISSUER, account)
-        if account not in accounts:
-            assert answer == before_answer
-        else:
-            order = ("no", "conditional", "yes")
-            assert order.index(answer) <= order.index(before_answer)

@@ -179,24 +179,11 @@ def test_not_resource(case):
     assert check(document, resource=requested).decision == decision
 
 
-def test_deny_on_part_of_request_leaves_a_part():
-    document = policy(statement(), statement(effect="Deny", resource="arn:aws:s3:::b/secret/*"))
-    assert check(document, resource="arn:aws:s3:::b/*").decision == "partly_allowed"
-    assert check(document, resource="arn:aws:s3:::b/public/*").decision == "allowed"
-    assert check(document, resource="*").decision == "allowed"
-
-
 IN_BUCKET = "arn:aws:s3:::b/"
 
 
 def except_for(resource, effect="Allow", **more):
     return statement(effect=effect, NotResource=IN_BUCKET + resource, **more)
-
-
-def test_conditional_part_is_not_certain():
-    condition = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}
-    found = check(policy(statement(resource=IN_BUCKET + "a", condition=condition)), resource=IN_BUCKET + "*")
-    assert (found.decision, found.conditional_on) == ("conditional", ("aws:SourceVpc",))
 
 
 # Several statements together allow the request, or a single statement whose pattern has the same meaning.
@@ -257,20 +244,6 @@ def test_requests_with_wildcards_by_several_statements(case):
             statement_document for statement_document in statements if statement_document["Effect"] == "Allow"
         ]
         assert len(found.statements) == len(allowing)
-
-
-def test_every_layer_names_its_statements():
-    """The statements of a layer that allow the request only together are named beside a statement that allows it alone."""
-    together = policy(statement("s3:GetO*"), statement(NotAction="s3:GetO*"))
-    found = check(together, "s3:Get*", boundary=policy(statement("s3:*")))
-    assert found.statements == (
-        ("p1", "Statement 1", "Allow"),
-        ("p1", "Statement 2", "Allow"),
-        ("the boundary", "Statement 1", "Allow"),
-    )
-    assert found.message == (
-        "s3:Get* on arn:aws:s3:::b/k is allowed by Statement 1 of p1; Statement 2 of p1; Statement 1 of the boundary."
-    )
 
 
 def everything_except(kind="identity", **elements):
@@ -335,15 +308,6 @@ def test_only_a_statement_for_the_whole_request_has_no_exceptions(case):
     )
     assert changed == values
     assert (found == []) is (rule.cover(request, pod_context(POD))[0] is Cover.ALL)
-
-
-def test_incomparable_patterns_are_conditional():
-    several = policy(statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"]))
-    found = check(several, resource=IN_BUCKET + "?*")
-    assert (found.decision, found.conditional_on) == ("conditional", ())
-    assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/?* may be allowed in part or as a whole, by Statement 1 of p1: the evaluation cannot compare the patterns of these statements with the wildcards. Check single actions and resources instead."
-    )
 
 
 LAYERS = [
@@ -420,34 +384,6 @@ def test_boundary_and_session_policy_limit_permissions(case):
     assert (found.decision, found.change) == (decision, change)
 
 
-def test_verdict_names_deciding_statements():
-    found = check([policy(statement()), policy(statement("ec2:*"), statement("s3:*", sid := "*", Sid="All"))])
-    assert sid == "*"
-    assert found.statements == (("p1", "Statement 1", "Allow"), ("p2", "Statement 2 (Sid 'All')", "Allow"))
-    assert (
-        found.message
-        == "s3:GetObject on arn:aws:s3:::b/k is allowed by Statement 1 of p1; Statement 2 (Sid 'All') of p2."
-    )
-    found = check(policy(statement(), statement("s3:*", effect="Deny", Sid="Stop")))
-    assert found.statements == (("p1", "Statement 2 (Sid 'Stop')", "Deny"),)
-    assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/k is denied by Statement 2 (Sid 'Stop') of p1."
-        " A Deny overrides every Allow: narrow or remove each Deny."
-    )
-    found = check(policy(statement("s3:*", effect="Deny")))
-    assert found.message.endswith(" Also, no statement allows s3:GetObject in identity policies.")
-    found = check(policy(statement("ec2:*")))
-    assert (
-        found.message
-        == "s3:GetObject on arn:aws:s3:::b/k is denied: no statement allows it in identity policies."
-    )
-    found = check(policy(statement(condition={"Bool": {"aws:SecureTransport": "true"}})))
-    assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/k depends on unknown values of aws:SecureTransport in Statement 1 of p1."
-        " Set the values in the option context."
-    )
-
-
 VARIABLES = [
     ("arn:aws:s3:::b/default/x", POD, None, "allowed", (), "the session tag of the Pod"),
     ("arn:aws:s3:::b/other/x", POD, None, "implicit_deny", (), "another namespace"),
@@ -494,43 +430,6 @@ def test_variable_in_a_resource(case):
     resource, subject, context, decision, keys, _reason = case
     found = check(policy(statement(resource=OWN)), resource=resource, subject=subject, context=context)
     assert (found.decision, found.conditional_on) == (decision, keys)
-
-
-def test_variables_in_version_2008():
-    document = policy(statement(resource=OWN), version="2008-10-17")
-    assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "implicit_deny"
-
-
-EARLY = "arn:aws:sqs:us-west-2:${aws:PrincipalAccount}:q"
-QUEUE = "arn:aws:sqs:us-west-2:111122223333:q"
-
-
-@pytest.mark.parametrize(
-    ("document", "decision"),
-    [
-        (statement("sqs:*", EARLY), "implicit_deny"),
-        (statement("sqs:*", effect="Deny", resource=EARLY), "explicit_deny"),
-        (statement("sqs:*", NotResource=EARLY), "implicit_deny"),
-        (statement("sqs:*", effect="Deny", NotResource=EARLY), "explicit_deny"),
-    ],
-    ids=["Allow", "Deny", "Allow NotResource", "Deny NotResource"],
-)
-def test_no_grant_with_variable_before_fifth_colon(document, decision):
-    further = [] if document["Effect"] == "Allow" else [statement("sqs:*")]
-    assert check(policy(document, *further), "sqs:SendMessage", QUEUE, subject=POD).decision == decision
-
-
-def test_unknown_variable_before_fifth_colon():
-    document = policy(statement("sqs:*"), statement("sqs:*", effect="Deny", resource=EARLY))
-    assert check(document, "sqs:SendMessage", QUEUE).conditional_on == ("aws:PrincipalAccount",)
-
-
-def test_deny_outside_the_prefix_of_the_namespace():
-    document = policy(statement(), statement(effect="Deny", NotResource=OWN))
-    assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "allowed"
-    assert check(document, resource="arn:aws:s3:::b/other/x", subject=POD).decision == "explicit_deny"
-    assert check(document, resource="arn:aws:s3:::b/other/x").decision == "conditional"
-    assert check(document, resource="arn:aws:s3:::c/other/x").decision == "explicit_deny"
 
 
 def test_comparison_of_two_tags():
@@ -599,20 +498,6 @@ def test_context_of_pod(case):
     assert check(policy(statement(condition=condition)), subject=POD).decision == decision
 
 
-@pytest.mark.parametrize(
-    ("operator", "value", "decision"),
-    [
-        ("Bool", "false", "conditional"),
-        ("BoolIfExists", "false", "explicit_deny"),
-        ("Bool", "true", "allowed"),
-    ],
-)
-def test_deny_without_mfa(operator, value, decision):
-    condition = {operator: {"aws:MultiFactorAuthPresent": value}}
-    found = check(policy(statement(), statement(effect="Deny", condition=condition)), subject=POD)
-    assert found.decision == decision
-
-
 @pytest.mark.parametrize("case", CALLER, ids=lambda case: str(case[0]))
 def test_context_of_unknown_caller(case):
     assert check(policy(statement(condition=case[0]))).decision == "conditional"
@@ -666,72 +551,9 @@ def test_conditions_on_the_same_key(case):
     assert check(policy(statement(condition=condition))).decision == decision
 
 
-def test_conditional_names_the_keys_of_variables():
-    allow = statement(resource="arn:aws:s3:::b/${t:one}", condition={"StringEquals": {"t:two": "${t:one}x"}})
-    assert check(policy(allow)).conditional_on == ("t:two", "t:one")
-
-
-def test_cluster_name_is_part_of_arn():
-    arn = "arn:aws:eks:us-west-2:111122223333:cluster/"
-    tags = {"aws:PrincipalTag/eks-cluster-name": "a", "aws:PrincipalTag/eks-cluster-arn": f"{arn}b"}
-    document = policy(statement(condition={"StringEquals": tags}))
-    assert check(document, subject=Subject(namespace="default")).decision == "implicit_deny"
-    tags["aws:PrincipalTag/eks-cluster-arn"] = f"{arn}a"
-    assert check(document, subject=Subject(namespace="default")).decision == "conditional"
-
-
-def test_many_unknown_keys():
-    keys = {f"t:key{number}": "x" for number in range(40)}
-    document = policy(*(statement(condition={"StringEquals": {key: "x"}}) for key in keys))
-    found = check(document)
-    assert found.decision == "conditional"
-    assert set(found.conditional_on) == set(keys)
-    assert check(policy(statement(condition={"StringEquals": keys}))).decision == "conditional"
-
-
 def test_error_names_malformed_policy():
     with pytest.raises(PolicyError, match=r"^p2: Statement 1: Effect must be Allow or Deny, got 'allow'"):
         check([policy(statement()), policy({**statement(), "Effect": "allow"})])
-
-
-@pytest.mark.parametrize(
-    "unknown",
-    [
-        statement("s3:PutObject", "arn:aws:s3:::b/home/${aws:userid}/*"),
-        statement("s3:GetObject", "arn:aws:s3:::b/home/${aws:userid}/*"),
-        statement("s3:PutObject", "*", condition={"StringEquals": {"t:key": "a"}}),
-    ],
-    ids=["another action", "the same action", "a condition"],
-)
-def test_unknown_keys_of_other_statements_do_not_matter(unknown):
-    excepted = statement(resource=None)
-    del excepted["Resource"]
-    excepted["NotResource"] = "arn:aws:s3:::b/secret/*"
-    document = policy(excepted, statement(resource="arn:aws:s3:::b/secret/*"), unknown)
-    assert check(document, resource="arn:aws:s3:::b/*").decision == "allowed"
-
-
-@pytest.mark.parametrize(
-    ("exceptions", "condition", "decision"),
-    [
-        (["arn:aws:s3:::b/secret/*", "arn:aws:s3:::b/private/*"], None, "partly_allowed"),
-        (["arn:aws:s3:::b/secret/*"], {"StringEquals": {"t:key": "a"}}, "conditional"),
-    ],
-    ids=["one of two exceptions", "an unknown condition"],
-)
-def test_allowed_exceptions_are_not_sufficient(exceptions, condition, decision):
-    rest = {**statement(condition=condition), "NotResource": exceptions}
-    del rest["Resource"]
-    document = policy(rest, statement(resource="arn:aws:s3:::b/secret/*"))
-    assert check(document, resource="arn:aws:s3:::b/*").decision == decision
-
-
-def test_an_exception_for_everything_is_not_covered_by_all_resources_of_a_service():
-    excepted = statement("sqs:SendMessage", resource=None)
-    del excepted["Resource"]
-    excepted["NotResource"] = "*"
-    document = policy(excepted, statement("sqs:SendMessage", "arn:aws:sqs:*:*:*"))
-    assert check(document, "sqs:SendMessage", "arn:*:sqs:*:*:*").decision == "partly_allowed"
 
 
 def test_item_context_overrides_shared_context():

@@ -5,20 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
     Subject,
-    pod_identity_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import Request
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.resources import Caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
-    judge,
-    prepare_trust,
 )
 
 ACCOUNT = "111122223333"
@@ -148,74 +142,9 @@ def test_no_suggestion(case):
     assert check_policy(policy(*statements), subject).suggestion is None
 
 
-def test_suggestion_names_the_known_values():
-    suggestion = check_policy(policy(IRSA), replace(KNOWN, cluster_arn=None, account_id=ACCOUNT)).suggestion
-    assert suggestion is not None
-    assert suggestion.lets_in == (
-        f"Every workload: requests of pods.eks.amazonaws.com with aws:SourceAccount {ACCOUNT}, "
-        f"{IN_NAMESPACE} default, {NAMED} my-service-account."
-    )
-
-
 def test_elements_of_a_stored_policy_are_accepted():
     deleted = [{"Effect": "Allow", "Principal": {"AWS": "AROAEXAMPLEEXAMPLE12"}, "Action": "sts:AssumeRole"}]
     suggestion = check_policy(policy(*deleted), KNOWN, stored=True).suggestion
     assert suggestion is not None
     # Only the unique ID of a principal that may be deleted remains.
     assert [reason.statement for reason in suggestion.storable.reasons] == ["Statement 1"]
-
-
-# Other workloads: a cluster of the same name in another Region, another namespace and another service account, or no tags.
-OTHERS = [
-    replace(KNOWN, session_tags=False),
-    *(
-        Subject(cluster_arn=cluster, namespace=namespace, service_account=name)
-        for cluster in (CLUSTER, CLUSTER.replace("us-west-2", "us-east-1"))
-        for namespace in ("default", "other")
-        for name in ("my-service-account", "web")
-        if (cluster, namespace, name) != (CLUSTER, "default", "my-service-account")
-    ),
-]
-CONDITIONS = [
-    None,
-    {"StringEquals": {NAMED: "web"}},
-    {"StringNotEquals": {NAMED: "web"}},
-    {"StringNotEquals": {IN_NAMESPACE: ["other", "third"]}},
-    {"StringNotEqualsIfExists": {IN_CLUSTER: "x"}},
-    {"StringLike": {IN_NAMESPACE: "d*"}},
-    {"Null": {NAMED: "true"}},
-]
-ACTION_LISTS = ["sts:AssumeRole", "sts:TagSession", BOTH]
-
-
-def allows(document, subject):
-    """Return the decision for a workload, and the decisions for sessions of EC2 and of a role."""
-    rules = prepare_trust(document).rules
-    callers = (Caller(service="ec2.amazonaws.com"), Caller(role_arn=f"arn:aws:iam::{ACCOUNT}:role/a"))
-    context = pod_identity_context(subject)
-    return [
-        check_trust(document, subject).usable,
-        *(
-            judge(rules, [Request(action, None, caller) for action in BOTH], context).usable
-            for caller in callers
-        ),
-    ]
-
-
-@pytest.mark.parametrize("principal", [SERVICE, {"AWS": "*"}], ids=["the service", "everyone"])
-def test_suggestion_lets_in_no_other_caller(principal):
-    found = 0
-    for allowed, narrowed, denied, excluded in product(ACTION_LISTS, CONDITIONS, ACTION_LISTS, CONDITIONS):
-        condition = {"Condition": narrowed} if narrowed else {}
-        document = policy(
-            {"Effect": "Allow", "Principal": principal, "Action": allowed, **condition},
-            deny(excluded, Action=denied, Principal=principal),
-        )
-        suggestion = check_policy(document, KNOWN).suggestion
-        if suggestion is None:
-            continue
-        found += 1
-        assert suggestion.lets_in == f"{ONLY_WORKLOAD}."
-        for other in OTHERS:
-            assert allows(suggestion.trust_policy, other) == allows(document, other), (document, other)
-    assert found > 100

@@ -6,21 +6,12 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable
 from itertools import product
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
-    same_meaning,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    load_document,
-    parse_policy,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     covered,
@@ -38,7 +29,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ACCOUNT = "111122223333"
-OTHER_ACCOUNT = "444455556666"
 CLUSTERS = tuple(f"arn:aws:eks:us-west-2:{ACCOUNT}:cluster/{name}" for name in ("one", "two"))
 NAMESPACES = ("default", "batch")
 SERVICE_ACCOUNTS = ("app", "web", "cron")
@@ -66,12 +56,6 @@ def statements(all_grants: Iterable[TrustGrant]) -> list[Any]:
     return found
 
 
-def allowed_workloads(document: object) -> set[tuple[str, str, str]]:
-    """Return the workloads in EVERYONE that can use a role with this trust policy."""
-    policy = parse_policy(document, "trust")
-    return {workload for workload in EVERYONE if usable(policy, *workload) == "yes"}
-
-
 def usable(document: object, cluster: str, namespace: str, service_account: str) -> str:
     subject = Subject(
         cluster_arn=cluster,
@@ -94,105 +78,6 @@ def granted_workloads(grants: Iterable[TrustGrant]) -> set[tuple[str, str, str]]
         if all(part in ("", value) for part, value in zip(parts, workload, strict=True)):
             found.add(workload)
     return found
-
-
-@pytest.mark.parametrize(
-    ("scope_grant", "conditions"),
-    [
-        pytest.param(TrustGrant(), None, id="none"),
-        pytest.param(grant(), {"aws:SourceAccount": ACCOUNT}, id="account"),
-        pytest.param(
-            grant(CLUSTERS[0]),
-            {"aws:SourceAccount": ACCOUNT, "aws:RequestTag/eks-cluster-arn": CLUSTERS[0]},
-            id="cluster",
-        ),
-        pytest.param(
-            grant(CLUSTERS[0], "default"),
-            {
-                "aws:SourceAccount": ACCOUNT,
-                "aws:RequestTag/eks-cluster-arn": CLUSTERS[0],
-                "aws:RequestTag/kubernetes-namespace": "default",
-            },
-            id="namespace",
-        ),
-        pytest.param(
-            grant(CLUSTERS[0], "default", "app"),
-            {
-                "aws:SourceAccount": ACCOUNT,
-                "aws:RequestTag/eks-cluster-arn": CLUSTERS[0],
-                "aws:RequestTag/kubernetes-namespace": "default",
-                "aws:RequestTag/kubernetes-service-account": "app",
-            },
-            id="workload",
-        ),
-    ],
-)
-def test_statement_for_grant(scope_grant: TrustGrant, conditions: dict[str, str] | None) -> None:
-    (statement,) = statements([scope_grant])
-    assert statement.pop("Sid").isalnum()
-    assert statement == {
-        "Effect": "Allow",
-        "Principal": {"Service": "pods.eks.amazonaws.com"},
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-        **({"Condition": {"StringEquals": conditions}} if conditions else {}),
-    }
-
-
-def test_service_accounts_of_namespace_share_statement() -> None:
-    found = statements(
-        [
-            grant(CLUSTERS[0], "default", "web"),
-            grant(CLUSTERS[0], "default", "app"),
-            grant(CLUSTERS[0], "batch", "app"),
-            grant(CLUSTERS[1], "default", "app"),
-        ]
-    )
-    names = [
-        statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
-        for statement in found
-    ]
-    assert names == ["app", ["app", "web"], "app"]
-
-
-def test_grants_have_no_cross_product() -> None:
-    grants = [grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[0], "batch", "web")]
-    assert allowed_workloads(trust_policy(grants)) == {
-        (CLUSTERS[0], "default", "app"),
-        (CLUSTERS[0], "batch", "web"),
-    }
-
-
-def test_order_and_duplicates_are_irrelevant() -> None:
-    grants = [grant(*workload) for workload in EVERYONE]
-    assert trust_policy(grants) == trust_policy([*reversed(grants), *grants])
-
-
-def test_other_accounts_are_not_allowed() -> None:
-    stranger = CLUSTERS[0].replace(ACCOUNT, OTHER_ACCOUNT)
-    subject = Subject(
-        cluster_arn=stranger, namespace="default", service_account="app", account_id=OTHER_ACCOUNT
-    )
-    assert check_trust(trust_policy([grant()]), subject).usable == "no"
-
-
-@FEW
-@given(grant_sets)
-def test_policy_allows_exactly_the_granted_workloads(grants: set[TrustGrant]) -> None:
-    assert allowed_workloads(trust_policy(grants)) == granted_workloads(grants)
-
-
-@FEW
-@given(grant_sets)
-def test_sids_are_unique_and_stable(grants: set[TrustGrant]) -> None:
-    sids = [statement["Sid"] for statement in statements(grants)]
-    assert len(set(sids)) == len(sids)
-    assert set(sids) <= {statement["Sid"] for statement in statements([*grants, grant(CLUSTERS[1], "other")])}
-
-
-@FEW
-@given(grant_sets)
-def test_written_grants_are_read_back(grants: set[TrustGrant]) -> None:
-    assert read_grants(trust_policy(grants)) == (grants, [])
 
 
 @FEW
@@ -225,43 +110,6 @@ def test_widest_grants_allow_the_same_workloads(grants: set[TrustGrant]) -> None
 )
 def test_grant_is_covered_by_a_wider_one(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
     assert covered(narrow, [wide]) is answer
-
-
-def as_iam(change: str) -> Any:
-    """Return a managed trust policy in another form with the same meaning, such as IAM may return."""
-    document: Any = copy.deepcopy(trust_policy([grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])]))
-    for statement in document["Statement"]:
-        equals = statement["Condition"]["StringEquals"]
-        if change == "single values as lists":
-            statement["Principal"]["Service"] = [statement["Principal"]["Service"]]
-            statement["Condition"]["StringEquals"] = {key: [value] for key, value in equals.items()}
-        elif change == "actions in another order":
-            statement["Action"].reverse()
-        elif change == "keys in another order":
-            statement["Condition"]["StringEquals"] = dict(reversed(equals.items()))
-    if change == "URL-encoded":
-        return load_document(quote(json.dumps(document)))
-    return document
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "unchanged",
-        "single values as lists",
-        "actions in another order",
-        "keys in another order",
-        "URL-encoded",
-    ],
-)
-def test_managed_statements_in_forms_of_iam(change: str) -> None:
-    expected = {grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])}
-    assert read_grants(as_iam(change)) == (expected, [])
-
-
-def test_managed_statement_without_list() -> None:
-    document = {"Version": "2012-10-17", "Statement": statements([grant()])[0]}
-    assert read_grants(document) == ({grant()}, [])
 
 
 def altered(**changes: object) -> dict[str, Any]:
@@ -322,13 +170,3 @@ EQUALS = OURS["Condition"]["StringEquals"]
 def test_different_statements_are_unmanaged(statement: object) -> None:
     document = {"Version": "2012-10-17", "Statement": [statement, OURS]}
     assert read_grants(document) == ({grant(CLUSTERS[0], "default", "app")}, [statement])
-
-
-def test_empty_document_has_no_grants() -> None:
-    assert read_grants({}) == (set(), [])
-
-
-def test_size_of_policy_for_hundred_workloads() -> None:
-    few = trust_policy(grant(CLUSTERS[0], "default", f"service-{number:03}") for number in range(80))
-    assert len(json.dumps(few, separators=(",", ":"))) < 2048
-    assert same_meaning(few, json.dumps(few), "trust")

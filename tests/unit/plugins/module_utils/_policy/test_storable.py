@@ -109,50 +109,6 @@ def test_rejected_document_has_its_reasons(case):
     assert found.answer == ("no" if certain else "unknown")
 
 
-@pytest.mark.parametrize(
-    ("kind", "document"),
-    [
-        ("managed", of_length(6144, ALLOW)),
-        ("boundary", of_length(6144, ALLOW)),
-        ("session", of_length(2048, ALLOW)),
-        ("trust", of_length(2048, TRUST)),
-    ],
-)
-def test_documents_at_quota_are_storable(kind, document):
-    assert storability(document, kind).answer == "yes"
-
-
-@pytest.mark.parametrize(("limit", "answer"), [(None, "unknown"), (4096, "yes"), (2048, "no"), (8192, "yes")])
-def test_quota_of_account(limit, answer):
-    assert storability(of_length(3000, TRUST), "trust", trust_limit=limit).answer == answer
-
-
-def test_existing_principals_have_no_reason():
-    document = policy({**TRUST, "Principal": {"AWS": [ACCOUNT, ROLE]}})
-    assert storability(document, "trust").answer == "unknown"
-    assert storability(document, "trust", existing={ACCOUNT}).answer == "unknown"
-    assert storability(document, "trust", existing={ACCOUNT, ROLE}).answer == "yes"
-
-
-def test_refusals_hide_uncertain_reasons():
-    found = storability(policy({**TRUST, "Principal": "*", "Action": ["sts:*", "s3:GetObject"]}), "trust")
-    assert (found.answer, len(found.reasons)) == ("no", 3)
-    assert found.rows == [
-        {
-            "certain": True,
-            "statement": "Statement 1",
-            "message": "the action 's3:GetObject' does not belong to AWS STS, and a trust policy may only have actions"
-            " that assume a role",
-            "remedy": "List sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
-        }
-    ]
-
-
-def test_long_values_are_shortened():
-    (reason,) = storability(policy({**ALLOW, "Resource": "*" * 500}), "managed").reasons
-    assert reason.message == f"the resource '{'*' * 117}...' is not an ARN or '*'"
-
-
 def test_unknown_kind_of_document():
     with pytest.raises(ValueError, match=r"^kind must be one of .*, got 'group'$"):
         storability(policy(ALLOW), "group")

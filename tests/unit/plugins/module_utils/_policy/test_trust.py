@@ -5,16 +5,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from urllib.parse import quote
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyError,
-    parse_policy,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
 )
@@ -754,69 +748,3 @@ def test_conditional_verdict_has_keys(case):
     _name, document, subject, keys, _why = case
     found = check_trust(document, subject)
     assert (found.usable, list(found.conditional_on)) == ("conditional", keys)
-
-
-@pytest.mark.parametrize(
-    "form",
-    [json.dumps, lambda d: quote(json.dumps(d)), lambda d: parse_policy(d, "trust")],
-    ids=["JSON", "URL-encoded", "parsed"],
-)
-def test_all_forms_have_same_verdict(form):
-    document = policy(allow(NAMESPACE), deny(tag("kubernetes-pod-name", "x")))
-    assert check_trust(form(document), NOBODY) == check_trust(document, NOBODY)
-
-
-def test_verdicts_by_action():
-    found = check_trust(
-        policy(
-            allow(Action="sts:AssumeRole"), allow(tag("kubernetes-pod-name", "x"), Action="sts:TagSession")
-        ),
-        KNOWN,
-    )
-    assert (found.usable, found.assume_role, found.tag_session) == ("conditional", "allowed", "conditional")
-    found = check_trust(policy(allow(), deny(Action="sts:TagSession")), KNOWN)
-    assert (found.usable, found.assume_role, found.tag_session) == ("no", "allowed", "denied")
-
-
-def test_role_of_another_account_is_unusable():
-    found = check_trust(policy(allow()), replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/r"))
-    assert found.usable == "no"
-    assert found.findings[0].code == "TRUST_ROLE_IN_OTHER_ACCOUNT"
-    assert found.findings[0].message == (
-        "The role is in account 444455556666, the cluster in 111122223333: EKS rejects a role of"
-        " another account, whatever its trust policy allows."
-    )
-
-
-def test_unusable_policy_has_findings_on_other_workloads():
-    found = check_trust(policy(allow(tag("kubernetes-namespace", "default", "StringNotEquals"))), KNOWN)
-    assert [(finding.code, finding.severity) for finding in found.findings] == [
-        ("TRUST_CONDITION_UNMATCHED", "error"),
-        ("TRUST_WIDE", "warning"),
-    ]
-
-
-def test_result_keeps_the_order_of_statements():
-    found = check_trust(
-        policy(allow(NAMESPACE, Sid="My Sid", Action=["sts:TagSession", "sts:AssumeRole"])), KNOWN
-    )
-    assert found.trust_policy == {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "My Sid",
-                "Effect": "Allow",
-                "Principal": {"Service": ["pods.eks.amazonaws.com"]},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-                "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": ["default"]}},
-            }
-        ],
-    }
-
-
-def test_rejects_other_kinds_of_policies():
-    with pytest.raises(PolicyError, match=r"Statement 1: Resource is not allowed in a trust policy"):
-        check_trust(policy(allow(Resource="*")), KNOWN)
-
-
-OUR_CLUSTER = tag("eks-cluster-arn", CLUSTER)

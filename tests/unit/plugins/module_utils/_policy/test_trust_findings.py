@@ -19,20 +19,6 @@ OIDC = {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-west-2
 GITHUB = {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}
 BOTH = ["sts:AssumeRole", "sts:TagSession"]
 IRSA = {"Effect": "Allow", "Principal": OIDC, "Action": "sts:AssumeRoleWithWebIdentity"}
-OURS = {
-    "Sid": "AllowEksAuthToAssumeRoleForPodIdentity",
-    "Effect": "Allow",
-    "Principal": SERVICE,
-    "Action": BOTH,
-    "Condition": {
-        "StringEquals": {
-            "aws:SourceAccount": "111122223333",
-            "aws:RequestTag/eks-cluster-arn": CLUSTER,
-            "aws:RequestTag/kubernetes-namespace": "default",
-            "aws:RequestTag/kubernetes-service-account": "my-service-account",
-        }
-    },
-}
 
 
 def allow(**more):
@@ -325,64 +311,3 @@ def test_lints_do_not_change_verdict(case):
     assert found.usable == "yes"
     assert (finding(found, code).severity, finding(found, code).message) == (severity, message)
     assert finding(found, code).remedy
-
-
-def test_exact_policy_has_no_findings():
-    assert check_trust(policy(OURS), KNOWN).findings == ()
-
-
-def test_ineffective_statement_of_usable_policy_is_info():
-    found = check_trust(
-        policy(OURS, allow(Condition=equals(RequestTag__kubernetes_namespace="other"))), KNOWN
-    )
-    assert [(reported.code, reported.severity) for reported in found.findings] == [
-        ("TRUST_CONDITION_UNMATCHED", "info")
-    ]
-
-
-def test_conditional_verdict_is_a_warning():
-    document = policy(allow(Condition=equals(RequestTag__kubernetes_pod_name="web-1")))
-    found = check_trust(document, KNOWN)
-    reported = finding(found, "TRUST_CONDITIONAL")
-    assert (found.usable, reported.severity, reported.statement) == ("conditional", "warning", "")
-    assert reported.message == (
-        "Whether the policy allows the workload depends on unknown values of aws:RequestTag/kubernetes-pod-name."
-    )
-    assert reported.remedy == (
-        "Set the value of aws:RequestTag/kubernetes-pod-name (option pod_name) to get a definite answer."
-    )
-
-
-def test_remedy_for_key_without_option():
-    document = policy(
-        allow(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:eks:us-west-2:111122223333:cluster/*"}})
-    )
-    reported = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
-    assert reported.remedy == (
-        "There is no option for aws:SourceArn: ensure that the conditions on this key hold for the Pods, or "
-        "remove the conditions."
-    )
-
-
-def test_possible_deny_is_a_warning():
-    found = check_trust(
-        policy(OURS, allow(Effect="Deny", Condition=equals(RequestTag__kubernetes_pod_name="x"))), KNOWN
-    )
-    reported = finding(found, "TRUST_MAY_BE_DENIED")
-    assert (reported.severity, reported.statement) == ("warning", "Statement 2")
-    assert reported.message == (
-        "Statement 2 denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com for some requests, because of"
-        " StringEquals aws:RequestTag/kubernetes-pod-name 'x'."
-    )
-
-
-def test_result_is_plain_data():
-    found = check_trust(policy(allow(Action="sts:AssumeRole")), KNOWN).as_dict()
-    assert found["findings"][0] == {
-        "code": "TRUST_ACTION_NOT_ALLOWED",
-        "severity": "error",
-        "statement": "Statement 1",
-        "message": found["findings"][0]["message"],
-        "remedy": "Add sts:TagSession to the actions of Statement 1.",
-    }
-    assert (found["usable"], found["conditional_on"]) == ("no", [])
