@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -16,7 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     api_with,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 
@@ -82,12 +80,6 @@ def access_key_id(session: AssumedSession) -> str:
     return str(frozen.access_key)
 
 
-def test_first_request_waits_until_credentials_are_needed() -> None:
-    sts = Sts(Clock())
-    assumed_session(sts).client("iam")
-    assert sts.asked == []
-
-
 @pytest.mark.parametrize(
     ("role", "request_"),
     [
@@ -110,52 +102,6 @@ def test_parameters_of_assume_role(role: AssumeRole, request_: dict[str, Any]) -
     sts = Sts(Clock())
     assumed_session(sts, role).ready()
     assert sts.asked == [("AssumeRole", request_)]
-
-
-def test_credentials_are_renewed_shortly_before_they_expire() -> None:
-    sts = Sts(Clock())
-    session = assumed_session(sts, AssumeRole(ARN))
-    session.ready()
-    sts.clock.pass_by(3600 - 900 - 1)
-    session.ready()
-    assert len(sts.sessions) == 1
-    sts.clock.pass_by(2)
-    session.ready()
-    assert len(sts.sessions) == 2
-    session.ready()
-    assert len(sts.sessions) == 2
-
-
-def test_existing_clients_get_the_new_credentials() -> None:
-    sts = Sts(Clock())
-    session = assumed_session(sts)
-    assert access_key_id(session) == "ASIA1"
-    client = session.client("eks", region="eu-central-1")
-    sts.clock.pass_by(3600)
-    assert client._request_signer._credentials.get_frozen_credentials().access_key == "ASIA2"
-    assert client.meta.region_name == "eu-central-1"
-    assert access_key_id(session) == "ASIA2"
-
-
-def test_all_threads_share_one_session() -> None:
-    sts = Sts(Clock())
-    session = assumed_session(sts)
-    together = threading.Barrier(8)
-
-    def work(_number: int) -> str:
-        together.wait()
-        session.ready()
-        return access_key_id(session)
-
-    assert map_concurrently(work, range(8), 8) == ["ASIA1"] * 8
-    assert len(sts.sessions) == 1
-
-
-def test_clients_use_the_connection_settings() -> None:
-    sts = Sts(Clock())
-    session = assumed_session(sts, connection=Connection("us-west-2", "http://127.0.0.1:1", verify=False))
-    client = session.client("eks")
-    assert (client.meta.endpoint_url, client.meta.region_name) == ("http://127.0.0.1:1", "us-west-2")
 
 
 def test_access_keys_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,11 +208,3 @@ def test_session_knows_when_its_credentials_expire() -> None:
     assert session.expires_at is None
     session.ready()
     assert session.expires_at == BEGIN + timedelta(seconds=3600)
-
-
-def test_client_can_have_a_separate_endpoint() -> None:
-    connection = Connection(region="us-west-2", endpoint_url="http://127.0.0.1:1")
-    session = assumed_session(Sts(Clock()), connection=connection)
-    source = session.client("sts", endpoint="https://sts.us-west-2.amazonaws.com")
-    assert source.meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
-    assert session.client("sts").meta.endpoint_url == "http://127.0.0.1:1"

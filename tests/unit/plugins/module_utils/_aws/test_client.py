@@ -3,25 +3,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
-    RETRIES,
-    TIMEOUTS,
     BotoApi,
     api_for,
     as_aws_error,
     response_pages,
-    snake_case,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     Retries,
-    map_concurrently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -63,46 +58,6 @@ class Stubbed:
         self.api = BotoApi(lambda asked: self.client if asked == service else None, simulated_retries())
 
 
-def test_response_is_returned() -> None:
-    iam = Stubbed("iam")
-    iam.stubber.add_response("get_role", {"Role": ROLE}, {"RoleName": "r"})
-    assert iam.api.call("iam", "GetRole", {"RoleName": "r"})["Role"] == ROLE
-
-
-def test_api_error_keeps_its_code_and_text() -> None:
-    iam = Stubbed("iam")
-    iam.stubber.add_client_error("get_role", "NoSuchEntity", "The role cannot be found.")
-    with pytest.raises(AwsError) as caught:
-        iam.api.call("iam", "GetRole", {"RoleName": "r"})
-    assert str(caught.value) == "iam:GetRole: NoSuchEntity: The role cannot be found."
-    assert caught.value.missing
-
-
-def test_all_pages_are_read() -> None:
-    eks = Stubbed("eks")
-
-    def page(*names: str, **more: str) -> dict[str, Any]:
-        return {"associations": [{"serviceAccount": name} for name in names], **more}
-
-    eks.stubber.add_response(
-        "list_pod_identity_associations", page("a", "b", nextToken="next"), {"clusterName": "c"}
-    )
-    eks.stubber.add_response(
-        "list_pod_identity_associations", page("c"), {"clusterName": "c", "nextToken": "next"}
-    )
-    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
-    assert [association["serviceAccount"] for association in found] == ["a", "b", "c"]
-
-
-def test_error_on_a_later_page_is_raised() -> None:
-    eks = Stubbed("eks")
-    eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "next"})
-    eks.stubber.add_client_error("list_pod_identity_associations", "InvalidRequestException", "Oops")
-    with pytest.raises(AwsError) as caught:
-        list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
-    assert str(caught.value) == "eks:ListPodIdentityAssociations: InvalidRequestException: Oops"
-
-
 def test_only_the_failed_page_is_retried() -> None:
     eks = Stubbed("eks")
     requests = {"clusterName": "c"}
@@ -114,14 +69,6 @@ def test_only_the_failed_page_is_retried() -> None:
     found = list(eks.api.pages("eks", "ListPodIdentityAssociations", requests, "associations"))
     assert [association["serviceAccount"] for association in found] == ["a", "b"]
     eks.stubber.assert_no_pending_responses()
-
-
-def test_repeated_page_token_is_an_error() -> None:
-    eks = Stubbed("eks")
-    for _ in range(2):
-        eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
-    with pytest.raises(AwsError, match="The same next token was received twice"):
-        list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["items", "answers"])
@@ -154,39 +101,6 @@ def test_unusable_page_token_is_an_error(markers: list[str | None], reason: str,
     assert len(requests) == len(markers)
 
 
-def test_pages_are_requested_one_at_a_time() -> None:
-    pages = {
-        None: {"Roles": [1], "IsTruncated": True, "Marker": "a"},
-        "a": {"Roles": [2], "IsTruncated": False},
-    }
-
-    class Iam:
-        def list_roles(self, MaxItems: int, Marker: str | None = None) -> dict[str, Any]:
-            assert MaxItems == 9
-            return pages[Marker]
-
-    api = BotoApi(lambda _service: Iam(), simulated_retries())
-    found = response_pages(api, "iam", "ListRoles", {"MaxItems": 9})
-    assert [association["Roles"] for association in found] == [[1], [2]]
-
-
-def test_attempts_to_create_an_association_share_one_token() -> None:
-    sent: list[dict[str, Any]] = []
-
-    class Eks:
-        def create_pod_identity_association(self, **parameters: Any) -> dict[str, Any]:
-            sent.append(parameters)
-            if len(sent) % 2:
-                raise exceptions.ConnectionClosedError(endpoint_url="https://x")
-            return {"association": {}}
-
-    api = BotoApi(lambda _service: Eks(), simulated_retries())
-    for _ in range(2):
-        api.call("eks", "CreatePodIdentityAssociation", {"clusterName": "c"})
-    tokens = [association["clientRequestToken"] for association in sent]
-    assert tokens[0] == tokens[1] != tokens[2] == tokens[3]
-
-
 @pytest.mark.parametrize(
     ("service", "operation", "method", "answer", "lacks"),
     [
@@ -216,73 +130,6 @@ def test_response_without_its_main_member_is_an_error(
     assert caught.value.conflict
 
 
-def test_client_is_created_once_at_its_first_use() -> None:
-    made: list[str] = []
-    iam = Stubbed("iam")
-    for _ in range(8):
-        iam.stubber.add_response("get_role", {"Role": ROLE})
-
-    def make(service: str) -> Any:
-        made.append(service)
-        return iam.client
-
-    api = BotoApi(make)
-    assert made == []
-    start = threading.Barrier(4, timeout=20)
-    lock = threading.Lock()
-
-    def work(_number: int) -> None:
-        start.wait()
-        # The stubber's queue of responses is not thread-safe.
-        with lock:
-            api.call("iam", "GetRole", {"RoleName": "r"})
-
-    map_concurrently(work, range(8), 4)
-    assert made == ["iam"]
-
-
-@pytest.mark.parametrize(
-    ("operation", "method"),
-    [
-        ("CreateRole", "create_role"),
-        ("ListPodIdentityAssociations", "list_pod_identity_associations"),
-        ("GetAccountAuthorizationDetails", "get_account_authorization_details"),
-        ("PutRolePermissionsBoundary", "put_role_permissions_boundary"),
-    ],
-)
-def test_operation_name_becomes_a_method_name(operation: str, method: str) -> None:
-    assert snake_case(operation) == method
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "text"),
-    [
-        pytest.param(
-            exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "CreateRole"),
-            "AccessDenied",
-            "No.",
-            id="error of the API",
-        ),
-        pytest.param(exceptions.ClientError({}, "CreateRole"), "Unknown", "", id="error without a code"),
-        pytest.param(
-            exceptions.NoCredentialsError(),
-            "NoCredentialsError",
-            "Unable to locate credentials",
-            id="credentials",
-        ),
-        pytest.param(
-            exceptions.EndpointConnectionError(endpoint_url="https://x"),
-            "EndpointConnectionError",
-            'Could not connect to the endpoint URL: "https://x"',
-            id="connection",
-        ),
-    ],
-)
-def test_every_botocore_error_becomes_an_aws_error(error: Exception, code: str, text: str) -> None:
-    found = as_aws_error(error, "iam", "CreateRole")
-    assert (found.operation, found.code, found.text) == ("iam:CreateRole", code, text)
-
-
 @pytest.mark.parametrize(
     ("parameter", "version"),
     [("targetRoleArn", "1.38.35"), ("disableSessionTags", "1.38.35"), ("policy", "1.42.46")],
@@ -306,27 +153,6 @@ def test_invalid_parameter_has_its_reason() -> None:
     assert caught.value.code == "ParamValidationError"
     assert "RoleName" in caught.value.text
     assert "too old" not in caught.value.text
-
-
-@pytest.mark.parametrize(("width", "connections"), [(4, 10), (32, 32)])
-def test_module_clients_share_a_rate_and_have_a_connection_per_thread(width: int, connections: int) -> None:
-    requests: list[tuple[str, dict[str, Any]]] = []
-    iam = Stubbed("iam")
-    iam.stubber.add_response("get_role", {"Role": ROLE})
-
-    class Module:
-        params: Mapping[str, Any] = {}
-        region = "us-west-2"
-
-        def client(self, service: str, **extra: Any) -> Any:
-            requests.append((service, extra))
-            return iam.client
-
-    api_for(Module(), width, None).call("iam", "GetRole", {"RoleName": "r"})
-    assert requests == [
-        ("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections, **TIMEOUTS}})
-    ]
-    assert RETRIES == {"mode": "standard", "total_max_attempts": 1}
 
 
 def test_missing_profile_is_named_before_any_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

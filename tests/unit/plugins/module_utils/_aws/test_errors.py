@@ -30,12 +30,6 @@ THROTTLING_CODES = (
 )
 
 
-def test_error_text_has_operation_and_code() -> None:
-    error = classify("iam:CreateRole", "LimitExceeded", "Too many.")
-    assert str(error) == "iam:CreateRole: LimitExceeded: Too many."
-    assert (error.operation, error.code, error.text) == ("iam:CreateRole", "LimitExceeded", "Too many.")
-
-
 @pytest.mark.parametrize(
     ("code", "text", "remedy"),
     [
@@ -280,15 +274,6 @@ def test_status_takes_precedence_over_the_code(code: str, status: int, lost: boo
     assert error.kind is kind
 
 
-@pytest.mark.parametrize(("status", "code"), [(429, "Throttling"), (503, "ServiceFailure")])
-def test_status_selects_the_remedy(status: int, code: str) -> None:
-    by_code, by_status = (
-        classify("any:Operation", code, ""),
-        classify("any:Operation", "X", "", status=status),
-    )
-    assert by_status.remedy == by_code.remedy
-
-
 @pytest.mark.parametrize(
     ("kind", "transient", "missing", "denied", "conflict"),
     [
@@ -315,13 +300,6 @@ def test_properties_of_an_error(
         denied,
         conflict,
     )
-
-
-def test_amended_error_keeps_its_kind() -> None:
-    error = classify("iam:CreateRole", "AccessDenied", "No.").amended("No. (after 2 attempts)", True)
-    assert str(error) == "iam:CreateRole: AccessDenied: No. (after 2 attempts)"
-    assert (error.kind, error.outcome_unknown) == (ErrorKind.DENIED, True)
-    assert error.remedy == classify("iam:CreateRole", "AccessDenied", "No.").remedy
 
 
 ARN = "arn:aws:iam::444455556666:role/fleet"
@@ -426,14 +404,3 @@ def test_denial_names_caller_region_cause_and_remedy(
 ) -> None:
     error = explain_refusal(classify("sts:AssumeRole", code, text), role, "us-west-2")
     assert error_text(error) == f"sts:AssumeRole: {message} Nothing was changed."
-
-
-def test_unknown_parts_are_omitted() -> None:
-    error = explain_refusal(classify("sts:AssumeRole", "Other", "No."), AssumeRole(ARN), "")
-    assert error.text == f"No. Requested for the role {ARN} of account 444455556666."
-
-
-def test_explained_refusal_keeps_its_kind() -> None:
-    error = classify("sts:AssumeRole", "Throttling", "Rate exceeded")
-    explained = explain_refusal(error, AssumeRole(ARN), "us-west-2")
-    assert (explained.transient, explained.remedy) == (True, error.remedy)
