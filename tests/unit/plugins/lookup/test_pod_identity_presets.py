@@ -9,11 +9,9 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 from ansible.errors import AnsibleLookupError
 from ansible_collections.workload_identity.aws.plugins.lookup import pod_identity_presets
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
-    FOLDER,
     preset_names,
 )
 
@@ -34,25 +32,6 @@ def test_all_presets_are_returned() -> None:
     rows = look_up()
     assert [row["name"] for row in rows] == preset_names()
     assert json.loads(json.dumps(rows)) == rows
-
-
-def test_returned_keys_are_documented() -> None:
-    (row,) = look_up(["external-dns"])
-    documented = yaml.safe_load(pod_identity_presets.RETURN)["_raw"]["contains"]
-    assert sorted(row) == sorted(documented)
-    for name in ("parameters", "policies"):
-        assert sorted(row[name][0]) == sorted(documented[name]["contains"])
-
-
-def test_preset_has_the_content_of_its_file() -> None:
-    content = yaml.safe_load((FOLDER / "external-dns.yml").read_text(encoding="utf-8"))
-    (row,) = look_up("external-dns")
-    assert {key: row[key] for key in ("title", "version", "checked", "source")} == {
-        key: content[key] for key in ("title", "version", "checked", "source")
-    }
-    assert [parameter["name"] for parameter in row["parameters"]] == list(content["parameters"])
-    assert row["policies"][0]["statements"] == content["policies"][0]["statements"]
-    assert 0 < row["policies"][0]["size"] < 6144
 
 
 def test_unknown_names_share_one_error() -> None:

@@ -41,10 +41,6 @@ def look_up(terms: list[Any], playbook_dir: str = "/", **options: Any) -> list[A
     return Lookup().run(terms, variables={"playbook_dir": playbook_dir}, **options)
 
 
-def test_workloads_of_all_files_are_one_list(files: list[str]) -> None:
-    assert look_up(files) == [ONE, TWO]
-
-
 def test_term_can_be_a_list_of_paths(files: list[str]) -> None:
     assert look_up([files]) == [ONE, TWO]
 
@@ -54,20 +50,6 @@ def test_returns_only_the_requested_fields(files: list[str]) -> None:
         {"service_account": "one"},
         {"service_account": "two", "create_namespace": True},
     ]
-
-
-@pytest.mark.usefixtures("files")
-def test_relative_path_is_resolved_next_to_the_playbook_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert look_up(["0.json"]) == [ONE]
-    (tmp_path / "plays").mkdir()
-    (tmp_path / "plays" / "2.json").write_text(json.dumps([TWO]))
-    assert look_up(["2.json"], str(tmp_path / "plays")) == [TWO]
-    (tmp_path / "plays" / "0.json").write_text(json.dumps([TWO]))
-    with pytest.raises(AnsibleLookupError, match=r"0\.json: exists twice"):
-        look_up(["0.json"], str(tmp_path / "plays"))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -16,10 +15,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import begin
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     change_spec,
@@ -48,17 +45,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_inpu
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
-    CLUSTER_ARN,
-    OWNED,
     REGION,
     TRUST_BARE,
     FakeAws,
     create_association,
-    create_policy,
     create_role,
     document,
-    policy,
-    policy_arn,
     role_arn,
     workload,
 )
@@ -221,52 +213,6 @@ def test_deadline_applies_while_the_state_is_read(aws: FakeAws) -> None:
 # Tests of eks_pod_identity
 
 
-def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> None:
-    has_agent(aws)
-    planned = run(eks_pod_identity, True, cluster=CLUSTER, workloads=[workload()], concurrency=1, verify=True)
-    assert (planned["changed"], aws.writes) == (True, [])
-    assert [row["status"] for row in planned["verification"]["workloads"]] == ["pass"]
-    made = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], concurrency=1)
-    assert made["changes"] == planned["changes"]
-    assert (made["changed"], made["state"], made["account_id"], made["cluster_arn"]) == (
-        True,
-        "present",
-        ACCOUNT,
-        CLUSTER_ARN,
-    )
-    assert "failed" not in made
-    again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
-    assert (again["changed"], again["changes"]) == (False, [])
-    removed = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], state="absent")
-    assert [row["action"] for row in removed["changes"]] == ["delete", "detach", "delete", "delete"]
-
-
-OTHER_ACCOUNT = "arn:aws:iam::444455556666:root"
-
-
-def test_verification_compares_the_input_trust_policy(run: Run, aws: FakeAws) -> None:
-    has_agent(aws)
-    listed = [workload(role={"name": "my-role", "trust_policy": TRUST_BARE})]
-    run(eks_pod_identity, cluster_name=CLUSTER, workloads=listed)
-
-    def verified(statement: dict[str, Any] | None = None, **changes: Any) -> list[tuple[str, str]]:
-        """Change the trust policy in AWS by hand, and verify."""
-        statements = [{**TRUST_BARE["Statement"][0], **changes}, *([statement] if statement else [])]
-        aws.iam.roles["my-role"]["trust"] = json.dumps({**TRUST_BARE, "Statement": statements})
-        result = run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=listed)
-        return [(row["code"], row["severity"]) for row in result["findings"] if row["severity"] != "info"]
-
-    assert verified() == []
-    differs = [("ROLE_SETTINGS_DIFFER", "error")]
-    assert (
-        verified({"Effect": "Allow", "Principal": {"AWS": OTHER_ACCOUNT}, "Action": "sts:AssumeRole"})
-        == differs
-    )
-    assert verified(Condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}}) == differs
-    # A run keeps a Deny that someone set by hand.
-    assert verified({"Effect": "Deny", "Principal": {"AWS": OTHER_ACCOUNT}, "Action": "sts:AssumeRole"}) == []
-
-
 def test_force_for_an_unlisted_workload_is_refused(run: Run, aws: FakeAws) -> None:
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
     result = run(eks_pod_identity, **arguments, force=["default/app", "default/ap"])
@@ -280,63 +226,8 @@ def test_force_for_an_unlisted_workload_is_refused(run: Run, aws: FakeAws) -> No
     assert "failed" not in run(eks_pod_identity, **arguments, force=["default/gone"], purge=True)
 
 
-def codes(result: Result) -> list[tuple[str, str]]:
-    return [(row["code"], row["severity"]) for row in result["findings"]]
-
-
 def has_agent(aws: FakeAws) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE"}})
-
-
-def test_each_module_reports_an_empty_list(run: Run, aws: FakeAws) -> None:
-    has_agent(aws)
-    expected = [("NOTHING_VERIFIED", "warning")]
-    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == expected
-    assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == expected
-    assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == expected
-    # Here the user clearly intends an empty list, so there is no finding.
-    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], state="absent")) == []
-    assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
-
-
-def test_each_module_reports_unlisted_associations(run: Run, aws: FakeAws) -> None:
-    has_agent(aws)
-    shared = {"role": {"name": "shared"}}
-    all_of_them = [workload(**shared), workload("two", **shared), workload("gone", **shared)]
-    run(eks_pod_identity, cluster_name=CLUSTER, workloads=all_of_them)
-    aws.eks.associations = {
-        identifier: item
-        for identifier, item in aws.eks.associations.items()
-        if item["serviceAccount"] != "gone"
-    }
-    arguments = {"cluster_name": CLUSTER, "workloads": all_of_them[:1]}
-    found = [("TRUST_WITHOUT_ASSOCIATION", "warning"), ("UNLISTED_ASSOCIATIONS", "warning")]
-    for result in (
-        run(eks_pod_identity, **arguments),
-        run(eks_pod_identity, True, **arguments),
-        run(eks_pod_identity_info, **arguments),
-    ):
-        assert codes(result) == found
-        assert [row["workload"] for row in result["findings"]] == ["default/gone", ""]
-
-
-def test_options_have_an_effect(run: Run, aws: FakeAws) -> None:
-    create_role(aws, "my-role", tags={"stage": "x"})
-    made = run(
-        eks_pod_identity,
-        cluster_name=CLUSTER,
-        workloads=[workload(policies=[])],
-        adopt=True,
-        purge_tags=True,
-        tags={"team": "a"},
-        owner="team-a",
-        trust_scope="cluster",
-    )
-    assert made["changed"] is True
-    role = aws.state()["roles"]["my-role"]
-    assert role["tags"] == {"team": "a", **OWNED, "workload-identity/owner": "team-a"}
-    equals = role["trust"]["Statement"][-1]["Condition"]["StringEquals"]
-    assert equals == {"aws:SourceAccount": ACCOUNT, "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN}
 
 
 def test_invalid_input_is_reported_before_any_request(run: Run, aws: FakeAws) -> None:
@@ -378,33 +269,6 @@ def test_too_low_number_is_reported_before_any_request(
     assert aws.requests == []
 
 
-def test_timeout_may_be_zero(run: Run) -> None:
-    made = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], propagation_timeout=0)
-    assert made["changed"] is True
-
-
-def test_role_of_another_account_is_reported_before_any_change(run: Run, aws: FakeAws) -> None:
-    foreign = "arn:aws:iam::444455556666:role/theirs"
-    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(role={"arn": foreign})])
-    assert result["failed"] is True
-    assert result["msg"].startswith(
-        f"workload default/app: role {foreign} belongs to account 444455556666, but "
-    )
-    assert result["msg"].endswith(" Nothing was changed.")
-    assert aws.writes == []
-
-
-def test_missing_cluster_has_code_and_remedy(run: Run) -> None:
-    result = run(eks_pod_identity, cluster_name="gone", workloads=[workload()])
-    assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
-    assert result["msg"] == (
-        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Requested in account "
-        f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session. Check "
-        "the name of the cluster, the account and the region. Nothing was changed."
-    )
-    assert result["remedy"] == "Check the name of the cluster, the account and the region."
-
-
 OTHER_API = {"url": "https://10.1.2.3", "authorities": ["00"], "checks_certificate": True}
 OTHER_API_MESSAGE = (
     f"the Kubernetes API of the kubeconfig (https://10.1.2.3) does not belong to cluster {CLUSTER} (account {ACCOUNT}, "
@@ -442,16 +306,6 @@ def test_kubeconfig_of_another_cluster_prevents_all_changes(
     assert aws.writes == []
 
 
-def test_certificate_authority_proves_the_cluster_at_any_address(run: Run, aws: FakeAws) -> None:
-    arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
-    run(eks_pod_identity, True, **arguments)
-    requests = len(aws.requests)
-    aws.eks.details = CLUSTER_API
-    digest = hashlib.sha256(b"CERT").hexdigest()
-    result = run(eks_pod_identity, True, **arguments, kubernetes_api={**OTHER_API, "authorities": [digest]})
-    assert (result["findings"], len(aws.requests)) == ([], 2 * requests)
-
-
 BREAKAGE = {
     "code": "ASSOCIATION_WOULD_BREAK",
     "severity": "error",
@@ -477,12 +331,6 @@ def test_workload_with_breakage_fails_before_any_change(run: Run, aws: FakeAws, 
             "remedy": "Do not.",
         }
     ]
-
-
-def test_existing_association_changes_despite_breakage(run: Run) -> None:
-    run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
-    again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=[BREAKAGE])
-    assert (again["changed"], again["failures"]) == (False, [])
 
 
 GOING = {
@@ -528,33 +376,6 @@ def test_workloads_in_terminating_namespaces_fail_alone(run: Run, check: bool) -
     assert result["msg"].count("namespace leaving is being deleted.") == 1
 
 
-def test_associated_workload_with_a_refused_service_account_is_unchanged(run: Run, aws: FakeAws) -> None:
-    run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(namespace="leaving")])
-    written = len(aws.writes)
-    changed = workload(namespace="leaving", role={"name": "another"}, policies=[])
-    result = run(
-        eks_pod_identity,
-        cluster_name=CLUSTER,
-        workloads=[changed],
-        breakage=[GOING],
-        continue_on_error=True,
-    )
-    assert (result["failures"][0], len(aws.writes)) == (refusal("leaving/app"), written)
-    assert {failure["error_code"] for failure in result["failures"][1:]} == {"SKIPPED"}
-
-
-def test_role_keeps_policies_of_a_refused_workload(run: Run, aws: FakeAws) -> None:
-    """Check that a run does not change a role if one of its two workloads is refused and the other one needs no change."""
-    role = {"name": "shared"}
-    workloads = [workload(role=role), workload(namespace="leaving", role=role)]
-    run(eks_pod_identity, cluster_name=CLUSTER, workloads=workloads)
-    written = len(aws.writes)
-    result = run(
-        eks_pod_identity, cluster_name=CLUSTER, workloads=workloads, breakage=[GOING], continue_on_error=True
-    )
-    assert (result["failures"], len(aws.writes)) == ([refusal("leaving/app")], written)
-
-
 @pytest.mark.parametrize("check", [True, False])
 def test_possible_breakage_is_a_warning(run: Run, check: bool) -> None:
     breakage = [{**BREAKAGE, "severity": "warning"}]
@@ -582,70 +403,6 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
         "error",
         OTHER_API_MESSAGE + OTHER_API_LEFT_OPEN,
     )
-
-
-@pytest.mark.parametrize(("go_on", "failed"), [(False, True), (True, False)])
-def test_failure_is_reported_with_completed_changes(
-    run: Run, aws: FakeAws, go_on: bool, failed: bool
-) -> None:
-    create_policy(aws, "bad", "kms:Decrypt")
-    raws = [workload("one", role={"name": "one"}, policies=[policy("bad")]), workload("two")]
-    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=raws, continue_on_error=go_on)
-    assert (result.get("failed", False), result["changed"]) == (failed, True)
-    assert [row["status"] for row in result["workloads"]] == ["failed", "changed"]
-    assert result["msg"].splitlines()[0] == (
-        f"1 of 2 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be "
-        "brought to state "
-        "present:"
-    )
-    assert [row["error_code"] for row in result["failures"]] == ["NOT_OWNED"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            {"workloads": []},
-            "cluster_name: is missing; set the name of the EKS cluster. Nothing was changed.",
-        ),
-        (
-            {"cluster_name": CLUSTER},
-            "Set the workloads in workloads, or files with workloads in workloads_from. Nothing was changed.",
-        ),
-        (
-            {"cluster_name": CLUSTER, "workloads": [], "workloads_from": []},
-            "workloads and workloads_from are both set; set one of them. Nothing was changed.",
-        ),
-        (
-            {"cluster_name": CLUSTER, "workloads": [], "state": "gone"},
-            "state must be one of present, absent, got 'gone'. Nothing was changed.",
-        ),
-        (
-            {"cluster_name": CLUSTER, "workloads": [], "trust_scope": "pod"},
-            "value of trust_scope must be one of: workload, namespace, cluster, account, anyone_in_account, got: pod",
-        ),
-    ],
-)
-def test_arguments_are_checked(run: Run, arguments: dict[str, Any], message: str) -> None:
-    result = run(eks_pod_identity, **arguments)
-    assert (result["failed"], result["msg"]) == (True, message)
-
-
-@pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
-@pytest.mark.usefixtures("run")
-def test_module_without_its_action_plugin_rejects_files(
-    aws: FakeAws, capsys: pytest.CaptureFixture[str], module: ModuleType
-) -> None:
-    with (
-        module_args({"cluster_name": CLUSTER, "workloads_from": ["a.yml"]}),
-        pytest.raises(SystemExit),
-    ):
-        module.main()
-    assert json.loads(capsys.readouterr().out)["msg"] == (
-        "workloads_from: the module was started without its action plugin, which reads the files on the controller. Call it "
-        "from a play by its full name. Nothing was changed."
-    )
-    assert aws.requests == []
 
 
 @pytest.mark.parametrize(
@@ -677,54 +434,10 @@ def test_purge_limit_and_owner_are_validated_first(
     assert (result["failed"], result["msg"], aws.requests) == (True, message, [])
 
 
-@pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
-def test_every_result_of_a_workload_is_documented(run: Run, aws: FakeAws, module: ModuleType) -> None:
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
-    result = run(module, cluster_name=CLUSTER, workloads=[workload()])
-    documented = yaml.safe_load(module.RETURN)
-    assert set(result["workloads"][0]) == set(documented["workloads"]["contains"])
-    assert set(result["summary"]) == set(documented["summary"]["contains"])
-
-
 # Tests of eks_pod_identity_info
 
 
-@pytest.mark.parametrize(("made", "status"), [(False, "fail"), (True, "pass")])
-def test_verification_only_reads_and_succeeds(run: Run, aws: FakeAws, made: bool, status: str) -> None:
-    if made:
-        run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
-    writes = len(aws.writes)
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
-    result = run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[workload()])
-    assert "failed" not in result
-    assert (result["changed"], len(aws.writes)) == (False, writes)
-    assert [row["status"] for row in result["workloads"]] == [status]
-    assert result["summary"]["passed"] == int(made)
-    assert (result["account_id"], result["cluster_arn"]) == (ACCOUNT, CLUSTER_ARN)
-
-
-def test_verification_needs_the_cluster(run: Run) -> None:
-    result = run(eks_pod_identity_info, cluster_name="gone", workloads=[workload()])
-    assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
-
-
 # Tests of eks_pod_identity_association
-
-
-def test_association_is_created_updated_and_deleted(run: Run, aws: FakeAws) -> None:
-    planned = run(eks_pod_identity_association, True, **ONE, role_arn=role_arn("r"))
-    assert (planned["changed"], planned["action"], aws.writes) == (True, "create", [])
-    made = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"), tags={"a": "1"})
-    assert (made["changed"], made["action"]) == (True, "create")
-    assert made["association"]["tags"] == {"a": "1", **OWNED}
-    assert made["diff"][0]["before"] == ""
-    again = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
-    assert (again["changed"], again["action"], again["diff"]) == (False, "none", [])
-    assert again["association"]["tags"] == {"a": "1", **OWNED}
-    changed = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"), tags={})
-    assert (changed["action"], changed["association"]["tags"]) == ("update", OWNED)
-    removed = run(eks_pod_identity_association, **ONE, state="absent")
-    assert (removed["action"], removed["association"]) == ("delete", None)
 
 
 @pytest.mark.parametrize(
@@ -798,31 +511,7 @@ def test_invalid_association_options_are_rejected(
     assert aws.writes == []
 
 
-def test_failed_creation_of_an_association(run: Run, aws: FakeAws) -> None:
-    error = classify("eks:CreatePodIdentityAssociation", "ResourceLimitExceededException", "Too many")
-    aws.fail_on("eks:CreatePodIdentityAssociation", error, error)
-    result = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
-    assert (result["failed"], result["changed"], result["error_code"]) == (True, False, error.code)
-    assert result["remedy"] == "Request a quota increase in Service Quotas, or delete unused resources."
-
-
 # Tests of eks_pod_identity_association_info
-
-
-def test_associations_are_listed_in_order(run: Run, aws: FakeAws) -> None:
-    create_association(aws, "web", "r")
-    create_association(aws, "app", "r", tags={"a": "1"})
-    create_association(aws, "app", "r", namespace="batch")
-    result = run(eks_pod_identity_association_info, cluster_name=CLUSTER)
-    assert [(row["namespace"], row["service_account"]) for row in result["associations"]] == [
-        ("batch", "app"),
-        ("default", "app"),
-        ("default", "web"),
-    ]
-    assert "role_arn" not in result["associations"][0]
-    found = run(eks_pod_identity_association_info, **ONE, details=True)
-    assert [(row["role_arn"], row["tags"]) for row in found["associations"]] == [(role_arn("r"), {"a": "1"})]
-    assert (found["changed"], aws.writes) == (False, [])
 
 
 def test_association_deleted_since_the_list_is_omitted(run: Run, aws: FakeAws) -> None:
@@ -836,11 +525,3 @@ def test_list_of_a_missing_cluster_names_account_and_region(run: Run) -> None:
     result = run(eks_pod_identity_association_info, cluster_name="gone")
     assert result["failed"] is True
     assert f"Requested in account {ACCOUNT}, region {REGION}" in result["msg"]
-
-
-def test_policy_named_by_arn_is_attached_without_ownership_tag(run: Run, aws: FakeAws) -> None:
-    create_policy(aws, "theirs")
-    run(
-        eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]
-    )
-    assert aws.state()["policies"][policy_arn("theirs")]["tags"] == {}

@@ -74,18 +74,6 @@ def run(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("form", [lambda d: d, json.dumps], ids=["dictionary", "text"])
-@pytest.mark.parametrize("check_mode", [False, True])
-def test_policy_as_option_needs_no_aws(run, form, check_mode):
-    result = run(trust_policy=form(TRUST), cluster_arn=CLUSTER, _ansible_check_mode=check_mode)
-    assert (result["usable"], result["assume_role"], result["tag_session"]) == ("yes", "allowed", "allowed")
-    assert result["changed"] is False
-    assert result["conditional_on"] == []
-    assert result["suggestion"] is None
-    assert result["trust_policy"]["Statement"][0]["Principal"] == {"Service": ["pods.eks.amazonaws.com"]}
-    assert [finding["code"] for finding in result["findings"]] == ["TRUST_WIDE"]
-
-
 @pytest.mark.parametrize(
     ("options", "name"),
     [({"role_name": "my-role"}, "my-role"), ({"role_arn": ROLE}, "my-role")],
@@ -95,50 +83,6 @@ def test_policy_of_a_role_is_read(run, options, name):
     api = FakeIam()
     assert run(api, **options)["usable"] == "yes"
     assert api.calls == [("iam", "GetRole", {"RoleName": name})]
-
-
-def test_unusable_policy_does_not_fail(run):
-    statement = {**TRUST["Statement"][0], "Action": "sts:AssumeRole"}
-    workload = {"cluster_arn": CLUSTER, "namespace": "default", "service_account": "app"}
-    result = run(trust_policy={**TRUST, "Statement": [statement]}, **workload)
-    assert "failed" not in result
-    assert result["usable"] == "no"
-    suggestion = result["suggestion"]
-    assert run(trust_policy=suggestion["trust_policy"], **workload)["usable"] == "yes"
-    assert suggestion["trust_policy"]["Statement"] == [statement, suggestion["statement"]]
-    assert suggestion["edit"] == "Add the statement AllowEksAuthToAssumeRoleForPodIdentity."
-    assert suggestion["lets_in"] == (
-        "Only this workload: requests of pods.eks.amazonaws.com with aws:RequestTag/eks-cluster-arn "
-        f"{CLUSTER}, aws:RequestTag/kubernetes-namespace default, aws:RequestTag/kubernetes-service-account app."
-    )
-
-
-def test_disabled_session_tags_are_evaluated(run):
-    statement = {**TRUST["Statement"][0], "Condition": {"Null": {"aws:TagKeys": "true"}}}
-    document = {**TRUST, "Statement": [statement]}
-    assert run(trust_policy=document, session_tags=False)["usable"] == "yes"
-    assert run(trust_policy=document)["usable"] == "no"
-
-
-def test_target_role_trusts_the_role(run):
-    statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}}
-    document = {**TRUST, "Statement": [statement]}
-    target = "arn:aws:iam::444455556666:role/target"
-    assert run(trust_policy=document, role_arn=target, pod_identity_role_arn=ROLE)["usable"] == "yes"
-    assert run(trust_policy=document)["usable"] == "no"
-
-
-def test_target_role_requires_the_external_id(run):
-    condition = {"StringEquals": {"sts:ExternalId": "id-1"}}
-    statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}, "Condition": condition}
-    requests = {
-        "trust_policy": {**TRUST, "Statement": [statement]},
-        "pod_identity_role_arn": ROLE,
-        "session_tags": False,
-    }
-    assert run(**requests, external_id="id-1")["usable"] == "yes"
-    assert run(**requests, external_id="id-2")["usable"] == "no"
-    assert run(**requests)["usable"] == "conditional"
 
 
 FAILURES = [
@@ -200,22 +144,6 @@ FAILURES = [
 def test_invalid_input_fails(run, args, message, check_mode):
     result = run(**args, _ansible_check_mode=check_mode)
     assert (result["failed"], result["msg"]) == (True, message)
-
-
-def test_missing_role_names_account_and_region(run):
-    result = run(FakeIam(classify("iam:GetRole", "NoSuchEntity", "no")), role_name="my-role")
-    assert result["msg"] == (
-        "There is no role my-role in account 111122223333 (region us-west-2). Check the name, and that the credentials "
-        "belong to the intended account."
-    )
-
-
-def test_role_of_another_account_or_path_is_not_accepted(run):
-    result = run(FakeIam(), role_arn="arn:aws:iam::111122223333:role/my-role")
-    assert result["msg"] == (
-        f"There is no role arn:aws:iam::111122223333:role/my-role here: the role named my-role is {ROLE}. Check the path "
-        "and the account in the ARN, and that the credentials belong to its account."
-    )
 
 
 def test_aws_error_has_its_code_and_remedy(run):

@@ -5,10 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,17 +19,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Query,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _exec_plugins as exec_plugins
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._exec_plugins import (
-    bound_plugins,
-    bounded_plugin,
-)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
     ClientCluster,
     Connection,
     WriteOptions,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
-from kubernetes.config import kube_config
 
 # The maximum time in seconds to wait for a condition.
 LONG = 60
@@ -45,13 +36,6 @@ sleep 600 &
 echo $$ $! > processes.part
 mv processes.part processes
 wait
-"""
-TOKEN = {"apiVersion": API, "kind": "ExecCredential", "status": {"token": "t0ken"}}
-ANSWERS = f"""#!/bin/sh
-cat > seen-input
-echo $KUBERNETES_EXEC_INFO > seen-info
-echo "$MORE $1" > seen
-echo '{json.dumps(TOKEN)}'
 """
 FAILS = "#!/bin/sh\necho Unable to locate credentials >&2\nexit 255\n"
 COULD_NOT = (
@@ -123,70 +107,7 @@ def test_hanging_plugin_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.
     until(lambda: not any(map(is_running, read_processes(tmp_path))))
 
 
-def test_failing_plugin_is_named_at_once(tmp_path: Path) -> None:
-    error = find_error(kubeconfig(tmp_path, FAILS))
-    assert error == ApiError(0, f"{COULD_NOT.format(command='./plugin')}255. Unable to locate credentials")
-
-
-def test_missing_plugin_is_named(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path, FAILS)
-    (tmp_path / "plugin").unlink()
-    assert find_error(path) == ApiError(
-        0, f"{COULD_NOT.format(command='./plugin')}127. [Errno 2] No such file or directory: './plugin'"
-    )
-
-
 def test_failing_plugin_leaves_other_credentials_of_the_user(tmp_path: Path) -> None:
     error = find_error(kubeconfig(tmp_path, FAILS, username="u", password="p"))
     assert "exec plugin" not in error.text
     assert "Connection refused" in error.text
-
-
-def test_plugin_gets_the_kubeconfig_settings_and_no_input(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path, ANSWERS)
-    bound_plugins()
-    loader = kube_config._get_kube_config_loader(filename=path, active_context="blue")
-    loader._load_authentication()
-    assert loader.token == "Bearer t0ken"
-    seen = {
-        name: (tmp_path / name).read_text(encoding="utf-8") for name in ("seen", "seen-input", "seen-info")
-    }
-    assert (seen["seen"], seen["seen-input"]) == ("more an argument\n", "")
-    assert json.loads(seen["seen-info"])["apiVersion"] == API
-    # The kubeconfig in the client still has the original command.
-    assert loader._user["exec"]["command"] == "./plugin"
-
-
-def test_plugins_are_bounded_once() -> None:
-    bound_plugins()
-    loader = kube_config.KubeConfigLoader
-    bound_plugins()
-    assert kube_config.KubeConfigLoader is loader
-
-
-def test_plugin_ends_with_its_parent_process(tmp_path: Path) -> None:
-    kubeconfig(tmp_path, HANGS)
-    plugin = bounded_plugin({"command": "./plugin"})
-    command = [plugin["command"], *plugin["args"]]
-    # Kill only the process that waits for the plugin.
-    script = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-    waiting = subprocess.Popen(
-        [sys.executable, "-c", script, *command], cwd=tmp_path, stderr=subprocess.DEVNULL
-    )
-    processes = read_processes(tmp_path)
-    assert all(map(is_running, processes))
-    waiting.send_signal(signal.SIGKILL)
-    waiting.wait(LONG)
-    until(lambda: not any(map(is_running, processes)))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_to_the_script_ends_the_plugin(tmp_path: Path, number: int) -> None:
-    kubeconfig(tmp_path, HANGS)
-    plugin = bounded_plugin({"command": "./plugin"})
-    command = [plugin["command"], *plugin["args"]]
-    started = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    processes = read_processes(tmp_path)
-    started.send_signal(number)
-    assert started.wait(LONG) == 128 + number
-    until(lambda: not any(map(is_running, processes)))

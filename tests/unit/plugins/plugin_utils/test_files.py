@@ -20,32 +20,12 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
     hand_over,
-    locate_files,
     read_files,
     take_over,
     warn_vanishing,
     why_not_writable,
     write_private,
 )
-
-
-@pytest.mark.parametrize("next_to_the_playbook", [False, True])
-def test_relative_path_becomes_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_to_the_playbook: bool
-) -> None:
-    (tmp_path / "plays").mkdir()
-    monkeypatch.chdir(tmp_path)
-    folder = (tmp_path / "plays" if next_to_the_playbook else tmp_path) / "teams"
-    folder.mkdir()
-    assert locate_files(["teams/"], {"playbook_dir": str(tmp_path / "plays")}) == [str(folder)]
-
-
-def test_path_without_playbook_is_in_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.yml").touch()
-    assert locate_files(["a.yml"], None) == [str(tmp_path / "a.yml")]
 
 
 def test_file_is_decrypted_with_the_secrets_of_the_run(tmp_path: Path) -> None:
@@ -59,33 +39,6 @@ def test_file_is_decrypted_with_the_secrets_of_the_run(tmp_path: Path) -> None:
     found = read_files([str(path)], None, loader)
     assert found.workloads == [{"namespace": "default", "service_account": "app"}, {}]
     assert found.places == [f"{path} line 1", f"{path} line 3"]
-
-
-@pytest.mark.parametrize("existing", ["nothing", "file", "link", "link that leads nowhere"])
-def test_written_file_is_private_and_follows_no_link(tmp_path: Path, existing: str) -> None:
-    path, target = tmp_path / "report.json", tmp_path / "target"
-    if existing == "file":
-        path.write_text("of the run before")
-        path.chmod(0o644)
-    elif existing != "nothing":
-        path.symlink_to(target)
-    if existing == "link":
-        target.write_text("another's")
-    content = os.umask(0)
-    try:
-        write_private(str(path), "{}")
-    finally:
-        os.umask(content)
-    assert (path.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("{}", False, 0o600)
-    assert (target.read_text() if target.exists() else None) == ("another's" if existing == "link" else None)
-    assert {path.name for path in tmp_path.iterdir()} <= {"report.json", "target"}
-
-
-def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
-    (tmp_path / "report.json").mkdir()
-    with pytest.raises(OSError, match="it is a folder"):
-        write_private(str(tmp_path / "report.json"), "{}")
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_relative_path_vanishes_only_in_awx() -> None:

@@ -92,24 +92,3 @@ def test_clusters_are_compared_by_place(
         ["blue", "red"] if expected else []
     )
     assert len(requests) == sent
-
-
-def test_hosts_with_unknown_places_are_compared(requests: list[Any]) -> None:
-    assert shared(blue={"cluster_name": "prod"}, red={"cluster_name": "prod", "profile": "x"}) == [
-        "blue",
-        "red",
-    ]
-    assert requests == [None, "x"]
-
-
-def test_message_names_place_and_hosts() -> None:
-    variables = HostVars(
-        {name: {f"pod_identity_{key}": value for key, value in PLACE.items()} for name in ("a", "b")}
-    )
-    task: Any = Task()
-    found = _fleet.find_shared_clusters(task, {"hostvars": variables, "ansible_play_hosts_all": ["a", "b"]})
-    assert set(found.values()) == {
-        f"cluster prod (account {HERE}, region us-west-2) belongs to several hosts of this play: a, b. Each of them would "
-        "apply its own workloads. Leave all but one of these hosts out of the run, or correct pod_identity_cluster_name, "
-        "pod_identity_region or the credentials."
-    }

@@ -21,9 +21,6 @@ from typing import Any
 
 import pytest
 from ansible import constants
-from ansible_collections.kubernetes.core.plugins.module_utils.client import discovery
-from ansible_collections.kubernetes.core.plugins.module_utils.client.discovery import LazyDiscoverer
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
@@ -54,7 +51,6 @@ from kubernetes.dynamic.resource import ResourceInstance
 # A time in seconds, which is longer than all time limits in these tests.
 LONG = 60
 QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
-ITEM = {"metadata": {"name": "x"}}
 
 
 class FakeClient:
@@ -117,32 +113,6 @@ def fake_reader(
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
     return client_cluster({"context": "blue"}), client, made
-
-
-def test_api_description_is_cached_in_the_folder_of_the_run(
-    monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    """Check that the cache is not in the shared temporary folder of the machine, where any user could create the cache file."""
-    fake_reader({"items": []}, monkeypatch)
-    discoverer: Any = object.__new__(LazyDiscoverer)
-    monkeypatch.setattr(discovery.Discoverer, "_Discoverer__init_cache", lambda _self: None)
-    configuration = SimpleNamespace(host="https://kube")
-    discovery.Discoverer.__init__(discoverer, SimpleNamespace(configuration=configuration), None)
-    assert Path(discoverer._Discoverer__cache_file).parent == folder
-
-
-def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, client, made = fake_reader({"items": [ITEM]}, monkeypatch)
-    assert [reader.list_objects(QUERY), reader.list_objects(QUERY)] == [Listing([ITEM])] * 2
-    assert reader.read_version() == {"gitVersion": "v1.33.0"}
-    assert made == [{"context": "blue"}]
-    assert client.asked[0] == {
-        "resource": "v1 Pod",
-        "namespace": "shop",
-        "label_selector": "a=b,c",
-        "field_selector": "status.phase!=Failed",
-        "serialize": False,
-    }
 
 
 @pytest.mark.parametrize(
@@ -275,28 +245,6 @@ def test_web_page_instead_of_the_api_description_is_reported(
     assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
 
 
-def test_list_is_repeated_after_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, client, _made = fake_reader(refusal('{"message":"busy","code":503}', 503), monkeypatch)
-    assert reader.list_objects(QUERY) == Listing(error=ApiError(503, "busy"))
-    assert len(client.asked) == 6
-
-
-def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, client, _made = fake_reader({"items": []}, monkeypatch)
-    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
-    monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait(LONG))
-    began = time.monotonic()
-    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete response within 0.2 seconds"))
-    assert time.monotonic() - began < LONG
-
-
-def test_retry_after_header_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = ApiException(status=429, reason="Too Many Requests")
-    error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
-    reader, _client, _made = fake_reader(error, monkeypatch)
-    assert reader.list_objects(QUERY) == Listing(error=ApiError(429, "busy", 7))
-
-
 class Renewing:
     """A fake source of credentials. It returns a new token for each request."""
 
@@ -341,34 +289,6 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
 
 
 DENIED = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Allow it.")
-
-
-def test_no_request_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes, "get_api_client", pytest.fail)
-    reader = client_cluster({}, Renewing(DENIED))
-    assert reader.list_objects(QUERY) == Listing(
-        error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.")
-    )
-
-
-def test_environment_does_not_override_a_token(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Set K8S_AUTH variables, and check the configuration that kubernetes.core builds."""
-    for name in ("USERNAME", "PASSWORD", "CLIENT_CERT", "CLIENT_KEY", "KUBECONFIG", "API_KEY", "HOST"):
-        monkeypatch.setenv(f"K8S_AUTH_{name}", "of the shell")
-    found: list[Any] = []
-
-    def connect(configuration: Any, **_headers: Any) -> Any:
-        found.append(configuration)
-        return SimpleNamespace(client=SimpleNamespace(call_api=None))
-
-    monkeypatch.setattr(core_client, "create_api_client", connect)
-    reader = client_cluster({"host": "https://eks"}, Renewing())
-    assert reader.read_server() == ApiServer("https://eks", frozenset(), True)
-    [configuration] = found
-    assert configuration.api_key == {"authorization": "Bearer token-1"}
-    assert not any((configuration.username, configuration.cert_file, configuration.key_file))
 
 
 HANGING = """
@@ -481,38 +401,6 @@ def store_cluster(
     return client_cluster({}, access, kubernetes.WriteOptions(**found))
 
 
-@pytest.mark.parametrize(
-    ("option", "force"), [(True, True), (False, False), (["shop/a0"], True), (["shop/a1"], False)]
-)
-def test_service_accounts_use_server_side_apply(
-    monkeypatch: pytest.MonkeyPatch, option: bool | list[str], force: bool
-) -> None:
-    store = Store(account(0))
-    labelled = account(0, labels={"team": "shop"})
-    written = store_cluster(monkeypatch, store, force=option).apply([labelled])
-    assert store.asked == [
-        (
-            "apply a0",
-            {
-                "namespace": "shop",
-                "server_side": True,
-                "field_manager": "workload-identity",
-                "force_conflicts": force,
-                "dry run": False,
-            },
-        )
-    ]
-    [diff] = written.diffs
-    assert (written.changed, diff["after_header"]) == (True, "ServiceAccount shop/a0")
-    diffs = [json.loads(str(diff[side])) for side in ("before", "after")]
-    assert diffs == [{"metadata": {}}, {"metadata": {"labels": {"team": "shop"}}}]
-
-
-def test_equal_object_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(account(0))
-    assert store_cluster(monkeypatch, store).apply([account(0)]) == WriteResult(False, {}, diffs=[])
-
-
 def test_namespaces_are_created_before_service_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(write: str) -> None:
         if write == "apply a1":
@@ -524,105 +412,6 @@ def test_namespaces_are_created_before_service_accounts(monkeypatch: pytest.Monk
     # The key of a rejected manifest is its index in the list of manifests.
     assert (written.changed, written.refused) == (True, {2: ApiError(409, CONFLICT)})
     assert [diff["after_header"] for diff in written.diffs] == ["ServiceAccount shop/a0"]
-
-
-def test_no_write_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
-
-    def connect(**options: Any) -> None:
-        made.append(options)
-        raise ConnectionRefusedError("no route")
-
-    monkeypatch.setattr(kubernetes, "get_api_client", connect)
-    written = client_cluster({}).apply([NAMESPACE, account(0)])
-    lost = ApiError(0, "no route")
-    waiting = ApiError(0, "not started, because another write failed: no route.")
-    assert (written.error, written.refused, len(made)) == (lost, {0: lost, 1: waiting}, 1)
-
-
-def test_job_is_created_patched_and_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store()
-    cluster = store_cluster(monkeypatch, store)
-    assert cluster.apply([JOB]).changed
-    assert not cluster.patch([JOB]).changed
-    assert not cluster.remove([JOB]).changed
-    store.objects["proof"] = JOB
-    cluster.patch([JOB])
-    assert cluster.remove([JOB]).changed
-    body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-    strategic = "application/strategic-merge-patch+json"
-    assert store.asked == [
-        ("create proof", {"namespace": "shop", "dry run": False}),
-        (
-            "patch proof",
-            {"name": "proof", "namespace": "shop", "content_type": strategic, "dry run": False},
-        ),
-        ("delete proof", {"namespace": "shop", "body": body, "dry run": False}),
-    ]
-
-
-def test_writes_in_check_mode_are_dry_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store()
-    cluster = store_cluster(monkeypatch, store, check_mode=True)
-    assert cluster.apply([account(0)]).changed
-    assert [parameters["dry run"] for _write, parameters in store.asked] == [True]
-
-
-def test_no_diffs_without_diff_mode(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = store_cluster(monkeypatch, Store(), diff=False)
-    assert cluster.apply([account(0)]) == WriteResult(True, {}, diffs=[])
-
-
-@pytest.mark.parametrize(
-    ("raised", "error"),
-    [
-        (("Too many requests, please try again later.\n", 429, "2"), (429, "Too many requests", 2)),
-        (('{"message":"busy","code":503}', 503, ""), (503, "busy", 0)),
-        (("<html>no upstream</html>", 502, ""), (502, "<html>no upstream</html>", 0)),
-    ],
-)
-def test_rejection_is_the_response_of_the_api(
-    monkeypatch: pytest.MonkeyPatch, raised: tuple[str, int, str], error: tuple[int, str, int]
-) -> None:
-    body, status, retry_after = raised
-
-    def refuse(_write: str) -> None:
-        answer = refusal(body, status)
-        answer.headers = {"Retry-After": retry_after}
-        raise answer
-
-    refused = store_cluster(monkeypatch, Store(answer=refuse)).apply([account(0)]).refused[0]
-    assert (refused.status, refused.retry_after) == (error[0], error[2])
-    assert refused.text.startswith(error[1])
-
-
-def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Respond with a web page. The Kubernetes client returns it as text instead of raising an error."""
-    store = Store()
-    monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
-    text = "the response with status 200 is not from the Kubernetes API: no ServiceAccount"
-    assert store_cluster(monkeypatch, store).apply(accounts(2)) == WriteResult(
-        False, {0: ApiError(0, text), 1: ApiError(0, text)}, diffs=[]
-    )
-
-
-def test_only_busy_writes_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reject the namespace once, so that the service account in it must wait, and one service account for good."""
-    busy = {"create shop": 429, "apply a1": 503}
-
-    def refuse(write: str) -> None:
-        if write == "apply a2" or write in busy:
-            raise refusal('{"message":"no"}', busy.pop(write, 403))
-
-    store = Store(answer=refuse)
-    written = store_cluster(monkeypatch, store).apply([NAMESPACE, account(0), account(1), account(2)])
-    assert (written.changed, written.error, written.refused) == (True, None, {3: ApiError(403, "no")})
-    assert store.writes[:2] == ["create shop"] * 2
-    assert sorted(store.writes[2:]) == ["apply a0", "apply a1", "apply a1", "apply a2"]
-    assert [diff["after_header"] for diff in written.diffs] == [
-        "ServiceAccount shop/a0",
-        "ServiceAccount shop/a1",
-    ]
 
 
 LATE = ApiError(0, "the deadline of 60 s has passed")
@@ -653,18 +442,6 @@ def hang(*names: str) -> Answer:
     return wait
 
 
-def test_write_without_response_ends_the_pending_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.5)
-    monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
-    store = Store(answer=hang("a1"))
-    written = store_cluster(monkeypatch, store).apply(accounts(4))
-    lost = "no complete response within 0.5 seconds"
-    waiting = ApiError(0, f"not started, because another write failed: {lost}.")
-    assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
-    assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
-    assert store.writes == ["apply a0", "apply a1"]
-
-
 def test_writes_without_any_response_share_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
     monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
@@ -691,17 +468,6 @@ def test_missing_credentials_end_the_pending_writes(monkeypatch: pytest.MonkeyPa
     assert (again.error, len(again.refused), store.writes) == (ApiError(0, text), 3, ["apply a0"])
 
 
-def test_objects_are_written_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write eight objects at the same time: each write waits until seven others are running."""
-    barrier = threading.Barrier(8)
-    store = Store(answer=lambda _write: barrier.wait(LONG))
-    written = store_cluster(monkeypatch, store).apply(accounts(16))
-    assert (written.refused, len(written.diffs)) == ({}, 16)
-    assert [diff["after_header"] for diff in written.diffs] == [
-        f"ServiceAccount shop/a{number}" for number in range(16)
-    ]
-
-
 def test_interrupt_waits_for_writes_in_progress(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -717,18 +483,6 @@ def test_interrupt_waits_for_writes_in_progress(
         cluster.apply(accounts(20))
         pytest.fail("it was not interrupted")
     assert sorted(ended) == sorted(store.writes) == sorted(f"apply a{number}" for number in range(8))
-
-
-def test_module_defaults_are_parsed_by_type() -> None:
-    defaults = {"kubeconfig": "/k", "verify_ssl": "no", "ca_cert": "/ca", "wait": True, "namespace": "x"}
-    assert kubernetes.read_client_options(defaults) == {
-        "kubeconfig": "/k",
-        "validate_certs": False,
-        "ca_cert": "/ca",
-    }
-    options = kubernetes.read_write_options(defaults)
-    assert (options["wait"], options["wait_timeout"], options["hidden_fields"]) == (True, 120, None)
-    assert not {"kubeconfig", "validate_certs"} & options.keys()
 
 
 def test_unknown_module_defaults_are_rejected() -> None:

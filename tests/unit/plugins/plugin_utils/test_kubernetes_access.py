@@ -86,23 +86,6 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         connected(build_task())
 
 
-def test_reads_and_writes_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_group = {"context": "green", "ca_cert": "/ca"}
-    set_defaults(monkeypatch, {"k8s": {**of_group, "wait": True}, "k8s_info": {**of_group, "wait": False}})
-    cluster = connected(build_task(check_mode=True, diff=True), force=True, context="blue")
-    assert cluster._writes is cluster._reads
-    assert cluster._reads._options == {"context": "blue", "ca_cert": "/ca"}
-    options = cluster._options
-    assert (options.force, options.check_mode, options.diff, options.defaults["wait"]) == (True,) * 4
-
-
-def test_writes_use_the_module_defaults_of_k8s(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_defaults(monkeypatch, {"k8s": {"impersonate_user": "deployer"}})
-    cluster = connected(build_task(), context="blue")
-    assert cluster._reads._options == {"context": "blue"}
-    assert cluster._writes._options == {"context": "blue", "impersonate_user": "deployer"}
-
-
 def test_vaulted_kubeconfig_next_to_the_play_is_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {})
     task = build_task(get_search_path=lambda: ["/play"])

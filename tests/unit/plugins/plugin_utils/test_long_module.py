@@ -35,17 +35,6 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_module_gets_parsed_lists_and_task_keeps_its_arguments(seen: list[dict[str, Any]]) -> None:
-    arguments = {
-        "cluster_name": "c",
-        "workloads": "[{namespace: default, service_account: one, role: {name: r}}]",
-    }
-    module = Module(arguments)
-    assert module.run(task_vars={}) == {"changed": True}
-    assert seen == [{"cluster_name": "c", "workloads": [ONE]}]
-    assert module._task.args == arguments
-
-
 def test_invalid_input_starts_no_module(seen: list[dict[str, Any]]) -> None:
     module = Module({"cluster_name": "c", "workloads": ["x"]})
     assert module.run(task_vars={}) == {

@@ -38,12 +38,6 @@ def test_error_of_an_action_is_escaped() -> None:
     assert raised.value is plain
 
 
-def test_last_lines_are_escaped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(screen, "is_for_people", lambda: True)
-    show_last(["a\u202e", "b"], "", "")
-    assert capsys.readouterr().out == "a\\u202e\nb\n"
-
-
 @pytest.mark.parametrize(
     ("failure", "result"), [("", {}), ("it failed\nhere", {"failed": True, "msg": "it failed"})]
 )

@@ -45,27 +45,6 @@ def display_lines(monkeypatch: pytest.MonkeyPatch, callback: str = "default") ->
     return lines
 
 
-def test_time_of_the_current_step_is_displayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = display_lines(monkeypatch)
-    times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
-    steps = Steps("my-cluster", lambda: next(times), displays=False)
-    steps.begin("applying 40 objects")
-    with steps.watch(TASK, delay=0, interval=60):
-        assert lines.get(timeout=20) == "my-cluster: applying 40 objects (15 s)"
-    steps.begin("reading the Pods")
-    with steps.watch(TASK, delay=0, interval=60):
-        assert lines.get(timeout=20) == "my-cluster: reading the Pods (1 s)"
-    assert lines.empty()
-
-
-def test_escapes_unprintable_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = display_lines(monkeypatch)
-    steps = Steps("a\x1b[2J", lambda: 0.0)
-    with steps.watch(TASK, delay=0, interval=0.001):
-        steps.begin("b\n")
-        assert [lines.get(timeout=20), lines.get(timeout=20)] == ["a\\x1b[2J: b\\n", "a\\x1b[2J: b\\n (0 s)"]
-
-
 def test_time_is_displayed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = display_lines(monkeypatch)
     steps = Steps("my-cluster", lambda: 0.0, displays=False)
@@ -112,15 +91,3 @@ def test_step_is_displayed_when_it_begins(
     Steps("my-cluster", displays=displays).begin("applying 40 objects")
     assert [lines.get_nowait() for _line in expected] == expected
     assert lines.empty()
-
-
-def test_shown_line_is_not_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = display_lines(monkeypatch)
-    steps = Steps("my-cluster")
-    steps.begin("reading the Pods")
-    steps.show("web-* matches 1 service account: shop/web-1")
-    assert [lines.get_nowait(), lines.get_nowait()] == [
-        "my-cluster: reading the Pods",
-        "my-cluster: web-* matches 1 service account: shop/web-1",
-    ]
-    assert steps.step == "reading the Pods"

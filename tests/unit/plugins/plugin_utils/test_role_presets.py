@@ -35,17 +35,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_account_and_region_of_the_run(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    regions = []
-    for values in ({"region": "us-east-1"}, {}):
-        scope = parse_scope(account_id="111122223333", **values)
-        assert scope is not None
-        assert (scope.name, scope.partition, scope.account_id) == ("rds-iam-connect", "aws", "111122223333")
-        regions.append(scope.region)
-    assert regions == ["us-east-1", "eu-west-1"]
-
-
 def test_messages_name_the_variables_of_the_role() -> None:
     with pytest.raises(InputError) as caught:
         parse_scope()

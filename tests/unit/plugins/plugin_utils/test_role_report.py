@@ -15,8 +15,6 @@ from ansible.errors import AnsibleError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import leave_stopped_report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
-ARN = "arn:aws:eks:us-west-2:111122223333:cluster/blue"
-
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -43,31 +41,6 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
 GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-central-1"}
 
 
-@pytest.mark.parametrize(
-    ("variables", "facts", "key"),
-    [
-        (GREEN, {}, "pod_identity_artifact_apply_green_eu_central_1"),
-        (
-            {"pod_identity_cluster_name": "blue"},
-            {"cluster_arn": ARN, "account_id": "111122223333"},
-            "pod_identity_artifact_apply_blue_us_west_2_111122223333",
-        ),
-        (
-            {**GREEN, "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet"},
-            {},
-            "pod_identity_artifact_apply_green_eu_central_1_444455556666",
-        ),
-        ({}, {}, "pod_identity_artifact_apply_unknown"),
-    ],
-)
-def test_artifact_names_the_requested_cluster(
-    run: Any, variables: dict[str, Any], facts: dict[str, Any], key: str
-) -> None:
-    data = run(variables, "No.", facts)["ansible_stats"]["data"]
-    assert set(data) == {key}
-    assert (data[key]["failure"], data[key]["failed"], data[key]["stopped"]) == ("No.", True, True)
-
-
 def test_file_of_an_earlier_run_is_replaced(run: Any, tmp_path: Path) -> None:
     """Check that the files of an earlier run are replaced. Otherwise its success would look like the result of this run."""
     report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
@@ -81,30 +54,11 @@ def test_file_of_an_earlier_run_is_replaced(run: Any, tmp_path: Path) -> None:
     assert 'failures="1"' in junit.read_text(encoding="utf-8")
 
 
-def test_interrupted_run_reports_its_changes(run: Any, tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    change = {"workload": "shop/api", "resource": "role", "name": "api", "action": "create"}
-    run({**GREEN, "pod_identity_report_file": str(report)}, "Interrupted.", {"changes": [change]})
-    written = json.loads(report.read_text(encoding="utf-8"))
-    assert (written["changes"], written["summary"]["changes"]) == ([change], 1)
-
-
 def test_unwritable_file_is_a_warning(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "report.json"
     result = run({**GREEN, "pod_identity_report_file": str(path)})
     assert result["warnings"] == [f"The report cannot be written to {path}: No such file or directory."]
     assert result["ansible_stats"]["data"]
-
-
-@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_region_of_the_task_overrides_the_shell(run: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "us-east-1")
-    blue = {"pod_identity_cluster_name": "blue"}
-    assert set(run(blue)["ansible_stats"]["data"]) == {
-        "pod_identity_artifact_apply_blue_us_east_1",
-    }
-    data = run(blue, **{name: "eu-central-1"})["ansible_stats"]["data"]
-    assert set(data) == {"pod_identity_artifact_apply_blue_eu_central_1"}
 
 
 def test_unreadable_environment_leaves_an_artifact(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,14 +21,3 @@ def test_settings_have_the_defaults_of_the_role() -> None:
     assert role_run.kubernetes_settings({**STEPS, **image}, False) == role_run.kubernetes_settings(
         {**defaults, **STEPS}, False
     )
-
-
-def test_set_variables_replace_the_defaults() -> None:
-    values = {**STEPS, "restart_timeout": 5, "patience": 6}
-    settings = role_run.kubernetes_settings(values, True)
-    assert settings.proof
-    assert settings.injection
-    assert (settings.restart, settings.proof.timeout, settings.injection.timeout) == (5, 6, 6)
-    assert (settings.verify_pods, settings.check_mode) == (True, True)
-    settings = role_run.kubernetes_settings({**values, "verify_pods": False}, True)
-    assert (settings.verify_pods, settings.injection) == (False, None)

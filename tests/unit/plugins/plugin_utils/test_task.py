@@ -7,35 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import set_environment
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
-
-
-@pytest.mark.parametrize(
-    ("option", "task", "region"),
-    [
-        ("us-west-2", {"AWS_REGION": "eu-central-1"}, "us-west-2"),
-        ("", {"AWS_REGION": "eu-central-1"}, "eu-central-1"),
-        # The modules see the variables of both the task and the process, and use AWS_REGION, which has precedence.
-        (None, {"AWS_DEFAULT_REGION": "eu-central-1"}, "us-east-1"),
-        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1"}, "eu-central-1"),
-        (None, {}, "us-east-1"),
-    ],
-)
-def test_task_and_modules_have_the_same_region(
-    monkeypatch: pytest.MonkeyPatch, option: str | None, task: Mapping[str, str], region: str
-) -> None:
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    action: Any = SimpleNamespace(
-        _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
-    )
-    assert ActionTask(action).region(option) == region
 
 
 def test_environment_of_a_task_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
