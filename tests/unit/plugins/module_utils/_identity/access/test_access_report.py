@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
     access_lines,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.report import (
-    NO_CATALOGUE,
     REPORT_LIMITS,
     build_report,
 )
@@ -41,7 +38,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     find_public_access,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
-    Catalogue,
     load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
@@ -269,39 +265,6 @@ def test_target_role_in_the_account_of_another_cluster() -> None:
     report = build(blue, green)
     assert only(report)["access"] == "known"
     assert levels(report) == {"s3": {"Read": "yes"}}
-
-
-def test_shared_policies_and_results_are_in_the_report_once() -> None:
-    shared = ((ADMINISTRATOR, document(allow("*"))),)
-    roles = [make_role(name, policies=shared, attached=(ADMINISTRATOR,)) for name in ("a", "b")]
-    limit = document(allow("s3:*"))
-    associations = [associate(name, session_policy=limit) for name in ("a", "b")]
-    report = build(make_facts(roles, associations))
-    assert [policy["name"] for policy in report["policies"]] == [
-        ADMINISTRATOR,
-        "session policy of the association",
-    ]
-    assert len(report["profiles"]) == 1
-    assert len(report["roles"]) == 2
-    assert [workload["profile"] for workload in report["workloads"]] == [0, 0]
-
-
-def test_conditions_on_tags_are_decided() -> None:
-    tag = "aws:PrincipalTag/kubernetes-namespace"
-    role = make_role(
-        "api",
-        allow("s3:GetObject", f"arn:aws:s3:::b/${{{tag}}}/*"),
-        allow("sqs:SendMessage", Condition={"StringEquals": {tag: "shop"}}),
-        allow("sns:Publish", Condition={"StringEquals": {"aws:PrincipalTag/Team": "red"}}),
-        allow("ses:SendEmail", **FROM_VPC),
-        tags={"Team": "blue", "Stage": "test"},
-    )
-    report = build(make_facts([role], [associate("api")]))
-    assert levels(report) == {
-        "s3": {"Read": "yes"},
-        "ses": {"Write": "depends"},
-        "sqs": {"Write": "yes"},
-    }
 
 
 # A case has the data of clusters, and the expected codes of risks.
@@ -642,60 +605,11 @@ def test_verification_names_the_same_principals(case: str) -> None:
         assert findings == []
 
 
-def test_the_role_of_an_association_is_no_risk_of_its_target_role() -> None:
-    target = make_role("target", READS, trust=principal_trust(role_arn("api"), role_arn("x")))
-    pods = [associate("api", target_role_arn=role_arn("target"))]
-    report = build(make_facts([make_role("api", allow("sts:*")), target], pods))
-    [risk] = [risk for risk in report["risks"] if risk["code"] == "TRUST_OTHERS"]
-    assert risk["text"] == (
-        f"The trust policy of role target allows other principals of the account: {role_arn('x')}."
-    )
-
-
-def test_roles_of_one_name_are_named_with_their_accounts() -> None:
-    green = make_cluster("green", OTHER_ACCOUNT)
-    other = replace(
-        make_role("api", allow("*"), trust=wide_trust(OTHER_ACCOUNT)), arn=role_arn("api", OTHER_ACCOUNT)
-    )
-    first = make_facts([make_role("api", allow("*"))], [associate("api")])
-    second = make_facts([other], [associate("api", other.arn, cluster="green")], cluster=green)
-    report = build(first, second)
-    texts = {risk["text"] for risk in report["risks"] if risk["code"] == "ADMINISTRATOR"}
-    assert texts == {
-        f"Role api (account {account}) has all actions of all services on all resources."
-        for account in (ACCOUNT, OTHER_ACCOUNT)
-    }
-    assert {row["name"] for row in report["roles"]} == {
-        f"api (account {account})" for account in (ACCOUNT, OTHER_ACCOUNT)
-    }
-
-
 @pytest.mark.parametrize("blank", ["", " ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff ", "\x00", '"', "'"])
 @pytest.mark.parametrize("sign", "=+-@")
 def test_formulas_of_a_spreadsheet_are_guarded(blank: str, sign: str) -> None:
     text = f"{blank}{sign}1"
     assert _as_text(text) == f"'{text}"
-
-
-def test_other_texts_of_a_spreadsheet_stay() -> None:
-    for text in ("", "a=b", "shop-web", "3+4", "\ta=b", "*", "arn:aws:iam::1:role/x"):
-        assert _as_text(text) == text
-
-
-def test_severity_of_wide_trust() -> None:
-    trust = wide_trust()
-    tags = {"aws:RequestTag/eks-cluster-arn": make_cluster().arn, "aws:SourceAccount": ACCOUNT}
-    trust["Statement"][0]["Condition"] = {"StringEquals": tags}
-    expected = {
-        "medium The trust policy of role api allows every service account of every cluster in the account.": wide_trust(),
-        "low The trust policy of role api allows every service account of the cluster.": trust,
-    }
-    for text, policy in expected.items():
-        report = build(make_facts([make_role("api", READS, trust=policy)], [associate("api")]))
-        risks = [
-            f"{risk['severity']} {risk['text']}" for risk in report["risks"] if risk["code"] == "TRUST_WIDE"
-        ]
-        assert text in risks
 
 
 FALLBACK = (
@@ -906,50 +820,6 @@ def test_unknown_last_uses_are_notes_instead_of_risks() -> None:
     assert build(facts)["notes"] == [*REPORT_LIMITS]
 
 
-def test_uses_of_roles() -> None:
-    roles = [
-        make_role("idle", READS, use=RoleUse(OLD, "")),
-        make_role("old", READS, use=RoleUse(OLD, OLD)),
-        make_role(
-            "api",
-            READS,
-            allow(["sqs:SendMessage", "ses:SendEmail"]),
-            use=RoleUse(OLD, NEW, {"s3": NEW, "ses": OLD, "sqs": ""}, actions={"s3:CreateBucket": ""}),
-        ),
-        make_role(
-            "base", allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target")), use=RoleUse(OLD, NEW, {})
-        ),
-        make_role("target", READS, trust=principal_trust(role_arn("base")), use=RoleUse(OLD, "", {"s3": ""})),
-    ]
-    associations = [associate(name) for name in ("idle", "old", "api")]
-    facts = make_facts(roles, [*associations, associate("base", target_role_arn=role_arn("target"))])
-    report = build(facts, unused_days=90)
-    assert [risk["text"] for risk in report["risks"] if risk["code"].endswith("_UNUSED")] == [
-        "Role idle has no recorded use in the tracking period of IAM, which is at most 400 days.",
-        "Role old was last used on 2025-01-01, more than 90 days ago.",
-        "Role target has no recorded use in the tracking period of IAM, which is at most 400 days.",
-        "Role api has not used ses, sqs in the last 90 days.",
-    ]
-    assert report["unused_days"] == 90
-    uses = {row["name"]: row["use"] for row in report["roles"]}
-    assert uses["api"] == {
-        "state": "used",
-        "why": "It was last used on 2026-11-28.",
-        "created": OLD,
-        "last": NEW,
-        "services": {"s3": NEW, "ses": OLD, "sqs": ""},
-        "untracked": [],
-    }
-    assert uses["idle"] == {
-        "state": "unused",
-        "why": "It has no recorded use in the tracking period of IAM, which is at most 400 days.",
-        "created": OLD,
-        "last": "",
-    }
-    cells = {row[10]: row[-2:] for row in csv.reader(access_csv(report).splitlines()) if row[4] == "api"}
-    assert cells == {"s3": [NEW, NEW], "ses": [NEW, OLD], "sqs": [NEW, "none recorded"]}
-
-
 TIMES = {"s3:CreateBucket": OLD, "s3:DeleteBucket": "", "s3:ListAllMyBuckets": NEW, "s3:New": ""}
 # A case has the policy statements of a role that uses S3, its boundary, and the expected actions of the risk ACTIONS_UNUSED. The
 # role was created long ago, and IAM has the times of the actions above.
@@ -994,78 +864,6 @@ def test_unused_actions(case: str) -> None:
     assert [risk["text"] for risk in risks] == texts
 
 
-def test_long_list_of_unused_actions_is_cut() -> None:
-    actions = {f"s3:Put{number}": "" for number in range(7)}
-    use = RoleUse(OLD, NEW, {"s3": NEW}, actions=actions)
-    report = build(make_facts([make_role("api", allow("s3:*"), use=use)], [associate("api")]), unused_days=90)
-    [risk] = [risk for risk in report["risks"] if risk["code"] == "ACTIONS_UNUSED"]
-    assert risk["detail"] == sorted(actions)
-    assert risk["text"] == (
-        "IAM has recorded no use of s3:Put0, s3:Put1, s3:Put2, s3:Put3, s3:Put4 and 2 more by role api in the last 90 days."
-    )
-
-
-def test_risk_under_conditions() -> None:
-    report = build(make_facts([make_role("api", allow("iam:*", **FROM_VPC))], [associate("api")]))
-    found = {risk["code"]: risk["certain"] for risk in report["risks"]}
-    assert found == {"ADMINISTRATOR": False, "ESCALATION": False}
-
-
-def test_all_actions_are_not_claimed_with_a_deny() -> None:
-    for statements, text in (
-        ([allow("*")], "Role api has all actions of all services on all resources."),
-        (
-            [allow("*"), READS, allow("iam:Get*")],
-            "Role api has all actions of all services on all resources.",
-        ),
-        (
-            [allow("*"), deny("s3:*")],
-            "Role api can give itself any permission with iam:AttachRolePolicy.",
-        ),
-    ):
-        report = build(make_facts([make_role("api", *statements)], [associate("api")]))
-        assert report["risks"][0]["text"] == text
-
-
-def test_configuration_of_irsa_is_named() -> None:
-    arn = role_arn("api")
-    by_annotation = make_facts([make_role("api", READS)], [associate("api")], {"api": arn})
-    by_config_map = replace(
-        make_facts([make_role("api", READS)], [associate("api")]), configured={key("api"): arn}
-    )
-    texts = [risk["text"] for facts in (by_annotation, by_config_map) for risk in build(facts)["risks"]]
-    assert (
-        texts
-        == [
-            "shop/api: an IRSA annotation, or the ConfigMap of its webhook, still has a role in addition to the association."
-        ]
-        * 2
-    )
-
-
-def test_path_names_its_roles() -> None:
-    report = build(*RISKS["path to an administrator"][0])
-    assert [risk["text"] for risk in report["risks"]] == [
-        "Role api can assume administrators: middle → deploy.",
-        "Role api can assume middle.",
-    ]
-
-
-def test_fleet_with_an_unread_cluster() -> None:
-    blue = make_facts([make_role("api", READS)], [associate("api")])
-    parts = [blue, blue, ClusterFacts("red", error="The cluster does not exist.")]
-    report = build(*parts)
-    assert [cluster["key"] for cluster in report["clusters"]] == ["blue", "red"]
-    assert report["clusters"][1]["error"] == "The cluster does not exist."
-    assert report["notes"] == [*REPORT_LIMITS, "Cluster red could not be read: The cluster does not exist."]
-    lines = access_lines(report)
-    assert (
-        lines[0]
-        == "Access to AWS (red could not be read): 1 service account (1 pod identity). Risks: 0 high, 0 medium, 0 low."
-    )
-    assert "blue shop/api    pod identity  api   s3 R" in lines
-
-
 @pytest.mark.parametrize(
     ("count", "line"), [(41, "1 more service account is"), (42, "2 more service accounts are")]
 )
@@ -1078,63 +876,6 @@ def test_long_lists_are_truncated_on_the_screen(count: int, line: str) -> None:
 def test_access_is_unknown_if_no_cluster_could_be_read() -> None:
     report = build(ClusterFacts("red", error="The cluster does not exist."))
     assert access_lines(report)[0] == "Access to AWS: unknown, because red could not be read."
-
-
-def test_clusters_with_the_same_name() -> None:
-    report = build(make_facts(), make_facts(cluster=make_cluster("blue", OTHER_ACCOUNT)))
-    assert [cluster["key"] for cluster in report["clusters"]] == [
-        f"{ACCOUNT}/eu-central-1/blue",
-        f"{OTHER_ACCOUNT}/eu-central-1/blue",
-    ]
-
-
-def test_namespaces_limit_the_report() -> None:
-    facts = make_facts(
-        [make_role("api", READS, trust=wide_trust())], [associate("api"), associate("api", namespace="web")]
-    )
-    report = build(facts, namespaces=["web"])
-    assert (report["namespaces"], only(report)["namespace"]) == (["web"], "web")
-
-
-def test_note_about_missing_catalogue() -> None:
-    report = build_report([make_facts([make_role("api", READS)], [associate("api")])], Catalogue(), NOW)
-    assert NO_CATALOGUE in report["notes"]
-    assert levels(report) == {"s3": {"Unknown": "yes"}}
-
-
-def test_malformed_policy_is_unread() -> None:
-    role = make_role(
-        "api", policies=((policy_arn("bad"), {"Statement": "x"}), (policy_arn("good"), document(READS)))
-    )
-    report = build(make_facts([role], [associate("api")]))
-    assert only(report)["access"] == "partial"
-    assert report["profiles"][0]["unread"] == [policy_arn("bad")]
-    assert levels(report) == {"s3": {"Read": "yes"}}
-
-
-def test_csv() -> None:
-    report = build(
-        make_facts([make_role("api", READS, allow("ses:SendEmail", **FROM_VPC))], [associate("api")])
-    )
-    head, first, second = access_csv(report).splitlines()
-    assert head == (
-        "cluster,account,region,namespace,service_account,source,role,target_role,usable,access,service,list,read,write,tagging,"
-        "permissions_management,unknown,resources,depends_on,risks,lets_in,role_last_used,service_last_used"
-    )
-    start = f"blue,{ACCOUNT},eu-central-1,shop,api,pod_identity,{role_arn('api')},,yes,known"
-    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,,,,"
-    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,,,,"
-
-
-def test_csv_has_the_other_principals_of_both_roles() -> None:
-    trust = document(*pod_identity_trust("api")["Statement"], trusts({"AWS": OTHER_ROOT}))
-    roles = [
-        make_role("api", allow(["sts:AssumeRole", "sts:TagSession"]), trust=trust),
-        make_role("target", READS, trust=principal_trust(role_arn("api"))),
-    ]
-    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
-    [row] = csv.DictReader(access_csv(report).splitlines())
-    assert row["lets_in"] == f"{OTHER_ROOT} {role_arn('api')}"
 
 
 def test_csv_has_no_formulas() -> None:

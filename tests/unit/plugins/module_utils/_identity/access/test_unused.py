@@ -17,8 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleFacts,
     RoleUse,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
 JUDGE = UseJudge(NOW, 90)
@@ -64,15 +62,6 @@ def role(use: RoleUse | None) -> RoleFacts:
 def test_verdict_on_a_role(case: str) -> None:
     use, expected = ROLES[case]
     assert JUDGE.judge_role(role(use)) == expected
-
-
-@pytest.mark.parametrize("state", ["missing", "unread"])
-def test_unread_roles_are_unknown(state: str) -> None:
-    facts = RoleFacts("arn:aws:iam::111122223333:role/api", state, use=RoleUse(OLDER, ""))
-    assert JUDGE.judge_role(facts) == RoleVerdict("unknown", "could not be read")
-    assert JUDGE.judge_services(facts, lambda _name: True, ("s3",)) == ServicesVerdict(
-        unknown="The role could not be read."
-    )
 
 
 # A case has the use of a role, the services that the effective permissions allow, the services that the policies name, and the
@@ -190,52 +179,3 @@ SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = 
 def test_verdict_on_services(case: str) -> None:
     use, allowed, named, expected = SERVICES[case]
     assert JUDGE.judge_services(role(use), allowed.split().__contains__, named) == expected
-
-
-TIMES = st.one_of(
-    st.none(),
-    st.just(""),
-    st.datetimes(datetime(2024, 1, 1), NOW.replace(tzinfo=None), timezones=st.just(timezone.utc)).map(
-        datetime.isoformat
-    ),
-)
-
-
-@pytest.mark.parametrize(
-    ("services", "actions", "expected"),
-    [
-        ({}, {}, []),
-        ({"s3": NEW, "sqs": OLD, "sns": ""}, {}, ["s3"]),
-        ({"s3": NEW, "sqs": NEW}, {"s3:CreateBucket": ""}, ["sqs"]),
-    ],
-)
-def test_services_with_untracked_actions(
-    services: Mapping[str, str], actions: Mapping[str, str], expected: list[str]
-) -> None:
-    assert JUDGE.untracked(services, actions) == expected
-
-
-@given(TIMES.map(lambda time: time or ""), TIMES, TIMES, TIMES, st.integers(1, 400))
-def test_unused_is_proven(
-    created_at: str, last: str | None, service: str | None, action: str | None, days: int
-) -> None:
-    services = {"s3": service} if service is not None else None
-    actions = {"s3:CreateBucket": action} if action is not None else {}
-    judge, facts = UseJudge(NOW, days), role(RoleUse(created_at, last, services, actions=actions))
-    limit = NOW - timedelta(days=days)
-    is_old = bool(created_at) and datetime.fromisoformat(created_at) < limit
-    if judge.judge_role(facts).usage == "unused":
-        assert is_old
-        assert last is not None
-        assert last == "" or datetime.fromisoformat(last) < limit
-    verdict = judge.judge_services(facts, lambda _name: True, ())
-    if verdict.unused:
-        assert is_old
-        assert service is not None
-        assert service == "" or datetime.fromisoformat(service) < limit
-    if verdict.actions:
-        assert is_old
-        assert service
-        assert datetime.fromisoformat(service) >= limit
-        assert action is not None
-        assert action == "" or datetime.fromisoformat(action) < limit

@@ -39,18 +39,6 @@ def session_options(**options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        dict.fromkeys(ASSUME_ROLE_OPTIONS),
-        pytest.param(dict.fromkeys(ASSUME_ROLE_OPTIONS, ""), id="empty answers of a survey"),
-    ],
-)
-def test_no_role_to_assume_by_default(options: dict[str, Any]) -> None:
-    assert read_assume_role(options) is None
-
-
-@pytest.mark.parametrize(
     ("options", "expected"),
     [
         (session_options(), AssumeRole(ARN, "")),
@@ -118,36 +106,12 @@ def test_rejects_invalid_options(options: dict[str, Any], problem: str, prefix: 
     assert caught.value.problems == (problem.replace("assume_role_", f"{prefix}assume_role_"),)
 
 
-def test_reports_all_problems() -> None:
-    with pytest.raises(InputError) as caught:
-        read_assume_role(session_options(arn="fleet", external_id="x"))
-    assert [problem.split(" ")[0] for problem in caught.value.problems] == [
-        "assume_role_arn",
-        "assume_role_external_id",
-    ]
-
-
 def test_argument_spec_has_all_assume_role_options() -> None:
     assert tuple(assume_role_spec()) == ASSUME_ROLE_OPTIONS
 
 
 FOREIGN = "arn:aws:iam::444455556666:role/team/theirs"
 FOREIGN_POLICY = "arn:aws:iam::444455556666:policy/theirs"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"role": {"arn": "arn:aws:iam::111122223333:role/ours"}}, id="role of this account"),
-        pytest.param({"target_role_arn": FOREIGN}, id="target role of another account"),
-        pytest.param({"policies": [{"arn": "arn:aws:iam::aws:policy/Any"}]}, id="AWS managed policy"),
-        pytest.param(
-            {"policies": [{"arn": "arn:aws:iam::111122223333:policy/a/ours"}]}, id="policy of this account"
-        ),
-    ],
-)
-def test_accepts_resources_of_this_account(changes: dict[str, Any]) -> None:
-    validate_accounts(desired(workload(**changes)), HERE)
 
 
 @pytest.mark.parametrize(
@@ -194,18 +158,6 @@ def test_rejects_resources_of_other_accounts(changes: dict[str, Any], problem: s
     with pytest.raises(InputError) as caught:
         validate_accounts(desired(workload(**changes)), HERE)
     assert caught.value.problems == (problem,)
-
-
-def test_checks_every_workload() -> None:
-    spec = desired(
-        workload("one", role={"arn": FOREIGN}), workload("two", policies=[{"arn": FOREIGN_POLICY}])
-    )
-    with pytest.raises(InputError) as caught:
-        validate_accounts(spec, HERE)
-    assert [problem.split(":")[0] for problem in caught.value.problems] == [
-        "workload default/one",
-        "workload default/two",
-    ]
 
 
 @pytest.mark.parametrize(

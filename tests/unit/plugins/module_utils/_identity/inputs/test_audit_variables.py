@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
     AccessOptions,
-    AccessQuestion,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -23,24 +22,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 @pytest.mark.parametrize("answer", [None, "", " \n"])
 def test_unanswered_survey_question_is_ignored(name: str, answer: Any) -> None:
     assert read_audit_variables({name: answer}) == AccessOptions()
-
-
-@pytest.mark.parametrize(
-    "value", [["shop", "web"], "shop, web", "shop\nweb\n", "[shop, web]", "- shop\n- web"]
-)
-def test_namespaces_may_be_text(value: Any) -> None:
-    assert read_audit_variables({"audit_namespaces": value}) == AccessOptions(namespaces=("shop", "web"))
-
-
-def test_output_files_are_parsed() -> None:
-    values = {"audit_file": "a/page.html, b.JSON\nc.csv"}
-    assert read_audit_variables(values) == AccessOptions("a/page.html", "b.JSON", "c.csv")
-    assert read_audit_variables({"audit_file": ["page.html"]}) == AccessOptions("page.html")
-
-
-@pytest.mark.parametrize(("value", "days"), [(90, 90), ("90", 90), (1, 1), (400, 400)])
-def test_unused_days_are_a_number(value: Any, days: int) -> None:
-    assert read_audit_variables({"audit_unused_days": value}) == AccessOptions(unused_days=days)
 
 
 @pytest.mark.parametrize(
@@ -85,27 +66,6 @@ def test_misspelt_variables_have_a_suggestion() -> None:
         find_variables(["pod_identity_audit_namespace"])
     with pytest.raises(InputError, match="pod_identity_audit is a result of the role"):
         check_extra_variables(["pod_identity_audit"])
-
-
-QUESTIONS = (AccessQuestion("s3:GetObject", "arn:aws:s3:::b/*"), AccessQuestion("sqs:*", "*"))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        ["s3:GetObject on arn:aws:s3:::b/*", "sqs:*"],
-        ["s3:GetObject  on arn:aws:s3:::b/*", "sqs:* on *", "sqs:*"],
-        "s3:GetObject on arn:aws:s3:::b/*\n\n  sqs:* on *\n",
-        "- s3:GetObject on arn:aws:s3:::b/*\n- sqs:* on *",
-        '["s3:GetObject on arn:aws:s3:::b/*", "sqs:*"]',
-    ],
-)
-def test_questions_may_be_text(value: Any) -> None:
-    assert read_audit_variables({"audit_questions": value}) == AccessOptions(questions=QUESTIONS)
-
-
-def test_question_may_be_one_text() -> None:
-    assert read_audit_variables({"audit_questions": "sqs:*"}) == AccessOptions(questions=QUESTIONS[1:])
 
 
 FORM = "must have the form ACTION on RESOURCE, such as s3:GetObject on arn:aws:s3:::my-bucket/*."
@@ -154,18 +114,3 @@ def test_invalid_question_names_its_place(question: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         read_audit_variables({"audit_questions": ["sqs:*", question]})
     assert caught.value.problems == (f"pod_identity_audit_questions item 2: {problem}",)
-
-
-def test_questions_must_be_a_list_or_text() -> None:
-    with pytest.raises(InputError) as caught:
-        read_audit_variables({"audit_questions": {"action": "sqs:*"}})
-    assert caught.value.problems == ("pod_identity_audit_questions must be a list, got {'action': 'sqs:*'}.",)
-
-
-def test_all_invalid_questions_are_problems() -> None:
-    with pytest.raises(InputError) as caught:
-        read_audit_variables({"audit_questions": "x\ns3:GetObject on y"})
-    assert caught.value.problems == (
-        f"pod_identity_audit_questions item 1: 'x' {FORM}",
-        f"pod_identity_audit_questions item 2: resource 'y' {ARN}",
-    )

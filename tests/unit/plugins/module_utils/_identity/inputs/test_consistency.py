@@ -14,16 +14,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER,
     TRUST_BARE,
     TRUST_EC2,
-    document,
     policy,
     role_arn,
     workload,
 )
-
-REORDERED = {
-    "Statement": {"Resource": ["*"], "Action": ["S3:putobject", "s3:GetObject"], "Effect": "Allow"},
-    "Version": "2012-10-17",
-}
 
 
 def differs(kind: str, name: str, field: str) -> str:
@@ -31,29 +25,6 @@ def differs(kind: str, name: str, field: str) -> str:
         f"workload default/two (workloads[1]): defines {kind} '{name}' with a different {field} than workload default/one "
         f"(workloads[0]); use the same definition, or rename the {kind}."
     )
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        pytest.param({}, {}, id="equal"),
-        pytest.param(
-            {"policies": [policy("p", "s3:GetObject", "s3:PutObject")]},
-            {"policies": [{"name": "p", "document": REORDERED}]},
-            id="documents with the same meaning",
-        ),
-        pytest.param({"role": {"name": "a"}}, {"role": {"name": "b"}}, id="separate roles"),
-        pytest.param(
-            {"policies": [policy("a", "s3:GetObject")]},
-            {"policies": [policy("b", "s3:PutObject")]},
-            id="separate policies",
-        ),
-        pytest.param({"tags": {"a": "1"}}, {"tags": {"a": "2"}}, id="associations are not shared"),
-    ],
-)
-def test_workloads_may_share_equal_definitions(first: dict[str, Any], second: dict[str, Any]) -> None:
-    found = parse_workloads([workload("one", **first), workload("two", **second)], CLUSTER)
-    assert [str(finding.key) for finding in found] == ["default/one", "default/two"]
 
 
 @pytest.mark.parametrize(
@@ -122,24 +93,4 @@ def test_rejects_duplicate_service_account() -> None:
     assert caught.value.problems == (
         "workload default/app: is listed twice, in workloads[0] and in workloads[2]; a service account has one "
         "association.",
-    )
-
-
-def test_reports_every_difference() -> None:
-    raw = [
-        workload("one", role={"name": "r", "description": "a"}, policies=[policy("p")]),
-        workload("two", role={"name": "r", "description": "b"}, policies=[policy("p", "kms:Decrypt")]),
-    ]
-    with pytest.raises(InputError) as caught:
-        parse_workloads(raw, CLUSTER)
-    assert caught.value.problems == (differs("role", "r", "description"), differs("policy", "p", "document"))
-
-
-def test_one_workload_may_not_define_a_policy_in_two_ways() -> None:
-    raw = workload(policies=[policy("p"), {"name": "p", "document": document("kms:Decrypt")}])
-    with pytest.raises(InputError) as caught:
-        parse_workloads([raw], CLUSTER)
-    assert caught.value.problems == (
-        "workload default/app (workloads[0]): defines policy 'p' with a different document than workload default/app "
-        "(workloads[0]); use the same definition, or rename the policy.",
     )

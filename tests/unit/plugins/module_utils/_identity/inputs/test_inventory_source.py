@@ -13,12 +13,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_credentials,
     validate_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
-    AccountAccess,
-    AssumeRole,
-    Organization,
-    RoleByName,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ONE = "arn:aws:iam::111122223333:role/fleet"
@@ -38,15 +32,6 @@ def find_problems(**options: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_default_is_the_account_and_region_of_the_credentials() -> None:
-    request = read_request(REGION)
-    assert (request.regions, request.own_account) == (("us-west-2",), True)
-    assert (request.accounts, request.organization) == ((), None)
-    assert request.hostnames == ("name.region.account",)
-    assert request.group_by == ("region", "account", "version", "status", "tag")
-    assert (request.require_all, request.include, request.exclude) == (False, (), ())
-
-
 @pytest.mark.parametrize(
     ("value", "regions"),
     [
@@ -60,51 +45,6 @@ def test_default_is_the_account_and_region_of_the_credentials() -> None:
 )
 def test_regions(value: Any, regions: tuple[str, ...]) -> None:
     assert read_request({**REGION, "regions": value}).regions == regions
-
-
-def test_account_needs_a_role_and_may_have_regions() -> None:
-    accounts = [
-        {
-            "assume_role_arn": ONE,
-            "assume_role_external_id": "x-1",
-        },
-        {"assume_role_arn": TWO, "regions": ["eu-central-1"]},
-    ]
-    request = read_request({**REGION, "accounts": accounts})
-    assert request.accounts == (
-        AccountAccess("111122223333", AssumeRole(ONE, "x-1"), ("us-west-2",)),
-        AccountAccess("444455556666", AssumeRole(TWO), ("eu-central-1",)),
-    )
-    assert not request.own_account
-    assert read_request({**REGION, "accounts": accounts, "own_account": "yes"}).own_account
-
-
-def test_role_without_accounts_is_one_account() -> None:
-    request = read_request({**REGION, "assume_role_arn": ONE, "assume_role_external_id": "x-1"})
-    assert request.accounts == (AccountAccess("111122223333", AssumeRole(ONE, "x-1"), ("us-west-2",)),)
-    assert not request.own_account
-
-
-def test_reads_an_organization() -> None:
-    organization = {
-        "role_name": "/path/fleet",
-        "assume_role_external_id": "x-1",
-        "include_accounts": [111122223333],
-        "exclude_accounts": "444455556666",
-    }
-    request = read_request({**REGION, "organization": organization})
-    assert request.organization == Organization(
-        RoleByName("path/fleet", "x-1"),
-        include=frozenset(("111122223333",)),
-        exclude=frozenset(("444455556666",)),
-    )
-
-
-def test_filter_accepts_one_or_several_patterns() -> None:
-    request = read_request(
-        {**REGION, "include_filters": [{"name": "a*", "tag:team:x": ["b", "c"], "account": 111122223333}]}
-    )
-    assert request.include == ({"name": ("a*",), "tag:team:x": ("b", "c"), "account": ("111122223333",)},)
 
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
@@ -219,10 +159,6 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("options", "expected"), REFUSED)
 def test_rejects_invalid_options(options: dict[str, Any], expected: list[str]) -> None:
     assert find_problems(**options) == expected
-
-
-def test_reports_all_problems() -> None:
-    assert len(find_problems(regions=["x"], hostnames=["y"], default_groups=["z"])) == 3
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     MIGRATION,
-    check_extra_variables,
-    find_variables,
     read_migration_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -17,20 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     STEPS,
     MigrationOptions,
 )
-
-
-def test_unset_variables_have_defaults() -> None:
-    assert read_migration_variables({}) == MigrationOptions(
-        step="restart",
-        rollback=False,
-        service_accounts=(),
-        soak=24,
-        canary=1,
-        batch=10,
-        observe=60,
-        tool="",
-        file="",
-    )
 
 
 @pytest.mark.parametrize("name", MIGRATION)
@@ -117,18 +101,3 @@ def test_rejects_invalid_values(variables: dict[str, object], problems: list[str
     with pytest.raises(InputError) as caught:
         read_migration_variables(variables)
     assert list(caught.value.problems) == problems
-
-
-def test_role_accepts_variables_of_the_migration() -> None:
-    assert find_variables([f"pod_identity_{name}" for name in MIGRATION]) == []
-    check_extra_variables([f"pod_identity_{name}" for name in MIGRATION])
-
-
-@pytest.mark.parametrize("name", ["migration_stap", "migration_service_account"])
-def test_misspelt_variable_is_rejected(name: str) -> None:
-    near = {"migration_stap": "migration_step"}.get(name, f"{name}s")
-    with pytest.raises(InputError) as caught:
-        find_variables([f"pod_identity_{name}"])
-    assert list(caught.value.problems) == [
-        f"pod_identity_{name} is not a variable of the role; did you mean pod_identity_{near}?"
-    ]

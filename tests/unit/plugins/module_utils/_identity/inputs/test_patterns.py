@@ -29,15 +29,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    Options,
     Origin,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import desired_grants
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyDocument,
     document_statements,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
@@ -88,10 +85,6 @@ def names(expansion: Expansion) -> list[str]:
     ]
 
 
-def role_names(expansion: Expansion) -> list[str]:
-    return [item["role"]["name"] for item in expansion.source.workloads if isinstance(item, dict)]
-
-
 @pytest.mark.parametrize(
     ("namespace", "service_account", "matches"),
     [
@@ -117,23 +110,6 @@ def test_matches_of_a_pattern(namespace: str, service_account: str, matches: lis
     assert ["begins with *" in finding.remedy for finding in expansion.findings] == (
         [] if matches else ["*" in (namespace[0], service_account[0])]
     )
-
-
-def test_workload_of_a_match() -> None:
-    expansion = expanded(entry("team-*", "web", policies=[{"arn": "p"}]))
-    [first, _second] = expansion.source.workloads
-    assert isinstance(first, dict)
-    assert {name: value for name, value in first.items() if name != "role"} == {
-        "namespace": "team-a",
-        "service_account": "web",
-        "create_service_account": False,
-        "policies": [{"arn": "p"}],
-    }
-    assert expansion.source.places[0] == "workloads[0] (from team-*/web)"
-
-
-def test_pattern_that_matches_only_named_workloads_has_no_finding() -> None:
-    assert expanded(entry("team-a", "we*"), entry("team-a", "web")).findings == []
 
 
 @pytest.mark.parametrize(
@@ -190,16 +166,6 @@ def test_service_account_that_several_entries_match_has_a_conflict(
     }
 
 
-def test_selectors_limit_the_matches() -> None:
-    selected = Selected({"tenant=yes": {"team-b"}}, {"tier in (web)": {"team-a/web", "team-b/web"}})
-    by_namespace = entry("*", "*", namespace_selector=" tenant=yes ")
-    by_account = entry("team-*", "*", service_account_selector="tier in (web)")
-    assert names(expanded(by_namespace, selected=selected)) == ["team-b/web"]
-    expansion = expanded(by_account, selected=selected)
-    assert expansion.origins["team-a/web"].text == "team-*/* with tier in (web)"
-    assert "namespace_selector" not in str(expanded(by_namespace, selected=selected).source.workloads)
-
-
 @pytest.mark.parametrize("selector", [{"a": "b"}, ["a"], 1, "", " "])
 def test_invalid_selectors_are_reported_with_all_problems(selector: object) -> None:
     entries = [
@@ -213,18 +179,6 @@ def test_invalid_selectors_are_reported_with_all_problems(selector: object) -> N
         f"list.yml line 2 (*/*): namespace_selector must be a label selector, such as team=payments, got {selector!r}.",
         "list.yml line 9 (team-*/x): unknown key 'service_acount_selector'; did you mean 'service_account_selector'?",
     ]
-
-
-def test_patterns_with_the_same_names_can_have_different_selectors() -> None:
-    entries = [
-        entry("*", "*", namespace_selector=text, role={"name": text.replace("=", "-")})
-        for text in ("a=1", "a=2")
-    ]
-    source, _patterns = find_patterns(FileSource(list(entries), ["x", "y"]))
-    workloads = parse_workloads(source.workloads, "my-cluster", "present", Defaults(patterns=True))
-    assert [str(workload.key) for workload in workloads] == ["*/*", "*/*"]
-    selected = Selected({"a=1": {"team-a"}, "a=2": {"team-b"}})
-    assert names(expanded(*entries, selected=selected)) == ["team-a/web", "team-a/worker", "team-b/web"]
 
 
 def test_purge_without_a_match_is_refused() -> None:
@@ -261,13 +215,6 @@ def test_match_line_names_the_service_accounts() -> None:
 # Tests of the trust policy
 
 
-def test_trust_policy_of_a_role_compares_its_patterns() -> None:
-    expansion = expanded(
-        entry("team-*", "web"), entry("*", "worker", role={"name": "R"}), entry("default", "solo")
-    )
-    assert expansion.trust_patterns == {"r": (("*", "worker"), ("team-*", "web"))}
-
-
 @pytest.mark.parametrize(
     ("listed_entry", "scope"),
     [
@@ -291,30 +238,8 @@ def parsed(expansion: Expansion) -> tuple[Workload, ...]:
     return tuple(map(expansion.complete, workloads))
 
 
-def trust_of(workloads: tuple[Workload, ...]) -> PolicyDocument:
-    role = workloads[0].role
-    assert role is not None
-    return trust_policy(desired_grants(HERE, role, Options(owner="o"), workloads))
-
-
-def conditions(trust: PolicyDocument) -> list[Any]:
-    statements = trust["Statement"]
-    assert isinstance(statements, list)
-    return [entry["Condition"] for entry in statements]
-
-
 CLUSTER_ONLY = {"aws:SourceAccount": HERE.account_id, "aws:RequestTag/eks-cluster-arn": HERE.arn}
 NAMESPACE, ACCOUNT = "aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account"
-
-
-def test_statements_of_a_trust_policy() -> None:
-    trust = trust_of(parsed(expanded(entry("team-*", "web"), entry("default", "solo"))))
-    assert conditions(trust) == [
-        {"StringEquals": {**CLUSTER_ONLY, NAMESPACE: "default", ACCOUNT: "solo"}},
-        {"StringEquals": {**CLUSTER_ONLY, ACCOUNT: "web"}, "StringLike": {NAMESPACE: "team-*"}},
-    ]
-    everything = trust_of(parsed(expanded(entry("*", "*"))))
-    assert conditions(everything) == [{"StringEquals": CLUSTER_ONLY}]
 
 
 WORD = st.text("ab-", min_size=1, max_size=4)

@@ -37,7 +37,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import POLICY_NAME
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     PolicySpec,
-    PresetScope,
 )
 
 HEAD = {
@@ -183,55 +182,6 @@ def granted(spec: PolicySpec) -> list[tuple[object, object]]:
     return [(statement["Action"], statement["Resource"]) for statement in document["Statement"]]
 
 
-def test_preset_becomes_a_policy() -> None:
-    (spec,) = policies(use("queue-writer", {"queue_arns": [QUEUE]}))
-    assert spec == PolicySpec(
-        name="my-role-queue-writer",
-        document=spec.document,
-    )
-    assert spec.preset == PresetScope(
-        "queue-writer", "My Product, created from preset queue-writer version 3"
-    )
-    assert granted(spec) == [(["sqs:SendMessage"], [QUEUE])]
-
-
-def test_entry_keeps_its_settings() -> None:
-    (spec,) = policies(
-        use("queue-writer", {"queue_arns": QUEUE}, name="p", path="/p/", tags={"a": "b"}, description="d")
-    )
-    assert (spec.name, spec.path, spec.tags, spec.description) == ("p", "/p/", {"a": "b"}, "d")
-
-
-def test_preset_with_several_policies() -> None:
-    change, lists = policies(use("zones", {"zone_ids": ["Z1", "Z2", "Z1"]}))
-    assert (change.name, lists.name) == ("my-role-zones-change", "my-role-zones-list")
-    assert change.document is not None
-    assert change.document["Statement"] == [
-        {
-            "Effect": "Allow",
-            "Action": ["route53:ChangeResourceRecordSets"],
-            "Resource": ["arn:aws:route53:::hostedzone/Z1", "arn:aws:route53:::hostedzone/Z2"],
-            "Condition": {"StringEquals": {"aws:ResourceTag/owner/my-cluster": ["my-cluster"]}},
-        }
-    ]
-    description = "My Product, created from preset zones version 3"
-    assert change.preset == PresetScope("zones", description, partition="aws")
-    assert lists.preset == PresetScope("zones", description)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "names"),
-    [
-        pytest.param({}, ["my-role-zones-change", "my-role-zones-list"], id="default"),
-        pytest.param({"lists": "no"}, ["my-role-zones-change"], id="flag as text"),
-        pytest.param({"lists": False}, ["my-role-zones-change"], id="flag"),
-        pytest.param({"lists": None}, ["my-role-zones-change", "my-role-zones-list"], id="null"),
-    ],
-)
-def test_policy_without_statements_is_omitted(parameters: Mapping[str, Any], names: list[str]) -> None:
-    assert [spec.name for spec in policies(use("zones", parameters))] == names
-
-
 @pytest.mark.parametrize(
     ("parameters", "resources"),
     [
@@ -253,31 +203,6 @@ def test_policy_without_statements_is_omitted(parameters: Mapping[str, Any], nam
 def test_values_of_parameters(parameters: Mapping[str, Any], resources: list[object]) -> None:
     (spec,) = policies(use("queue-writer", parameters))
     assert [resource for _action, resource in granted(spec)] == resources
-
-
-@pytest.mark.parametrize(
-    ("run", "parameters", "arn", "scope"),
-    [
-        (
-            RUN,
-            {},
-            "arn:aws:secretsmanager:us-west-2:111122223333:secret:a*",
-            ("aws", "111122223333", "us-west-2"),
-        ),
-        (
-            RunValues(),
-            {"account_id": 444455556666, "region": "cn-north-1"},
-            "arn:aws-cn:secretsmanager:cn-north-1:444455556666:secret:a*",
-            ("aws-cn", "444455556666", "cn-north-1"),
-        ),
-    ],
-)
-def test_account_and_region_are_inserted(
-    run: RunValues, parameters: dict[str, Any], arn: str, scope: tuple[str, str, str]
-) -> None:
-    (spec,) = policies(use("secrets", {"prefix": "a", **parameters}), run=run)
-    assert granted(spec) == [("secretsmanager:GetSecretValue", arn)]
-    assert spec.preset == PresetScope("secrets", "My Product, created from preset secrets version 3", *scope)
 
 
 PLACE = "workloads[0] (default/app) policies[0]"
@@ -438,11 +363,6 @@ def test_unknown_account_and_region() -> None:
     ]
 
 
-def test_document_of_a_preset_is_validated() -> None:
-    (problem,) = problems(use("secrets", {"prefix": "a" * 7000}))
-    assert problem.startswith(f"{PLACE} (preset secrets): document is not a valid policy: ")
-
-
 def test_repeated_preset_needs_a_name() -> None:
     first, second = use("secrets", {"prefix": "a"}), use("secrets", {"prefix": "b"})
     assert problems(first, second) == [
@@ -451,27 +371,6 @@ def test_repeated_preset_needs_a_name() -> None:
     ]
     specs = policies(first, {**second, "name": "other"})
     assert [spec.name for spec in specs] == ["my-role-secrets", "other"]
-
-
-def test_workloads_of_a_shared_role_have_the_same_policy() -> None:
-    entry = use("secrets", {"prefix": "a"})
-    first, second = parse(
-        workload(entry), workload(entry, service_account="two", role={"name": "my-role", "path": "/"})
-    )
-    assert first.policies == second.policies
-    with pytest.raises(InputError) as caught:
-        parse(workload(entry), workload(use("secrets", {"prefix": "b"}), service_account="two"))
-    assert caught.value.problems == (
-        "workload default/two (workloads[1]): defines policy 'my-role-secrets' with a different document than workload "
-        "default/app (workloads[0]); use the same definition, or rename the policy.",
-    )
-
-
-def test_policy_name_starts_with_the_existing_role() -> None:
-    (spec,) = policies(
-        use("secrets", {"prefix": "a"}), role={"arn": "arn:aws:iam::111122223333:role/path/reader"}
-    )
-    assert spec.name == "reader-secrets"
 
 
 def test_removal_without_a_role_needs_a_name() -> None:
@@ -541,11 +440,6 @@ def test_document_must_be_for_the_cluster(observed: Cluster, differences: list[t
     ]
 
 
-def test_document_without_region_fits_any_region() -> None:
-    desired = Desired(parse(workload(use("queue-writer", {"queue_arns": [QUEUE]}))))
-    validate_accounts(desired, cluster("444455556666", "eu-west-1"))
-
-
 def test_module_gets_the_same_policies_as_the_role() -> None:
     entries = [workload(use("secrets", {"prefix": "a"}), {"arn": "arn:aws:iam::aws:policy/A"}), "text"]
     expander = PresetExpander(RUN, load)
@@ -564,21 +458,6 @@ def test_module_without_its_action_plugin_rejects_presets() -> None:
         f"{PLACE}: preset: the module was started without its action plugin, which reads the presets on the controller. Call it "
         "from a play by its full name.",
     )
-
-
-def test_preset_file_is_read_once() -> None:
-    names: list[str] = []
-
-    def load_counted(name: str) -> Preset:
-        names.append(name)
-        return load(name)
-
-    entry = use("secrets", {"prefix": "a"})
-    defaults = Defaults(presets=PresetExpander(RUN, load_counted))
-    parse_workloads(
-        [workload(entry), workload(entry, service_account="two")], "my-cluster", defaults=defaults
-    )
-    assert names == ["secrets"]
 
 
 def test_unreadable_preset_is_reported() -> None:

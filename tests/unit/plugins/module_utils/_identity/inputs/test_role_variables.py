@@ -47,13 +47,6 @@ def test_rejects_text_of_another_type(name: str) -> None:
     assert problem.startswith(f"pod_identity_{name} must be ")
 
 
-@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.get("choices")])
-def test_choices_match_the_documentation(name: str) -> None:
-    assert find_problems({name: "x"}) == [
-        f"pod_identity_{name} must be one of {', '.join(OPTIONS[name]['choices'])}, got 'x'."
-    ]
-
-
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if "default" in option])
 def test_accepts_default_values_as_text(name: str) -> None:
     default = OPTIONS[name]["default"]
@@ -148,58 +141,11 @@ def test_empty_approval_is_an_error(empty: object, entry_point: str) -> None:
     ]
 
 
-def test_invalid_yaml_fails_with_its_line() -> None:
-    [problem] = find_problems({"tags": "a: b\n  c: d"})
-    assert problem.startswith("pod_identity_tags line 2")
-
-
 def test_artifacts_of_earlier_jobs_are_ignored() -> None:
     assert find_variables(["pod_identity_artifact_a_us_west_2", "pod_identity_purge"]) == ["purge"]
 
 
 ARN = "arn:aws:iam::444455556666:role/fleet"
-
-
-def test_text_cut_at_a_space_has_a_remedy() -> None:
-    """Check the error for a truncated value: Ansible ends -e 'pod_identity_tags={"team": "x"}' at the space."""
-    assert find_problems({"tags": '{"team":'}) == [
-        "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the value "
-        "of -e name=value at its first space; write it as -e '{\"name\": value}'."
-    ]
-
-
-def test_reads_role_to_assume_as_text() -> None:
-    variables = {
-        "assume_role_arn": ARN,
-        "assume_role_external_id": 12345,
-    }
-    expected = {**variables, "assume_role_external_id": "12345"}
-    assert read_variables(variables, "verify") == expected
-
-
-def test_empty_answers_name_no_role_to_assume() -> None:
-    names = ("arn", "external_id")
-    assert read_variables({f"assume_role_{name}": "" for name in names}, "main") == {}
-
-
-@pytest.mark.parametrize(
-    ("values", "problem"),
-    [
-        (
-            {"assume_role_arn": "fleet"},
-            "pod_identity_assume_role_arn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/my-role, "
-            "got 'fleet'.",
-        ),
-        (
-            {"assume_role_external_id": "my-fleet"},
-            "pod_identity_assume_role_external_id has no effect without pod_identity_assume_role_arn; set the ARN of the role "
-            "to assume, or leave pod_identity_assume_role_external_id out.",
-        ),
-    ],
-)
-@pytest.mark.parametrize("entry_point", ["main", "verify"])
-def test_rejects_an_invalid_role_to_assume(values: dict[str, object], problem: str, entry_point: Any) -> None:
-    assert find_problems(values, entry_point) == [problem]
 
 
 @pytest.mark.parametrize(
@@ -225,17 +171,6 @@ def test_rejects_unknown_variable(name: str, problem: str) -> None:
     assert caught.value.problems == (problem,)
 
 
-def test_rejects_results_as_extra_variables() -> None:
-    with pytest.raises(InputError) as caught:
-        check_extra_variables(["pod_identity_result", "pod_identity_report", "pod_identity_purge", "report"])
-    assert caught.value.problems == tuple(
-        f"pod_identity_{name} is a result of the role, which an extra variable would override; remove it from the extra "
-        f"variables."
-        for name in ("report", "result")
-    )
-    check_extra_variables(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
-
-
 def test_rejects_extra_variable_with_misspelt_prefix() -> None:
     with pytest.raises(InputError) as caught:
         check_extra_variables(
@@ -247,18 +182,6 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
         "pod_idenity_owner is not a variable of the role; did you mean pod_identity_owner?",
         "podidentity_state is not a variable of the role; did you mean pod_identity_state?",
     )
-
-
-@pytest.mark.parametrize(
-    "name", ["owner", "my_pod_identity_owner", "identity_owner", "pod_owner", "ansible_user"]
-)
-def test_ignores_other_extra_variables(name: str) -> None:
-    check_extra_variables([name])
-
-
-def test_variables_set_by_the_role_are_known() -> None:
-    names = ["hosts", "report", "checked", "result", "purge"]
-    assert find_variables([f"pod_identity_{name}" for name in names]) == ["purge"]
 
 
 @pytest.mark.parametrize(
@@ -404,54 +327,6 @@ def test_reports_variables_without_effect(
 )
 def test_fleet_report_accepts_survey_answers(variables: dict[str, Any], read: dict[str, Any]) -> None:
     assert read_report_variables(variables) == read
-
-
-def test_fleet_report_rejects_invalid_variables() -> None:
-    with pytest.raises(InputError) as caught:
-        read_report_variables({"expected": {"blue": 1}})
-    assert list(caught.value.problems) == [
-        "pod_identity_expected must be a list, got {'blue': 1}.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "seen"),
-    [
-        ("region", "us\u202e-west-2", "us\\u202e-west-2"),
-        ("report_file", "/tmp/a\u200bb", "/tmp/a\\u200bb"),
-        ("kubeconfig", "a\x1bb", "a\\x1bb"),
-        (
-            "proof_pod",
-            {"spec": {"a": ["\u202e"]}},
-            "{'metadata': {'labels': {}, 'annotations': {}}, 'spec': {'a': ['\\\\u202e']}}",
-        ),
-    ],
-)
-def test_rejects_invisible_characters(name: str, value: object, seen: str) -> None:
-    assert find_problems({name: value}) == [
-        f"pod_identity_{name} has an unprintable character, which is escaped here: {seen}. Remove it."
-    ]
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        '{"metadata": {"labels": {"team": "pay"}}}',
-        "metadata: {labels: {team: pay}}",
-        {"metadata": {"labels": {"team": "pay"}}},
-    ],
-)
-def test_pod_may_be_json_or_yaml(value: object) -> None:
-    pod = {"metadata": {"labels": {"team": "pay"}, "annotations": {}}, "spec": {}}
-    assert read_variables({"proof_pod": value}, "main") == {"proof_pod": pod}
-    assert read_variables({"proof_pod": ""}, "main") == {}
-
-
-def test_manifest_may_have_line_breaks_and_tabs() -> None:
-    spec = {"containers": [{"args": ["a\n\tb ü"]}]}
-    assert read_variables({"proof_pod": {"spec": spec}}, "main") == {
-        "proof_pod": {"metadata": {"labels": {}, "annotations": {}}, "spec": spec}
-    }
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
     FileSource,
     read_sources,
@@ -21,12 +19,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_input,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    Defaults,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
-    PurgeScope,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -48,19 +44,6 @@ def find_problems(prefix: str = ROLE, **options: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_aws_and_kubernetes_get_the_same_workloads() -> None:
-    parsed = read(workloads=[ONE, TWO, {**ONE, "service_account": "three"}])
-    assert parsed == ParsedInput(
-        "c", "present", parse_workloads([ONE, TWO, {**ONE, "service_account": "three"}], "c")
-    )
-    assert [workload.service_account.create_namespace for workload in parsed.workloads] == [
-        False,
-        True,
-        False,
-    ]
-    assert parsed.namespaces == ("batch", "default")
-
-
 @pytest.mark.parametrize("as_text", [False, True])
 @pytest.mark.parametrize("unset", [{}, {"workloads": None}, {"workloads": ""}])
 def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[str, Any]) -> None:
@@ -68,68 +51,6 @@ def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[st
     path.write_text("- {namespace: default, service_account: one, role: {name: r}}\n", encoding="utf-8")
     parsed = read(workloads_from=str(path) if as_text else [str(path)], **unset)
     assert parsed.workloads == parse_workloads([ONE], "c")
-
-
-def test_different_role_definitions_name_files_and_lines(tmp_path: Path) -> None:
-    entry = "- {{namespace: default, service_account: {name}, role: {{name: r, description: {name}}}}}\n"
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.yml").write_text("# A comment.\n" + entry.format(name=name), encoding="utf-8")
-    assert find_problems(workloads_from=[str(tmp_path)]) == [
-        f"workload default/b ({tmp_path}/b.yml line 2): defines role 'r' with a different description than workload default/a "
-        f"({tmp_path}/a.yml line 2); use the same definition, or rename the role."
-    ]
-
-
-@pytest.mark.parametrize(
-    "text", [yaml.safe_dump([ONE, TWO]), json.dumps([ONE, TWO]), json.dumps([ONE, TWO], indent=2), "[]"]
-)
-def test_workloads_may_be_the_text_of_a_survey(text: str) -> None:
-    assert read(workloads=text) == read(workloads=yaml.safe_load(text))
-
-
-def test_accepts_an_empty_list() -> None:
-    assert read(workloads=[]) == ParsedInput("c", "present", ())
-
-
-def test_teardown_needs_no_role() -> None:
-    workloads = [{"namespace": "default", "service_account": "one"}]
-    assert read(workloads=workloads, state="absent") == ParsedInput(
-        "c", "absent", parse_workloads(workloads, "c", "absent")
-    )
-    assert find_problems(workloads=workloads) == [
-        "pod_identity_workloads[0] (default/one): role is missing; set role: {name: …} to create one, or role: {arn: …} to use "
-        "an existing one."
-    ]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {
-            "create_service_accounts": False,
-            "create_namespaces": True,
-            "purge": True,
-            "purge_limit": 0,
-        },
-        {
-            "create_service_accounts": "false",
-            "create_namespaces": "True",
-            "purge": "yes",
-            "purge_limit": "0",
-        },
-    ],
-    ids=["typed", "text"],
-)
-def test_run_options_apply_to_all_workloads(options: dict[str, Any]) -> None:
-    """Parse values with their types, and the same values as text, as from "-e name=value", an INI inventory or a survey."""
-    defaults = Defaults({"stage": "test"}, create_service_accounts=False, create_namespaces=True)
-    assert read(workloads=[ONE], owner="team-a", tags={"stage": "test"}, **options) == ParsedInput(
-        cluster_name="c",
-        state="present",
-        workloads=parse_workloads([ONE], "c", defaults=defaults),
-        owner="team-a",
-        purge=PurgeScope(0),
-    )
 
 
 @pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
@@ -241,84 +162,8 @@ def test_rejects_invalid_input(options: dict[str, Any], problem: str) -> None:
     assert find_problems(**options) == [problem]
 
 
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ({}, "Set the workloads in workloads, or files with workloads in workloads_from."),
-        (
-            {"workloads": [], "workloads_from": ["a.yml"]},
-            "workloads and workloads_from are both set; set one of them.",
-        ),
-        ({"workloads": ["hello"]}, "workloads[0]: must be a mapping, got text."),
-        (
-            {"workloads": [], "purge_limit": -1},
-            "purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
-        ),
-        (
-            {"workloads": [], "tags": {"aws:a": "b"}},
-            "tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
-        ),
-    ],
-)
-def test_module_messages_have_options_without_prefix(options: dict[str, Any], problem: str) -> None:
-    assert find_problems("", **options) == [problem]
-
-
-def test_reports_all_problems() -> None:
-    assert len(find_problems(workloads=[{}], concurrency=0, propagation_timeout=-1, cluster_name="")) == 6
-
-
-def test_reports_purge_options_with_other_problems() -> None:
-    owner = (
-        "pod_identity_owner must be a Kubernetes label value, because it is a label of the service accounts "
-    )
-    owner += "(1 to 63 letters, "
-    assert find_problems(workloads=["x"], owner="team a", purge_limit=-1) == [
-        "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
-        f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",
-        "pod_identity_workloads[0]: must be a mapping, got text.",
-    ]
-
-
 def test_empty_owner_differs_from_no_owner() -> None:
     assert read("", workloads=[], owner=None).owner is None
     assert find_problems(workloads=[], owner=None) == [
         "pod_identity_owner has no value; set the owner, or leave the variable out."
-    ]
-
-
-@pytest.mark.parametrize("prefix", ["", "pod_identity_"])
-def test_empty_list_with_purge_is_an_error(prefix: str) -> None:
-    assert find_problems(prefix, workloads=[], purge=True) == [
-        f"The list of workloads is empty, and {prefix}purge is true, so the run would delete all managed resources of cluster c "
-        f"with this {prefix}owner. Correct the list. To remove the last workloads, list them with {prefix}state: absent."
-    ]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"workloads": [], "purge": True, "state": "absent"},
-        {"workloads": [], "purge": False},
-        {"workloads": [ONE], "purge": True},
-    ],
-)
-def test_empty_list_is_allowed_otherwise(options: dict[str, Any]) -> None:
-    assert read(**options).workloads == parse_workloads(options["workloads"], "c")
-
-
-def test_verification_of_an_empty_list_is_allowed() -> None:
-    options = {"cluster_name": "c", "workloads": [], "purge": True}
-    assert read_input(options, read_files, verifies=True).workloads == ()
-
-
-@pytest.mark.parametrize(("limit", "percent"), [("20%", 20), (" 0 % ", 0), ("100%", 100)])
-def test_purge_limit_may_be_a_share(limit: str, percent: int) -> None:
-    assert read(workloads=[ONE], purge=True, purge_limit=limit).purge == PurgeScope(percent=percent)
-
-
-@pytest.mark.parametrize("limit", ["101%", "-1%", "1.5%", "%", "many%"])
-def test_rejects_an_invalid_percentage(limit: str) -> None:
-    assert find_problems(workloads=[ONE], purge_limit=limit) == [
-        f"pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got {limit!r}."
     ]

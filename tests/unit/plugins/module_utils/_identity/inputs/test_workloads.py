@@ -23,23 +23,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     AssociationSpec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    ServiceAccountSpec,
-    Workload,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import RoleSpec
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyDocument,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
-    Required,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     document,
-    key,
     policy,
     workload,
 )
@@ -63,65 +50,6 @@ def find_problems(raw: object, state: str = "present", common: dict[str, str] | 
     with pytest.raises(InputError) as caught:
         parse_workloads(raw, CLUSTER, state, Defaults(common or {}))
     return list(caught.value.problems)
-
-
-def test_every_key_is_parsed() -> None:
-    raw = {
-        "namespace": "team-a",
-        "service_account": "my.app",
-        "role": {
-            "name": "my-role",
-            "path": "/team/",
-            "description": "What it is for",
-            "permissions_boundary": BOUNDARY,
-            "max_session_duration": 7200,
-            "tags": {"team": "a"},
-            "trust_scope": "namespace",
-        },
-        "policies": [
-            policy("my-policy", path="/team/", description="Reads", tags={"stage": "prod"}),
-            {"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"},
-        ],
-        "target_role_arn": TARGET,
-        "disable_session_tags": False,
-        "tags": {"cost": 7, "on": True},
-        "required_permissions": [
-            {
-                "action": "s3:GetObject",
-                "resource": "arn:aws:s3:::b/*",
-                "context": {"aws:SourceIp": "10.0.0.1"},
-            },
-            {"action": "sts:GetCallerIdentity"},
-        ],
-        "create_service_account": True,
-        "create_namespace": False,
-        "service_account_labels": {"a": "b"},
-        "service_account_annotations": {"c": "d"},
-    }
-    assert parse_workloads([raw], CLUSTER) == (
-        Workload(
-            key("my.app", "team-a"),
-            RoleSpec(
-                name="my-role",
-                path="/team/",
-                description="What it is for",
-                permissions_boundary=BOUNDARY,
-                max_session_duration=7200,
-                tags={"team": "a"},
-                trust_scope="namespace",
-            ),
-            (
-                PolicySpec("my-policy", document("s3:GetObject"), "/team/", "Reads", {"stage": "prod"}),
-                PolicySpec(arn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"),
-            ),
-            AssociationSpec(TARGET, False, None, {"cost": "7", "on": "true"}),
-            (
-                Required("s3:GetObject", "arn:aws:s3:::b/*", {"aws:SourceIp": "10.0.0.1"}),
-                Required("sts:GetCallerIdentity", "*"),
-            ),
-            ServiceAccountSpec(True, False, {"a": "b"}, {"c": "d"}),
-        ),
-    )
 
 
 # For each key of the form: a valid value, and the workload, role, policy or permission to which the test adds the key.
@@ -212,24 +140,6 @@ def test_parser_reads_every_key_of_an_association(name: str) -> None:
     assert parse_association({**options, name: value}) != parse_association(options)
 
 
-def test_minimal_workload_has_default_values() -> None:
-    raw = {"namespace": "default", "service_account": "app", "role": {"name": "my-role"}}
-    (found,) = parse_workloads([raw], CLUSTER)
-    assert found == Workload(key("app"), RoleSpec("my-role"))
-    assert found.role is not None
-    assert not found.role.existing
-    assert found.association == AssociationSpec()
-
-
-def test_existing_role_has_the_parts_of_its_arn() -> None:
-    (found,) = parse_workloads(
-        [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})], CLUSTER
-    )
-    assert found.role == RoleSpec("my-role", ROLE, "/team/", trust_scope="cluster", extend_trust=True)
-    assert found.role is not None
-    assert found.role.existing
-
-
 def long_document(size: int) -> dict[str, Any]:
     """Return a policy document of about ``size`` characters, not counting white space."""
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
@@ -237,34 +147,6 @@ def long_document(size: int) -> dict[str, Any]:
     padding = size - len(json.dumps(document, separators=(",", ":"))) + 1
     statement["Resource"] = "arn:aws:s3:::".ljust(padding + 1, "x")
     return document
-
-
-@pytest.mark.parametrize(
-    ("value", "parsed"),
-    [
-        pytest.param("", "", id="empty text removes"),
-        pytest.param(None, None, id="null is unset"),
-        pytest.param(TARGET, TARGET, id="another account and partition"),
-    ],
-)
-def test_target_role_can_be_set_removed_or_unchanged(value: str | None, parsed: str | None) -> None:
-    raw = {**workload(), "target_role_arn": value}
-    assert parse_workloads([raw], CLUSTER)[0].association.target_role_arn == parsed
-
-
-@pytest.mark.parametrize(
-    ("value", "parsed"),
-    [
-        pytest.param("", {}, id="empty text removes"),
-        pytest.param({}, {}, id="empty mapping removes"),
-        pytest.param(None, None, id="null is unset"),
-        pytest.param(SESSION, SESSION, id="mapping"),
-        pytest.param(json.dumps(SESSION), SESSION, id="JSON text"),
-    ],
-)
-def test_session_policy_can_be_set_removed_or_unchanged(value: Any, parsed: Any) -> None:
-    raw = {**workload(), "session_policy": value, "disable_session_tags": True}
-    assert parse_workloads([raw], CLUSTER)[0].association.session_policy == parsed
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "yes", "on", "1", "TRUE"])
@@ -277,27 +159,6 @@ def test_templated_true_is_parsed(value: object) -> None:
 def test_templated_false_is_parsed(value: object) -> None:
     (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is False
-
-
-def test_templated_number_is_parsed() -> None:
-    (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})], CLUSTER)
-    assert found.role == RoleSpec("my-role", max_session_duration=7200)
-
-
-@pytest.mark.parametrize("action", ["sts:*", "*"])
-def test_accepts_text_with_uncertain_support_in_iam(action: str) -> None:
-    trust = {**TRUST, "Statement": {**TRUST["Statement"], "Action": action}}
-    (parsed,) = parse_workloads(
-        [workload(role={"name": "r", "trust_policy": trust})], CLUSTER, "present", Defaults()
-    )
-    assert parsed.role is not None
-    assert parsed.role.trust_policy == trust
-
-
-def test_document_may_be_text() -> None:
-    text = json.dumps(document("s3:GetObject"))
-    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])], CLUSTER)
-    assert found.policies[0].document == document("s3:GetObject")
 
 
 def test_path_and_boundary_of_the_run_are_defaults() -> None:
@@ -319,19 +180,6 @@ def test_path_and_boundary_of_the_run_are_defaults() -> None:
         ("/", None),
     ]
     assert [policy.path for policy in parsed[0].policies] == ["/pod-identity/", "/own/"]
-
-
-def test_tags_of_a_resource_override_common_tags() -> None:
-    raw = workload(
-        role={"name": "my-role", "tags": {"team": "role"}},
-        policies=[policy(tags={"team": "policy"})],
-        tags={"team": "workload"},
-    )
-    (found,) = parse_workloads([raw], CLUSTER, defaults=Defaults({"team": "common", "stage": "test"}))
-    assert found.role is not None
-    assert found.role.tags == {"team": "role", "stage": "test"}
-    assert found.policies[0].tags == {"team": "policy", "stage": "test"}
-    assert found.association.tags == {"team": "workload", "stage": "test"}
 
 
 @pytest.mark.parametrize(
@@ -377,23 +225,6 @@ def test_context_of_a_permission_has_json_values(value: object, parsed: object) 
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        ({"a": "b"}, "a mapping"),
-        (["a", {"a": "b"}], "a mapping"),
-        ([["a"]], "a list"),
-        ([b"a"], "a bytes"),
-    ],
-)
-def test_context_of_a_permission_rejects_other_values(value: Any, kind: str) -> None:
-    permissions = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
-    assert find_problems([workload(required_permissions=permissions)]) == [
-        f"{PLACE} required_permissions[0]: context aws:key must be text, a number, a boolean, null, or a list of them, "
-        f"got {kind}."
-    ]
-
-
-@pytest.mark.parametrize(
     ("entry", "message"),
     [
         (
@@ -430,25 +261,6 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
     assert find_problems([workload(required_permissions=permissions)]) == [
         f"{PLACE} required_permissions[0]: {message}"
     ]
-
-
-def test_document_has_json_values() -> None:
-    raw = {**document("s3:GetObject"), "Version": date(2012, 10, 17)}
-    raw["Statement"] = tuple(raw["Statement"])
-    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": raw}])], CLUSTER)
-    parsed = found.policies[0].document
-    assert parsed == document("s3:GetObject")
-    assert type(parsed) is PolicyDocument
-    assert type(parsed["Statement"]) is list
-
-
-def test_removal_needs_no_role() -> None:
-    (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], CLUSTER, "absent")
-    assert found == Workload(key("app"), None)
-
-
-def test_empty_list_is_valid() -> None:
-    assert parse_workloads([], CLUSTER) == ()
 
 
 @pytest.mark.parametrize(
@@ -916,60 +728,6 @@ def test_invalid_input_fails_with_place_and_remedy(changes: dict[str, Any], prob
 )
 def test_rejects_workloads_that_are_not_mappings(raw: object, problem: str) -> None:
     assert find_problems(raw) == [problem]
-
-
-def test_common_tags_count_for_the_tag_limit() -> None:
-    common = {f"c{number}": "x" for number in range(30)}
-    raw = workload(tags={f"t{number}": "x" for number in range(19)})
-    assert find_problems([raw], "present", common) == [
-        f"{PLACE}: tags has 49 tags, including the common tags; 47 are allowed in addition to the ownership tags."
-    ]
-
-
-def test_reports_all_problems_of_all_workloads() -> None:
-    raw = [
-        workload("one", namespace="A", tags={"aws:a": "b"}),
-        workload("two"),
-        {"service_account": "three", "role": {"name": "my-role"}},
-    ]
-    assert find_problems(raw) == [
-        "workloads[0] (A/one): namespace must be a Kubernetes namespace (lower case letters, digits and "
-        "-, at "
-        "most 63 characters), got 'A'.",
-        "workloads[0] (A/one): tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
-        "workloads[2] (?/three): namespace is missing.",
-    ]
-
-
-def test_long_invalid_value_is_not_quoted() -> None:
-    assert find_problems([workload(target_role_arn="x" * 100)]) == [
-        f"{PLACE}: target_role_arn must be the ARN of an IAM role, or '' to remove it, got text."
-    ]
-
-
-def test_single_association_is_parsed() -> None:
-    params = {
-        "namespace": "default",
-        "service_account": "app",
-        "target_role_arn": "",
-        "disable_session_tags": True,
-        "session_policy": SESSION,
-        "tags": None,
-    }
-    assert parse_association(params) == AssociationSpec("", True, SESSION, {})
-
-
-def test_single_association_is_validated() -> None:
-    with pytest.raises(InputError) as caught:
-        parse_association({"namespace": "default", "service_account": "App", "session_policy": SESSION})
-    assert caught.value.problems == (
-        "association default/App: service_account must be the name of a Kubernetes service account "
-        "(lower case "
-        "letters, digits, - and .), got 'App'.",
-        "association default/App: session_policy needs disable_session_tags: true (EKS accepts a "
-        "session policy "
-        "only without session tags).",
-    )
 
 
 def test_message_about_many_errors_is_short() -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from typing import Any
 
@@ -13,9 +12,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
-    LEFT_OUT,
     MOST_WORKLOADS,
-    artifact_key,
     from_artifact,
     keeps_its_type,
     make_artifacts,
@@ -27,8 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     describe_change,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class _Dumper(yaml.SafeDumper):
@@ -113,16 +108,6 @@ def test_text_round_trip(text: str) -> None:
     assert keeps_its_type(text) == (text in KEPT and text != "ünïcode")
 
 
-@given(st.text())
-def test_any_text_survives_yaml_and_native_jinja(text: str) -> None:
-    carried = to_artifact([text])
-    assert passed_on(carried) == carried
-    assert from_artifact(carried) == [text or None]
-    if keeps_its_type(text):
-        with pytest.raises((ValueError, SyntaxError, MemoryError, RecursionError)):
-            ast.literal_eval(text)
-
-
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Sid": "", "Effect": "Allow", "Action": "s3:*"}]}
 REPORT: dict[str, Any] = {
     "cluster_name": "my-cluster",
@@ -144,43 +129,6 @@ REPORT: dict[str, Any] = {
     "headline": "",
 }
 KEY = "pod_identity_artifact_apply_my_cluster_us_west_2_111122223333"
-
-
-def test_report_is_unchanged_in_a_later_job() -> None:
-    made = make_artifacts(REPORT, "blue")
-    assert set(made) == {KEY}
-    assert passed_on(made) == made
-    found = from_artifact(passed_on(made)[KEY])
-    assert found["changes"] == REPORT["changes"]
-    assert found["workloads"] == [{"namespace": "1", "association_id": "a-1", "external_id": None}]
-    assert (found["account_id"], found["time"]) == (REPORT["account_id"], REPORT["time"])
-    assert (found["host"], found["form"], found["stopped"], found["failure"]) == ("blue", "full", False, None)
-
-
-@pytest.mark.parametrize(
-    ("workloads", "form"),
-    [(MOST_WORKLOADS, "full"), (MOST_WORKLOADS + 1, "short")],
-)
-def test_short_artifact_has_findings_changes_and_summary(workloads: int, form: str) -> None:
-    report = {**REPORT, "summary": {"workloads": workloads}}
-    made = make_artifacts(report, "blue")[KEY]
-    assert made["form"] == form
-    assert [name for name in made if made[name] is None and name in LEFT_OUT] == (
-        [name for name in REPORT if name in LEFT_OUT] if form == "short" else []
-    )
-    assert made["findings"] == [{"code": "X", "workload": '"1/api"'}]
-    assert made["kubernetes_changes"] == REPORT["kubernetes_changes"]
-    found: Any = from_artifact(made)
-    assert found["changes"] == [
-        {
-            **REPORT["changes"][0],
-            **({"after": DOCUMENT} if form == "full" else SHORT),
-        }
-    ]
-    assert set(made) == {*REPORT, "host", "form", "stopped"}
-
-
-SHORT = {"after": {"Version": None, "Statement": None}, "text": "create  2"}
 
 
 def test_short_and_full_artifacts_have_equal_changes() -> None:
@@ -217,25 +165,6 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
         lines.append([describe_change(change).line for change in found["changes"]])
     assert lines[0] == lines[1]
     assert lines[1][0] == "update role app (tags)"
-
-
-NAMES = [
-    (("my-cluster", "us-west-2", "111122223333"), KEY),
-    (("my-cluster", "us-west-2", ""), "pod_identity_artifact_apply_my_cluster_us_west_2"),
-    (("my_cluster", "us-west-2", ""), "pod_identity_artifact_apply_my_cluster_us_west_2_dd92547a"),
-    (("my__cluster", "us-west-2", ""), None),
-    (("my-cluster", "eu-central-1", ""), None),
-    (("", "", ""), "pod_identity_artifact_apply_unknown"),
-]
-
-
-def test_no_two_clusters_share_a_name() -> None:
-    keys = [artifact_key("apply", *place) for place, _key in NAMES]
-    assert len(set(keys)) == len(NAMES)
-    assert all(key.isidentifier() for key in keys)
-    assert [key for key, (_place, expected) in zip(keys, NAMES, strict=True) if expected] == [
-        expected for _place, expected in NAMES if expected
-    ]
 
 
 def test_stopped_run_has_keys_of_a_report() -> None:

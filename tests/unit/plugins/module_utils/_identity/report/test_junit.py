@@ -66,18 +66,6 @@ def outcomes(found: ElementTree.Element) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("severity", "fail_on", "outcome"),
-    [("warning", "error", "skipped"), ("info", "warning", "skipped"), ("warning", "warning", "failure")],
-)
-def test_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> None:
-    reported = finding(severity, "", "NOTHING_VERIFIED")
-    found = suite(build.result(findings=[reported]), fail_on=fail_on)
-    assert outcomes(found) == {"my-cluster cluster": outcome}
-    skipped = [case.get("message") for case in found.iter("skipped")]
-    assert skipped == (["0 workloads were verified."] if outcome == "skipped" else [])
-
-
-@pytest.mark.parametrize(
     ("verified", "findings", "fail_on", "workload", "cluster"),
     [
         (row("pass"), [], "error", "passed", "passed"),
@@ -144,13 +132,6 @@ def test_failure_has_code_cause_and_remedy() -> None:
         "message": "create role r: Too many <roles>. Delete one.",
     }
     assert output.text == "LimitExceeded: create role r: Too many <roles>. Delete one."
-
-
-def test_suite_has_place_and_time() -> None:
-    found = suite({**build.result(row("pass")), "account_id": "111122223333"})
-    assert found.get("timestamp") == "2026-03-10T12:00:00+00:00"
-    properties = {item.get("name"): item.get("value") for item in found.findall("properties/property")}
-    assert (properties["account_id"], properties["version"]) == ("111122223333", "1.0.0")
 
 
 @given(

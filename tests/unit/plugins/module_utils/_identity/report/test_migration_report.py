@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -18,12 +17,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
-    STAGES,
-    STEPS,
     Migrant,
     MigrationGroup,
     MigrationOptions,
-    PodCredentials,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
@@ -41,11 +37,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 CALLER = "arn:aws:iam::111122223333:user/ops"
 CLUSTER = replace(HERE, caller_arn=CALLER)
-HEAD = f"Cluster my-cluster, account 111122223333, region us-west-2, as {CALLER}"
 PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
 API, WEB, JOB = key("api", "shop"), key("web", "shop"), key("job", "batch")
 SINCE = "2026-03-09T10:20:30+00:00"
-NONE = "No service account uses IAM roles for service accounts (IRSA)."
 
 
 def blocker(workload: WorkloadKey = API, code: Code = Code.MIGRATION_ADDON) -> Finding:
@@ -70,115 +64,6 @@ def failure(workload: str = "shop/api", name: str = "app") -> FailureRow:
 
 def report(*migrants: Migrant, step: Any = "restart", rollback: bool = False, **more: Any) -> MigrationReport:
     return MigrationReport(CLUSTER, MigrationOptions(step, rollback), migrants, **more)
-
-
-@pytest.mark.parametrize(
-    ("stage", "following"),
-    [("irsa", "associate"), ("associated", "restart"), ("restarted", "finish"), ("finished", "")],
-)
-def test_row_has_the_next_step(stage: str, following: str) -> None:
-    [row] = migration_rows(report(migrant(stage=stage)))
-    assert (row["stage"], row["next"]) == (stage, following)
-
-
-def test_row_has_all_fields() -> None:
-    blockers = (blocker(code=Code.MIGRATION_NOT_TRUSTED), blocker(), blocker())
-    pods = PodCredentials(irsa=("a",), agent=("b",), other=("c",), none=("d", "e"))
-    found = migrant(since=SINCE, blockers=blockers, notes=(blocker(),), pods=pods)
-    row = migration_rows(
-        report(found, groups=[MigrationGroup("canary", (found,))], expected={API: "associated"})
-    )
-    assert row == [
-        {
-            "namespace": "shop",
-            "service_account": "api",
-            "role_arn": role_arn("app"),
-            "stage": "irsa",
-            "since": SINCE,
-            "next": "associate",
-            "blocked_by": ["MIGRATION_ADDON", "MIGRATION_NOT_TRUSTED"],
-            "group": "canary",
-            "reaches": "associated",
-            "pods": {"irsa": ["a"], "pod_identity": ["b"], "other": ["c"], "none": ["d", "e"]},
-        }
-    ]
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_service_accounts_before_the_step_are_unreached(step: Any) -> None:
-    everything = [migrant(key(stage), stage) for stage in STAGES]
-    unreached = [found.stage for found in report(*everything, step=step).unreached]
-    assert unreached == list(STAGES[: STEPS.index(step)])
-
-
-def test_service_accounts_with_association_are_unreached_in_a_rollback() -> None:
-    everything = [migrant(key(stage), stage) for stage in STAGES]
-    unreached = report(*everything, rollback=True, ignore=["MIGRATION_ADDON"]).unreached
-    assert [found.stage for found in unreached] == ["associated", "restarted", "finished"]
-
-
-@pytest.mark.parametrize(
-    ("pods", "is_unreached"),
-    [
-        pytest.param(PodCredentials(), False, id="no Pod"),
-        pytest.param(PodCredentials(irsa=("a",), other=("b",), none=("c",)), False, id="no Pod Identity"),
-        pytest.param(PodCredentials(irsa=("a",), agent=("b",)), True, id="one Pod with EKS Pod Identity"),
-    ],
-)
-def test_pods_with_eks_pod_identity_are_unreached_in_a_rollback(
-    pods: PodCredentials, is_unreached: bool
-) -> None:
-    made = report(migrant(pods=pods), rollback=True)
-    assert bool(made.unreached) is is_unreached
-    text = f"1 of 1 service account of {PLACE} did not reach IRSA: shop/api. The reasons are above."
-    assert made.failure == (text if is_unreached else "")
-
-
-@pytest.mark.parametrize(
-    ("kept", "unreached"),
-    [
-        pytest.param((), [API, WEB], id="no kept association"),
-        pytest.param((JOB,), [API, WEB], id="already rolled back"),
-        pytest.param((API,), [WEB], id="one of two"),
-        pytest.param((API, WEB), [], id="all service accounts"),
-    ],
-)
-def test_kept_associations_are_not_unreached_in_a_rollback(
-    kept: Sequence[WorkloadKey], unreached: list[WorkloadKey]
-) -> None:
-    pods = PodCredentials(agent=("a",))
-    made = report(migrant(stage="restarted"), migrant(WEB, pods=pods), migrant(JOB), rollback=True, kept=kept)
-    assert [found.key for found in made.unreached] == unreached
-    count = f"{len(unreached)} of 3 service accounts"
-    names = ", ".join(map(str, unreached))
-    text = f"{count} of {PLACE} did not reach IRSA: {names}. The reasons are above." if unreached else ""
-    assert made.failure == text
-    # The table also has the service accounts that did not reach IRSA.
-    assert len(migration_rows(made)) == 3
-
-
-def test_kept_associations_matter_only_in_a_rollback() -> None:
-    assert report(migrant(), step="restart", kept=(API,)).unreached == [migrant()]
-
-
-@pytest.mark.parametrize(
-    ("blockers", "ignore", "accepted"),
-    [
-        pytest.param((), ["MIGRATION_ADDON"], False, id="no blocker"),
-        pytest.param((blocker(),), [], False, id="not accepted"),
-        pytest.param((blocker(),), ["MIGRATION_ADDON", "POD_PROXY"], True, id="accepted"),
-        pytest.param((blocker(), blocker()), ["MIGRATION_ADDON"], True, id="same code twice"),
-        pytest.param(
-            (blocker(), blocker(code=Code.MIGRATION_NOT_TRUSTED)), ["MIGRATION_ADDON"], False, id="one of two"
-        ),
-    ],
-)
-def test_accepted_blocker_does_not_fail(
-    blockers: tuple[Finding, ...], ignore: Sequence[str], accepted: bool
-) -> None:
-    found = report(migrant(blockers=blockers), ignore=ignore)
-    assert bool(found.unreached) is not accepted
-    assert bool(found.failure) is not accepted
 
 
 BLOCKED = migrant(blockers=(blocker(),))
@@ -239,25 +124,6 @@ def test_failure_message(made: MigrationReport, text: str) -> None:
 
 
 UNTIL = datetime(2026, 3, 10, 10, 20, 30, tzinfo=timezone.utc)
-WAITS = Finding(
-    Code.MIGRATION_WAITS,
-    "the IRSA annotation and trust statements of shop/api are kept: its association is less than 24 hours old.",
-    "Run the step finish again after 2026-03-10T10:20:30Z, or set pod_identity_migration_soak=0.",
-    API,
-)
-
-
-def test_findings_of_service_accounts_precede_findings_of_the_run() -> None:
-    note = Finding(Code.MIGRATION_HOST_NETWORK, "a", "b", API)
-    run_finding = Finding(Code.INJECTION_MISSING, "c", "d", WEB)
-    same_code = Finding(Code.MIGRATION_ADDON, "another text", "e", API)
-    made = report(
-        migrant(WEB),
-        migrant(blockers=(blocker(),), notes=(note,)),
-        findings=[same_code, run_finding, run_finding],
-        waiting={API: UNTIL},
-    )
-    assert made.all_findings == [blocker(), note, run_finding, WAITS]
 
 
 def test_report_data_is_json() -> None:
@@ -297,36 +163,6 @@ def test_report_data_is_json() -> None:
 # Tests of the lines on the screen
 
 
-def test_report_lines() -> None:
-    pods = PodCredentials(irsa=("a", "b"), agent=("c",), other=("d",), none=("e", "f"))
-    made = report(
-        migrant(WEB, "restarted", since=SINCE),
-        migrant(pods=pods, blockers=(blocker(), blocker(code=Code.MIGRATION_NOT_TRUSTED), blocker())),
-        migrant(JOB, "finished", since=SINCE, pods=PodCredentials(agent=("a",))),
-        replace(migrant(key("s10", "shop")), role_arn=""),
-        migrant(key("s2", "shop"), "associated"),
-        step="finish",
-        changes=["remove the IRSA annotations of ServiceAccount batch/job", "update trust policy app"],
-        waiting={WEB: UNTIL},
-        groups=[MigrationGroup("canary", (migrant(key("s2", "shop"), "associated"),))],
-    )
-    assert migration_lines(made)[:12] == [
-        HEAD,
-        "Done: 2 changes.",
-        "    remove the IRSA annotations of ServiceAccount batch/job",
-        "    update trust policy app",
-        "",
-        "Migration from IRSA: 5 service accounts: 2 irsa, 1 associated, 1 restarted, 1 finished; 1 blocked.",
-        "SERVICE ACCOUNT  ROLE  STAGE       ASSOCIATED        PODS                                     GROUP   NEXT",
-        "batch/job        app   finished    2026-03-09 10:20  1 pod identity                           -       -",
-        "shop/api         app   irsa        -                 2 irsa, 1 pod identity, 1 other, 2 none  -       "
-        "blocked: MIGRATION_ADDON, MIGRATION_NOT_TRUSTED",
-        "shop/s2          app   associated  -                 0                                        canary  restart",
-        "shop/s10         -     irsa        -                 0                                        -       associate",
-        "shop/web         app   restarted   2026-03-09 10:20  0                                        -       waits",
-    ]
-
-
 @pytest.mark.parametrize(
     ("made", "line"),
     [
@@ -352,21 +188,6 @@ def test_report_lines() -> None:
 )
 def test_changes_have_a_line(made: MigrationReport, line: str) -> None:
     assert migration_lines(made)[1] == line
-
-
-def test_cluster_without_irsa_has_one_line() -> None:
-    assert migration_lines(report(step="inventory")) == [HEAD, "Inventory; nothing was changed.", "", NONE]
-    (line,) = migration_lines(report(step="inventory", rollback=True))[-1:]
-    assert line == f"{NONE.removesuffix('.')}, and no role has the record of a migration."
-
-
-def test_single_service_account_has_a_row() -> None:
-    lines = migration_lines(report(migrant()))
-    assert lines[3:] == [
-        "Migration from IRSA: 1 service account: 1 irsa.",
-        "SERVICE ACCOUNT  ROLE  STAGE  ASSOCIATED  PODS  GROUP  NEXT",
-        "shop/api         app   irsa   -           0     -      associate",
-    ]
 
 
 def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
@@ -418,42 +239,7 @@ def test_long_lists_are_shortened() -> None:
     assert sum(line.startswith("  error ") for line in lines) == 40
 
 
-def test_long_list_shows_unreached_service_accounts() -> None:
-    many = [migrant(key(f"app-{number}", "a"), "restarted") for number in range(60)]
-    lines = migration_lines(report(*many, migrant(), BLOCKED, ignore=["MIGRATION_ADDON"]))
-    assert [line.split()[0] for line in lines[5:7]] == ["shop/api", "shop/api"]
-    assert lines[7] == "  and 60 more"
-
-
-def test_names_are_printable() -> None:
-    unprintable = WorkloadKey("my-cluster", "shop", "a\x1b[31m")
-    made = report(migrant(unprintable, blockers=(blocker(unprintable),)), changes=["patch a\x1b[31m"])
-    assert "\x1b" not in "".join(migration_lines(made))
-
-
 HELD = Finding(Code.MIGRATION_PODS_HELD, "no restart replaces Pod shop/x.", "Recreate it.", WEB)
-
-
-@pytest.mark.parametrize(
-    ("ignore", "text"),
-    [
-        (
-            [],
-            f"1 of 2 service accounts of {PLACE} did not reach step restart: shop/web. The reasons are above.",
-        ),
-        (["MIGRATION_PODS_HELD"], ""),
-    ],
-)
-def test_service_account_with_held_pods_waits(ignore: list[str], text: str) -> None:
-    made = report(migrant(stage="restarted"), migrant(WEB, "associated", holds=(HELD,)), ignore=ignore)
-    assert made.failure == text
-    lines = migration_lines(made)
-    assert lines[3] == "Migration from IRSA: 2 service accounts: 1 associated, 1 restarted; 1 held."
-    assert lines[6].split()[-2:] == ["held:", "MIGRATION_PODS_HELD"]
-    assert lines[7:9] == [
-        "  error MIGRATION_PODS_HELD shop/web: no restart replaces Pod shop/x.",
-        "    Recreate it.",
-    ]
 
 
 def test_plan_shows_the_final_stage_of_each_service_account() -> None:
@@ -466,12 +252,3 @@ def test_plan_shows_the_final_stage_of_each_service_account() -> None:
         ["1", "restarted"],
         ["-", "associated"],
     ]
-
-
-def test_common_cause_is_reported_once() -> None:
-    shared = [
-        Finding(Code.MIGRATION_NOT_TRUSTED, "IRSA gives no access.", "Correct it.", name)
-        for name in (API, WEB)
-    ]
-    made = report(migrant(blockers=(shared[0],)), migrant(WEB, blockers=(shared[1],)))
-    assert made.all_findings == [shared[0]]

@@ -34,15 +34,6 @@ def test_missing_namespace_or_service_account_fails(namespaces: Collection[str] 
     assert (check.status, [finding.message for finding in check.findings]) == ("fail", [message])
 
 
-def test_terminating_namespace_or_service_account_fails() -> None:
-    [namespace] = check_account(KEY, Preflight(PRESENT, ("shop",), {"shop": "is being deleted."})).findings
-    assert namespace.message == "namespace shop is being deleted."
-    [account] = check_account(KEY, Preflight(TERMINATING, ("shop",))).findings
-    assert account.message == (
-        "service account api in namespace shop is being deleted, but is kept until its finalizers are removed."
-    )
-
-
 def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
     [finding] = check_account(KEY, Preflight(TERMINATING, ("shop",))).findings
     assert finding.code == "BEING_DELETED"

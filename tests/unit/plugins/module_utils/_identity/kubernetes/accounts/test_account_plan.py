@@ -190,32 +190,6 @@ def test_service_account_of_another_owner_is_refused(owner: str | None) -> None:
     ]
 
 
-@pytest.mark.parametrize("owner", ["team-a", None])
-def test_matching_service_account_of_another_owner_is_unchanged(owner: str | None) -> None:
-    plan = plan_apply([request()], account(labels=TEAM_B), EXISTING, owner)
-    assert (plan.manifests, plan.waiting, plan.refused) == ([], [], [])
-
-
-def test_unlabelled_service_account_has_the_default_owner() -> None:
-    """Use a service account without the label of an owner, which the default owner has created."""
-    accounts = account(labels=MANAGED)
-    unchanged = plan_apply([request()], accounts, EXISTING, "team-a")
-    assert (unchanged.manifests, unchanged.refused) == ([], [])
-    refused = plan_apply([request(annotations={"team": "a"})], accounts, EXISTING, "team-a")
-    removal = plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER), "team-a")
-    assert (refused.manifests, removal.removed) == ([], [])
-    name = "service account app in namespace default belongs to the default owner (no label workload-identity/owner), "
-    assert [finding.message for finding in (*refused.refused, *removal.findings)] == [
-        f"{name}but this run would have to change it.",
-        f"{name}and is kept.",
-    ]
-
-
-def test_adopt_changes_the_owner_of_a_service_account() -> None:
-    plan = plan_apply([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
-    assert plan.manifests == [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]
-
-
 @pytest.mark.parametrize(
     ("owner", "adopt", "removed"),
     [("team-a", False, False), (None, False, False), ("team-b", False, True), ("team-a", True, True)],
@@ -281,24 +255,6 @@ def test_terminating_namespace_refuses_only_its_workloads() -> None:
     )
 
 
-def test_forbidden_namespace_list_refuses_only_unknown_namespaces() -> None:
-    workloads = [request(namespace="batch", create_namespace=True), request()]
-    plan = plan_apply(workloads, {}, EXISTING, unlisted=ApiError(403, "namespaces is forbidden"))
-    assert plan == AccountPlan(
-        [manifest(labels=MANAGED)],
-        [],
-        refused=[
-            Finding(
-                Code.KUBERNETES_NOT_READABLE,
-                "namespaces could not be listed, so it is not known whether namespace batch exists: namespaces is "
-                "forbidden.",
-                "Allow the caller of the Kubernetes API to list namespaces: docs/iam-permissions.md has the manifests.",
-                WorkloadKey(build.CLUSTER, "batch", "app"),
-            )
-        ],
-    )
-
-
 def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
     accounts = {key: replace(found, is_terminating=True) for key, found in account(labels=MANAGED).items()}
     assert plan_apply([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
@@ -306,19 +262,6 @@ def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
         removed=[], released=[], findings=[]
     )
     assert plan_purge([], accounts, None, PurgeScope()) == AccountPlan(removed=[], problems=[])
-
-
-@pytest.mark.parametrize("creates", [True, False])
-@pytest.mark.parametrize("first", [True, False])
-def test_created_namespace_serves_all_its_workloads(creates: bool, first: bool) -> None:
-    workloads = [
-        request("web", "batch", create_namespace=creates),
-        request("app", "batch", create_namespace=True),
-    ]
-    plan = plan_apply(workloads if first else workloads[::-1], {}, EXISTING)
-    assert (plan.manifests, plan.refused) == ([new_namespace("batch")], [])
-    waiting = [manifest(name, "batch", MANAGED) for name in ("web", "app")]
-    assert plan.waiting == (waiting if first else waiting[::-1])
 
 
 def test_missing_service_account_without_create_refuses_its_workload() -> None:
@@ -363,13 +306,6 @@ def test_workloads_failed_in_aws_are_dropped() -> None:
 RIGHT = {"changes": [], "state": "absent"}
 
 
-def test_removal_deletes_managed_and_releases_unmanaged() -> None:
-    accounts = {**account("app", labels=MANAGED), **account("theirs")}
-    assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
-        removed=[manifest("app")], released=[manifest("theirs")], findings=[]
-    )
-
-
 def test_failed_aws_removal_keeps_service_account() -> None:
     accounts = {**account("app", labels=MANAGED), **account("bad", labels=MANAGED), **account("theirs")}
     failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
@@ -386,40 +322,6 @@ def test_failed_aws_removal_keeps_service_account() -> None:
             "the service accounts of these workloads are kept, because AWS still has resources of the "
             "workloads: default/bad.",
             "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
-        )
-    ]
-
-
-def test_unmanaged_service_account_is_released_after_aws_removal() -> None:
-    accounts = {**account("theirs"), **account("bad"), **account("leaving")}
-    key = WorkloadKey(build.CLUSTER, "default", "leaving")
-    accounts = {**accounts, key: replace(accounts[key], is_terminating=True)}
-    removal = {**RIGHT, "failures": [{"workload": "default/bad"}]}
-    assert plan_removal(accounts, parse_aws_result(removal, CLUSTER)).released == [manifest("theirs")]
-
-
-def test_unowned_association_keeps_service_account() -> None:
-    """Check that a teardown keeps the service account of a kept association. With RESOURCE_KEPT, it keeps only the role."""
-    accounts = {
-        **account("app", labels=MANAGED),
-        **account("kept", labels=MANAGED),
-        **account("bad", labels=MANAGED),
-    }
-    removal = {
-        **RIGHT,
-        "failures": [{"workload": "default/bad"}],
-        "findings": [
-            {"code": "NOT_OWNED", "severity": "warning", "workload": "default/kept"},
-            {"code": "RESOURCE_KEPT", "severity": "warning", "workload": "default/app"},
-        ],
-    }
-    plan = plan_removal(accounts, parse_aws_result(removal, CLUSTER))
-    assert plan.removed == [manifest("app")]
-    assert [(finding.code, finding.message) for finding in plan.findings] == [
-        (
-            "SERVICE_ACCOUNT_KEPT",
-            "the service accounts of these workloads are kept, because AWS still has resources of the "
-            "workloads: default/kept, default/bad.",
         )
     ]
 
@@ -454,77 +356,10 @@ def test_missing_cluster_keeps_all_service_accounts() -> None:
     ]
 
 
-def test_missing_cluster_without_managed_service_accounts_has_no_finding() -> None:
-    plan = plan_removal(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
-    assert (plan.removed, plan.released, plan.findings) == ((), (), [])
-
-
 # Tests of purge plans
 
 
-@pytest.mark.parametrize(
-    ("owner", "unlisted"),
-    [(None, [("old", "default"), ("old", "batch")]), ("a", [("owned", "default")]), ("b", [])],
-)
-def test_purge_deletes_managed_unlisted_service_accounts(
-    owner: str | None, unlisted: list[tuple[str, str]]
-) -> None:
-    accounts = {
-        **account("app", labels=MANAGED),
-        **account("old", labels=MANAGED),
-        **account("old", "batch", MANAGED),
-        **account("owned", labels={**MANAGED, OWNER_LABEL: "a"}),
-        **account("theirs"),
-    }
-    plan = plan_purge([request()], accounts, owner, PurgeScope())
-    assert plan == AccountPlan(removed=[manifest(*name) for name in unlisted], problems=[])
-
-
-def test_empty_purge_is_within_any_limit() -> None:
-    assert plan_purge([], {}, None, PurgeScope(0)) == AccountPlan(removed=[], problems=[])
-
-
-def test_purge_over_its_limit_is_a_problem() -> None:
-    accounts: Accounts = {}
-    for number in range(11):
-        accounts = {**accounts, **account(f"s{number:02}", labels=MANAGED)}
-    assert plan_purge([], accounts, None, PurgeScope(11)).problems == []
-    names = ", ".join(f"default/s{number:02}" for number in range(11))
-    assert plan_purge([], accounts, None, PurgeScope()).problems == [
-        f"purge would remove 11 service accounts that are not listed ({names}), but "
-        "pod_identity_purge_limit is 10. Check that the list is complete, or raise the limit to 11."
-    ]
-
-
 # Tests of the lines about a plan, and of the reads before the run in AWS
-
-
-def test_plan_has_one_line_per_object() -> None:
-    plan = AccountPlan(
-        [new_namespace("batch"), manifest()],
-        [manifest("late", "batch")],
-        [manifest("old")],
-        [manifest("theirs")],
-    )
-    assert plan.lines == [
-        "apply Namespace batch",
-        "apply ServiceAccount default/app",
-        "apply ServiceAccount batch/late",
-        "remove ServiceAccount default/old",
-        "release ServiceAccount default/theirs",
-    ]
-
-
-def test_purge_limit_as_percentage() -> None:
-    accounts: Accounts = {}
-    for number in range(4):
-        accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
-    (problem,) = plan_purge((), accounts, None, PurgeScope(percent=80)).problems
-    assert (
-        "but pod_identity_purge_limit is 80% of the managed service accounts (4), which is 3. Check"
-        in problem
-    )
-    assert plan_purge((), accounts, None, PurgeScope(percent=100)).problems == []
 
 
 def item(name: str, namespace: str = "shop", managed: bool = False) -> dict[str, object]:
@@ -576,13 +411,6 @@ def test_preflight_requests_depend_on_the_run(
     workloads: list[Workload], state: TaskState, purge: PurgeScope | None, log: list[str]
 ) -> None:
     assert read_preflight(workloads, state, purge)[1] == log
-
-
-def test_service_accounts_of_the_caller_are_not_listed_again() -> None:
-    listing = FakeCluster({"ServiceAccount": ACCOUNTS})
-    preflight = read_accounts(listing, [API, LATE], build.CLUSTER, "present", service_accounts=ACCOUNTS.items)
-    assert preflight == read_preflight([API, LATE], "present", None)[0]
-    assert listing.log == ["list Namespace"]
 
 
 @pytest.mark.parametrize(
@@ -661,9 +489,3 @@ def test_terminating_namespace_refuses_its_workloads() -> None:
         assert preflight.terminating == {"batch": text}
         refused = [(finding.code, finding.message) for finding in preflight.plan.refused]
         assert refused == ([("BEING_DELETED", f"namespace batch {text}")] if state == "present" else [])
-
-
-def test_removal_ignores_terminating_namespaces() -> None:
-    preflight, log = read_preflight([API, LATE], "absent", None)
-    assert isinstance(preflight, Preflight)
-    assert (list(preflight.plan.refused), log) == ([], ["list ServiceAccount"])

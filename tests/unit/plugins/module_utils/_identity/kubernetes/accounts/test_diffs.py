@@ -14,25 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 
 NAMED = {"namespace": "shop", "name": "api"}
 ACCOUNT = {"kind": "ServiceAccount", "metadata": NAMED}
-ADDED = {"creationTimestamp": "now", "generation": 1, "managedFields": [], "resourceVersion": "7", "uid": "u"}
-
-
-def test_diff_names_object_and_omits_server_fields() -> None:
-    created = {**ACCOUNT, "metadata": {**NAMED, **ADDED}}
-    assert format_diff({"before": {}, "after": created}, ACCOUNT) == {
-        "before_header": "ServiceAccount shop/api",
-        "after_header": "ServiceAccount shop/api",
-        "before": "",
-        "after": """\
-{
-  "kind": "ServiceAccount",
-  "metadata": {
-    "name": "api",
-    "namespace": "shop"
-  }
-}
-""",
-    }
 
 
 @pytest.mark.parametrize(

@@ -53,21 +53,6 @@ def test_response_has_reason_and_pause(body: str, header: str, error: ApiError) 
     assert parse_response(403, body, header) == error
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (
-            "Could not find or access '/x' on the Ansible Controller.\n",
-            "Could not find or access '/x' on the Ansible Controller.",
-        ),
-        ("Traceback:\n  File x\nOSError: no route\n", "OSError: no route"),
-        ("", "no reason given"),
-    ],
-)
-def test_reason_is_the_last_line_of_an_exception(text: str, reason: str) -> None:
-    assert parse_api_error(text) == ApiError(0, reason)
-
-
 PLACE = "The Kubernetes API of cluster my-cluster (region us-west-2) "
 POOL = "HTTPSConnectionPool(host='abc.eks.amazonaws.com', port=443): Max retries exceeded with url: /version (Caused by "
 

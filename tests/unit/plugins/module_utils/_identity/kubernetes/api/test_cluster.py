@@ -27,9 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
-    ProofSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
     KubernetesSettings,
@@ -43,15 +40,12 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.kubernetes.run.test_converge import (
-    PLAN,
-    STALE,
     THERE,
     after_a_change,
     holding,
     manifest,
 )
 
-BUSY = ApiError(503, "busy")
 ITEMS = Listing([{"metadata": {"name": "x"}}])
 
 
@@ -83,35 +77,6 @@ def test_transient_error_is_retried(status: int) -> None:
 def test_permanent_error_is_not_retried(status: int) -> None:
     listing = Listing(error=ApiError(status, "no"))
     assert send(Server([listing]), "a") == ([listing], [])
-
-
-def test_request_fails_after_six_attempts() -> None:
-    server = Server([Listing(error=BUSY)])
-    assert send(server, "a") == ([Listing(error=BUSY)], [0.5, 1, 2, 4, 8])
-    assert len(server.requests) == 6
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "slept"),
-    [
-        (20, [20] * 5),
-        # The retries end after two minutes.
-        (30, [30] * 4),
-        # Such a pause is too long.
-        (46, []),
-        (3600, []),
-    ],
-)
-def test_retry_after_is_respected(retry_after: int, slept: list[float]) -> None:
-    busy = [Listing(error=ApiError(429, "busy", retry_after))]
-    assert send(Server(busy), "a") == (busy, slept)
-
-
-def test_only_transient_errors_are_retried() -> None:
-    busy, no = Listing(error=BUSY), Listing(error=ApiError(403, "no"))
-    server = Server([busy, no, busy, ITEMS], [ITEMS, busy], [ITEMS])
-    assert send(server, "a", "b", "c", "d") == ([ITEMS, no, ITEMS, ITEMS], [0.5, 1])
-    assert [*map(list, server.requests)] == [["a", "b", "c", "d"], ["a", "c"], ["c"]]
 
 
 TEXT = "the deadline of 60 s has passed"
@@ -161,42 +126,12 @@ def run(
     return converge_kubernetes(late, aws, preflight, KubernetesSettings(**settings), clock), late
 
 
-def test_no_request_after_deadline() -> None:
-    kube_run, cluster = run(holding("old"), 0, Preflight(plan=PLAN))
-    assert cluster.log == []
-    assert (kube_run.changed, kube_run.outcome.changes, kube_run.outcome.error) == (False, [], TEXT)
-    # After the deadline no request is sent, so no check can pass.
-    checks = {check.name: check.status for check in kube_run.outcome.checks[build.KEY]}
-    assert set(checks.values()) == {"unknown"}
-    assert any(TEXT in finding.message for finding in kube_run.outcome.findings)
-
-
 def test_no_deletion_after_deadline() -> None:
     kube_run, _cluster = run(holding("old"), 0, Preflight(plan=AccountPlan(removed=[manifest("old")])))
     assert [(failure["workload"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("shop/old", f"it is kept, as it could not be read again before the change: {TEXT}.")
     ]
     assert kube_run.outcome.changes == []
-
-
-def test_wait_for_pods_ends_at_deadline() -> None:
-    lists = {
-        "Pod shop": build.read([STALE]),
-        "Pod kube-system": build.read([build.agent()]),
-        "Deployment": build.read([build.owner()]),
-    }
-    kube_run, cluster = run(FakeCluster(lists), 10, restart=300)
-    patched = [request for request in cluster.log if request.startswith("patch")]
-    assert len(patched) == 1
-    assert len(cluster.log) < 20
-    assert any("could not be read" in finding.message for finding in kube_run.outcome.findings)
-    assert any("stale Pods may still exist" in warning for warning in kube_run.warnings)
-
-
-def test_own_jobs_are_deleted_after_deadline() -> None:
-    _run, cluster = run(FakeCluster(), 10, proof=ProofSettings("r1", "image", 120), proof_skip_reason="")
-    verbs = [request.split()[0] for request in cluster.log if request.split()[0] in ("apply", "remove")]
-    assert verbs == ["apply", "remove"]
 
 
 @pytest.mark.parametrize("seconds", [None, 0])

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     covers,
     find_source,
     is_injected,
-    preferred_provider,
     proxies_to_agent,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
@@ -25,8 +23,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 IPV6_URI = "http://[fd00:ec2::23]/v1/credentials"
 PROXY = {"HTTP_PROXY": "http://proxy:3128"}
@@ -58,18 +54,6 @@ PROXY = {"HTTP_PROXY": "http://proxy:3128"}
 )
 def test_no_proxy_coverage(no_proxy: str, ipv4: bool, ipv6: bool) -> None:
     assert (covers(no_proxy, IPV4_ADDRESS), covers(no_proxy, IPV6_ADDRESS)) == (ipv4, ipv6)
-
-
-@given(st.text(max_size=60))
-def test_no_proxy_accepts_any_text(text: str) -> None:
-    assert covers(text, IPV4_ADDRESS) in (True, False)
-    assert covers(f"{text},{IPV4_ADDRESS}", IPV4_ADDRESS)
-
-
-@given(st.integers(0, 32))
-def test_every_network_with_the_agent_covers_it(length: int) -> None:
-    network = IPv4Network((IPV4_ADDRESS, length), strict=False)
-    assert covers(str(network), IPV4_ADDRESS)
 
 
 @pytest.mark.parametrize(
@@ -112,29 +96,6 @@ def test_agent_address(uri: str | None, address: str) -> None:
     env = {**build.INJECTED, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}
     assert agent_address(env) == address
     assert is_injected(env) == (address != "")
-
-
-def test_injection_needs_a_token_file() -> None:
-    assert not is_injected({"AWS_CONTAINER_CREDENTIALS_FULL_URI": build.URI})
-
-
-@pytest.mark.parametrize(
-    ("env", "names"),
-    [
-        (
-            {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": None},
-            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        ),
-        ({"AWS_ACCESS_KEY_ID": "a"}, ()),
-        ({"AWS_ROLE_ARN": "r"}, ()),
-        (
-            {"AWS_ROLE_ARN": "r", "AWS_WEB_IDENTITY_TOKEN_FILE": "f"},
-            ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-        ),
-    ],
-)
-def test_preferred_providers(env: dict[str, str | None], names: tuple[str, ...]) -> None:
-    assert preferred_provider(env) == names
 
 
 URI, FILE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"

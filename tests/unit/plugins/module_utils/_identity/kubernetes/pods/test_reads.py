@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,9 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     Verification,
     parse_aws_result,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
-    Owner,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
     live_pods_query,
@@ -43,9 +38,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 STALE = build.pod(created=build.BEFORE, injected=False)
-LONE = build.pod("lone", created=build.BEFORE, injected=False, owner=None)
 AGENTS = build.read([build.agent()])
-WEB = Owner("apps/v1", "Deployment", "shop", "web")
 
 
 def check(name: str, status: str, *codes: str) -> dict[str, Any]:
@@ -155,21 +148,6 @@ def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None) -> Resta
     return plan_restarts(build.verification(row or build.row()), reads, build.NOW)
 
 
-def test_owner_of_stale_pods_is_restarted_once() -> None:
-    restarts = restarted(
-        STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new")
-    )
-    assert [pod.name for pod in restarts.replaced] == ["web-6d5f7c9b8-x2x4z", "web-2"]
-    assert replace(restarts, replaced=()) == Restarts(
-        [WEB],
-        ["shop/lone"],
-        rolling=[],
-        blocked=[],
-        withheld=[],
-        workloads=[build.KEY],
-    )
-
-
 @pytest.mark.parametrize(
     "row",
     [
@@ -183,11 +161,6 @@ def test_no_restart_after_failed_aws_checks(row: dict[str, Any]) -> None:
     assert restarted(STALE, row=row).owners == []
 
 
-def test_missing_addon_does_not_prevent_restart() -> None:
-    row = build.row(**check("agent", "fail", "AGENT_MISSING"))
-    assert restarted(STALE, row=row).owners == [WEB]
-
-
 @pytest.mark.parametrize(
     ("created", "count"),
     [("2026-03-10T09:00:59Z", 1), ("2026-03-10T09:01:00Z", 0)],
@@ -195,21 +168,6 @@ def test_missing_addon_does_not_prevent_restart() -> None:
 )
 def test_only_pods_admitted_early_are_restarted(created: str, count: int) -> None:
     assert len(restarted(build.pod(created=created, injected=False)).owners) == count
-
-
-@pytest.mark.parametrize(
-    ("age", "wait"),
-    [(0, 15), (10, 5), (15, 0), (99, 0), (-30, 15)],
-)
-def test_restart_waits_for_young_association(age: int, wait: int) -> None:
-    created = (build.NOW - timedelta(seconds=age)).isoformat()
-    row = build.row(association_created_at=created)
-    assert restarted(STALE, row=row).wait == wait
-
-
-def test_no_wait_without_restart() -> None:
-    row = build.row(association_created_at=build.NOW.isoformat())
-    assert restarted(build.pod(), row=row).wait == 0
 
 
 def test_proof_needs_passed_checks_and_service_account() -> None:

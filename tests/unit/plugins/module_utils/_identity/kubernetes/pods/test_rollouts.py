@@ -96,30 +96,6 @@ def test_deployment_is_not_restarted_for_unselected_pods(
     assert (plan.names, plan.unmanaged) == ([], ["shop/web-6d5f7c9b8-x2x4z"])
 
 
-def test_deployment_is_restarted_for_selected_pods() -> None:
-    selector = {"matchLabels": {"pod-template-hash": "6d5f7c9b8"}}
-    plan = restarts([STALE], replica_sets=[], deployments=[build.owner(selector=selector)])
-    assert plan.names == ["Deployment shop/web"]
-
-
-def test_stale_pods_of_current_template_are_restarted_during_rollout() -> None:
-    """Check that a rollout in progress does not prevent a restart, if its Pods are older than the association."""
-    pods = [
-        build.pod(
-            "web-new-a",
-            created=build.BEFORE,
-            injected=False,
-            labels=LABELLED,
-            owner=("ReplicaSet", "web-new"),
-        ),
-        build.pod(
-            "web-old-a", created=build.BEFORE, injected=False, labels=EARLIER, owner=("ReplicaSet", "web-old")
-        ),
-    ]
-    plan = restarts(pods, replica_sets=SETS, deployments=[build.owner(annotations=DEPLOYED)])
-    assert (plan.names, plan.rolling, plan.blocked) == (["Deployment shop/web"], [], [])
-
-
 def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str, Any]:
     return build.pod(name, created=build.BEFORE, injected=False, owner=(kind, owner), namespace=namespace)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     Preflight,
@@ -83,34 +82,6 @@ def refusal(status: int, text: str) -> DryRun:
 
 INJECTED = dry_run()
 MISSING = dry_run(env={}, audience=None)
-
-
-def test_probe_meets_restricted_standard_and_uses_service_account() -> None:
-    fields = {"tolerations": [], "containers": [{"name": "x", "resources": {"limits": {"cpu": "1"}}}]}
-    pod: Any = probe_pod(build.KEY, InjectionSettings("image", {"spec": fields}), "eu")
-    assert (pod["kind"], pod["metadata"]["namespace"]) == ("Pod", "shop")
-    spec = pod["spec"]
-    assert spec["serviceAccountName"] == "api"
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    (container,) = spec["containers"]
-    assert (container["name"], container["image"]) == ("proof", "image")
-    assert container["resources"] == {"limits": {"cpu": "1"}}
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert spec["tolerations"] == []
-
-
-def test_configured_labels_do_not_replace_managed_by() -> None:
-    labels, annotations = {"team": "pay", "app.kubernetes.io/managed-by": "me"}, {"cost-center": "5"}
-    given = {"metadata": {"labels": labels, "annotations": annotations}}
-    metadata: Any = probe_pod(build.KEY, InjectionSettings("image", given), "eu")["metadata"]
-    assert metadata["annotations"] == annotations
-    assert metadata["labels"] == {
-        "team": "pay",
-        "app.kubernetes.io/managed-by": "workload_identity.aws",
-        "sidecar.istio.io/inject": "false",
-    }
 
 
 @pytest.mark.parametrize(
@@ -187,15 +158,6 @@ def test_dry_run_shows_the_injection(trial: DryRun, code: str | None, descriptio
     seen = evaluate_dry_run(trial, build.KEY)
     assert (seen.code and seen.code.value, seen.description) == (code, description)
     assert seen.is_injected is (code is None)
-
-
-def test_remedy_for_variables_of_a_secret() -> None:
-    trial: Any = dry_run()
-    trial.pod["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "aws"}}]
-    assert evaluate_dry_run(trial, build.KEY).remedy == (
-        "Find the admission webhook or policy that adds any credential variables of Secret aws, such as AWS_ACCESS_KEY_ID "
-        "and AWS_PROFILE, and exclude the namespace from it."
-    )
 
 
 FORBIDDEN = (
@@ -359,12 +321,6 @@ def test_rejected_dry_run_is_unknown(error: ApiError, description: str, remedy: 
     assert (seen.code, seen.description, seen.remedy) == (Code.INJECTION_UNKNOWN, description, remedy)
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_only_transient_errors_are_retried(status: int) -> None:
-    assert evaluate_dry_run(refusal(status, "busy"), build.KEY).retry
-    assert not evaluate_dry_run(refusal(403, "no"), build.KEY).retry
-
-
 # Tests of repeated dry runs
 
 EKS = {"gitVersion": "v1.33.1-eks-1234567"}
@@ -409,47 +365,6 @@ def codes(run: KubernetesRun) -> list[str]:
     return [finding.code.value for finding in run.outcome.findings]
 
 
-def test_old_association_needs_one_probe() -> None:
-    run, cluster, clock = probe_run([INJECTED])
-    assert (injection(run), codes(run)) == ([("pass", "")], [])
-    assert cluster.log == ["version", "try api"]
-    assert clock.slept == []
-
-
-def test_young_association_needs_three_successes_in_a_row() -> None:
-    """Each API server of a cluster may learn of an association at a different time."""
-    run, cluster, clock = probe_run(
-        [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
-    )
-    assert (injection(run), codes(run)) == ([("pass", "3x")], [])
-    assert cluster.log.count("try api") == 7
-    assert clock.slept == [1] * 6
-
-
-def test_association_of_this_run_is_young() -> None:
-    row = build.row(association_created_at="2026-03-10T07:00:00+00:00")
-    result = {
-        "changes": [{"workload": "shop/api", "resource": "association", "action": "create"}],
-        "state": "present",
-        "cluster_arn": build.ARN,
-        "verification": build.result(row),
-    }
-    run, cluster, _clock = probe_run([MISSING, MISSING, MISSING, MISSING, INJECTED], result=result)
-    assert injection(run) == [("pass", "3x")]
-    assert cluster.log.count("try api") == 7
-
-
-def test_wait_for_young_association_is_bounded() -> None:
-    run, _cluster, clock = probe_run([MISSING], build.row(association_created_at=YOUNG), timeout=4)
-    assert (injection(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
-    assert sum(clock.slept) == 4
-    (finding,) = run.outcome.findings
-    assert finding.message == (
-        "a Pod that starts now under service account api does not get the environment and token of EKS Pod "
-        "Identity (5 of 5 times): perhaps not every API server of the cluster knows the new association yet."
-    )
-
-
 def test_too_few_successes_are_unknown() -> None:
     run, _cluster, _clock = probe_run([INJECTED], build.row(association_created_at=YOUNG), timeout=1)
     assert injection(run) == [("unknown", "")]
@@ -458,18 +373,6 @@ def test_too_few_successes_are_unknown() -> None:
         "a Pod that starts now under service account api got EKS Pod Identity in 2 of the 3 required dry runs in a row, so "
         "it is unknown whether all API servers of the cluster know the new association."
     )
-
-
-def test_old_association_fails_after_three_misses() -> None:
-    run, cluster, _clock = probe_run([MISSING])
-    assert (injection(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
-    assert cluster.log.count("try api") == 3
-
-
-def test_flaky_webhook_does_not_pass() -> None:
-    run, _cluster, _clock = probe_run([MISSING, INJECTED, MISSING, INJECTED, MISSING])
-    assert codes(run) == ["INJECTION_MISSING"]
-    assert "(3 of 5 times)" in run.outcome.findings[0].message
 
 
 def test_remedy_for_a_missing_injection_names_the_webhook() -> None:
@@ -499,33 +402,6 @@ def test_permanent_rejection_is_unknown_without_retry(dry_run: DryRun, severity:
 BUSY = DryRun(error=ApiError(429, "too many requests", 5))
 
 
-def test_retry_after_of_a_busy_server_is_respected() -> None:
-    run, _cluster, clock = probe_run([BUSY, BUSY, INJECTED])
-    assert injection(run) == [("pass", "")]
-    assert clock.slept == [5, 5]
-
-
-def test_busy_server_is_retried_until_timeout() -> None:
-    run, _cluster, clock = probe_run([BUSY])
-    assert (injection(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
-    (finding,) = run.outcome.findings
-    assert (finding.severity, finding.message) == (
-        "error",
-        "a Pod that starts now under service account api could not be created with a dry run, as the API server was too busy "
-        "(429): too many requests.",
-    )
-
-
-def test_busy_server_without_retry_after_gets_backoff() -> None:
-    run, _cluster, clock = probe_run([DryRun(error=ApiError(429, "busy"))] * 5 + [INJECTED])
-    assert (injection(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
-
-
-def test_no_pause_beyond_timeout() -> None:
-    run, cluster, clock = probe_run([DryRun(error=ApiError(429, "busy", 90))])
-    assert (injection(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
-
-
 def test_busy_response_does_not_hide_a_miss() -> None:
     run, _cluster, _clock = probe_run([MISSING, BUSY, MISSING, MISSING])
     assert codes(run) == ["INJECTION_MISSING"]
@@ -539,17 +415,6 @@ def test_only_eks_api_servers_are_probed(version: Json, probed: bool) -> None:
     run, _cluster, _clock = probe_run([INJECTED], version=version)
     assert injection(run) == ([("pass", "")] if probed else [])
     assert may_have_webhook(version) == probed
-
-
-@pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
-def test_failed_aws_checks_prevent_probe(row: Json) -> None:
-    run, cluster, _clock = probe_run([INJECTED], row)
-    assert (injection(run), cluster.log) == ([], [])
-
-
-def test_probe_runs_in_check_mode() -> None:
-    run, _cluster, _clock = probe_run([INJECTED], check_mode=True)
-    assert injection(run) == [("pass", "")]
 
 
 # Tests of the choice of workloads to probe
@@ -579,13 +444,6 @@ def test_sample_starts_with_new_associations() -> None:
     assert chosen(many(10, new=[7, 8, 9]), 2, first=[0]) == ["w0", "w7"]
 
 
-def test_missing_service_account_is_not_probed() -> None:
-    assert (
-        choose_workloads(many(2), [WorkloadKey(build.CLUSTER, "shop", "w1")], 0)[0].key.service_account
-        == "w1"
-    )
-
-
 # Tests of the probe together with restarts
 
 STALE = build.pod(created="2026-03-10T11:59:50Z", injected=False)
@@ -607,13 +465,6 @@ def restarting(*trials: DryRun) -> tuple[KubernetesRun, FakeCluster, FakeClock]:
     )
 
 
-def test_proven_injection_restarts_without_wait() -> None:
-    run, cluster, clock = restarting(INJECTED)
-    assert "patch web" in cluster.log
-    assert clock.slept == [1, 1]
-    assert run.restarts.names == ["Deployment shop/web"]
-
-
 def test_failing_injection_prevents_restart() -> None:
     run, cluster, _clock = restarting(MISSING)
     assert not any(line.startswith("patch") for line in cluster.log)
@@ -621,9 +472,3 @@ def test_failing_injection_prevents_restart() -> None:
         "Deployment shop/web not restarted: new Pods might not get the role either, see the findings."
     ]
     assert "INJECTION_NOT_YET" in codes(run)
-
-
-def test_unknown_injection_waits_for_settle_time() -> None:
-    _run, cluster, clock = restarting(refusal(403, FORBIDDEN))
-    assert "patch web" in cluster.log
-    assert clock.slept[0] == 10

@@ -16,9 +16,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
-    ApiError,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     DryRun,
 )
@@ -99,31 +96,3 @@ def test_observation_lasts_the_minimum_time(results: str, settings: dict[str, An
     assert clock.slept == slept
     assert series["api"].probes == len(slept) + 1 == cluster.log.count("try api")
     assert series["api"].misses == results.count("-")
-
-
-def test_injection_that_ends_during_the_observation_fails() -> None:
-    series, _cluster, clock = observe("++++-")
-    assert not series["api"].is_proven
-    assert (series["api"].successes, series["api"].misses > 1) == (0, True)
-    assert series["api"].injects is False
-    assert sum(clock.slept) <= 60
-
-
-def test_permanent_rejection_is_not_probed_again() -> None:
-    rejection = ApiError(403, 'pods is forbidden: User "x" cannot create resource "pods"')
-    series, cluster, clock = observe([DryRun(error=rejection)])
-    assert not series["api"].is_proven
-    assert cluster.log.count("try api") == 1
-    assert clock.slept == []
-
-
-def test_older_association_is_not_probed_again() -> None:
-    series, cluster, _clock = observe("+", further="+")
-    assert (series["api"].probes, series["old"].probes) == (9, 1)
-    assert cluster.log[:2] == ["try api old", "try api"]
-
-
-def test_older_association_without_injection_is_decided_by_its_misses() -> None:
-    series, _cluster, _clock = observe("+", further="-")
-    assert (series["api"].is_proven, series["old"].is_proven) == (True, False)
-    assert (series["old"].misses, series["old"].is_decided) == (3, True)

@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
-    Query,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,
@@ -136,29 +135,6 @@ def test_pod_with_agent_or_without_irsa_would_not_break(
 def test_service_account_without_annotation_needs_no_request() -> None:
     assert found([pod(FARGATE)], PLAIN) == ([], [])
     assert found([pod(FARGATE)], {}) == ([], [])
-
-
-def test_allow_breakage_is_a_warning() -> None:
-    (finding,), _log = found([pod(FARGATE)], allowed=True)
-    assert finding.severity == "warning"
-
-
-def test_agents_of_hybrid_nodes_are_read() -> None:
-    cluster = FakeCluster({"Pod shop": build.read([pod()]), "Node": build.read([build.node()])})
-    queries = []
-    read = cluster.list_objects
-
-    def record(query: Any) -> Listing:
-        queries.append(query)
-        return read(query)
-
-    cluster.list_objects = record  # type: ignore[method-assign]
-    find_breakage(cluster, [build.KEY], ANNOTATED, build.CLUSTER, build.NOW)
-    (agents,) = [query for query in queries if query.namespace == "kube-system" and query.kind == "Pod"]
-    assert agents.label_selectors == (
-        "app.kubernetes.io/name in (eks-pod-identity-agent,eks-pod-identity-agent-hybrid,"
-        "eks-pod-identity-agent-hybrid-bottlerocket)",
-    )
 
 
 # Tests of workloads whose Pod templates are read
@@ -290,44 +266,6 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
     )
 
 
-@pytest.mark.parametrize(
-    "lists",
-    [
-        pytest.param(
-            {"CronJob": cron_job(labels={**PROFILE, "eks.amazonaws.com/skip-pod-identity-webhook": ""})},
-            id="template that the webhook skips",
-        ),
-        pytest.param({"CronJob": cron_job(labels=PROFILE, env=IRSA)}, id="template with variables of IRSA"),
-        pytest.param(
-            {
-                "CronJob": cron_job(),
-                "Job": job(),
-                "Pod shop": build.read([finished(build.NODE)]),
-            },
-            id="its last Pod was on a node",
-        ),
-        pytest.param(
-            {
-                "CronJob": cron_job(),
-                "Job": job(),
-                "Pod shop": build.read([finished(FARGATE), finished(build.NODE, build.AFTER)]),
-            },
-            id="an earlier Pod was on Fargate, the last one was not",
-        ),
-        pytest.param(
-            {
-                "Pod shop": build.read([pod(build.NODE, env=IRSA, owner=("Rollout", "r"))]),
-                "Pod kube-system": build.read([build.agent()]),
-                "ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))]),
-            },
-            id="a custom resource whose Pod reaches the agent",
-        ),
-    ],
-)
-def test_template_with_agent_or_static_credentials_has_no_finding(lists: dict[str, Listing]) -> None:
-    assert found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})[0] == []
-
-
 UNKNOWN = (
     "service account api in namespace shop has the IRSA annotation. With an association, its Pods get EKS Pod Identity "
     "instead of IRSA at their next start, and it is not known whether they can then reach the EKS Pod Identity Agent: "
@@ -381,42 +319,6 @@ def test_forbidden_lists_are_named() -> None:
     assert finding.message == f"{UNKNOWN}pods, cronjobs.batch could not be listed."
     manifests = "Allow the caller to list these resources: docs/iam-permissions.md has the manifests."
     assert finding.remedy == f"{manifests} {LOOK}"
-
-
-def test_breakage_hides_possible_breakage() -> None:
-    (finding,), _log = found([], CronJob=cron_job(labels=PROFILE), Deployment=build.refused("deployments"))
-    assert finding.code == "ASSOCIATION_WOULD_BREAK"
-
-
-SERVED = build.pod("new", created=build.AFTER)
-
-
-@pytest.mark.parametrize(
-    ("pods", "reads"),
-    [
-        ([pod(created=build.BEFORE), SERVED], False),
-        ([SERVED, pod(created="2026-03-10T11:00:00Z")], True),
-        ([build.pod("new", phase="Succeeded")], False),
-    ],
-    ids=["newest Pod is injected", "newest Pod is not injected", "injected Pod has finished"],
-)
-def test_templates_are_read_only_without_injected_pod(pods: list[dict[str, Any]], reads: bool) -> None:
-    """Check that an injected Pod saves six lists: it proves that the association existed before the run."""
-    _findings, log = found(pods, **{"Pod_kube-system": build.read([build.agent()])})
-    assert ("list CronJob shop" in log) is reads
-    assert len([line for line in log if line.startswith("list ") and "Pod" not in line]) == 6 * reads
-
-
-def test_finished_pods_are_read() -> None:
-    queries: list[Query] = []
-
-    class Recording(FakeCluster):
-        def list_objects(self, query: Query) -> Listing:
-            queries.append(query)
-            return super().list_objects(query)
-
-    find_breakage(Recording(), [build.KEY], ANNOTATED, build.CLUSTER, build.NOW)
-    assert queries[0] == Query("v1", "Pod", "shop", field_selectors=("spec.serviceAccountName=api",))
 
 
 # Tests of runs that install the agent

@@ -18,12 +18,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
-    Query,
     WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     MANAGED_BY_LABELS,
-    OWNER_LABEL,
     Object,
     ObjectName,
     parse_service_account,
@@ -41,7 +39,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 
-MARK = "f:app.kubernetes.io/managed-by"
 ABSENT = {"changes": [], "state": "absent"}
 IDENTITY = {"namespace": "shop", "name": "api", "uid": "u-1"}
 REMAINS = "Then run again, which removes the service account. To delete it anyway: kubectl delete serviceaccount api -n shop"
@@ -66,7 +63,6 @@ def applied(*labels: str, annotations: Sequence[str] = ()) -> Json:
 
 
 OURS = applied("app.kubernetes.io/managed-by")
-WITH_TEAM = applied("app.kubernetes.io/managed-by", "team", annotations=["note"])
 
 
 def account(*managed: Json, labels: Mapping[str, str] | None = None, **metadata: Any) -> Object:
@@ -265,35 +261,6 @@ def test_service_account_of_another_field_manager_is_kept(managed: Json, reason:
     assert finding.remedy == f"Have {manager} give up the fields. {REMAINS}"
 
 
-@pytest.mark.parametrize(
-    "managed",
-    [
-        entry("kube-controller-manager", {"f:secrets": {'k:{"name":"api-token-x"}': {}}}),
-        entry("kubectl-annotate", {"f:metadata": {"f:annotations": {".": {}}}}),
-        entry("workload-identity", metadata_fields(["team"])),
-    ],
-    ids=["the token controller", "a map without entries", "this collection"],
-)
-def test_own_and_cluster_fields_do_not_keep_service_account(managed: Json) -> None:
-    cluster = FakeCluster()
-    run(cluster, account(OURS, managed))
-    assert writes(cluster) == ["remove api"]
-
-
-def test_finding_names_users_and_field_managers() -> None:
-    cluster = FakeCluster({"CronJob": build.read([owner("nightly", CRON_JOB)])})
-    kube_run = run(cluster, account(OURS, entry("argocd-controller", metadata_fields(["a"]))))
-    (finding,) = kube_run.outcome.findings
-    assert finding.message == (
-        "service account api in namespace shop is kept: it is used by CronJob nightly; argocd-controller manages "
-        "label a of the service account."
-    )
-    assert finding.remedy == (
-        "Delete the objects that use the service account, or give them another service account. "
-        f"Have argocd-controller give up the fields. {REMAINS}"
-    )
-
-
 @pytest.mark.parametrize("purges", [False, True])
 def test_forbidden_list_keeps_service_account(purges: bool) -> None:
     lists = {"CronJob": build.refused("cronjobs"), "Pod": build.refused("pods"), "Job": build.refused("jobs")}
@@ -316,135 +283,7 @@ def test_forbidden_list_keeps_service_account(purges: bool) -> None:
     ]
 
 
-def test_failed_list_remedy_is_a_rerun() -> None:
-    cluster = FakeCluster({"Job": Listing(error=ApiError(500, "etcdserver: request timed out"))})
-    (failure,) = run(cluster).outcome.failures
-    assert failure["message"] == (
-        "it is kept, as it is not known whether jobs.batch use the service account: Kubernetes returned 500: "
-        "etcdserver: request timed out."
-    )
-    assert failure["remedy"] == "Resolve the cause and run again, which applies only the remaining changes."
-
-
-def test_known_user_hides_forbidden_list() -> None:
-    lists = {"CronJob": build.refused("cronjobs"), "Pod": build.read([build.pod("debug", owner=None)])}
-    kube_run = run(FakeCluster(lists))
-    assert kube_run.outcome.failures == []
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
-
-
-def test_users_are_read_in_bulk() -> None:
-    """Check that a teardown of 50 service accounts sends only eight lists before the deletions and one list after them."""
-    names = [f"api-{number}" for number in range(50)]
-    items = {
-        ObjectName("shop", name): {"metadata": {**IDENTITY, "name": name, "labels": MANAGED_BY_LABELS}}
-        for name in names
-    }
-    cluster = FakeCluster(accounts=dict(items))
-    accounts = {(parsed := parse_service_account(item, build.CLUSTER)).key: parsed for item in items.values()}
-    aws = build.parse_aws_result(ABSENT, build.CLUSTER)
-    converge_kubernetes(cluster, aws, Preflight(accounts, {"shop"}), KubernetesSettings(), FakeClock())
-    assert len([line for line in cluster.log if line.startswith("list ")]) == 9
-
-
-def test_single_service_account_selects_its_pods() -> None:
-    queries: list[Query] = []
-
-    class Recording(FakeCluster):
-        def list_objects(self, query: Query) -> Listing:
-            queries.append(query)
-            return super().list_objects(query)
-
-    run(Recording())
-    (pods,) = [query for query in queries if query.kind == "Pod"]
-    assert pods == Query(
-        "v1",
-        "Pod",
-        "shop",
-        field_selectors=("status.phase!=Succeeded", "status.phase!=Failed", "spec.serviceAccountName=api"),
-    )
-
-
 # Tests of the removal of labels and annotations that a list has applied
-
-
-class Applying(FakeCluster):
-    """A cluster that records all applied manifests."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.manifests: list[Object] = []
-
-    def apply(self, manifests: Sequence[Object]) -> WriteResult:
-        self.manifests += manifests
-        return super().apply(manifests)
-
-
-USED = {"CronJob": build.read([owner("nightly", CRON_JOB)])}
-
-
-def released(labels: Mapping[str, str]) -> list[Object]:
-    metadata = {**IDENTITY, **({"labels": dict(labels)} if labels else {})}
-    return [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}]
-
-
-@pytest.mark.parametrize("purges", [False, True])
-def test_used_service_account_keeps_only_ownership_labels(purges: bool) -> None:
-    cluster = Applying(USED)
-    marks = {**MANAGED_BY_LABELS, OWNER_LABEL: "team-a"}
-    item = account(WITH_TEAM, labels={**marks, "team": "shop", "theirs": "x"})
-    preflight = Preflight({build.KEY: parse_service_account(item, build.CLUSTER)}, {"shop"}, owner="team-a")
-    cluster.accounts = {ObjectName("shop", "api"): item}
-    if purges:
-        plan = AccountPlan(removed=[{"kind": "ServiceAccount", "metadata": dict(IDENTITY)}])
-        preflight = Preflight(plan=plan, owner="team-a")
-    result = {"changes": [], "state": "present" if purges else "absent"}
-    aws = build.parse_aws_result(result, build.CLUSTER)
-    kube_run = converge_kubernetes(
-        cluster, aws, preflight, KubernetesSettings(verify_pods=False), FakeClock()
-    )
-    assert cluster.manifests == released(marks)
-    assert (kube_run.outcome.changes, kube_run.outcome.failures) == (["release ServiceAccount shop/api"], [])
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
-    assert kube_run.changed
-
-
-def test_check_mode_predicts_release() -> None:
-    cluster = Applying(USED)
-    kube_run = run(cluster, account(WITH_TEAM), check_mode=True)
-    assert cluster.manifests == released(MANAGED_BY_LABELS)
-    assert kube_run.outcome.changes == ["release ServiceAccount shop/api"]
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
-
-
-def test_unmanaged_service_account_is_released() -> None:
-    cluster = Applying()
-    item = account(applied("team"), entry("helm", metadata_fields(["chart"])), labels={"team": "shop"})
-    kube_run = run(cluster, item)
-    assert cluster.manifests == released({})
-    assert writes(cluster) == ["apply api"]
-    assert kube_run.outcome.changes == ["release ServiceAccount shop/api"]
-    assert kube_run.outcome.findings == []
-
-
-def test_unmanaged_service_account_without_our_fields_needs_one_request() -> None:
-    cluster = FakeCluster()
-    kube_run = run(cluster, account(entry("helm", metadata_fields(["chart"])), labels={"chart": "x"}))
-    assert cluster.log == ["list ServiceAccount shop"]
-    assert (kube_run.outcome.changes, kube_run.changed) == ([], False)
-
-
-def test_purge_keeps_unmanaged_service_accounts() -> None:
-    """Check that the labels are kept as well: an unmanaged service account does not record which list applied them."""
-    cluster = FakeCluster()
-    cluster.accounts = {ObjectName("shop", "api"): account(applied("team"), labels={"team": "shop"})}
-    change = {"workload": "shop/api", "resource": "association", "action": "delete"}
-    result = {"changes": [change], "state": "present", "workloads": []}
-    aws = build.parse_aws_result(result, build.CLUSTER)
-    kube_run = converge_kubernetes(
-        cluster, aws, Preflight(), KubernetesSettings(verify_pods=False), FakeClock()
-    )
-    assert (cluster.log, kube_run.outcome.changes) == (["list Pod shop"], [])
 
 
 LENDING = "arn:aws:iam::111122223333:role/lending"
@@ -502,35 +341,4 @@ def test_rejected_release_is_a_failure(error: ApiError, is_there: bool, failures
     kube_run = run(Refusing(), account(applied("team"), labels={"team": "shop"}))
     assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("release", message) for message in failures
-    ]
-
-
-def test_restored_fields_are_a_failure() -> None:
-    cluster = FakeCluster(undone=frozenset({"api"}))
-    kube_run = run(cluster, account(applied("team"), labels={"team": "shop"}))
-    assert kube_run.outcome.changes == []
-    assert [
-        (failure["action"], failure["error_code"], failure["message"])
-        for failure in kube_run.outcome.failures
-    ] == [
-        (
-            "release",
-            "SERVICE_ACCOUNT_NOT_KEPT",
-            "it still has labels or annotations that this collection applied: another process restores them.",
-        )
-    ]
-
-
-def test_failed_recheck_prevents_release() -> None:
-    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
-    kube_run = run(cluster, account(applied("team"), labels={"team": "shop"}))
-    assert writes(cluster) == []
-    assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
-        (
-            "release",
-            "its applied labels and annotations are kept, as it could not be read again before the "
-            "change: Kubernetes returned 403: "
-            'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
-            "cluster scope.",
-        )
     ]

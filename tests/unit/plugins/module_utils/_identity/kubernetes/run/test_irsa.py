@@ -131,32 +131,10 @@ def read(
 # Tests of service accounts
 
 
-@pytest.mark.parametrize(
-    "annotations",
-    [
-        pytest.param({ROLE_ANNOTATION: ROLE}, id="role"),
-        pytest.param(
-            {AUDIENCE_ANNOTATION: "vault", ROLE_ANNOTATION: ROLE, "team": "pay"}, id="further annotations"
-        ),
-    ],
-)
-def test_annotations_are_read(annotations: Json) -> None:
-    estate = read([service_account(annotations=annotations, labels={"team": "pay"})])
-    assert estate.accounts == {API: IrsaAccount(API, annotations, (), False, "7")}
-
-
 @pytest.mark.parametrize("annotations", [{}, {ROLE_ANNOTATION: ""}, {AUDIENCE_ANNOTATION: "vault"}])
 def test_service_account_without_role_annotation_is_ignored(annotations: Json) -> None:
     estate = read([service_account(annotations=annotations)], [irsa_pod()])
     assert (estate.accounts, estate.pods) == ({}, {})
-
-
-def test_known_service_account_without_role_is_read() -> None:
-    missing = WorkloadKey(build.CLUSTER, "shop", "gone")
-    pods = [irsa_pod("a"), irsa_pod("b", account="gone"), irsa_pod("c", account="web")]
-    estate = read([service_account(annotations={}), service_account("web", {})], pods, [API, missing])
-    assert estate.accounts == {API: IrsaAccount(API, {}, (), False, "7")}
-    assert sources(estate) == {API: PodCredentials(irsa=("a",)), missing: PodCredentials(irsa=("b",))}
 
 
 def annotating(name: str = ROLE_ANNOTATION) -> Json:
@@ -238,12 +216,6 @@ def test_field_managers_of_annotations_are_named(
     assert (account.managers, account.is_addon) == (named, False)
 
 
-@pytest.mark.parametrize(("manager", "is_addon"), [("eks", True), ("eksctl", False), ("EKS", False)])
-def test_field_manager_shows_an_addon(manager: str, is_addon: bool) -> None:
-    account = read([service_account(managers=[(manager, LABEL)])]).accounts[API]
-    assert account.is_addon is is_addon
-
-
 # Tests of the webhook's ConfigMap
 
 
@@ -266,20 +238,6 @@ def test_webhook_configuration_names_roles(text: str | None, roles: Json) -> Non
     estate = read([], ConfigMap=build.read([config_map(text)]))
     assert estate.configured == roles
     assert estate.accounts == {}
-
-
-def test_lists_have_selectors() -> None:
-    cluster = Recorder({"ServiceAccount": build.read([service_account()])})
-    read_irsa(cluster, build.CLUSTER, (), FakeClock())
-    by_kind = {(query.kind, query.namespace): query for query in cluster.queries}
-    live = ("status.phase!=Succeeded", "status.phase!=Failed")
-    assert by_kind["Pod", ""] == Query("v1", "Pod", field_selectors=live)
-    assert by_kind["ConfigMap", "kube-system"].field_selectors == ("metadata.name=pod-identity-webhook",)
-    assert by_kind["Pod", "kube-system"].label_selectors == (
-        "app.kubernetes.io/name in (eks-pod-identity-agent,eks-pod-identity-agent-hybrid,"
-        "eks-pod-identity-agent-hybrid-bottlerocket)",
-    )
-    assert len(cluster.queries) == len(by_kind) == 11
 
 
 # Tests of Pods: from which source they get credentials
@@ -341,22 +299,6 @@ def test_names_of_pods_are_sorted() -> None:
     assert sources(read(pods=pods))[API] == PodCredentials(
         irsa=("a", "c"), agent=("b", "d"), on_host_network=("a", "b")
     )
-
-
-def test_pod_without_service_account_uses_the_default_one() -> None:
-    pod = irsa_pod()
-    del pod["spec"]["serviceAccountName"]
-    estate = read([service_account("default")], [pod])
-    assert sources(estate) == {WorkloadKey(build.CLUSTER, "shop", "default"): PodCredentials(irsa=("a",))}
-
-
-def test_state_has_pods_and_nodes_with_an_agent() -> None:
-    state = read(pods=[irsa_pod(), irsa_pod("b", account="web")]).state
-    assert state is not None
-    assert {key: [pod.name for pod in pods] for key, pods in (state.pods or {}).items()} == {API: ["a"]}
-    assert state.has_agent(build.NODE)
-    assert not state.has_agent("elsewhere")
-    assert list(state.nodes) == [build.NODE]
 
 
 # Tests of Pod templates that set variables for credentials
@@ -442,15 +384,6 @@ def test_template_sets_credential_variables(kind: str, item: Json, variables: Js
     assert sources(estate) == {API: PodCredentials(templates=variables)}
 
 
-@pytest.mark.parametrize(("env", "is_chosen"), [(IRSA, True), (KEYS, False), ({}, False)])
-def test_web_identity_of_a_template_selects_its_service_account(env: Json, is_chosen: bool) -> None:
-    deployments = build.read([owner("Deployment", template(env))])
-    estate = read([service_account(annotations={})], [irsa_pod()], Deployment=deployments)
-    chosen = {API: IrsaAccount(API, {}, (), False, "7")} if is_chosen else {}
-    assert estate.accounts == chosen
-    assert list(estate.pods) == list(chosen)
-
-
 # Tests of lists that fail
 
 DENIED = {
@@ -497,10 +430,6 @@ def test_unavailable_api_server_has_a_remedy() -> None:
     assert finding.remedy == "Run again when the API server is available."
 
 
-def test_complete_lists_have_no_finding() -> None:
-    assert unread_findings(read()) == []
-
-
 # Tests of patches
 
 
@@ -520,8 +449,6 @@ def test_patch_sets_or_removes_only_the_annotation_of_the_role(role_arn: str | N
 
 
 # Tests of Pods that a restart replaces, and of others
-
-BY_RS = {"owner": ("ReplicaSet", "web-5c")}
 
 
 def bare(name: str = "a", **more: Any) -> Json:

@@ -58,7 +58,6 @@ OWNERS = {
 }
 INJECTED = build.pod("web-1")
 BARE = build.pod("bare", owner=None)
-OF_DATABASE = build.pod("db-0", owner=("StatefulSet", "db"))
 REPLACED = irsa_pod("web-2")
 BROKEN = ApiError(0, "connection lost")
 
@@ -95,37 +94,6 @@ def roll_back(
     return replace(run, restarted=[*run.restarted]), cluster, clock
 
 
-def test_pods_without_pod_identity_need_no_restart() -> None:
-    run, cluster, clock = roll_back([REPLACED, build.pod("x", deleted=True)])
-    assert run == ReturnRun([], set(), [], {})
-    assert (cluster.patches, clock.slept) == ([], [])
-
-
-def test_rollback_waits_until_pods_are_replaced() -> None:
-    run, cluster, clock = roll_back([INJECTED], [INJECTED], [INJECTED, REPLACED], [REPLACED])
-    assert run == ReturnRun(["Deployment shop/web"], set(), [], {})
-    assert cluster.patches == [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"namespace": "shop", "name": "web"},
-            "spec": {
-                "template": {
-                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:00Z"}}
-                }
-            },
-        }
-    ]
-    assert clock.slept == [2, 2]
-
-
-def test_owners_are_restarted_once_and_together() -> None:
-    pods = [build.pod("log-1", owner=("DaemonSet", "log")), OF_DATABASE, INJECTED, build.pod("web-3")]
-    run, cluster, _clock = roll_back(pods, [])
-    assert sorted(run.restarted) == ["DaemonSet shop/log", "Deployment shop/web", "StatefulSet shop/db"]
-    assert len(cluster.patches) == 3
-
-
 @pytest.mark.parametrize(
     ("rounds", "timeout", "remaining", "slept"),
     [
@@ -150,17 +118,6 @@ def test_remaining_pods(rounds: list[Any], timeout: int, remaining: list[str], s
     assert clock.slept == slept
 
 
-def test_refused_restart_concerns_its_service_account() -> None:
-    other = build.pod("db-0", owner=("StatefulSet", "db"), account="web")
-    run, _cluster, clock = roll_back([INJECTED, other], [other], refused={"db": "no"})
-    assert (run.restarted, run.refused) == (["Deployment shop/web"], {WEB})
-    assert [(row["action"], row["name"], row["message"]) for row in run.failures] == [
-        ("restart", "shop/db", "Kubernetes returned 403: no.")
-    ]
-    # The run does not wait for the Pods of the owner whose restart failed.
-    assert clock.slept == []
-
-
 def test_restart_without_response_is_a_failure() -> None:
     run, _cluster, _clock = roll_back([INJECTED], broken="connection lost")
     assert (run.restarted, run.refused) == ([], {API})
@@ -170,16 +127,6 @@ def test_failed_list_of_pods_restarts_nothing() -> None:
     run, cluster, _clock = roll_back(Listing(error=BROKEN))
     assert (set(run.refused), cluster.patches) == ({API, WEB}, [])
     assert [row["message"] for row in run.failures] == ["connection lost."]
-
-
-def test_paused_deployment_is_not_restarted() -> None:
-    paused = build.owner()
-    paused["spec"]["paused"] = True
-    run, cluster, clock = roll_back(
-        [INJECTED, OF_DATABASE], [INJECTED], owners={"deployments": build.read([paused])}
-    )
-    assert (run.restarted, run.remaining) == (["StatefulSet shop/db"], {API: ["web-1"]})
-    assert (len(cluster.patches), clock.slept) == (1, [])
 
 
 # Tests of the probe
