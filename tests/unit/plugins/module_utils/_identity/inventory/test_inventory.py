@@ -50,12 +50,6 @@ def test_host_has_the_first_nonempty_name(hostnames: tuple[str, ...], name: str)
     assert names(found(tags={"fleet.name": "b1", "empty": ""}), hostnames=hostnames) == [name]
 
 
-def test_duplicate_name_does_not_rename_the_first_cluster() -> None:
-    first, other = found(), found(region="us-west-2")
-    assert names(first) == ["blue.eu-central-1.111122223333"]
-    assert names(other, first) == ["blue.eu-central-1.111122223333", "blue.us-west-2.111122223333"]
-
-
 def test_duplicate_host_names_fail() -> None:
     with pytest.raises(InputError) as caught:
         names(found(region="us-west-2"), found(), hostnames=("name",))
@@ -104,31 +98,6 @@ def test_groups_of_a_host(group_by: tuple[str, ...], groups: tuple[str, ...]) ->
     assert cluster_groups(found(tags=TAGS), group_by) == ("eks_clusters", *groups)
 
 
-def test_unknown_values_have_no_group() -> None:
-    assert cluster_groups(found(version="", status=""), ("version", "status")) == ("eks_clusters",)
-
-
-def test_variables_of_a_host() -> None:
-    assert host_variables(found(tags={"a": "b"}, auto_mode=True), {}) == {
-        "ansible_connection": "local",
-        "eks_account": "111122223333",
-        "eks_agent_addon": {"present": True, "status": "ACTIVE", "version": "v1.3.8"},
-        "eks_arn": "arn:aws:eks:eu-central-1:111122223333:cluster/blue",
-        "eks_auto_mode": True,
-        "eks_certificate_authority_data": "Q0E=",
-        "eks_endpoint": "https://blue.example",
-        "eks_name": "blue",
-        "eks_platform_version": "eks.9",
-        "eks_region": "eu-central-1",
-        "eks_status": "ACTIVE",
-        "eks_tags": {"a": "b"},
-        "eks_version": "1.33",
-        "pod_identity_account_id": "111122223333",
-        "pod_identity_cluster_name": "blue",
-        "pod_identity_region": "eu-central-1",
-    }
-
-
 ROLE = "arn:aws:iam::111122223333:role/fleet"
 
 
@@ -145,12 +114,6 @@ def test_plays_assume_the_role_of_the_inventory(role: AssumeRole, variables: dic
     assert {
         name.removeprefix(prefix): host_vars[name] for name in host_vars if name.startswith(prefix)
     } == variables
-
-
-def test_unreadable_addon_is_unknown() -> None:
-    host_vars = host_variables(found(agent=AgentAddon(None)), {"pod_identity_profile": "ops"})
-    assert host_vars["eks_agent_addon"] == {"present": None, "status": "", "version": ""}
-    assert host_vars["pod_identity_profile"] == "ops"
 
 
 def test_cached_clusters_are_equal() -> None:
@@ -214,16 +177,3 @@ def test_failure_message_describes_the_read(
     arguments: tuple[str, str, str, str, str, str], sentence: str
 ) -> None:
     assert describe_unread([failure(*arguments)]) == [sentence]
-
-
-def test_equal_failures_share_a_message() -> None:
-    failures = [
-        failure(ACCOUNT, "eu-central-1", f"c{number}", "eks:DescribeCluster", "AccessDeniedException", "no")
-        for number in range(7)
-    ]
-    other = failure(ACCOUNT, "us-west-2", "c0", "eks:DescribeCluster", "AccessDeniedException", "no")
-    first, second = describe_unread([*failures, other])
-    assert first.startswith(
-        "Clusters c0, c1, c2, c3, c4 and 2 more in account 111122223333, region eu-central-1:"
-    )
-    assert second.startswith("Cluster c0 in account 111122223333, region us-west-2:")

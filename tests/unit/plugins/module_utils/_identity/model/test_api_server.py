@@ -173,21 +173,6 @@ def test_remedy_depends_on_the_run(server: ApiServer, refusal: str) -> None:
     )
 
 
-def test_each_certificate_has_a_digest() -> None:
-    digests = {hashlib.sha256(content).hexdigest() for content in (b"one", b"two" * 40)}
-    pem = make_pem(b"one", b"two" * 40)
-    assert certificate_digests(f"comment\n{pem}") == digests
-    assert replace(CLUSTER, certificate_authority_data=encode(pem)).authorities == digests
-
-
-def test_remedy_for_a_cluster_without_authority_is_to_wait() -> None:
-    finding = judge_api_server(replace(CLUSTER, certificate_authority_data=""), ApiServer(TUNNEL, OURS))
-    assert finding is not None
-    assert finding.remedy == (
-        "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster)."
-    )
-
-
 @pytest.mark.parametrize("body", ["é", "A"])
 def test_malformed_certificate_is_ignored(body: str) -> None:
     pem = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n{make_pem(b'one')}"

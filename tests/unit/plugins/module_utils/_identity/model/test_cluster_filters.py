@@ -46,16 +46,3 @@ def test_name_filter_does_not_exclude_possible_matches(
     partial = {name: PROD[name] for name in ("name", "region")}
     early = matches_filters(partial, include, exclude, described=False)
     assert early or not expected
-
-
-@pytest.mark.parametrize(
-    ("include", "exclude"),
-    [
-        ([{"name": ("test-*",)}], []),
-        ([{"name": ("test-*",), "tag:stage": ("prod",)}], []),
-        ([], [{"name": ("prod-*",)}]),
-    ],
-)
-def test_decisive_name_needs_no_description(include: list[Criteria], exclude: list[Criteria]) -> None:
-    partial = {name: PROD[name] for name in ("name", "region")}
-    assert not matches_filters(partial, include, exclude, described=False)

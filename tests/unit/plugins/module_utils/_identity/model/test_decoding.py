@@ -64,11 +64,6 @@ def test_role_with_all_fields_is_decoded(trust: Any) -> None:
     )
 
 
-def test_role_without_settings_has_iam_defaults() -> None:
-    raw = {"RoleName": "r", "Arn": "arn", "Path": "/", "AssumeRolePolicyDocument": TRUST_BARE}
-    assert decode_role(raw, ()) == ObservedRole("r", "arn", "/", TRUST_BARE, "", 3600, "", {}, ())
-
-
 def test_policy_is_decoded_with_its_versions() -> None:
     raw = {"Arn": "arn", "PolicyName": "p", "DefaultVersionId": "v3", "Tags": [{"Key": "a", "Value": "b"}]}
     assert decode_policy(raw) == ObservedPolicy("arn", "p", "v3", {"a": "b"})
@@ -122,11 +117,6 @@ def test_association_with_all_fields_is_decoded() -> None:
         "created_at": "2026-11-24T10:15:30+00:00",
         "modified_at": "2026-11-24T10:15:30+00:00",
     }
-
-
-def test_association_with_only_required_fields_is_decoded() -> None:
-    found = decode_association({**SUMMARY, "roleArn": "role"})
-    assert found == ObservedAssociation(key("s", "n", "c"), "a-1", "arn", "role")
 
 
 @pytest.mark.parametrize(("more", "owner"), [({}, ""), ({"ownerArn": "addon"}, "addon")])

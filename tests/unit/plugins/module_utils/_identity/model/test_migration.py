@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from typing import Any
 
@@ -134,41 +133,8 @@ def test_options_select_and_name_a_service_account(
     )
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        pytest.param(record_of(), id="service account"),
-        pytest.param(record_of(accounts=[APP, ("shop", "web"), ("a", "b")], is_wide=True), id="wide"),
-        pytest.param(record_of(STATEMENT), id="statement"),
-        pytest.param(record_of(STATEMENT, accounts=()), id="only a statement"),
-    ],
-)
-def test_record_can_be_read_back(record: Record) -> None:
-    tags = record_tags(CLUSTER_ARN, record, {})
-    assert list(tags) == [f"{RECORD}0"]
-    assert tags[f"{RECORD}0"].startswith("01:")
-    assert record_keys(CLUSTER_ARN, {**tags, "team": "a"}) == [f"{RECORD}0"]
-    assert read_record(CLUSTER_ARN, tags) == record
-
-
 def test_empty_record_has_no_tags() -> None:
     assert record_tags(CLUSTER_ARN, Record(is_wide=True), {}) == {}
-
-
-def test_record_keeps_the_order_of_elements() -> None:
-    statement = {"Principal": {"Federated": ["b", "a"]}, "Effect": "Allow", "Action": "x", "Sid": "s"}
-    [entry] = read_record(CLUSTER_ARN, record_tags(CLUSTER_ARN, record_of(statement), {})).removed
-    assert json.dumps(entry.statement) == json.dumps(statement)
-
-
-def test_record_in_many_tags_is_read_in_the_order_of_their_numbers() -> None:
-    record = many_subjects(120)
-    tags = record_tags(CLUSTER_ARN, record, {})
-    assert len(tags) > 10
-    assert list(tags) == [f"{RECORD}{number}" for number in range(len(tags))]
-    assert {len(value) for value in list(tags.values())[:-1]} == {256}
-    assert {value[:3] for value in tags.values()} == {f"{len(tags)}:"}
-    assert read_record(CLUSTER_ARN, dict(sorted(tags.items()))) == record
 
 
 _values = st.recursive(
@@ -238,18 +204,6 @@ def test_record_fits_or_exceeds_the_tag_quota(number: int, problem: str) -> None
     assert str(caught.value) == problem
 
 
-def test_replaced_record_needs_no_further_tag() -> None:
-    tags = {f"tag-{index}": "x" for index in range(49)}
-    first = record_tags(CLUSTER_ARN, record_of(STATEMENT), tags)
-    second = record_tags(CLUSTER_ARN, record_of(STATEMENT, {"Sid": "x"}), {**tags, **first})
-    assert set(second) == set(first)
-
-
-def test_record_too_large_for_the_tags_is_rejected() -> None:
-    with pytest.raises(ValueError, match=r"^the role would have 7\d tags, and IAM allows 50$"):
-        record_tags(CLUSTER_ARN, many_subjects(550), {})
-
-
 [ONE] = record_tags(CLUSTER_ARN, record_of(STATEMENT), {}).values()
 LONG = record_tags(CLUSTER_ARN, many_subjects(20), {})
 
@@ -279,10 +233,3 @@ def test_damaged_record_is_reported(tags: dict[str, str]) -> None:
     assert str(caught.value) == (
         f"its record of the migration is damaged or incomplete (tags: {', '.join(tags)})"
     )
-
-
-def test_tags_of_a_longer_record_do_no_harm() -> None:
-    record = record_of(STATEMENT)
-    tags = {**LONG, **record_tags(CLUSTER_ARN, record, LONG), f"{RECORD}x": ""}
-    assert read_record(CLUSTER_ARN, tags) == record
-    assert set(record_keys(CLUSTER_ARN, tags)) == {*LONG, f"{RECORD}x"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import changes
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,
@@ -46,22 +45,6 @@ def test_comparison_of_tags(
 def test_change_keeps_other_tags() -> None:
     change = changes.TagChange({"a": "2", "c": "3"}, ("b",))
     assert changes.tags_after({"a": "1", "b": "1", "d": "4"}, change) == {"a": "2", "c": "3", "d": "4"}
-
-
-def test_removals_are_requested_before_additions() -> None:
-    change = changes.TagChange({"b": "2", "a": "1"}, ("x", "y"))
-    assert changes.iam_tag_calls("Role", {"RoleName": "r"}, change) == [
-        Call("iam", "UntagRole", {"RoleName": "r", "TagKeys": ["x", "y"]}),
-        Call(
-            "iam",
-            "TagRole",
-            {"RoleName": "r", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]},
-        ),
-    ]
-    assert changes.eks_tag_calls("arn", change) == [
-        Call("eks", "UntagResource", {"resourceArn": "arn", "tagKeys": ["x", "y"]}),
-        Call("eks", "TagResource", {"resourceArn": "arn", "tags": {"b": "2", "a": "1"}}),
-    ]
 
 
 def test_equal_tags_need_no_request() -> None:

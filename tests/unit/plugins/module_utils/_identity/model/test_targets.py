@@ -6,17 +6,13 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
-    ErrorKind,
     aws_failure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
-    Failure,
     Target,
     association_target,
     attachment_target,
     policy_target,
-    request_failure,
     role_target,
     trust_target,
 )
@@ -81,35 +77,6 @@ def test_keys_of_two_clusters_differ_despite_equal_text() -> None:
     assert (str(KEY), str(twin)) == ("default/app", "default/app")
     assert twin != KEY
     assert sorted([twin, KEY]) == [KEY, twin]
-
-
-KEYS = (WorkloadKey("my-cluster", "default", "app"),)
-ERROR = classify("iam:DeleteRole", "DeleteConflict", "In use.")
-
-
-def test_failure_has_message_of_aws() -> None:
-    assert request_failure(ERROR, KEYS, role_target("r"), "delete") == Failure(
-        KEYS,
-        role_target("r"),
-        "delete",
-        "DeleteConflict",
-        "iam:DeleteRole: In use.",
-        "This resource is still in use. First detach it from the resources that use it.",
-        False,
-    )
-
-
-def test_failure_without_a_request_names_no_operation() -> None:
-    error = AwsError("", "ClusterStopped", "The cluster failed.", ErrorKind.OTHER, "")
-    assert request_failure(error, KEYS, role_target("r"), "read").message == "The cluster failed."
-
-
-def test_failure_message_may_have_prefix_and_suffix() -> None:
-    failure = request_failure(
-        ERROR, KEYS, role_target("r"), "delete", prefix="Not so: ", suffix=" Done: nothing.", partly=True
-    )
-    assert failure.message == "Not so: iam:DeleteRole: In use. Done: nothing."
-    assert failure.partly
 
 
 @pytest.mark.parametrize(("prefix", "name"), [("", "profile"), ("pod_identity_", "pod_identity_profile")])

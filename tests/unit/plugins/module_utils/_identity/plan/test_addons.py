@@ -19,7 +19,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AddonRelease,
     AddonSpec,
     ObservedAddon,
-    decode_releases,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
@@ -31,8 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     taken_roles,
     unsupported_accounts,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 CLUSTER = Cluster(
     "my-cluster", "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster", "111122223333", "us-west-2", "aws",
@@ -170,25 +167,6 @@ def test_new_addon_gets_roles_values_and_ownership_tag() -> None:
     )
 
 
-def test_unlisted_roles_are_kept() -> None:
-    """Check that the request contains the other associations of the add-on: EKS would delete associations that are not in the
-    list."""
-    addon = installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="{}")
-    planned = change(spec(roles={"ebs-csi-controller-sa": ROLE}), addon)
-    assert request(planned) == (
-        "UpdateAddon",
-        {
-            "addonVersion": MIDDLE,
-            "configurationValues": "{}",
-            "podIdentityAssociations": [
-                {"serviceAccount": "ebs-csi-controller-sa", "roleArn": ROLE},
-                {"serviceAccount": "snapshot-sa", "roleArn": OTHER_ROLE},
-            ],
-            "resolveConflicts": "PRESERVE",
-        },
-    )
-
-
 def test_purge_deletes_the_other_roles() -> None:
     planned = change(spec(purge_roles=True), installed(roles={"snapshot-sa": OTHER_ROLE}))
     assert request(planned)[1]["podIdentityAssociations"] == []
@@ -244,21 +222,6 @@ def test_role_of_another_owner_needs_adopt(tags: dict[str, str], owner: str | No
         REMEDY,
     )
     assert refused_role(spec(owner=owner, adopt=True), CLUSTER, "update", account, ROLE, tags) is None
-
-
-@pytest.mark.parametrize(("tags", "owner"), [(OWNED, None), (TEAM_A, "team-a")])
-def test_role_of_the_owner_may_be_taken(tags: dict[str, str], owner: str | None) -> None:
-    assert refused_role(spec(owner=owner), CLUSTER, "delete", "snapshot-sa", ROLE, tags) is None
-
-
-def test_version_update_omits_roles_and_repeats_values() -> None:
-    planned = change(spec("latest"), installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="a: 1"))
-    assert request(planned)[1] == {
-        "addonVersion": NEWEST,
-        "configurationValues": "a: 1",
-        "resolveConflicts": "PRESERVE",
-    }
-    assert (planned.before, planned.after) == ({"version": MIDDLE}, {"version": NEWEST})
 
 
 def test_values_are_compared_as_json() -> None:
@@ -355,25 +318,3 @@ def test_removal_may_list_the_roles_that_it_removes() -> None:
     listed = [{"service_account": "ebs-csi-controller-sa", "role_arn": ROLE}]
     parsed = parse_addon(options(pod_identity_associations=listed, state="absent", owner="team-a"))
     assert parsed == AddonSpec(EBS, absent=True, roles={"ebs-csi-controller-sa": ROLE}, owner="team-a")
-
-
-_VERSIONS = st.builds(
-    lambda *parts: f"v{parts[0]}.{parts[1]}.{parts[2]}-eksbuild.{parts[3]}", *[st.integers(0, 12)] * 4
-)
-
-
-@given(versions=st.lists(_VERSIONS, min_size=1, unique=True), present=_VERSIONS, minimum=_VERSIONS)
-def test_minimum_never_installs_an_older_version(versions: list[str], present: str, minimum: str) -> None:
-    releases = decode_releases(
-        [{"addonVersions": [{"addonVersion": version} for version in versions]}], "1.34"
-    )
-    planned = plan_addon(spec(f">={minimum}"), installed(present), CLUSTER, releases)
-    order = [int(part) for part in present[1:].replace("-eksbuild", "").split(".")]
-    least = [int(part) for part in minimum[1:].replace("-eksbuild", "").split(".")]
-    if order >= least:
-        assert planned is None
-    elif isinstance(planned, Change):
-        chosen = str(request(planned)[1]["addonVersion"])
-        assert [int(part) for part in chosen[1:].replace("-eksbuild", "").split(".")] >= least
-    else:
-        assert isinstance(planned, Failure)

@@ -89,17 +89,6 @@ def test_does_not_report_a_foreign_role(change: Callable[[FakeAws], None]) -> No
     assert left_messages(converge(aws, NEW)) == []
 
 
-def test_does_not_report_a_role_of_another_listed_workload() -> None:
-    other = workload("other", role={"name": "Old"}, policies=None)
-    assert left_messages(converge(converged_account(OLD, other), NEW, other)) == []
-
-
-def test_failed_move_leaves_no_role() -> None:
-    aws = converged_account(OLD)
-    aws.fail_on("eks:UpdatePodIdentityAssociation", DENIED)
-    assert left_messages(run(aws, desired(NEW))) == []
-
-
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_reports_an_unread_former_role(state: str) -> None:
     aws, spec = converged_account(OLD), desired(NEW)
@@ -110,9 +99,3 @@ def test_reports_an_unread_former_role(state: str) -> None:
         f"role {role_arn('Old').lower()} is no longer used by default/app. It could not be read, so its trust policy may still "
         "allow these workloads: x: AccessDenied: User is not authorized"
     )
-
-
-def test_missing_former_role_is_not_reported() -> None:
-    aws = converged_account(OLD)
-    del aws.iam.roles["old"]
-    assert left_messages(converge(aws, NEW)) == []

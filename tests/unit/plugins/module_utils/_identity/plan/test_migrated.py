@@ -24,7 +24,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     create_role,
     desired,
     engine,
-    named,
     role_arn,
     run,
     run_with_purge,
@@ -93,13 +92,6 @@ def returning(**more: Any) -> Desired:
     """Return the teardown with which a rollback removes the association."""
     spec = desired(workload(**MIGRATED, **more), state="absent")
     return replace(spec, workloads=tuple(replace(entry, returns=True) for entry in spec.workloads))
-
-
-def test_rollback_deletes_the_association_and_its_statement() -> None:
-    aws = migrated(RECORDED)
-    done = run(aws, returning(), "absent")
-    assert next(named(applied.change) for applied in done.done).startswith("delete association")
-    assert (aws.eks.associations, list(done.plan.findings)) == ({}, [])
 
 
 def test_rollback_keeps_an_association_with_another_role() -> None:

@@ -33,7 +33,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     plan_migration,
     plan_return,
     planned_statements,
-    soak_end,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -117,35 +116,11 @@ def test_last_statement_of_a_trust_policy_is_kept() -> None:
     ]
 
 
-def test_pods_without_an_association_are_an_error() -> None:
-    migrant = only(plan_migration(state(account(), roles=(MIGRATED,), pods=AGENT_PODS)))
-    (note,) = migrant.notes
-    assert (note.code, note.severity, note.message) == (
-        "ASSOCIATION_MISSING",
-        "error",
-        "Pods p of shop/api use EKS Pod Identity, but there is no association, so EKS refuses new credentials.",
-    )
-    assert migrant.blockers == ()
-
-
 # Tests of the plan
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=timezone.utc)
 HELD_PODS = PodCredentials(irsa=("p",), held={"p": "Pod shop/p: Recreate it."})
 MOVING_PODS = PodCredentials(irsa=("p",), owners={"p": "Deployment shop/api"})
-
-
-@pytest.mark.parametrize(
-    ("since", "hours", "end"),
-    [
-        ("2026-03-09T10:00:00+00:00", 24, NOW),
-        ("2026-03-10T10:00:00Z", 0, NOW),
-        ("", 24, None),
-        ("yesterday", 24, None),
-    ],
-)
-def test_soak_time_starts_at_the_association(since: str, hours: int, end: datetime | None) -> None:
-    assert soak_end(Migrant(API, ROLE, "restarted", since=since), hours) == end
 
 
 @pytest.mark.parametrize(
@@ -413,29 +388,6 @@ def test_rollback_does_not_touch_some_associations(more: dict[str, Any], reason:
         ("MIGRATION_OTHER_ASSOCIATION", "warning", f"{KEPT_A1}{reason}")
     ]
     assert (plan.groups, plan.kept, plan.refused) == ([], {API}, frozenset())
-
-
-AGENT_HELD = PodCredentials(agent=("p",), held={"p": "Deployment shop/api: Resume it."})
-
-
-@pytest.mark.parametrize("is_named", [False, True])
-def test_pods_without_a_restart_remain_unless_named(is_named: bool) -> None:
-    options = {"service_accounts": ("shop/api",)} if is_named else {}
-    plan = back(WITHOUT, roles=(MIGRATED,), pods=AGENT_HELD, options=options, **HAS_ASSOCIATION)
-    assert ([finding.code for finding in plan.findings], bool(plan.groups)) == (
-        ([], True) if is_named else (["MIGRATION_PODS_HELD"], False)
-    )
-
-
-def test_rollback_finds_service_accounts_without_association() -> None:
-    """The records are in the roles, so it does not matter who has deleted the associations."""
-    plan = back(
-        accounts={API: WITHOUT}, roles=(with_record(POD_IDENTITY, removed=irsa(API)),), associations=()
-    )
-    assert [(group.name, [str(found.key) for found in group.migrants]) for group in plan.groups] == [
-        ("interrupted", ["shop/api"])
-    ]
-    assert plan.findings == []
 
 
 def test_deleted_service_account_cannot_get_its_annotation() -> None:

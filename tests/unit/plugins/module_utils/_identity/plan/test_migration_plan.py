@@ -32,7 +32,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
-    account_name,
     plan_migration,
     with_findings,
 )
@@ -233,73 +232,6 @@ def test_service_account_has_its_stage(scene: MigrationState, stage: str, is_fin
     assert plan.finished == ({("shop", "api")} if is_finished else set())
 
 
-def test_association_without_record_and_annotation_is_ignored() -> None:
-    scene = state(roles=(MIGRATED,), records=False, **HAS_ASSOCIATION)
-    assert plan_migration(scene) == MigrationPlan([], frozenset())
-
-
-def test_service_accounts_are_in_the_order_of_their_names() -> None:
-    scene = state(
-        account(WEB),
-        account(JOB),
-        roles=(FINISHED,),
-        associations=(association(API),),
-        configured={key("a", "z"): ROLE},
-    )
-    assert [str(migrant.key) for migrant in plan_migration(scene).migrants] == [
-        "batch/job",
-        "shop/api",
-        "shop/web",
-        "z/a",
-    ]
-    assert account_name(API) == ("shop", "api")
-
-
-@pytest.mark.parametrize(
-    ("scene", "role_arn", "audience", "since", "disables"),
-    [
-        pytest.param(state(account(audience="vault")), ROLE, "vault", "", False, id="annotations"),
-        pytest.param(
-            state(
-                IrsaAccount(API, {AUDIENCE_ANNOTATION: "vault"}),
-                roles=(FINISHED,),
-                associations=(association(disable_session_tags=True),),
-            ),
-            ROLE,
-            "vault",
-            ASSOCIATED,
-            True,
-            id="record",
-        ),
-        pytest.param(
-            state(account(arn=role_arn("new")), roles=(FINISHED,), **HAS_ASSOCIATION),
-            role_arn("new"),
-            "",
-            ASSOCIATED,
-            False,
-            id="association with another role",
-        ),
-        pytest.param(state(configured={API: ROLE}), ROLE, "", "", False, id="ConfigMap"),
-        pytest.param(
-            state(account(), configured={API: role_arn("new")}),
-            ROLE,
-            "",
-            "",
-            False,
-            id="annotation before ConfigMap",
-        ),
-    ],
-)
-def test_plan_has_role_audience_and_dates(
-    scene: MigrationState, role_arn: str, audience: str, since: str, disables: bool
-) -> None:
-    migrant = only(plan_migration(scene))
-    assert migrant.role_arn == role_arn
-    assert migrant.audience == audience
-    assert migrant.since == since
-    assert migrant.disable_session_tags is disables
-
-
 @pytest.mark.parametrize(
     ("name", "annotated"),
     [
@@ -326,31 +258,6 @@ def test_role_arn_has_the_letter_case_of_iam(
         (),
         (),
     )
-
-
-@pytest.mark.parametrize(
-    "scene",
-    [
-        pytest.param(state(configured={API: role_arn("APP")}, roles=(MIGRATED,)), id="ConfigMap"),
-        pytest.param(state(associations=(association(arn=role_arn("APP")),), roles=(FINISHED,)), id="record"),
-    ],
-)
-def test_role_arn_of_an_association_has_the_letter_case_of_iam(scene: MigrationState) -> None:
-    assert only(plan_migration(scene)).role_arn == ROLE
-
-
-@pytest.mark.parametrize(
-    "arn", [role_arn("GONE"), role_arn("path/APP"), "arn:aws:iam::444455556666:role/APP"]
-)
-def test_arn_of_an_unknown_role_is_unchanged(arn: str) -> None:
-    assert only(plan_migration(state(account(arn=arn), roles=(MIGRATED,)))).role_arn == arn
-
-
-def test_finds_only_roles_of_its_account() -> None:
-    scene = state(roles=(MIGRATED,))
-    assert scene.role(ROLE) == scene.role(ROLE.replace("app", "App")) == MIGRATED
-    for arn in ("", "app", role_arn("other"), role_arn("path/app"), "arn:aws:iam::444455556666:role/app"):
-        assert scene.role(arn) is None
 
 
 # Tests of findings that block a step
@@ -929,27 +836,6 @@ def test_notes(scene: MigrationState, findings: list[tuple[str, str, str]]) -> N
     assert [(finding.code.value, finding.message, finding.remedy) for finding in notes] == findings
 
 
-def test_shared_statement_is_removed_with_the_last_service_account() -> None:
-    shared = role(irsa(API, WEB), POD_IDENTITY)
-    scene = state(account(WEB), associations=(association(API),), roles=(shared,))
-    first, second = plan_migration(scene).migrants
-    assert (first.stage, [finding.code for finding in first.notes]) == (
-        "finished",
-        ["MIGRATION_STATEMENT_KEPT"],
-    )
-    assert second.stage == "irsa"
-    plan = plan_migration(state(associations=(association(API), association(WEB)), roles=(shared,)))
-    assert plan.finished == {("shop", "api"), ("shop", "web")}
-    assert [(migrant.stage, migrant.notes) for migrant in plan.migrants] == [("restarted", ())] * 2
-
-
-def test_statement_of_another_role_does_not_block_a_migration() -> None:
-    scene = state(
-        associations=(association(),), roles=(FINISHED, role(irsa(API), POD_IDENTITY, name="other"))
-    )
-    assert only(plan_migration(scene)).stage == "finished"
-
-
 # Tests of further roles that reject session tags
 
 TARGET = role_arn("target")
@@ -1090,37 +976,6 @@ def test_incomplete_read_turns_session_tags_off(scene: MigrationState) -> None:
 
 
 MANAGED_ARN, BOUNDARY_ARN = "arn:aws:iam::aws:policy/AdministratorAccess", policy_arn("limit")
-
-
-@pytest.mark.parametrize(
-    ("fields", "names"),
-    [
-        pytest.param({"attached": (policy_arn("chain"),)}, policy_arn("chain"), id="customer managed"),
-        pytest.param({"attached": (MANAGED_ARN,)}, MANAGED_ARN, id="AWS managed"),
-        pytest.param({"permissions_boundary": BOUNDARY_ARN}, BOUNDARY_ARN, id="boundary"),
-        pytest.param(
-            {"attached": (policy_arn("read"), MANAGED_ARN), "permissions_boundary": BOUNDARY_ARN},
-            f"{MANAGED_ARN}, {BOUNDARY_ARN}",
-            id="two of three",
-        ),
-    ],
-)
-def test_unread_policy_turns_session_tags_off(fields: Json, names: str) -> None:
-    scene = state(
-        account(),
-        roles=(replace(MIGRATED, **fields), ACCEPTS),
-        documents={policy_arn("read"): document("s3:GetObject")},
-    )
-    migrant = only(plan_migration(scene))
-    assert migrant.disable_session_tags
-    assert [(finding.code.value, finding.message, finding.remedy) for finding in migrant.notes] == [
-        (
-            "MIGRATION_SESSION_TAGS_OFF",
-            f"policies of role app could not be read ({names}), so it is not known whether Pods of shop/api assume further "
-            f"roles.{TAGS_END}",
-            UNREAD_REMEDY,
-        )
-    ]
 
 
 def allow(*actions: str, **more: Any) -> Json:
@@ -1342,23 +1197,6 @@ def test_session_tags_of_further_roles(
 
 
 @pytest.mark.parametrize(
-    ("target_role", "accepts"), [(ACCEPTS_OF_ACCOUNT, True), (REFUSES_OF_ACCOUNT, False), (DIRECT, True)]
-)
-def test_aws_managed_policy_counts_for_session_tags(target_role: ObservedRole, accepts: bool) -> None:
-    chained_role = replace(MIGRATED, attached=(MANAGED_ARN,))
-    scene = state(account(), roles=(chained_role, target_role), documents={MANAGED_ARN: document("*")})
-    migrant = only(plan_migration(scene))
-    assert [finding.message for finding in migrant.notes] == ([] if accepts else [REFUSING])
-    assert migrant.disable_session_tags is not accepts
-
-
-def test_inline_policy_counts_for_session_tags() -> None:
-    chained_role = replace(MIGRATED, inline_documents={"chain": document("sts:AssumeRole", resource=TARGET)})
-    scene = state(account(), roles=(chained_role, REFUSES_OF_ACCOUNT))
-    assert only(plan_migration(scene)).disable_session_tags is True
-
-
-@pytest.mark.parametrize(
     ("effect", "actions", "disables"),
     [
         ("Allow", {"Action": "sts:AssumeRole"}, True),
@@ -1376,13 +1214,6 @@ def test_statement_about_a_role_of_another_account(effect: str, actions: Json, d
         MIGRATED, inline_documents={"chain": {"Version": "2012-10-17", "Statement": statement}}
     )
     assert only(plan_migration(state(account(), roles=(chained_role,)))).disable_session_tags is disables
-
-
-def test_setting_of_an_existing_association_is_kept() -> None:
-    found = association(disable_session_tags=True)
-    assert only(
-        plan_migration(state(account(), associations=(found,), roles=(MIGRATED,)))
-    ).disable_session_tags
 
 
 def test_findings_about_pods_are_added_to_their_service_account() -> None:

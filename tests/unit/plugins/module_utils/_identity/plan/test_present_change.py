@@ -9,18 +9,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
-    Attribute,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
-    Call,
-    Stage,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    VerificationReads,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ROLE_DETAILS
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -29,19 +17,15 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
-    agent,
     create_policy,
-    create_role,
     desired,
     document,
-    engine,
     named,
     names,
     own_trust,
     plan,
     policy,
     policy_arn,
-    role_arn,
     run,
     workload,
 )
@@ -324,31 +308,6 @@ def test_unchanged_input_has_no_changes(initial: dict[str, Any], updated: dict[s
 
 
 @pytest.mark.parametrize(
-    ("resource", "call"),
-    [
-        ("role", Call("iam", "UntagRole", {**ROLE, "TagKeys": ["stage"]})),
-        ("policy", Call("iam", "UntagPolicy", {**POLICY, "TagKeys": ["stage"]})),
-        ("association", Call("eks", "UntagResource", {"resourceArn": ASSOCIATION_ARN, "tagKeys": ["stage"]})),
-    ],
-)
-def test_purge_tags_removes_unlisted_tags(resource: str, call: Call) -> None:
-    tags = {"team": "a", "stage": "b"}
-    aws = converged_account(
-        workload(role={"name": "my-role", "tags": tags}, policies=[policy(tags=tags)], tags=tags)
-    )
-    remaining = {"team": "a"}
-    raw = workload(
-        role={"name": "my-role", "tags": remaining}, policies=[policy(tags=remaining)], tags=remaining
-    )
-    assert names(plan(aws, desired(raw))) == []
-    found = plan(aws, desired(raw, purge_tags=True))
-    (change,) = [change for change in found.changes if change.target.resource == resource]
-    assert change.calls == (call,)
-    assert change.after == {"tags": {"team": "a", **(POLICY_TAGS if resource == "policy" else OWNED)}}
-    assert len(found.changes) == 3
-
-
-@pytest.mark.parametrize(
     ("default", "deleted"),
     [
         pytest.param(5, "v1", id="oldest"),
@@ -372,69 +331,6 @@ def test_oldest_version_is_deleted_at_the_quota(default: int, deleted: str) -> N
     assert change.before is not None
     assert change.after is not None
     assert (change.before["oldest_version"], change.after["oldest_version"]) == (deleted, "deleted")
-
-
-def test_changed_role_updates_only_the_association() -> None:
-    aws = converged_account(workload())
-    found = plan(aws, desired(workload(role={"name": "other"})))
-    assert names(found) == [
-        "create role other",
-        f"attach attachment other {policy_arn('my-policy')}",
-        "update association default/app",
-        "update trust_policy my-role",
-    ]
-    update = found.changes[2]
-    assert (update.before, update.after) == (
-        {"role_arn": role_arn("my-role")},
-        {"role_arn": role_arn("other")},
-    )
-
-
-@pytest.mark.parametrize(
-    ("raw", "options"),
-    [
-        pytest.param(
-            workload(role={"name": "my-role", "trust_scope": "account"}, disable_session_tags=True),
-            {},
-            id="role",
-        ),
-        pytest.param(workload(disable_session_tags=True), {"trust_scope": "account"}, id="option"),
-    ],
-)
-def test_explicit_wide_scope_has_no_warning(raw: dict[str, Any], options: dict[str, Any]) -> None:
-    assert plan(FakeAws(), desired(raw, **options)).findings == ()
-
-
-def test_already_disabled_session_tags_set_the_default_scope() -> None:
-    """Check that the plan does not narrow the trust policy: its conditions would need session tags, which the association
-    disables."""
-    aws = converged_account(workload(disable_session_tags=True))
-    found = plan(aws, desired(workload()))
-    assert names(found) == []
-    assert [finding.code for finding in found.findings] == [
-        "ASSOCIATION_SETTINGS_EXTRA",
-        "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
-    ]
-
-
-def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
-    aws = converged_account(workload(disable_session_tags=True))
-    found = plan(aws, desired(workload(role={"name": "my-role", "trust_scope": "namespace"})))
-    assert names(found) == []
-    (failure,) = found.failures
-    assert (failure.error_code, failure.action, failure.target.resource, failure.target.name) == (
-        "SESSION_TAGS_CONFLICT",
-        "update",
-        "trust_policy",
-        "my-role",
-    )
-    assert failure.message == (
-        "the association of default/app has session tags turned off, but trust_scope 'namespace' needs them: without them, "
-        "its aws:RequestTag conditions never match."
-    )
-    assert failure.remedy == (
-        "Set disable_session_tags: false for the workload, or trust_scope: account for its role."
-    )
 
 
 def test_session_policy_needs_disabled_session_tags() -> None:
@@ -465,81 +361,12 @@ def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
     assert not [name for name in names(found) if name.startswith("replace")]
 
 
-def test_foreign_attachment_is_kept_and_reported() -> None:
-    aws = converged_account(workload())
-    aws.iam.roles["my-role"]["attached"].append(EDGE)
-    found = plan(aws, desired(workload()))
-    assert names(found) == []
-    (finding,) = found.findings
-    assert (finding.code, finding.severity, str(finding.workload)) == (
-        "POLICY_ATTACHED_EXTRA",
-        "warning",
-        "default/app",
-    )
-    assert (
-        finding.message
-        == f"role my-role also has {EDGE} attached, which is not part of the role's configuration."
-    )
-    assert finding.remedy == (
-        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless others use the "
-        "role."
-    )
-    spec = desired(workload())
-    (verified,) = verify(spec, engine(aws, spec).observer().observe(spec), VerificationReads(agent()))
-    assert (verified.status, verified.findings) == ("warning", [finding])
-
-
-def test_purge_policies_detaches_a_foreign_attachment() -> None:
-    aws = converged_account(workload())
-    aws.iam.roles["my-role"]["attached"].append(EDGE)
-    found = plan(aws, desired(workload(), purge_policies=True))
-    assert (names(found), found.findings) == ([f"detach attachment my-role {EDGE}"], ())
-
-
-def test_purge_policies_keeps_a_policy_of_outside_users() -> None:
-    aws = FakeAws()
-    assert run(aws, desired(role(), {**role(), "service_account": "other"})).failures == ()
-    aws.iam.roles["my-role"]["attached"].append(EDGE)
-    found = plan(aws, desired(role(), purge_policies=True))
-    assert names(found) == []
-    assert [finding.code.value for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
-
-
-@pytest.mark.parametrize("changed", ROLE_DETAILS, ids=lambda attribute: attribute.name)
-def test_update_of_one_detail_keeps_the_other_details(changed: Attribute) -> None:
-    """Check that UpdateRole sends all details: IAM resets the session duration if the request omits it."""
-    aws = converged_account(role(description="text", max_session_duration=7200))
-    values = {"description": "new", "max_session_duration": 10800}
-    assert run(aws, desired(role(**{changed.name: values[changed.name]}))).failures == ()
-    updated = {"description": "text", "max_session_duration": 7200, changed.name: values[changed.name]}
-    present = aws.iam.roles["my-role"]
-    assert {"description": present["description"], "max_session_duration": present["duration"]} == updated
-
-
-def test_listed_existing_policy_has_no_finding() -> None:
-    aws = FakeAws()
-    create_role(aws, "old", TRUST_BARE, (create_policy(aws, "extra"),))
-    found = plan(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])))
-    assert (names(found), found.findings) == (["create association default/app"], ())
-
-
 def test_full_role_detaches_before_it_attaches() -> None:
     full = [policy(f"p{number}") for number in range(10)]
     aws = converged_account(workload(policies=full))
     swapped = desired(workload(policies=[policy("a-new"), *full[1:]]))
     assert run(aws, swapped).failures == ()
     assert names(plan(aws, swapped)) == []
-
-
-def test_role_with_room_attaches_before_it_detaches() -> None:
-    aws = converged_account(workload(policies=[policy("old")]))
-    found = plan(aws, desired(workload(policies=[policy("new")])))
-    assert [
-        (change.action, change.stage) for change in found.changes if change.target.resource == "attachment"
-    ] == [
-        ("attach", Stage.ATTACH),
-        ("detach", Stage.DETACH),
-    ]
 
 
 def test_owner_is_not_reported_as_changed_if_the_workload_fails() -> None:
@@ -559,11 +386,3 @@ def test_adopt_changes_the_owner_of_a_workload() -> None:
         ("OWNER_CHANGED", "warning", f"the owner of {resource} changes from 'a' to 'b'.")
         for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
     }
-
-
-def test_former_scope_is_kept_and_reported() -> None:
-    aws = converged_account(role(trust_scope="namespace"))
-    found = plan(aws, desired(role()))
-    assert [(finding.code, finding.severity) for finding in found.findings] == [
-        ("TRUST_KEPT_FOR_OTHERS", "warning")
-    ]

@@ -12,9 +12,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    Cluster,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
@@ -33,8 +30,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     HERE,
-    OTHER_CLUSTER,
-    OTHER_CLUSTER_ARN,
     OWNED,
     OWNER,
     REGION,
@@ -44,9 +39,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
 DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException", "User is not authorized")
-NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
 BY_PURGE = (
     "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. Otherwise "
     "list these workloads, or remove them: run for this cluster alone with ⟨purge⟩: true. The check mode of this run "
@@ -198,27 +191,6 @@ def test_unlisted_associations_are_one_finding(case: Case) -> None:
     assert finding.message == f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) {case.message}"
     assert (finding.remedy, finding.severity) == (case.remedy, case.severity)
     assert finding.workload is None
-
-
-@pytest.mark.parametrize(
-    "unlisted_", [UnlistedAssociations(), unlisted(addons=[key("ebs", "kube-system")]), unlisted(more=True)]
-)
-def test_no_unlisted_association_is_no_finding(unlisted_: UnlistedAssociations) -> None:
-    assert find_unlisted(Desired(()), Observed(HERE, unlisted=unlisted_)) == []
-
-
-def test_unread_cluster_has_no_finding() -> None:
-    assert find_unlisted(Desired(()), Observed(HERE)) == []
-
-
-def test_unlistable_associations_are_an_info() -> None:
-    refused = UnlistedAssociations(error=NOT_LISTED)
-    (finding,) = find_unlisted(Desired(()), Observed(HERE, unlisted=refused))
-    assert finding.message == (
-        f"the associations of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be read, so unlisted "
-        "associations are unknown. eks:ListPodIdentityAssociations: AccessDeniedException: User is not authorized."
-    )
-    assert (finding.remedy, finding.severity) == (NOT_LISTED.remedy, "info")
 
 
 @pytest.mark.parametrize(("workloads", "severities"), [(0, ["warning"]), (1, [])])

@@ -15,14 +15,12 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     AccountAccess,
-    AgentAddon,
     AssumeRole,
     FoundClusters,
     InventoryRequest,
     Organization,
     RoleByName,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
 )
@@ -145,36 +143,6 @@ BOTH = {
 }
 
 
-def test_cluster_data_of_eks(cloud: Cloud) -> None:
-    found = read(cloud)
-    blue, green = found.clusters
-    assert blue.arn == f"arn:aws:eks:eu-central-1:{OWN}:cluster/blue"
-    assert (blue.status, blue.version, blue.platform_version) == ("ACTIVE", "1.33", "eks.9")
-    assert (blue.endpoint, blue.certificate_authority_data) == ("https://x.example", "Q0E=")
-    assert (blue.auto_mode, blue.tags, blue.role) == (True, {"stage": "prod"}, None)
-    assert blue.agent == AgentAddon(True, "DEGRADED", "v1")
-    # A cluster that is still being created has no endpoint and no certificate authority.
-    assert (green.status, green.endpoint, green.auto_mode, green.tags) == ("", "", False, {})
-    assert green.agent == AgentAddon(False)
-    assert (found.failures, found.all_failed) == ((), False)
-
-
-def test_all_accounts_in_all_regions(cloud: Cloud) -> None:
-    found = read(cloud, **BOTH)
-    assert places(found) == [
-        ("blue", "eu-central-1", OWN),
-        ("blue", "us-west-2", OTHER),
-        ("green", "eu-central-1", OWN),
-    ]
-    assert [cluster.role for cluster in found.clusters] == [None, FLEET, None]
-    assert cloud.requests["ListClusters"] == 4
-
-
-def test_reads_all_enabled_regions(cloud: Cloud) -> None:
-    assert len(read(cloud, regions=("all",)).clusters) == 2
-    assert (cloud.requests["DescribeRegions"], cloud.requests["ListClusters"]) == (1, 2)
-
-
 def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
     cloud.members = [
         {"Id": OWN, "Status": "ACTIVE"},
@@ -192,30 +160,6 @@ def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
     ]
     only = replace(organization, include=frozenset((OTHER,)))
     assert places(read(cloud, organization=only, own_account=False)) == [("blue", "us-west-2", OTHER)]
-
-
-def test_own_account_is_read_once(cloud: Cloud) -> None:
-    request = AccountAccess(OWN, AssumeRole(f"arn:aws:iam::{OWN}:role/fleet"), ("eu-central-1",))
-    found = read(cloud, accounts=(request,), own_account=True)
-    assert [cluster.role for cluster in found.clusters] == [None, None]
-
-
-def test_excluded_name_is_not_described(cloud: Cloud) -> None:
-    found = read(cloud, exclude=({"name": ("green",)},))
-    assert places(found) == [("blue", "eu-central-1", OWN)]
-    assert (cloud.requests["DescribeCluster"], cloud.requests["DescribeAddon"]) == (1, 1)
-
-
-def test_excluded_tag_is_filtered_after_describe(cloud: Cloud) -> None:
-    found = read(cloud, include=({"tag:stage": ("prod",)},))
-    assert places(found) == [("blue", "eu-central-1", OWN)]
-    assert cloud.requests["DescribeCluster"] == 2
-
-
-def test_deleted_cluster_is_not_a_failure(cloud: Cloud) -> None:
-    cloud.clusters[OWN, "eu-central-1"]["green"] = {"status": "gone"}
-    found = read(cloud)
-    assert (places(found), found.failures) == ([("blue", "eu-central-1", OWN)], ())
 
 
 # A rejected request (account, region, operation), the failures (account, region, cluster, operation), and the number of clusters.
@@ -243,13 +187,6 @@ def test_failure_does_not_affect_other_clusters(
     assert not found.all_failed
 
 
-def test_forbidden_addon_is_unknown(cloud: Cloud) -> None:
-    cloud.refused["*", "*", "DescribeAddon"] = "AccessDeniedException"
-    found = read(cloud)
-    assert [cluster.agent.present for cluster in found.clusters] == [None, None]
-    assert not found.all_failed
-
-
 def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
     cloud.refused[OWN, "*", "ListAccounts"] = "AccessDeniedException"
     found = read(cloud, organization=Organization(RoleByName("fleet")), **BOTH)
@@ -262,23 +199,3 @@ def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
 def test_empty_result_if_every_request_fails(cloud: Cloud, operation: str) -> None:
     cloud.refused["*", "*", operation] = "AccessDeniedException"
     assert read(cloud, regions=("all",)).all_failed
-
-
-def test_empty_result_if_no_cluster_can_be_described(cloud: Cloud) -> None:
-    cloud.refused["*", "*", "DescribeCluster"] = "AccessDeniedException"
-    assert read(cloud, regions=("eu-central-1",)).all_failed
-    # The other region was read successfully, although it has no clusters.
-    assert not read(cloud).all_failed
-
-
-def test_empty_account_is_not_a_failure(cloud: Cloud) -> None:
-    cloud.clusters = {}
-    found = read(cloud)
-    assert (found.clusters, found.failures, found.all_failed) == ((), (), False)
-
-
-def test_invalid_credentials_raise(cloud: Cloud) -> None:
-    cloud.refused[OWN, "*", "GetCallerIdentity"] = "ExpiredToken"
-    with pytest.raises(AwsError, match="sts:GetCallerIdentity: ExpiredToken: no"):
-        read(cloud)
-    assert cloud.requests["ListClusters"] == 0

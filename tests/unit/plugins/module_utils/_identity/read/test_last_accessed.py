@@ -51,16 +51,6 @@ def service(name: str, used: datetime | None = None, **more: Any) -> dict[str, A
     return {"ServiceNamespace": name, **({"LastAuthenticated": used} if used else {}), **more}
 
 
-def test_report_is_requested_until_it_is_complete() -> None:
-    iam = FakeReports(["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"])
-    assert iam.read() == LastUses()
-    assert iam.slept == [1.0, 1.0]
-    assert iam.requests[:2] == [
-        ("GenerateServiceLastAccessedDetails", {"Arn": "arn:r", "Granularity": "ACTION_LEVEL"}),
-        ("GetServiceLastAccessedDetails", {"JobId": "1"}),
-    ]
-
-
 # A case has the services of each page, and the expected times.
 PAGES: Mapping[str, tuple[Sequence[Sequence[Mapping[str, Any]]], LastUses]] = {
     "a service without a use": ([[service("sqs")]], LastUses({"sqs": ""})),

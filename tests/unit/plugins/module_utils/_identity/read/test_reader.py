@@ -12,8 +12,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.reader import (
     MAX_READS,
-    early,
-    none_if_missing,
     read_composite,
     read_detail,
 )
@@ -82,39 +80,6 @@ def test_read_composite_without_confirmation(
 
 
 @pytest.mark.parametrize(
-    ("head", "details", "confirm", "code"),
-    [
-        pytest.param([DENIED], ["whole"], None, DENIED, id="rejected head"),
-        pytest.param(["role"], [DENIED], None, DENIED, id="rejected details"),
-        pytest.param([MISSING], ["whole"], [DENIED], DENIED, id="rejected confirmation"),
-        pytest.param(["role"], [MISSING], [MISSING], MISSING, id="missing details"),
-        pytest.param([MISSING], ["whole"], ["there"], MISSING, id="contradicting confirmation"),
-    ],
-)
-def test_read_composite_with_confirmation(
-    head: list[str], details: list[str], confirm: list[str] | None, code: str
-) -> None:
-    order: list[str] = []
-    with pytest.raises(AwsError) as caught:
-        read_composite(
-            scripted_read(order, "head", *head),
-            scripted_read(order, "details", *details),
-            scripted_read(order, "confirm", *confirm) if confirm else None,
-        )
-    assert caught.value.code == code
-
-
-@pytest.mark.parametrize(
-    ("results", "found", "times"),
-    [(["one"], "one", 1), ([MISSING, "one"], "one", 2), ([MISSING], None, 2)],
-)
-def test_missing_resource_is_read_twice(results: list[str], found: str | None, times: int) -> None:
-    order: list[str] = []
-    assert none_if_missing(scripted_read(order, "one", *results)) == found
-    assert len(order) == times
-
-
-@pytest.mark.parametrize(
     ("results", "requests"),
     [
         pytest.param(["there"], 1, id="first read"),
@@ -134,23 +99,3 @@ def test_permanently_missing_detail_raises(code: str, requests: int) -> None:
     with pytest.raises(AwsError) as caught:
         read_detail(scripted_read(order, "part", code))
     assert (caught.value.code, len(order)) == (code, requests)
-
-
-def test_early_read_is_used_once() -> None:
-    order: list[str] = []
-    with early(scripted_read(order, "part", "old", "new")) as result:
-        assert [result(), result()] == ["old", "new"]
-    assert order == ["part", "part"]
-
-
-@pytest.mark.parametrize("answer", ["there", DENIED])
-def test_unused_early_read_ends_with_the_block(answer: str) -> None:
-    order: list[str] = []
-    with early(scripted_read(order, "part", answer)):
-        pass
-    assert order == ["part"]
-
-
-def test_error_of_an_early_read_is_raised_by_its_use() -> None:
-    with early(scripted_read([], "part", DENIED)) as result, pytest.raises(AwsError, match=DENIED):
-        result()

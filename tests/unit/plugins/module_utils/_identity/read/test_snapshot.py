@@ -72,18 +72,6 @@ def test_snapshot_stops_at_its_budget() -> None:
     assert len(aws.requests) == BULK_THRESHOLD // 2
 
 
-def test_snapshot_within_its_budget_is_complete() -> None:
-    aws = FakeAws()
-
-    def answer(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        number = len(aws.requests)
-        return {"RoleDetailList": [], "IsTruncated": number < BULK_THRESHOLD // 2, "Marker": str(number)}
-
-    aws.replace("iam:GetAccountAuthorizationDetails", answer)
-    assert read_snapshot(aws, BULK_THRESHOLD).complete
-    assert len(aws.requests) == BULK_THRESHOLD // 2
-
-
 @pytest.mark.parametrize(
     ("requested", "options", "is_known"),
     [

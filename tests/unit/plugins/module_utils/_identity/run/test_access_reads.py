@@ -47,8 +47,6 @@ ADMINISTRATOR, READ_ONLY = (
     "arn:aws:iam::aws:policy/ReadOnlyAccess",
 )
 ANYONE = {"Effect": "Allow", "Principal": {"AWS": HERE.account_id}, "Action": "sts:AssumeRole"}
-ELSEWHERE = {"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"}
-BY_APP = {"Effect": "Allow", "Principal": {"AWS": role_arn("app")}, "Action": "sts:AssumeRole"}
 
 
 def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
@@ -74,40 +72,6 @@ def deny(aws: FakeAws, *names: str) -> None:
     """Let AWS deny the next request for each of these operations."""
     for name in names:
         aws.fail_on(name, classify(name, "AccessDenied", "not authorized"))
-
-
-def test_roles_have_their_policies() -> None:
-    aws = new_account()
-    found = read(aws, "app", "gone")
-    assert (found.complete, found.denied) == (True, "")
-    app = found.roles[role_arn("app")]
-    assert app.policies == ((policy_arn("reads"), document("s3:GetObject")), (READ_ONLY, document("s3:Get*")))
-    assert (app.state, app.unread, app.boundary) == ("read", (), None)
-    assert found.roles[role_arn("gone")].state == "missing"
-
-
-def test_aws_managed_policies_of_assumable_roles() -> None:
-    aws = new_account()
-    for name, statement in {"anyone": ANYONE, "by-app": BY_APP, "elsewhere": ELSEWHERE}.items():
-        add_role(aws, statement, name=name)
-        aws.iam.roles[name]["attached"] = [ADMINISTRATOR]
-    found = read(aws, "app")
-    assert {name.rpartition("/")[2]: role.unread for name, role in found.roles.items()} == {
-        "app": (),
-        "anyone": (),
-        "by-app": (),
-        "elsewhere": (),
-    }
-    aws = new_account()
-    add_role(aws, ELSEWHERE, name="elsewhere")
-    aws.iam.roles["elsewhere"]["attached"] = [ADMINISTRATOR]
-    found = read(aws, "app")
-    assert found.roles[role_arn("elsewhere")].unread == (("identity", ADMINISTRATOR),)
-
-
-def test_roles_of_other_accounts_are_not_read() -> None:
-    found = read_role_facts(new_account(), HERE, ["arn:aws:iam::444455556666:role/far", "no-arn"], 1)
-    assert [name.rpartition("/")[2] for name in found.roles] == ["app"]
 
 
 def test_roles_are_read_one_by_one_without_bulk_read() -> None:
@@ -273,14 +237,6 @@ def test_node_roles_of_a_cluster(case: str) -> None:
     if denied:
         deny(aws, denied)
     assert read_node_roles(aws, replace(HERE, node_role_arn=auto_role), 1) == expected
-
-
-def test_deleted_node_group_is_ignored() -> None:
-    aws = new_account()
-    aws.replace("eks:ListNodegroups", lambda _request: {"nodegroups": ["a"]})
-    missing = classify("eks:DescribeNodegroup", "ResourceNotFoundException", "No node group found")
-    aws.fail_on("eks:DescribeNodegroup", missing, missing)
-    assert read_node_roles(aws, HERE, 1) == NodeRoles()
 
 
 def test_other_error_of_a_node_group_ends_the_read() -> None:

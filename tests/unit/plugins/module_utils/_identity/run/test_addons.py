@@ -208,54 +208,6 @@ def failure(run: Ended) -> tuple[str, str]:
     return run.failure.error_code, run.failure.message
 
 
-def test_new_addon_is_waited_for() -> None:
-    aws = FakeAddons()
-    run = converge(aws, agent())
-    assert (run.made, run.failure) == (True, None)
-    assert run.addon is not None
-    assert (run.addon.status, run.addon.version) == ("ACTIVE", OLDER)
-    again = converge(aws, agent())
-    assert (again.change, again.made, again.failure) == (None, False, None)
-
-
-def test_check_mode_predicts_and_only_reads() -> None:
-    aws = FakeAddons()
-    run = converge(aws, agent("latest"), check_mode=True)
-    assert run.change is not None
-    assert run.addon is not None
-    assert (run.change.action, run.made, run.addon.status, run.addon.version) == (
-        "create",
-        False,
-        "ACTIVE",
-        NEWEST,
-    )
-    assert set(aws.requests) == {"DescribeAddon", "DescribeAddonVersions"}
-
-
-def test_update_waits_for_the_version() -> None:
-    aws = FakeAddons()
-    aws.install(OLDER)
-    run = converge(aws, agent("latest"))
-    assert run.addon is not None
-    assert (run.made, run.addon.version, run.failure) == (True, NEWEST, None)
-
-
-def test_operation_of_another_process_is_awaited_first() -> None:
-    aws = FakeAddons()
-    aws._CreateAddon({})
-    run = converge(aws, agent())
-    assert (run.change, run.failure) == (None, None)
-    assert run.addon is not None
-    assert run.addon.status == "ACTIVE"
-
-
-def test_removal_waits_until_the_addon_is_deleted() -> None:
-    aws = FakeAddons()
-    aws.install(OLDER)
-    run = converge(aws, agent(absent=True))
-    assert (run.made, run.addon, run.failure) == (True, None, None)
-
-
 def test_agent_with_associations_is_kept() -> None:
     aws = FakeAddons()
     aws.install(OLDER)
@@ -314,32 +266,6 @@ def test_lost_response_is_resolved_by_another_read() -> None:
     assert (run.made, run.failure, aws.requests.count("CreateAddon")) == (True, None, 1)
 
 
-def test_lost_response_to_a_creation_that_fails_is_a_failure() -> None:
-    aws = FakeAddons(final="CREATE_FAILED")
-    aws.refusals["CreateAddon"] = classify("eks:CreateAddon", MALFORMED, "no response", outcome_unknown=True)
-    aws.took_effect = True
-    run = converge(aws, agent())
-    assert failure(run) == (
-        "ADDON_NOT_READY",
-        "the add-on is CREATE_FAILED, and EKS reports no health issue.",
-    )
-    assert run.made
-
-
-def test_change_of_another_process_is_not_reported_as_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws = FakeAddons()
-
-    def created_meanwhile(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        aws.install(OLDER)
-        raise classify("eks:CreateAddon", "ResourceInUseException", "Addon already exists.")
-
-    monkeypatch.setattr(aws, "_CreateAddon", created_meanwhile)
-    run = converge(aws, agent())
-    assert (run.change, run.made, run.failure) == (None, False, None)
-    assert run.addon is not None
-    assert run.addon.status == "ACTIVE"
-
-
 @pytest.mark.parametrize(
     ("status", "check_mode", "code"),
     [
@@ -359,21 +285,6 @@ def test_unchanged_addon_must_be_active_for_the_module(
     assert (run.change, run.failure) == (None, None)
     inactive = run.ended.find_inactive()
     assert (inactive.error_code if inactive else None) == code
-
-
-def test_unusable_role_is_refused_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws = FakeAddons()
-    aws.install(OLDER)
-
-    def refuse(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        text = "Trust policy of the role provided is invalid."
-        raise classify("eks:UpdateAddon", "InvalidParameterException", text)
-
-    monkeypatch.setattr(aws, "_UpdateAddon", refuse)
-    clock = Clock()
-    run = converge(aws, agent("latest"), timeout=300, clock=clock)
-    assert failure(run)[0] == "InvalidParameterException"
-    assert 30 < sum(clock.pauses) <= 60
 
 
 def test_refusal_is_the_failure() -> None:
@@ -411,19 +322,6 @@ def test_unlisted_role_of_another_process_is_kept(
     assert (run.failure.error_code if run.failure else "") == code
     assert run.made is (not code and not check_mode)
     assert {"DeleteAddon", "UpdateAddon"}.isdisjoint(aws.requests) is (bool(code) or check_mode)
-
-
-def test_unreadable_role_is_kept() -> None:
-    aws = FakeAddons()
-    aws.install(OLDER)
-    assert aws.addon is not None
-    aws.addon["podIdentityAssociations"] = [
-        "arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-1"
-    ]
-    aws.refusals["GetRole"] = classify("iam:GetRole", "AccessDenied", "not authorized")
-    run = converge(aws, AddonSpec("aws-ebs-csi-driver", absent=True))
-    assert failure(run) == ("AccessDenied", "iam:GetRole: not authorized")
-    assert "DeleteAddon" not in aws.requests
 
 
 def association_exists(operation: str) -> AwsError:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
@@ -19,21 +19,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
-    ErrorKind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Failure,
     Resource,
     Target,
-    role_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import (
     ApplyContext,
     apply_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
-    Journal,
     Outcome,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -111,58 +108,6 @@ def failures(outcome: Outcome) -> tuple[Failure, ...]:
     return tuple(refusal.failure for refusal in outcome.refusals)
 
 
-def test_empty_plan_sends_no_requests() -> None:
-    api = Script()
-    assert apply(api) == Outcome(())
-    assert api.operations == []
-
-
-def test_stages_run_in_order() -> None:
-    api = Script()
-    outcome = apply(api, change("c", "C", stage=3), change("a", "A", stage=1), change("b", "B", stage=2))
-    assert api.operations == ["A", "B", "C"]
-    assert outcome.refusals == ()
-
-
-def test_keeps_the_last_response_with_the_association() -> None:
-    class Eks(Script):
-        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-            answer = super().call(service, operation, parameters)
-            return {"association": answer} if "PodIdentity" in operation else answer
-
-    outcome = apply(
-        Eks(),
-        change("a", "DescribePodIdentityAssociation", "UpdatePodIdentityAssociation", "TagResource"),
-        change("b", "TagRole"),
-    )
-    assert [applied.answer for applied in outcome.done] == [
-        {"association": {"of": "eks:UpdatePodIdentityAssociation"}},
-        {},
-    ]
-
-
-def test_sends_the_planned_requests() -> None:
-    api = Script()
-    apply(api, change("a", "One", "Two"))
-    assert api.requests == [("One", {"RoleName": "a"}), ("Two", {"RoleName": "a"})]
-
-
-def test_failure_does_not_stop_other_workloads() -> None:
-    api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
-    outcome = apply(api, change("a", "Bad"), change("b", "Good"), change("c", "Later", stage=2))
-    assert done(outcome) == ["update role b", "update role c"]
-    assert failures(outcome) == (
-        Failure(
-            KEY,
-            Target("role", "a"),
-            "update",
-            "AccessDenied",
-            "iam:Bad: No.",
-            "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny it.",
-        ),
-    )
-
-
 ATTACH: dict[str, Any] = {"stage": Stage.ATTACH, "resource": "attachment", "policy": "p", "action": "attach"}
 STOPPED: list[tuple[str, Change, Change, bool]] = [
     # (name, the change that fails, the later change, whether it is stopped)
@@ -204,52 +149,6 @@ def test_failure_stops_later_stages(failing_change: Change, later: Change, stopp
     )
 
 
-def test_stopped_change_names_the_reason() -> None:
-    api = Script(CreateRole=[failing("iam:CreateRole", "LimitExceeded")])
-    outcome = apply(
-        api, change("r", "CreateRole", action="create", stage=Stage.ROLE), change("r", "A", **ATTACH)
-    )
-    assert [(failure.message, failure.remedy) for failure in failures(outcome)[1:]] == [
-        (
-            "not done, because creating the role r failed (LimitExceeded).",
-            "Resolve that failure and run again.",
-        )
-    ]
-
-
-def test_permanent_failure_is_not_retried_and_stops_later_changes() -> None:
-    api = Script()
-    first = change("r", "CreateRole", action="create", stage=Stage.ROLE)
-    earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply(
-        api,
-        first,
-        change("r", "AttachRolePolicy", **ATTACH),
-        journal=Journal(permanent={role_target("r"): earlier}),
-    )
-    assert api.operations == []
-    assert failures(outcome)[0] == earlier
-    assert [failure.error_code for failure in failures(outcome)] == ["AccessDenied", "SKIPPED"]
-    assert not any(refusal.conflict for refusal in outcome.refusals)
-
-
-def test_permanent_failure_outside_the_plan_stops_no_change() -> None:
-    earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply(
-        Script(),
-        change("r", "AttachRolePolicy", **ATTACH),
-        journal=Journal(permanent={role_target("r"): earlier}),
-    )
-    assert done(outcome) == ["attach attachment r p"]
-
-
-def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
-    missing = classify("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
-    api = Script(DeletePolicyVersion=[missing], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
-    outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
-    assert [failure.partly for failure in failures(outcome)] == [True]
-
-
 @pytest.mark.parametrize(
     ("operation", "code", "text"),
     [
@@ -279,56 +178,6 @@ def test_waits_for_propagation_of_new_resources(operation: str, code: str, text:
     assert clock.pauses == [0.5, 1, 2, 4, 5, 5]
 
 
-@pytest.mark.parametrize(
-    ("operation", "code", "text"),
-    [
-        pytest.param("AttachRolePolicy", "AccessDenied", "No.", id="denied"),
-        pytest.param("CreatePodIdentityAssociation", "InvalidParameterException", "Bad name", id="invalid"),
-        pytest.param("UpdateRole", "NoSuchEntity", "gone", id="another operation"),
-    ],
-)
-def test_permanent_error_is_not_retried(operation: str, code: str, text: str) -> None:
-    service = "eks" if "PodIdentity" in operation else "iam"
-    clock = Clock()
-    outcome = apply(
-        Script(**{operation: [failing(f"{service}:{operation}", code, text)]}),
-        change("a", operation),
-        clock=clock,
-        awaits=True,
-    )
-    assert [failure.error_code for failure in failures(outcome)] == [code]
-    assert clock.pauses == []
-
-
-def test_does_not_wait_for_resources_outside_the_plan() -> None:
-    clock = Clock()
-    error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
-    outcome = apply(
-        Script(CreatePodIdentityAssociation=[error]), change("a", "CreatePodIdentityAssociation"), clock=clock
-    )
-    assert [failure.message for failure in failures(outcome)] == [
-        f"eks:CreatePodIdentityAssociation: {UNKNOWN_ROLE}"
-    ]
-    assert clock.pauses == []
-
-
-@pytest.mark.parametrize(("timeout", "pauses"), [(3.5, [0.5, 1, 2]), (3.4, [0.5, 1]), (0, [])])
-def test_waiting_times_out_and_message_names_the_timeout(timeout: float, pauses: list[float]) -> None:
-    errors = [failing("iam:AttachRolePolicy", "NoSuchEntity", "Unknown") for _ in range(9)]
-    clock = Clock()
-    outcome = apply(
-        Script(AttachRolePolicy=errors),
-        change("a", "AttachRolePolicy"),
-        clock=clock,
-        awaits=True,
-        timeout=timeout,
-    )
-    assert [failure.message for failure in failures(outcome)] == [
-        f"iam:AttachRolePolicy: Unknown (still refused after {timeout:g} s)"
-    ]
-    assert clock.pauses == pauses
-
-
 @pytest.mark.parametrize("code", ["ConcurrentModification", "ConcurrentModificationException"])
 def test_concurrent_modification_is_retried(code: str) -> None:
     clock = Clock()
@@ -352,52 +201,6 @@ def test_deleting_a_missing_resource_succeeds(operation: str, code: str) -> None
     outcome = apply(Script(**{operation: [failing(f"x:{operation}", code)]}), change("a", operation, "Then"))
     assert done(outcome) == ["update role a"]
     assert failures(outcome) == ()
-
-
-@pytest.mark.parametrize(
-    "operation",
-    ["UpdateRole", "DeleteRolePermissionsBoundary", "UntagPolicy", "UntagResource", "UntagRole"],
-)
-def test_changing_a_missing_resource_fails(operation: str) -> None:
-    outcome = apply(
-        Script(**{operation: [failing(f"x:{operation}", "NoSuchEntity")]}), change("a", operation)
-    )
-    assert [failure.error_code for failure in failures(outcome)] == ["NoSuchEntity"]
-    assert [refusal.reason for refusal in outcome.refusals] == [ErrorKind.MISSING]
-
-
-def test_failure_lists_the_completed_requests() -> None:
-    api = Script(TagRole=[failing("iam:TagRole", "AccessDenied", "User is not authorized")])
-    outcome = apply(api, change("a", "UpdateRole", "UntagRole", "TagRole", "Never"))
-    (failure,) = failures(outcome)
-    assert failure.message == (
-        "iam:TagRole: User is not authorized. Done before the failure: iam:UpdateRole, iam:UntagRole."
-    )
-    assert failure.partly
-    assert api.operations == ["UpdateRole", "UntagRole", "TagRole"]
-
-
-def test_failure_of_the_first_request_is_not_partial() -> None:
-    outcome = apply(Script(A=[failing("iam:A", "AccessDenied")]), change("a", "A", "B"))
-    assert [failure.partly for failure in failures(outcome)] == [False]
-
-
-def test_deletion_of_a_missing_resource_is_not_a_completed_request() -> None:
-    api = Script(
-        DeletePolicyVersion=[failing("x", "NoSuchEntity")],
-        CreatePolicyVersion=[failing("iam:C", "LimitExceeded")],
-    )
-    outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
-    assert [(failure.message, failure.partly) for failure in failures(outcome)] == [("iam:C: No.", False)]
-
-
-@pytest.mark.parametrize(
-    ("code", "conflict"),
-    [("EntityAlreadyExists", True), ("ResourceInUseException", True), ("DeleteConflict", True)],
-)
-def test_existing_resource_is_a_conflict(code: str, conflict: bool) -> None:
-    outcome = apply(Script(CreateRole=[failing("iam:CreateRole", code)]), change("a", "CreateRole"))
-    assert [refusal.conflict for refusal in outcome.refusals] == [conflict]
 
 
 SWAP = replace(
@@ -439,47 +242,3 @@ def test_failed_swap_puts_the_former_policy_back(errors: int, note: str, partly:
     (failure,) = failures(apply(api, SWAP))
     assert (failure.message, failure.partly) == (f"iam:AttachRolePolicy: {note}", partly)
     assert api.requests[-1] == ("AttachRolePolicy", {"RoleName": "r", "PolicyArn": "old"})
-
-
-def test_swap_continues_after_a_lost_response() -> None:
-    lost = failing("iam:DetachRolePolicy", MALFORMED).amended("No.", True)
-    assert done(apply(Script(DetachRolePolicy=[lost]), SWAP)) == ["replace attachment r"]
-
-
-def test_changes_of_one_target_are_serialized() -> None:
-    """Let four threads meet at every request. They can only meet if each of them works on another role."""
-    together: list[list[str]] = []
-    running: list[str] = []
-
-    def meet() -> None:
-        together.append(sorted(running))
-        running.clear()
-
-    barrier = threading.Barrier(4, meet, timeout=20)
-
-    class Together(Script):
-        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-            running.append(parameters["RoleName"])
-            barrier.wait()
-            return super().call(service, operation, parameters)
-
-    changes = tuple(
-        change(f"r{role}", "AttachRolePolicy", policy=f"p{number}", resource="attachment", action="attach")
-        for role in range(4)
-        for number in range(3)
-    )
-    outcome = apply(Together(), *changes, width=4)
-    assert together == [["r0", "r1", "r2", "r3"]] * 3
-    assert tuple(applied.change for applied in outcome.done) == changes
-
-
-def test_changes_of_several_targets_run_concurrently() -> None:
-    barrier = threading.Barrier(3, timeout=20)
-
-    class Together(Script):
-        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-            barrier.wait()
-            return super().call(service, operation, parameters)
-
-    outcome = apply(Together(), *(change(name, "A") for name in "abc"), width=3)
-    assert done(outcome) == ["update role a", "update role b", "update role c"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
@@ -34,7 +33,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     create_role,
     desired,
     engine,
-    named,
     plan,
     role_arn,
     workload,
@@ -53,13 +51,6 @@ def run_approved(aws: FakeAws, target: Desired, approved: Desired) -> Run:
     return apply_order(bound, target, Order("present")).run
 
 
-def test_other_list_is_refused_before_the_first_write() -> None:
-    aws = FakeAws()
-    with pytest.raises(NotApprovedError, match="new: create role two"):
-        run_approved(aws, desired(workload(), workload("two", role={"name": "two"})), desired(workload()))
-    assert aws.writes == []
-
-
 def test_repetition_after_a_conflict_keeps_to_the_plan() -> None:
     """Let another process create the association with another role after the plan. A second round would change this role."""
     aws = FakeAws()
@@ -76,14 +67,3 @@ def test_repetition_after_a_conflict_keeps_to_the_plan() -> None:
     assert failure.remedy == NOT_APPROVED_REMEDY
     assert len(run.done) == 3
     assert [association["roleArn"] for association in aws.state()["associations"]] == [role_arn("other")]
-
-
-def test_repetition_with_fewer_changes_is_approved() -> None:
-    aws = FakeAws()
-    create_role(aws, "my-role", TRUST_BARE, tags=OWNED)
-    aws.before_request(
-        "eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "my-role", tags=OWNED)
-    )
-    run = run_approved(aws, desired(workload()), desired(workload()))
-    assert run.failures == ()
-    assert "create association default/app" not in [named(done.change) for done in run.done]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -57,7 +56,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 Requested: TypeAlias = "tuple[Desired, State]"
-KEY = key("app")
 TARGET = "arn:aws:iam::444455556666:role/target"
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
 FIRST = "a-00000000000000001"
@@ -77,7 +75,6 @@ ROW: dict[str, Any] = {
     "created_at": "2026-11-24T10:15:30+00:00",
     "modified_at": "2026-11-24T10:15:30+00:00",
 }
-IN_CHECK_MODE = {**ROW, "association_id": "", "association_arn": "", "created_at": "", "modified_at": ""}
 
 
 def account() -> FakeAws:
@@ -111,29 +108,6 @@ def ensure(
 
 def action(result: Result) -> str:
     return result.change.action if result.change else "none"
-
-
-def test_creates_the_association_once() -> None:
-    aws = account()
-    outcome = ensure(aws, association_input())
-    assert (action(outcome), outcome.association) == ("create", ROW)
-    again = ensure(aws, association_input())
-    assert (action(again), again.association) == ("none", ROW)
-
-
-def test_check_mode_predicts_a_creation() -> None:
-    aws = account()
-    requested = association_input(
-        target_role_arn=TARGET, disable_session_tags=True, session_policy=document("a:B")
-    )
-    outcome = ensure(aws, requested, check_mode=True)
-    assert outcome.association == {
-        **IN_CHECK_MODE,
-        "target_role_arn": TARGET,
-        "disable_session_tags": True,
-        "session_policy": document("a:B"),
-    }
-    assert (action(outcome), aws.writes) == ("create", [])
 
 
 @pytest.mark.parametrize(
@@ -177,99 +151,14 @@ def test_updates_the_association(
     assert action(ensure(aws, association_input(**updated))) == "none"
 
 
-@pytest.mark.parametrize(
-    ("initial", "updated"),
-    [
-        pytest.param({"target_role_arn": TARGET}, {}, id="target role not set"),
-        pytest.param({"disable_session_tags": True}, {}, id="session tags not set"),
-        pytest.param({"tags": {"a": "1"}}, {}, id="tags not set"),
-        pytest.param({"tags": {"a": "1"}}, {"tags": {}, "purge_tags": False}, id="tags not purged"),
-    ],
-)
-def test_omitted_settings_are_kept(initial: dict[str, Any], updated: dict[str, Any]) -> None:
-    aws = account()
-    outcome = ensure(aws, association_input(**initial))
-    assert ensure(aws, association_input(**updated)) == Result(None, outcome.association)
-
-
-WHOLE: dict[str, Any] = {
-    "disableSessionTags": True,
-    "policy": json.dumps(document("s3:GetObject"), separators=(",", ":")),
-    "targetRoleArn": TARGET,
-    "tags": {"team": "a"},
-}
-CLEARED = association_input(session_policy={})
-CREATE, DELETE = "eks:CreatePodIdentityAssociation", "eks:DeletePodIdentityAssociation"
-
-
-def with_session_policy(**more: Any) -> FakeAws:
-    aws = account()
-    create_association(aws, "app", "r", **WHOLE, **more)
-    aws.requests.clear()
-    return aws
-
-
 def only(aws: FakeAws) -> dict[str, Any]:
     """Return the only association, without its ID and ARN."""
     (association,) = aws.eks.state()
     return association
 
 
-def failed(aws: FakeAws, parameters: Requested = CLEARED) -> AssociationError:
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, parameters)
-    return caught.value
-
-
-UNKNOWN_FIELD = {"workloadIdentityConfig": {"enabled": True}}
-
-
-def test_association_with_an_unknown_field_is_updated_in_place() -> None:
-    aws = with_session_policy(**UNKNOWN_FIELD)
-    allow_all = document("*")
-    assert action(ensure(aws, association_input(session_policy=allow_all))) == "update"
-    assert only(aws)["workloadIdentityConfig"] == {"enabled": True}
-
-
-DENIED = classify("eks:Test", "AccessDeniedException", "No.")
-OOPS = classify("eks:Test", "ServerException", "Oops.")
-LOST = OOPS.amended(OOPS.text, outcome_unknown=True)
-
-
-def test_existing_association_is_adopted_without_ownership_tag() -> None:
-    aws = account()
-    create_association(aws, "app", "other", tags={"team": "x"})
-    outcome = ensure(aws, association_input())
-    assert action(outcome) == "update"
-    assert outcome.association == {**ROW, "tags": {"team": "x"}}
-
-
-def test_deletes_an_association_of_any_creator() -> None:
-    aws = account()
-    create_association(aws, "app", "other")
-    deletion = association_input(absent=True, role="")
-    predicted = ensure(aws, deletion, check_mode=True)
-    assert (action(predicted), predicted.association) == ("delete", None)
-    outcome = ensure(aws, deletion)
-    assert (action(outcome), outcome.association) == ("delete", None)
-    assert ensure(aws, deletion) == Result(None, None)
-
-
 def test_deleted_cluster_needs_no_deletion() -> None:
     assert ensure(account(), association_input(absent=True, cluster="gone")) == Result(None, None)
-
-
-def test_concurrently_created_association_is_converged() -> None:
-    aws = account()
-    aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "other"))
-    outcome = ensure(aws, association_input())
-    assert (action(outcome), outcome.association) == ("update", {**ROW, "tags": {}})
-
-
-def test_identical_concurrent_creation_is_not_a_change() -> None:
-    aws = account()
-    aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "r"))
-    assert action(ensure(aws, association_input())) == "none"
 
 
 def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
@@ -280,87 +169,6 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
         raise classify(f"eks:{operation}", code, "Cut off.", outcome_unknown=True)
 
     aws.replace(f"eks:{operation}", answer)
-
-
-@pytest.mark.parametrize(
-    ("operation", "code", "initial", "updated", "expected", "tags"),
-    [
-        pytest.param("CreatePodIdentityAssociation", MALFORMED, None, {}, "create", OWNED, id="create"),
-        # The second attempt conflicts with the association that the first attempt has created.
-        pytest.param(
-            "CreatePodIdentityAssociation",
-            "ResourceInUseException",
-            None,
-            {},
-            "create",
-            OWNED,
-            id="create, twice",
-        ),
-        pytest.param(
-            "UpdatePodIdentityAssociation",
-            MALFORMED,
-            {"role": role_arn("other")},
-            {},
-            "update",
-            OWNED,
-            id="update",
-        ),
-        # Only the response to TagResource, the second request of the update, is lost.
-        pytest.param(
-            "TagResource",
-            MALFORMED,
-            {"role": role_arn("other")},
-            {"tags": {"a": "1"}},
-            "update",
-            {"a": "1", **OWNED},
-            id="last part of an update",
-        ),
-        pytest.param(
-            "DeletePodIdentityAssociation", MALFORMED, {}, {"absent": True}, "delete", None, id="delete"
-        ),
-    ],
-)
-def test_change_with_a_lost_response_is_a_change(
-    operation: str,
-    code: str,
-    initial: dict[str, Any] | None,
-    updated: dict[str, Any],
-    expected: str,
-    tags: dict[str, str] | None,
-) -> None:
-    aws = account()
-    if initial is not None:
-        ensure(aws, association_input(**initial))
-    lose_answers(aws, operation, code)
-    outcome = ensure(aws, association_input(**updated))
-    assert (action(outcome), outcome.association) == (
-        expected,
-        None if tags is None else {**ROW, "tags": tags},
-    )
-    assert aws.writes.count(f"eks:{operation}") == 1
-    assert action(ensure(aws, association_input(**updated))) == "none"
-
-
-def test_two_parts_of_an_update_are_one_change() -> None:
-    aws = account()
-    ensure(aws, association_input(role_arn("other")))
-    aws.fail_on("eks:TagResource", classify("eks:TagResource", MALFORMED, "Cut off.", outcome_unknown=True))
-    outcome = ensure(aws, association_input(tags={"a": "1"}))
-    assert outcome.change is not None
-    assert (outcome.change.before, outcome.change.after) == (
-        {"role_arn": role_arn("other"), "tags": OWNED},
-        {"role_arn": role_arn("r"), "tags": {"a": "1", **OWNED}},
-    )
-
-
-def test_partial_update_is_a_change() -> None:
-    aws = account()
-    ensure(aws, association_input(role_arn("other")))
-    lost = classify("eks:TagResource", MALFORMED, "Cut off.", outcome_unknown=True)
-    aws.fail_on("eks:TagResource", lost, classify("eks:TagResource", "AccessDeniedException", "No."))
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, association_input(tags={"a": "1"}))
-    assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", True)
 
 
 @pytest.mark.parametrize(
@@ -398,40 +206,6 @@ def test_failed_second_read_keeps_the_first_failure(
     with pytest.raises(AssociationError) as caught:
         ensure(aws, association_input(tags=tags))
     assert (str(caught.value), caught.value.changed) == (message, changed)
-
-
-def test_association_deleted_before_tagging_is_created_again() -> None:
-    aws = account()
-    create_association(aws, "app", "r")
-    aws.before_request("eks:TagResource", lambda: aws.eks.associations.clear())
-    outcome = ensure(aws, association_input(tags={"team": "a"}))
-    assert action(outcome) == "create"
-    assert [association["tags"] for association in aws.eks.associations.values()] == [{"team": "a", **OWNED}]
-
-
-@pytest.mark.parametrize(("outcome_unknown", "end"), [(False, " Nothing was changed."), (True, "")])
-def test_concurrent_addon_association_reports_no_change_only_if_certain(
-    outcome_unknown: bool, end: str
-) -> None:
-    aws = account()
-    aws.before_request(
-        "eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "other", ownerArn=ADDON)
-    )
-    conflict = classify(
-        "eks:CreatePodIdentityAssociation",
-        "ResourceInUseException",
-        "Taken.",
-        outcome_unknown=outcome_unknown,
-    )
-    aws.fail_on("eks:CreatePodIdentityAssociation", conflict)
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, association_input())
-    assert str(caught.value) == (
-        f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
-        "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true."
-        f"{end}"
-    )
-    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
 
 
 @pytest.mark.parametrize("absent", [False, True])
@@ -513,24 +287,6 @@ def test_invalid_role_fails_before_any_change(role: str, problem: str) -> None:
     assert aws.writes == []
 
 
-def test_failure_names_association_cause_and_remedy() -> None:
-    aws = account()
-    text = "User: x is not authorized to perform: iam:PassRole on resource: y"
-    aws.fail_on(
-        "eks:CreatePodIdentityAssociation",
-        classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", text),
-    )
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, association_input())
-    assert str(caught.value) == (
-        f"could not create the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
-        f"AccessDeniedException: eks:CreatePodIdentityAssociation: {text}. Allow the caller "
-        "iam:PassRole on this "
-        "role, with the condition StringEquals iam:PassedToService pods.eks.amazonaws.com."
-    )
-    assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", False)
-
-
 def test_change_counts_if_the_read_back_fails() -> None:
     aws = account()
     aws.before_request(
@@ -570,19 +326,6 @@ def test_does_not_wait_for_an_old_role() -> None:
     assert clock.pauses == []
 
 
-def test_does_not_wait_for_a_role_without_trust_in_eks() -> None:
-    aws, clock = account(), Clock()
-    create_role(aws, "ec2", TRUST_EC2)
-    aws.iam.roles["ec2"]["CreateDate"] = None
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, association_input(role_arn("ec2")), clock=clock)
-    assert caught.value.failure.remedy == (
-        "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-        "workload_identity.aws.iam_trust_policy_check finds the cause."
-    )
-    assert clock.pauses == []
-
-
 # Tests of the decision whether to wait for a role
 
 
@@ -605,39 +348,10 @@ def test_waits_only_for_a_new_usable_role(role: str, age: timedelta, answer: boo
     assert may_become_usable(aws, role_arn(role), SUBJECT, CREATED + age) is answer
 
 
-def test_role_under_another_path_does_not_match() -> None:
-    arn = f"arn:aws:iam::{ACCOUNT}:role/team/r"
-    assert may_become_usable(account(), arn, SUBJECT, CREATED) is False
-
-
-@pytest.mark.parametrize(("code", "answer"), [("AccessDenied", True), ("ServiceFailure", False)])
-def test_role_with_a_denied_read_may_be_new(code: str, answer: bool) -> None:
-    aws = account()
-    aws.fail_on("iam:GetRole", classify("iam:GetRole", code, "No."))
-    assert may_become_usable(aws, role_arn("r"), SUBJECT, CREATED) is answer
-
-
 def test_invalid_role_arn_is_not_read() -> None:
     aws = account()
     assert may_become_usable(aws, "r", SUBJECT) is False
     assert aws.requests == []
-
-
-@pytest.mark.parametrize(
-    ("headers", "answer"),
-    [
-        pytest.param({"date": "Tue, 24 Nov 2026 10:04:59 GMT"}, True, id="young by the clock of AWS"),
-        pytest.param({"date": "Tue, 24 Nov 2026 10:05:00 GMT"}, False, id="old by the clock of AWS"),
-        pytest.param({"date": "soon"}, True, id="no time"),
-        pytest.param({}, True, id="no date"),
-    ],
-)
-def test_role_age_uses_the_clock_of_aws(headers: dict[str, str], answer: bool) -> None:
-    """Check that the age of a role depends on the date in the response of AWS, because the local clock may be wrong."""
-    aws = account()
-    role = aws.iam.GetRole({"RoleName": "r"})
-    aws.replace("iam:GetRole", lambda _asked: {**role, "ResponseMetadata": {"HTTPHeaders": headers}})
-    assert may_become_usable(aws, role_arn("r"), SUBJECT) is answer
 
 
 TRUST_SCOPED = {
@@ -664,23 +378,6 @@ def test_disabled_session_tags_warn_about_the_trust_policy(check_mode: bool) -> 
     assert warning.endswith(
         "Leave session tags on, or give the role a trust policy without conditions on aws:RequestTag."
     )
-
-
-@pytest.mark.parametrize(
-    ("trust", "spec"),
-    [
-        (TRUST_SCOPED, {"disable_session_tags": False}),
-        (TRUST_SCOPED, {}),
-        (TRUST_BARE, {"disable_session_tags": True}),
-        # The workload could not use this role with session tags either.
-        (TRUST_EC2, {"disable_session_tags": True}),
-    ],
-    ids=["session tags enabled", "session tags not set", "no conditions", "role for EC2"],
-)
-def test_other_associations_have_no_warning(trust: dict[str, Any], spec: dict[str, Any]) -> None:
-    aws = account()
-    create_role(aws, "scoped", trust)
-    assert ensure(aws, association_input(role=role_arn("scoped"), **spec), check_mode=True).warnings == ()
 
 
 def test_unreadable_role_has_no_warning() -> None:
@@ -720,25 +417,6 @@ def test_reads_back_the_written_association(lag: float, replicas: int) -> None:
         "eks:TagResource",
         "eks:DeletePodIdentityAssociation",
     ]
-
-
-@pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
-def test_waits_until_an_existing_association_is_visible(lag: float) -> None:
-    """Start with an association that exists, but that reads do not show yet, as after a killed run."""
-    clock = Clock()
-    aws = late(clock, lag)
-    aws.freeze()
-    aws.call("eks", "CreatePodIdentityAssociation", {**ASKED, "tags": OWNED})
-    outcome = ensure(aws, association_input(), clock=clock)
-    assert (action(outcome), outcome.association) == ("none", ROW)
-
-
-ASKED = {
-    "clusterName": CLUSTER,
-    "namespace": "default",
-    "serviceAccount": "app",
-    "roleArn": role_arn("r"),
-}
 
 
 def test_invisible_change_is_a_change_and_a_failure() -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -45,10 +44,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
-    OTHER_CLUSTER_ARN,
     REGION,
     TRUST_BARE,
-    TRUST_EC2,
     FakeAws,
     create_association,
     create_policy,
@@ -62,12 +59,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run,
     workload,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.strategies import (
-    lists,
-    moves,
-)
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
@@ -88,12 +79,6 @@ GITHUB = {
     "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"},
     "Action": "sts:AssumeRoleWithWebIdentity",
     "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:shop/*"}},
-}
-
-DENY = {
-    **TRUST_BARE["Statement"][0],
-    "Effect": "Deny",
-    "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "other"}},
 }
 
 
@@ -121,48 +106,6 @@ def limited(cluster_arn: str) -> dict[str, Any]:
         **TRUST_BARE["Statement"][0],
         "Condition": {"StringEquals": {"aws:RequestTag/eks-cluster-arn": cluster_arn}},
     }
-
-
-def test_manually_created_role_is_exported_in_full() -> None:
-    aws = with_managed_policy()
-    arn = create_policy(aws, "reports", "s3:GetObject", tags={"team": "data"}, path="/team/")
-    create_role(
-        aws,
-        "reports",
-        TRUST_BARE,
-        (arn, READ_ONLY),
-        {"team": "data"},
-        Description="Reads",
-        MaxSessionDuration=7200,
-    )
-    aws.iam.roles["reports"]["inline"] = {"read-bucket": document("s3:GetObject")}
-    create_association(aws, "app", "reports", tags={"team": "data"})
-    found = export(aws)
-    assert found["inline_policies"] == [{"role": "reports", "policies": ["read-bucket"]}]
-    assert found["workloads"] == [
-        {
-            "namespace": "default",
-            "service_account": "app",
-            "role": {
-                "name": "reports",
-                "description": "Reads",
-                "max_session_duration": 7200,
-                "tags": {"team": "data"},
-                "trust_policy": TRUST_BARE,
-            },
-            "policies": [
-                {
-                    "name": "reports",
-                    "document": document("s3:GetObject"),
-                    "path": "/team/",
-                    "tags": {"team": "data"},
-                },
-                {"arn": READ_ONLY},
-            ],
-            "tags": {"team": "data"},
-        }
-    ]
-    assert (found["changes"], found["failures"]) == ([], [])
 
 
 def example(attribute: Attribute) -> Any:
@@ -204,50 +147,6 @@ def test_each_setting_is_exported(kind: str, attribute: Attribute) -> None:
     assert rows[kind][attribute.name] == value
 
 
-@pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "anyone_in_account"])
-def test_trust_scope_is_recognized(scope: str) -> None:
-    aws = FakeAws()
-    run(aws, desired(workload("app"), workload("web", "batch"), trust_scope=scope))
-    roles = [row["role"] for row in export(aws)["workloads"]]
-    assert [role.get("trust_scope", "workload") for role in roles] == [scope, scope]
-
-
-@pytest.mark.parametrize(
-    "policy_document",
-    [
-        trust(limited(OTHER_CLUSTER_ARN), limited(CLUSTER_ARN)),
-        trust(limited(CLUSTER_ARN), GITHUB),
-        # ``anyone_in_account`` would keep both statements of this role, but a new role would lack the second statement.
-        trust(TRUST_BARE["Statement"][0], GITHUB),
-        trust(TRUST_BARE["Statement"][0], DENY),
-        TRUST_EC2,
-    ],
-)
-def test_trust_policy_without_a_scope_is_exported_whole(policy_document: dict[str, Any]) -> None:
-    aws = FakeAws()
-    create_role(aws, "reports", policy_document)
-    create_association(aws, "app", "reports")
-    found = export(aws)
-    (row,) = found["workloads"]
-    assert row["role"] == {"name": "reports", "trust_policy": policy_document}
-    assert found["changes"] == []
-
-
-def test_association_with_all_settings() -> None:
-    aws = FakeAws()
-    settings_ = {
-        "target_role_arn": "arn:aws:iam::444455556666:role/lake",
-        "disable_session_tags": True,
-        "session_policy": document("s3:GetObject"),
-        "tags": {"team": "data"},
-    }
-    run(aws, desired(workload(role={"name": "my-role", "trust_scope": "account"}, **settings_)))
-    found = export(aws)
-    (row,) = found["workloads"]
-    assert {name: row[name] for name in settings_} == settings_
-    assert found["changes"] == []
-
-
 def test_association_of_an_addon_is_left_out() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
@@ -272,12 +171,6 @@ def test_missing_role_is_named_by_the_plan() -> None:
     assert [row["error_code"] for row in found["failures"]] == ["ROLE_MISSING"]
 
 
-def test_namespaces_limit_the_export() -> None:
-    aws = FakeAws()
-    run(aws, desired(workload("app"), workload("web", "batch")))
-    assert [row["service_account"] for row in export(aws, "batch")["workloads"]] == ["web"]
-
-
 def test_namespace_without_associations_is_refused() -> None:
     aws = FakeAws()
     run(aws, desired(workload("app"), workload("web", "batch")))
@@ -287,60 +180,6 @@ def test_namespace_without_associations_is_refused() -> None:
         "namespaces: cluster my-cluster (account 111122223333, region us-west-2) has no association in btach. It has "
         "associations in batch, default.",
     )
-
-
-def test_associations_are_described_once() -> None:
-    aws = FakeAws()
-    run(aws, desired(workload("app"), workload("web", "batch")))
-    aws.requests.clear()
-    export(aws)
-    names = [name for name, _parameters in aws.requests]
-    assert names.count("eks:DescribePodIdentityAssociation") == 2
-
-
-def test_export_only_reads() -> None:
-    aws = FakeAws()
-    run(aws, desired(workload()))
-    aws.requests.clear()
-    export(aws)
-    assert aws.writes == []
-
-
-def release(aws: FakeAws, by_hand: list[bool]) -> None:
-    """Remove the tags of the resources that ``by_hand`` marks, as if a person had created these resources."""
-    resources: list[dict[str, Any]] = [
-        *aws.iam.roles.values(),
-        *aws.iam.policies.values(),
-        *aws.eks.associations.values(),
-    ]
-    for resource, other in zip(resources, by_hand, strict=False):
-        if other:
-            resource["tags"] = {}
-
-
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    initial=st.one_of(lists(), moves()),
-    by_hand=st.lists(st.booleans(), min_size=9, max_size=9),
-    inline=st.booleans(),
-)
-def test_exported_list_is_only_checked_until_it_is_adopted(
-    initial: Desired, by_hand: list[bool], inline: bool
-) -> None:
-    aws = FakeAws()
-    run(aws, initial)
-    release(aws, by_hand)
-    if inline:
-        create_role(aws, "beside", trust(limited(OTHER_CLUSTER_ARN), GITHUB), (policy_arn("absent"),))
-    found = export(aws)
-    assert (found["changes"], found["failures"]) == ([], [])
-    before = copy.deepcopy(aws.state())
-    parsed = read_input({"cluster_name": CLUSTER, "workloads": found["workloads"]}, refuse_files)
-    assert run(aws, Desired(parsed.workloads)).failures == ()
-    assert aws.state() == before
-    adopted = run(aws, Desired(parsed.workloads, Options(adopt=True)))
-    assert adopted.failures == ()
-    assert run(aws, Desired(parsed.workloads)).done == ()
 
 
 def test_300_associations_of_mixed_origin() -> None:

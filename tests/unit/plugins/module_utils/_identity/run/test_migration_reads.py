@@ -50,20 +50,6 @@ def test_associations_of_the_cluster() -> None:
     }
 
 
-def test_all_roles_of_the_account_are_read() -> None:
-    aws = account(irsa(API), POD_IDENTITY, name="app")
-    add_role(aws, FOREIGN, name="other")
-    create_policy(aws, "reads", "s3:GetObject")
-    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
-    assert reads.complete
-    assert {name: role.trust for name, role in reads.roles.items()} == {
-        "app": trust(irsa(API), POD_IDENTITY),
-        "other": trust(FOREIGN),
-    }
-    assert reads.documents == {policy_arn("reads"): document("s3:GetObject")}
-    assert requests(aws) == ["iam:GetAccountAuthorizationDetails"]
-
-
 ADMINISTRATOR, READ_ONLY = (
     "arn:aws:iam::aws:policy/AdministratorAccess",
     "arn:aws:iam::aws:policy/ReadOnlyAccess",
@@ -87,16 +73,6 @@ def account_with_managed_policies() -> FakeAws:
     return aws
 
 
-def test_aws_managed_policies_are_read_only_for_roles_of_the_migration() -> None:
-    aws = account_with_managed_policies()
-    reads = read_roles(
-        aws, HERE, read_all_roles(aws), {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1
-    )
-    assert reads.complete
-    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), ADMINISTRATOR: document("*")}
-    assert requests(aws) == ["iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion"]
-
-
 @pytest.mark.parametrize("request_name", ["iam:GetPolicy", "iam:GetPolicyVersion"])
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity"])
 def test_unreadable_aws_managed_policy_has_no_document(request_name: str, code: str) -> None:
@@ -113,14 +89,6 @@ def test_other_error_of_an_aws_managed_policy_ends_the_read() -> None:
     aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
     with pytest.raises(AwsError, match="Internal failure"):
         read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
-
-
-def test_aws_managed_policy_is_read_if_it_is_a_boundary() -> None:
-    aws = account(irsa(API), POD_IDENTITY)
-    add_managed_policy(aws, READ_ONLY, "s3:Get*")
-    aws.iam.roles["app"]["boundary"] = READ_ONLY
-    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
-    assert reads.documents == {READ_ONLY: document("s3:Get*")}
 
 
 def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_all() -> None:

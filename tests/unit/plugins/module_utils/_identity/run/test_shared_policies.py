@@ -64,15 +64,3 @@ def test_alternating_lists_converge(cluster: str, role: str, scope: str | None, 
         again = run(aws, first)
         assert (codes(again), changes(again)) == ([], [])
         assert aws.state()["policies"][SHARED]["document"] == document
-
-
-def test_lists_with_one_document_change_it_only_together() -> None:
-    aws = FakeAws()
-    old = [single("one", "s3:GetObject", CLUSTER), single("two", "s3:GetObject", OTHER_CLUSTER)]
-    new = [single("one", "s3:PutObject", CLUSTER), single("two", "s3:PutObject", OTHER_CLUSTER)]
-    for spec in (*old, *old):
-        assert codes(run(aws, spec)) == []
-    assert [codes(run(aws, spec)) for spec in new] == [["POLICY_USED_ELSEWHERE"]] * 2
-    forced = single("one", "s3:PutObject", CLUSTER, force=True)
-    assert changes(run(aws, forced)) == [f"update policy {SHARED}"]
-    assert [(codes(done), changes(done)) for done in (run(aws, spec) for spec in new)] == [([], [])] * 2

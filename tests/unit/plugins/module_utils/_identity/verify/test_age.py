@@ -16,7 +16,6 @@ import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code, Severity
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
-    Check,
     Verified,
     conclude,
 )
@@ -39,8 +38,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
-    CLUSTER,
-    REGION,
     TRUST_BARE,
     Clock,
     FakeAws,
@@ -150,23 +147,6 @@ def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], 
     assert set(statuses(verified(aws)[0]).values()) == {"fail"}
 
 
-@pytest.mark.parametrize(
-    ("age", "status"),
-    [
-        (timedelta(minutes=-10), "unknown"),
-        (timedelta(), "unknown"),
-        (timedelta(minutes=4, seconds=59), "unknown"),
-        (timedelta(minutes=5), "fail"),
-        (timedelta(hours=1), "fail"),
-    ],
-)
-def test_workload_is_young_for_five_minutes(age: timedelta, status: str) -> None:
-    """Check that a failed check is unknown for five minutes after a change. A date in the future counts as an age of zero."""
-    aws = made(association=age)
-    delete_role(aws)
-    assert statuses(verified(aws)[0])["trust"] == status
-
-
 def test_aws_managed_policy_does_not_count_as_change() -> None:
     """Check that the date of an AWS managed policy does not count, because AWS may change it at any time."""
     arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
@@ -186,26 +166,6 @@ def test_aws_managed_policy_does_not_count_as_change() -> None:
 
     assert age_by(arn) is None
     assert age_by(policy_arn("theirs")) == RecentChange("policy theirs", timedelta(seconds=40))
-
-
-def test_no_age_without_time_of_aws() -> None:
-    aws = made(**YOUNG)
-    delete_role(aws)
-    assert statuses(verified(aws, None)[0])["trust"] == "fail"
-
-
-def test_message_names_young_resource_and_wait() -> None:
-    aws = made(role=timedelta(seconds=40))
-    delete_association(aws)
-    (finding,) = verified(aws)[0].findings
-    assert finding.message == (
-        f"cluster {CLUSTER} has no pod identity association for default/app (account {ACCOUNT}, region {REGION}). "
-        "It is also possible that AWS does not return the latest change yet: role my-role was created or changed 40 s ago, "
-        "and AWS may still return its former state."
-    )
-    assert finding.remedy == (
-        "Run the verification again in 5 minutes. If the finding persists: apply the workload, which creates it."
-    )
 
 
 EXPLAINED = {
@@ -287,18 +247,6 @@ def test_failure_that_a_stale_read_may_explain_is_unknown(code: Code, severity: 
         if explained
         else "Apply the workload."
     )
-
-
-@pytest.mark.parametrize(
-    ("cause", "status"), [(Code.ROLE_MISSING, "unknown"), (Code.PERMISSION_DENIED, "fail")]
-)
-def test_consequence_is_unknown_with_its_cause(cause: Code, status: str) -> None:
-    """Check that a check which fails because of another check becomes unknown together with it. A warning is not such a cause."""
-    first = conclude("trust", Finding(cause, "it is so.", "Mend it.", key()))
-    warned = conclude("contents", Finding(Code.POLICY_SETTINGS_DIFFER, "it is so.", "Mend it.", key()))
-    found = [Verified(WANTED.workloads[0], (first, warned, Check("attachment", "fail")))]
-    (subject,) = consider_age(found, look(made(**YOUNG)))
-    assert statuses(subject) == {"trust": status, "contents": "warning", "attachment": status}
 
 
 def test_failure_without_age_remains() -> None:

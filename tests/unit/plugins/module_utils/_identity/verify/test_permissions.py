@@ -11,7 +11,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedAssociation,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
-    PASS,
     UNKNOWN,
     Check,
 )
@@ -104,11 +103,6 @@ def check(
     return result
 
 
-def test_session_policy_restricts_only_the_target_role() -> None:
-    result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET)
-    assert (result.status, result.findings) == (PASS, ())
-
-
 def test_unreadable_target_role_is_unknown() -> None:
     error = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
     unread = read_failure(Target("target role", TARGET), error)
@@ -125,25 +119,6 @@ def test_missing_target_access_follows_from_missing_policy(options: bool) -> Non
     result = check({"policies": policies}, {policy_arn("other"): document("s3:GetObject")}, TARGET)
     codes = ([finding.code for finding in result.findings], [finding.code for finding in result.follows])
     assert codes == (([], ["TARGET_ROLE_NOT_ALLOWED"]) if options else (["TARGET_ROLE_NOT_ALLOWED"], []))
-
-
-def test_target_role_without_session_tags_needs_only_assume_role() -> None:
-    result = check(
-        {}, {"way": document("sts:AssumeRole", resource=TARGET)}, TARGET, trusting(["sts:AssumeRole"])
-    )
-    assert (result.status, result.findings) == (PASS, ())
-
-
-def test_session_policy_restricts_the_role() -> None:
-    required = [{"action": "s3:PutObject", "resource": OBJECT}]
-    result = check({"required_permissions": required}, {"all": document("s3:*")}, "")
-    assert [(finding.code, finding.message) for finding in result.findings] == [
-        (
-            "PERMISSION_TAKEN_AWAY",
-            f"role {role_arn('my-role')} is not allowed to perform s3:PutObject on {OBJECT}: its policies allow the action,"
-            " but the session policy of the association does not.",
-        )
-    ]
 
 
 ANY_DENY = {"Effect": "Deny", "Action": "*", "Resource": "*"}

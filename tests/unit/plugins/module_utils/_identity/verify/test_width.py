@@ -26,7 +26,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
     OWNED,
-    TRUST_BARE,
     desired,
     role_arn,
     workload,
@@ -45,16 +44,6 @@ def test_remedy_for_a_wide_trust_policy(scope: TrustScope) -> None:
     options = Options(trust_scope=scope)
     trust = trust_policy(desired_grants(HERE, subject.role, options, [subject]))
     assert remedies(trust, OWNED) == [("TRUST_WIDER_THAN_ASKED", OURS)]
-
-
-def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
-    ((code, remedy),) = remedies(TRUST_BARE, {})
-    assert code == "TRUST_WIDER_THAN_ASKED"
-    assert remedy == (
-        "To keep the trust policy, set the trust_scope that matches it, or use the role by its ARN (role.arn). To narrow the "
-        "trust policy, apply the workload with ⟨adopt⟩: true, because this collection did not create the role (check mode "
-        "with diff shows the change)."
-    )
 
 
 def remedies(trust: Mapping[str, object], tags: Mapping[str, str]) -> list[tuple[str, str]]:
