@@ -168,8 +168,8 @@ def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
         "typing": True,
     }
     assert by_host["typing"]["failure"] == (
-        "pod_identity_trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, got 'everybody'. Nothing was "
-        "changed."
+        "pod_identity_trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, got 'everybody'. "
+        "Nothing was changed."
     )
     assert "No cluster found for name: nowhere" in by_host["missing"]["failure"]
     assert "silent" in by_host["silent"]["failure"]

@@ -259,8 +259,8 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
     "no-choice": (
         "import_role",
         {**LISTED, "pod_identity_trust_scope": "wide"},
-        "pod_identity_trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, got 'wide'. Nothing was "
-        "changed.",
+        "pod_identity_trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, got 'wide'. "
+        "Nothing was changed.",
     ),
     "a-string-for-a-list": (
         "roles",
