@@ -8,19 +8,17 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boto3_threads import TRUST
 from surroundings import ROOT, Surroundings
 from workloads import workloads, write_workloads
 
 HERE = Path(__file__).resolve().parent
 PYTHON = Path(sys.executable)
 PLAYBOOK = PYTHON.parent / "ansible-playbook"
-THREADS = 16
 
 # The names of the contenders in the table of results.
 SITE = "site.yml"
@@ -28,6 +26,19 @@ CLI = "guide's aws CLI sequence"
 LOOPS = "amazon.aws in loops"
 
 Command = list[str | Path]
+# The trust policy of the guide.
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "pods.eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+            }
+        ],
+    }
+)
 
 # The playbook and the options of each phase. The order matters: a phase starts with the resources that the previous phase left.
 PHASES: Mapping[str, tuple[str, ...]] = {
@@ -44,30 +55,17 @@ class Contender:
     """A program to measure.
 
     ``phases`` returns the command of each phase, for a scratch folder and a number of workloads. With a ``limit``, figures for
-    more workloads are extrapolated. ``tree`` is the work tree of this project whose collection Ansible uses.
+    more workloads are extrapolated.
     """
 
     name: str
     phases: Callable[[Surroundings, Path, int], Mapping[str, Command]]
     limit: int | None = None
-    tree: Path = ROOT
 
 
-def contenders(trees: Sequence[Path]) -> tuple[list[Contender], list[str]]:
-    """Return the contenders that can run on this machine, and notes on the others.
-
-    ``trees`` are further work trees of this project, whose site.yml is measured too.
-    """
-    found = [
-        _boto3(f"boto3, {THREADS} threads", THREADS),
-        _boto3("boto3, 1 thread", 1, limit=50),
-        Contender(
-            "module, one-task play",
-            lambda _around, scratch, count: {"first run": _play(HERE / "plays/module.yml", scratch, count)},
-        ),
-        _site(SITE, ROOT),
-        *(_site(f"{SITE} of {tree.name}", tree) for tree in trees),
-    ]
+def contenders() -> tuple[list[Contender], list[str]]:
+    """Return the contenders that can run on this machine, and notes on the others."""
+    found = [Contender(SITE, _site)]
     if (aws := aws_cli()) is None:
         return found, [f"Not measured, because the aws CLI is not installed: {CLI}; {LOOPS}."]
     return [*found, _cli(aws), _loops(aws)], []
@@ -79,34 +77,15 @@ def aws_cli() -> str | None:
     return str(system) if system.exists() else shutil.which("aws")
 
 
-def playbook(tree: Path, name: str, scratch: Path, count: int, *options: str) -> Command:
-    return _play(tree / f"playbooks/{name}.yml", scratch, count, *options)
-
-
-def _site(name: str, tree: Path) -> Contender:
-    def phases(_around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
-        return {
-            phase: playbook(tree, play, scratch, count, *options)
-            for phase, (play, *options) in PHASES.items()
-        }
-
-    return Contender(name, phases, tree=tree)
-
-
-def _play(play: Path, scratch: Path, count: int, *options: str) -> Command:
+def _site(_around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
     variables = {
         "pod_identity_cluster_name": "my-cluster",
         "pod_identity_workloads_from": [str(write_workloads(scratch, count))],
     }
-    return [PLAYBOOK, play, "-e", json.dumps(variables), *options]
-
-
-def _boto3(name: str, threads: int, limit: int | None = None) -> Contender:
-    def phases(around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
-        file = write_workloads(scratch, count)
-        return {"first run": [PYTHON, HERE / "boto3_threads.py", file, around.cluster, str(threads)]}
-
-    return Contender(name, phases, limit)
+    return {
+        phase: [PLAYBOOK, ROOT / f"playbooks/{play}.yml", "-e", json.dumps(variables), *options]
+        for phase, (play, *options) in PHASES.items()
+    }
 
 
 def _loops(aws: str) -> Contender:

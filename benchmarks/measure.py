@@ -5,23 +5,19 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-SAMPLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """The measurements of a command and its child processes.
 
-    ``wall`` and ``cpu`` (user and system) are in seconds. ``memory`` is the peak of the proportional set size, in MB.
+    ``wall`` and ``cpu`` (user and system) are in seconds. ``memory`` is the peak of the largest process, in MB.
     """
 
     wall: float
@@ -82,71 +78,12 @@ def measure(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        peak = _Peak(process.pid)
-        peak.start()
         _pid, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        peak.stop()
         output.seek(0)
         text = output.read()
     if process.returncode:
         command_line = " ".join(map(str, command))
         raise CommandFailed(f"{command_line} ended with {process.returncode}:\n{text[-3000:]}")
-    return Measured(wall, used.ru_utime + used.ru_stime, peak.megabytes)
-
-
-class _Peak(threading.Thread):
-    """A thread that samples the memory of a process tree."""
-
-    def __init__(self, root: int) -> None:
-        super().__init__(daemon=True)
-        self.megabytes = 0.0
-        self._root = root
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while True:
-            kilobytes = sum(map(_pss, _tree(self._root)))
-            self.megabytes = max(self.megabytes, kilobytes / 1024)
-            if self._ended.wait(SAMPLE_SECONDS):
-                return
-
-    def stop(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-def _tree(root: int) -> set[int]:
-    """Return the IDs of a process and its descendants, even of descendants in other sessions."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (parent := _parent(entry)) is not None:
-            children.setdefault(parent, []).append(int(entry.name))
-    found: set[int] = set()
-    waiting = [root]
-    while waiting:
-        pid = waiting.pop()
-        found.add(pid)
-        waiting += children.get(pid, ())
-    return found
-
-
-def _parent(process: Path) -> int | None:
-    try:
-        # Skip the name of the command, which is in parentheses and may itself contain parentheses and spaces.
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError):
-        return None
-
-
-def _pss(pid: int) -> int:
-    """Return the proportional set size of a process in kB, or 0 if it cannot be read, such as after the end of the process.
-
-    The size of a shared page is divided among the processes that share it, so the sum over these processes counts the page once.
-    """
-    try:
-        found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) if found else 0
+    return Measured(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

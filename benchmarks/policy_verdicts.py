@@ -1,21 +1,17 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the evaluation of policies.
+"""Measure the time of a thousand verdicts on policies.
 
-Measure the time of a thousand verdicts on ordinary policies, and of a single verdict on each of the policies in
-hostile_policies.py. A verdict is the result for one action and resource, or for the two actions of a trust policy together.
+A verdict is the result for one action and resource, or for the two actions of a trust policy together.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
-    Layer,
     evaluate,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
@@ -24,13 +20,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
-    Rule,
     build_rules,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
-    to_json,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
@@ -41,9 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     check_trust,
     judge,
     pod_identity_inquiry,
-    prepare_trust,
 )
-from hostile_policies import permission_documents, trust_documents
 from measure import Row
 
 VERDICTS = 1000
@@ -70,7 +61,6 @@ SCOPED = {
         }
     },
 }
-POD = {**BARE, "Condition": {"StringLike": {"aws:RequestTag/kubernetes-pod-name": "web-*"}}}
 PERMISSIONS = {
     "Version": "2012-10-17",
     "Statement": [
@@ -101,10 +91,8 @@ def trust(*statements: Mapping[str, object]) -> dict[str, object]:
 
 def verdict_rows() -> Iterator[Row]:
     """Measure, and yield the rows about policy evaluation."""
-    for name, work in _ordinary().items():
+    for name, work in _verdicts().items():
         yield Row(f"verdicts: {name}", str(VERDICTS), None, cpu=_least(work, VERDICTS))
-    name, seconds = max(_hostile(), key=lambda one: one[1])
-    yield Row(f"the slowest verdict on a hostile document: {name}", "1", None, cpu=seconds)
 
 
 def _least(work: Callable[[], object], count: int) -> float:
@@ -118,65 +106,15 @@ def _least(work: Callable[[], object], count: int) -> float:
     return min(spent)
 
 
-def _hostile() -> Iterator[tuple[str, float]]:
-    """Yield the name of each document in hostile_policies.py, and the time in seconds of its slowest verdict.
-
-    Each document is evaluated with known and with unknown values of the condition keys.
-    """
-    requests = pod_identity_inquiry(SUBJECT).requests
-    contexts = [pod_identity_context(subject) for subject in (SUBJECT, Subject())]
-    for name, document in trust_documents():
-        text = to_json(document)
-        prepared = (Layer("trust", build_rules(parse_policy(text, "trust"))),)
-        yield (
-            f"trust, {name}",
-            max(_least(partial(_judge, prepared, requests, context), 1) for context in contexts),
-        )
-    requested = [
-        Request("s3:GetObject", resource)
-        for resource in ("arn:aws:s3:::b/" + "ab/" * 340, "arn:aws:s3:::b/" + "*a?" * 340, "arn:aws:s3:::b/a")
-    ]
-    for name, document in permission_documents():
-        text = to_json(document)
-        layers = permission_layers([NamedPolicy("p", text)])
-        yield (
-            f"permissions, {name}",
-            max(
-                _least(partial(_decide, layers, request, context), 1)
-                for request in requested
-                for context in (pod_context(SUBJECT, {}), pod_context())
-            ),
-        )
-
-
-def _judge(layers: Sequence[Layer], requests: Sequence[Request], context: Context) -> object:
-    return judge(layers[0].rules, requests, context)
-
-
-def _decide(layers: Sequence[Layer], request: Request, context: Context) -> object:
-    return evaluate(layers, request, context)
-
-
-def _ordinary() -> dict[str, Callable[[], object]]:
+def _verdicts() -> dict[str, Callable[[], object]]:
     requests, context = pod_identity_inquiry(SUBJECT).requests, pod_identity_context(SUBJECT)
-    scoped_text = json.dumps(trust(SCOPED))
-
-    def rules(document: object) -> tuple[Rule, ...]:
-        return build_rules(parse_policy(document, "trust"))
-
-    bare, scoped, pod = rules(trust(BARE)), rules(trust(SCOPED)), rules(trust(POD))
-    partly = pod_identity_context(replace(SUBJECT, namespace=None))
+    bare, scoped = (build_rules(parse_policy(trust(statement), "trust")) for statement in (BARE, SCOPED))
     permissions = permission_layers([NamedPolicy("p", PERMISSIONS)])
     caller = pod_context(SUBJECT, {})
     item = Request("s3:PutObject", "arn:aws:s3:::my-bucket/default/report.csv")
-    prepared = prepare_trust(scoped_text)
     return {
         "trust, the guide's statement": lambda: judge(bare, requests, context),
         "trust, scoped to a workload": lambda: judge(scoped, requests, context),
-        "trust, conditional on the Pod's name": lambda: judge(pod, requests, context),
-        "trust, scoped, unknown namespace": lambda: judge(scoped, requests, partly),
-        "trust, JSON text parsed each time": lambda: judge(rules(scoped_text), requests, context),
-        "trust with findings, policy prepared": lambda: check_trust(prepared, SUBJECT),
-        "trust with findings, from JSON text": lambda: check_trust(scoped_text, SUBJECT),
+        "trust with findings, from JSON text": lambda: check_trust(json.dumps(trust(SCOPED)), SUBJECT),
         "permissions, four statements": lambda: evaluate(permissions, item, caller),
     }

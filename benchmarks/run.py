@@ -4,7 +4,6 @@
 
     make bench
     make bench BENCH="--only peers --counts 1 --rounds 1"
-    make bench BENCH="--only peers --tree ../worktree-of-an-earlier-commit"
 
 Contenders are measured in turn, so that other load on the machine affects all of them. Their figures are medians of the rounds.
 """
@@ -25,15 +24,13 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from contenders import SITE, Command, Contender, aws_cli, contenders, playbook
+from contenders import Command, Contender, aws_cli, contenders
 from fleet import add_options, fleet_rows
 from measure import HEAD, Row, measure
 from policy_verdicts import verdict_rows
 from surroundings import ROOT, Surroundings, child_environment
 
-PARTS = ("peers", "throttled", "fleet", "verdicts")
-THROTTLED = 200
-PER_SECOND = 20
+PARTS = ("peers", "fleet", "verdicts")
 
 
 class Bench:
@@ -54,37 +51,17 @@ class Bench:
                         found.setdefault(row.name, []).append(row)
             yield from map(_median, found.values())
 
-    def throttled(self) -> Iterator[Row]:
-        """Yield two rows about a rate limit in AWS: a first run, and the shortest possible time at this request rate."""
-        self.around.empty(self.latency, PER_SECOND)
-        command = playbook(ROOT, "site", self.scratch, THROTTLED)
-        row = self._row(
-            f"{SITE}, first run, {PER_SECOND} requests a second", THROTTLED, command, child_environment()
-        )
-        yield row
-        # At the start, the rate limit permits the requests of one second immediately.
-        demanded = ((row.aws or 0) - PER_SECOND) / PER_SECOND
-        yield Row(f"the minimum at {PER_SECOND} requests a second", row.count, self.latency, demanded)
-
     def _phases(self, contender: Contender, count: int) -> Iterator[Row]:
         measured = count if contender.limit is None else min(count, contender.limit)
         self.around.empty(self.latency)
         for phase, command in contender.phases(self.around, self.scratch, measured).items():
-            row = self._row(
-                f"{contender.name}, {phase}", measured, command, child_environment(contender.tree)
-            )
+            row = self._row(f"{contender.name}, {phase}", measured, command, child_environment())
             yield row if measured == count else _extrapolated(row, count, count / measured)
 
     def _row(self, name: str, count: int, command: Command, environment: Mapping[str, str]) -> Row:
         self.around.start_counting()
         run = measure(command, ROOT, environment)
-        requests = self.around.counted()
-        if requests.throttled:
-            name += f" ({requests.throttled} throttled)"
-        return Row(
-            *(name, str(count), self.latency, run.wall, run.cpu, run.memory),
-            *(requests.aws, requests.kubernetes),
-        )
+        return Row(name, str(count), self.latency, run.wall, run.cpu, run.memory, *self.around.counted())
 
 
 def _extrapolated(row: Row, count: int, times: float) -> Row:
@@ -131,22 +108,14 @@ def main() -> int:
     add("--counts", type=int, nargs="+", default=[1, 50, 1000], help="numbers of workloads")
     add("--rounds", type=int, default=3, help="rounds of the peers; figures are medians")
     add("--latency", type=int, default=40, help="delay of each response of AWS and Kubernetes in ms")
-    add(
-        "--tree",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="other work trees of this project, each prepared with make setup",
-    )
     add_options(parser)
     options = parser.parse_args()
-    compared, notes = contenders([tree.resolve() for tree in options.tree])
+    compared, notes = contenders()
     print(f"Measured: {about()}.", *notes, "", _line(HEAD), _line(["---"] * len(HEAD)), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), options.latency)
         parts: dict[str, Callable[[], Iterator[Row]]] = {
             "peers": partial(bench.peers, compared, options.counts, options.rounds),
-            "throttled": bench.throttled,
             "fleet": partial(fleet_rows, options),
             "verdicts": verdict_rows,
         }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import kubernetes
@@ -19,15 +18,6 @@ from sandbox.kube.control import KubeControl
 from workloads import namespaces
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """The numbers of requests: accepted by AWS, throttled by AWS, and sent to Kubernetes."""
-
-    aws: int
-    throttled: int
-    kubernetes: int
 
 
 class Surroundings:
@@ -44,11 +34,8 @@ class Surroundings:
         self._aws = AwsControl(os.environ["AWS_ENDPOINT_URL"])
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
-    def empty(self, latency_ms: float, per_second: float = 0) -> None:
-        """Reset the sandbox, create the namespaces of the workloads, and then delay every response by ``latency_ms``.
-
-        :arg per_second: the request rate that AWS accepts, unlimited if 0.
-        """
+    def empty(self, latency_ms: float) -> None:
+        """Reset the sandbox, create the namespaces of the workloads, and then delay every response by ``latency_ms``."""
         command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
         subprocess.run(command, check=True, capture_output=True)
         self._kubernetes.set_latency(0)
@@ -57,29 +44,26 @@ class Surroundings:
             api.create_namespace({"metadata": {"name": name}})
         self._kubernetes.set_latency(latency_ms)
         self._aws.set_latency(latency_ms)
-        self._aws.set_rate_limit(per_second)
 
     def start_counting(self) -> None:
         self._aws.reset_counters()
         self._kubernetes.reset_counters()
 
-    def counted(self) -> Requests:
-        aws = self._aws.counters()
-        throttled = int(aws["faults"].get("throttle", 0))
-        operations = self._kubernetes.counters()["operations"]
-        return Requests(int(aws["total"]) - throttled, throttled, sum(operations.values()))
+    def counted(self) -> tuple[int, int]:
+        """Return the numbers of requests to AWS and to Kubernetes."""
+        return int(self._aws.counters()["total"]), sum(self._kubernetes.counters()["operations"].values())
 
 
-def child_environment(root: Path = ROOT) -> dict[str, str]:
-    """Return the environment variables of this process, changed so that Ansible uses the sandbox and the project in ``root``."""
+def child_environment() -> dict[str, str]:
+    """Return the environment variables of this process, changed so that Ansible uses the sandbox and this project."""
     # PYTHONDONTWRITEBYTECODE is removed because Python caches bytecode on the machines of users.
     removed = ("PYTHONPATH", "ANSIBLE_CONFIG", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if name not in removed}
     return {
         **inherited,
-        "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
-        "PYTHONPATH": str(root / ".collections"),
+        "PYTHONPATH": str(ROOT / ".collections"),
     }

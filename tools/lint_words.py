@@ -54,8 +54,8 @@ def python_texts(source: str, is_test: bool) -> Iterator[Text]:
                 names.setdefault(name, node.lineno)
             case ast.Constant(value=str() as text) if not is_test and node not in parts and worded(text):
                 yield node.lineno, "message", text
-            case ast.JoinedStr() if not is_test and worded(text := ast.unparse(node)):
-                yield node.lineno, "message", re.sub(r"{[^}]*}", "X", text)
+            case ast.JoinedStr() if not is_test and worded(ast.unparse(node)):
+                yield node.lineno, "message", re.sub(r"{[^}]*}", "X", ast.unparse(node))
     yield from ((line, "name", name) for name, line in names.items() if not name.isupper())
     yield from comments(source)
 
