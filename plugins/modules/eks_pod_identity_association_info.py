@@ -180,7 +180,7 @@ from ..module_utils._identity.model.errors import (
     input_message,
 )
 from ..module_utils._identity.model.rows import (
-    AssociationSummary,
+    Row,
     association_row,
     association_summary,
 )
@@ -195,14 +195,14 @@ from ..module_utils._identity.run.guard import (
 )
 
 
-def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[AssociationSummary]:
+def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[Row]:
     """Return the associations that the options select, ordered by namespace and service account.
 
     :raises InputError: when the name of the cluster is invalid.
     :raises AwsError: when the cluster does not exist, or a request fails.
     """
     name = parse_cluster_name(params["cluster_name"])
-    rows: list[AssociationSummary]
+    rows: list[Row]
     try:
         summaries = list_associations(api, name, params["namespace"] or "", params["service_account"] or "")
         if not params["details"]:

@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     default_owner,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
-    VerificationResult,
+    Row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
@@ -127,7 +127,7 @@ class TaskOutcome:
     spec: TaskSpec
     ended: Ended
     message: str = ""
-    verification: VerificationResult | None = None
+    verification: Row | None = None
     cause: str = ""
 
     @property

@@ -9,59 +9,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, TypeAlias, TypedDict, cast
 
 from ..._findings.codes import CheckName, Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible
 from .associations import ObservedAssociation
 from .checks import Check, Status
-from .observed import Document
-from .targets import Action, Resource
 
 
 def workload_text(key: WorkloadKey | None) -> str:
     """Return the workload of a row, like "namespace/service_account"; "" without a workload."""
     return "" if key is None else str(key)
-
-
-class AssociationSummary(TypedDict):
-    """An association as ListPodIdentityAssociations returns it, without role and tags."""
-
-    cluster_name: str
-    namespace: str
-    service_account: str
-    association_id: str
-    association_arn: str
-    owner_arn: str
-
-
-class AssociationRow(AssociationSummary):
-    """An association with all its fields, as DescribePodIdentityAssociation returns them."""
-
-    role_arn: str
-    target_role_arn: str
-    external_id: str
-    disable_session_tags: bool
-    session_policy: Document | None
-    tags: dict[str, str]
-    created_at: str
-    modified_at: str
-
-
-class _ChangeRow(TypedDict):
-    workload: str
-    resource: Resource
-    name: str
-    action: Action
-    before: Mapping[str, object] | None
-    after: Mapping[str, object] | None
-
-
-class ChangeRow(_ChangeRow, total=False):
-    """A change. ``workload`` is one of its workloads, or ""; ``shared_with`` has the others, and is missing without others."""
-
-    shared_with: list[str]
 
 
 class FailureRow(TypedDict):
@@ -80,15 +39,6 @@ class FailureRow(TypedDict):
     remedy: str
 
 
-class DiffRow(TypedDict):
-    """A difference in the form that Ansible prints with --diff."""
-
-    before_header: str
-    after_header: str
-    before: str
-    after: str
-
-
 class WorkloadFacts(TypedDict):
     """A workload with its AWS resources. The fields of the association are empty if the workload has no association."""
 
@@ -103,23 +53,6 @@ class WorkloadFacts(TypedDict):
     association_arn: str
     target_role_arn: str
     external_id: str
-
-
-class WorkloadRow(WorkloadFacts):
-    """A workload of a run. ``status`` is "changed", "unchanged" or "failed"."""
-
-    status: str
-
-
-class Summary(TypedDict):
-    """Counts of a run. ``failed``, ``changed`` and ``unchanged`` are numbers of workloads."""
-
-    workloads: int
-    changes: int
-    failed: int
-    findings: int
-    changed: int
-    unchanged: int
 
 
 class FindingRow(TypedDict):
@@ -171,32 +104,12 @@ class VerificationSummary(TypedDict):
     findings: int
 
 
-class VerificationResult(TypedDict):
-    """The result of ``eks_pod_identity_info``, and the verification in the result of ``eks_pod_identity``."""
-
-    changed: bool
-    workloads: list[VerifiedRow]
-    findings: list[FindingRow]
-    summary: VerificationSummary
-    account_id: str
-    caller_arn: str
-    cluster_arn: str
+# A row that no code of this collection reads. The documentation of the modules has its keys.
+Row: TypeAlias = "dict[str, Any]"
 
 
-class RunResult(TypedDict):
-    """The result of ``eks_pod_identity``, without the account, the cluster and the verification."""
-
-    changed: bool
-    state: str
-    changes: list[ChangeRow]
-    workloads: list[WorkloadRow]
-    findings: list[FindingRow]
-    failures: list[FailureRow]
-    summary: Summary
-    diff: list[DiffRow]
-
-
-def association_row(association: ObservedAssociation) -> AssociationRow:
+def association_row(association: ObservedAssociation) -> Row:
+    """Return an association with all its fields."""
     return {
         "cluster_name": association.key.cluster,
         "namespace": association.key.namespace,
@@ -215,7 +128,8 @@ def association_row(association: ObservedAssociation) -> AssociationRow:
     }
 
 
-def association_summary(raw: Mapping[str, Any]) -> AssociationSummary:
+def association_summary(raw: Mapping[str, Any]) -> Row:
+    """Return an association of ListPodIdentityAssociations, without role and tags."""
     return {
         "cluster_name": raw["clusterName"],
         "namespace": raw["namespace"],

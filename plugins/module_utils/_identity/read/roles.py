@@ -207,13 +207,9 @@ def _place(api: Api, region: str | None) -> str:
     return f"account {account}{region_text}"
 
 
-def read_trust_policy(api: Api, role_arn: str) -> PolicyDocument | None:
+def read_trust_policy(api: Api, role_arn: str) -> Mapping[str, object] | None:
     """Return the trust policy of a role; None if the role does not exist or cannot be read."""
-    parts = parse_role_arn(role_arn)
-    if parts is None:
-        return None
     try:
-        role = api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
-    except AwsError:
+        return find_role(api, role_arn).trust
+    except (AwsError, RoleNotFound):
         return None
-    return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == role_arn else None

@@ -18,7 +18,7 @@ from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, InputError, sentence
 from ..model.names import default_owner, parse_role_arn
-from ..model.rows import AssociationRow, association_row
+from ..model.rows import Row, association_row
 from ..model.targets import Failure
 from ..plan.predict import predict
 from ..plan.trust import reasons, trust_subject
@@ -38,7 +38,7 @@ class Result:
     """
 
     change: Change | None
-    association: AssociationRow | None
+    association: Row | None
     warnings: tuple[str, ...] = ()
 
 

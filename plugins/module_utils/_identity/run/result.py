@@ -23,14 +23,10 @@ from ..model.desired import Workload
 from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.observed import Observed
 from ..model.rows import (
-    ChangeRow,
-    DiffRow,
     FailureRow,
-    RunResult,
-    VerificationResult,
+    Row,
     VerifiedRow,
     WorkloadFacts,
-    WorkloadRow,
     check_row,
     finding_row,
     workload_text,
@@ -41,7 +37,7 @@ from .outcome import Run
 SHOWN_FAILURES = 10
 
 
-def build_result(run: Run, check_mode: bool) -> RunResult:
+def build_result(run: Run, check_mode: bool) -> Row:
     """Return the result of a run, without ``failed`` and ``msg``."""
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
     associations = _associations_after(run)
@@ -78,10 +74,10 @@ def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Findin
     return [note for note in notes if note.severity != "error" and note.workload in created]
 
 
-def change_row(change: Change) -> ChangeRow:
+def change_row(change: Change) -> Row:
     """Return the row of a change. It names one workload of the change, and ``shared_with`` has the others, if any."""
     keys = change.workloads
-    row: ChangeRow = {
+    row: Row = {
         "workload": workload_text(keys[0]) if keys else "",
         "resource": change.target.resource,
         "name": change.target.full_name,
@@ -173,7 +169,7 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
     return with_remedy(text, first.remedy, "    ")
 
 
-def diff_row(change: Change) -> DiffRow:
+def diff_row(change: Change) -> Row:
     """Return the diff of a change."""
     header = visible(f"{change.target.label} ({change.action})")
     return {
@@ -206,7 +202,7 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
 
 def verified_result(
     verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Sequence[Finding] = ()
-) -> VerificationResult:
+) -> Row:
     """Return the result of the verification of one cluster. ``further`` are findings that its checks do not have."""
     rows: list[VerifiedRow] = []
     findings = [*further, *_bulk_denied(observed)]
@@ -262,7 +258,7 @@ def _workload_row(
     association: ObservedAssociation | None,
     touched: Iterable[WorkloadKey],
     failed: Iterable[WorkloadKey],
-) -> WorkloadRow:
+) -> Row:
     key = workload.key
     status = "failed" if key in failed else "changed" if key in touched else "unchanged"
     return {**_facts(run.observed.cluster, workload, association), "status": status}
