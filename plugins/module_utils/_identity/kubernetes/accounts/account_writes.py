@@ -28,7 +28,6 @@ from ..api.cluster import KubernetesCluster, WriteResult
 from ..model.objects import (
     Object,
     as_mapping,
-    as_text,
     as_texts,
     is_terminating,
     member,
@@ -55,9 +54,7 @@ def format_diff(diff: Object, manifest: Object) -> Object | None:
     old, new = (_text(as_mapping(diff.get(side))) for side in ("before", "after"))
     if old == new:
         return None
-    metadata = member(manifest, "metadata")
-    place = "/".join(filter(None, (as_text(metadata.get(name)) for name in ("namespace", "name"))))
-    header = f"{as_text(manifest.get('kind'))} {place}"
+    header = f"{manifest['kind']} {object_name(manifest)}"
     return {"before_header": header, "after_header": header, "before": old, "after": new}
 
 

@@ -282,7 +282,8 @@ def unreachable_message(error: ApiError, cluster: str, region: str, with_token: 
         )
     # After a command, the next sentence starts on a new line, so that the command can be copied.
     end = " " if problem.remedy.endswith(".") else "\n"
-    detail = sentence(_detail(error.text, problem))
+    match = problem.detail.search(error.text) if problem.detail else None
+    detail = sentence(problem.joint.join(match.groups()) if match else error.text)
     return f"{place} {problem.summary}: {detail}\n{problem.remedy}{end}Nothing was changed."
 
 
@@ -332,8 +333,3 @@ def _remedy_for_status(status: int, with_token: bool) -> str:
     other_way = f"Check the server in the kubeconfig ({_UPDATE}), and the proxies on the way."
     other = f"{doubt} {_EKS_OTHER_WAY if with_token else other_way}"
     return _STATUS_REMEDIES.get(429 if status >= 500 else status, other)
-
-
-def _detail(text: str, problem: ConnectionProblem) -> str:
-    match = problem.detail.search(text) if problem.detail else None
-    return problem.joint.join(match.groups()) if match else text

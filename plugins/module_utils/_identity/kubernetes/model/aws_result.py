@@ -15,7 +15,6 @@ from typing import TypeAlias, cast
 
 from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.addons import AGENT_ADDON
 from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
 from .objects import Object, as_mapping, as_objects, as_text, parse_time
@@ -76,14 +75,6 @@ class AwsResult:
     def is_change(self) -> bool:
         """Return True for a run that applies or removes workloads, including check mode; False for a verification alone."""
         return self.state != ""
-
-    @property
-    def installs_agent(self) -> bool:
-        """Return True if the run installs, or in check mode would install, the add-on of the EKS Pod Identity Agent."""
-        installed = ("addon", "create", AGENT_ADDON)
-        return any(
-            (row.get("resource"), row.get("action"), row.get("name")) == installed for row in self.changes
-        )
 
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
         """Return the result of a run in check mode as it would be after the planned changes.

@@ -113,9 +113,6 @@ def is_terminating(item: Object) -> bool:
 # The field manager of this collection in server-side apply. Never rename it: the API server would treat the fields of earlier
 # runs as fields of another manager.
 FIELD_MANAGER = "workload-identity"
-# Field managers that are components of Kubernetes, such as the controller that creates token secrets. Fields of these managers
-# do not show that a user manages the object.
-_CLUSTER_MANAGERS = ("kube-apiserver", "kube-controller-manager")
 # The label of the Jobs and Pods of the runtime proof.
 PROOF_LABEL = "workload-identity/proof"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -150,15 +147,6 @@ def fields_by_manager(item: Object) -> dict[str, list[str]]:
     return {manager: names for manager, names in fields.items() if names}
 
 
-def other_managers(item: Object) -> dict[str, list[str]]:
-    """Return the fields of an object by field manager, except those of this collection and of components of Kubernetes."""
-    return {
-        manager: names
-        for manager, names in fields_by_manager(item).items()
-        if manager != FIELD_MANAGER and manager not in _CLUSTER_MANAGERS
-    }
-
-
 def release_manifest(item: Object) -> Object | None:
     """Return the manifest that releases a service account, or None if there is no label or annotation to remove.
 
@@ -170,17 +158,15 @@ def release_manifest(item: Object) -> Object | None:
     """
     metadata = member(item, "metadata")
     labels = as_texts(metadata.get("labels"))
-    marks = {name: labels[name] for name in (MANAGED_BY_LABEL, OWNER_LABEL) if name in labels}
-    if not is_managed(labels):
-        marks = {}
-    owned = fields_by_manager(item).get(FIELD_MANAGER, [])
-    if set(owned) <= {f"label {name}" for name in marks}:
+    kept = (MANAGED_BY_LABEL, OWNER_LABEL) if is_managed(labels) else ()
+    marks = {name: labels[name] for name in kept if name in labels}
+    if {*fields_by_manager(item).get(FIELD_MANAGER, ())} <= {f"label {name}" for name in marks}:
         return None
-    identity = {name: as_text(metadata.get(name)) for name in ("namespace", "name", "uid")}
+    released = {name: as_text(metadata.get(name)) for name in ("namespace", "name", "uid")}
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": {**identity, **({"labels": marks} if marks else {})},
+        "metadata": {**released, **({"labels": marks} if marks else {})},
     }
 
 

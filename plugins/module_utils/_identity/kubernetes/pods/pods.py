@@ -86,7 +86,7 @@ class Pod:
     ``node`` is "" before the Pod is scheduled. ``created`` is None for a template. ``owner`` is the direct owner: for a Pod of a
     Deployment it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers
     names. ``has_own_interface`` is true if the VPC CNI created a network interface for the Pod, because the Pod has its own
-    security groups. ``selected`` are the labels that the Pod requires of its node. ``tokens`` has the volumes, with the paths of
+    security groups. ``selected`` are the labels in its nodeSelector. ``tokens`` has the volumes, with the paths of
     the tokens for the agent in each.
     """
 
@@ -131,7 +131,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
     metadata, spec = member(item, "metadata"), member(item, "spec")
     skip = as_text(member(metadata, "annotations").get(SKIP_CONTAINERS))
     containers = [*as_objects(spec.get("initContainers")), *as_objects(spec.get("containers"))]
-    selected = _selected_labels(spec)
+    selected = as_texts(spec.get("nodeSelector"))
     return Pod(
         workload=pod_service_account(item, cluster),
         name=object_name(item).name,
@@ -164,24 +164,6 @@ def controller(metadata: Object) -> Owner:
             version, kind, name = (as_text(owner.get(field)) for field in ("apiVersion", "kind", "name"))
             return Owner(version, kind, as_text(metadata.get("namespace")), name)
     return Owner()
-
-
-def _selected_labels(spec: Object) -> dict[str, str]:
-    """Return the node labels that a Pod requires by its node selector, or by a node affinity that allows a single value.
-
-    The terms of a node affinity are alternatives, so with several terms none of their labels is required.
-    """
-    affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    terms = as_objects(affinity.get("nodeSelectorTerms"))
-    expressions = as_objects(terms[0].get("matchExpressions")) if len(terms) == 1 else ()
-    required = {
-        as_text(expression.get("key")): as_text(values[0])
-        for expression in expressions
-        if expression.get("operator") == "In"
-        and isinstance(values := expression.get("values"), list)
-        and len(values) == 1
-    }
-    return {**required, **as_texts(spec.get("nodeSelector"))}
 
 
 def _container(item: Object) -> Container:
@@ -289,7 +271,6 @@ class Rollout:
     on_delete: bool = False
     partition: int = 0
     first: int = 0
-    selector: Mapping[str, str] = field(default_factory=dict)
     current: Mapping[str, str] = field(default_factory=dict)
 
     def find_hold(self, pod: Pod) -> Hold:
@@ -320,7 +301,6 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
         partition=partition,
         # The ordinals of a StatefulSet may start with a number other than 0, and the partition counts from that number.
         first=as_number(member(spec, "ordinals").get("start")) + partition,
-        selector=as_texts(member(spec, "selector").get("matchLabels")),
         current={name: value for name, value in _current(kind, item, hashes).items() if value},
     )
 
@@ -438,7 +418,7 @@ class KubeState:
     def find_owner(self, pod: Pod) -> Owner:
         """Return the owner of a Pod or, if that is a ReplicaSet, the owner of the ReplicaSet.
 
-        Return the ReplicaSet itself if its owner is missing, was deleted, or was recreated with another selector. If the
+        Return the ReplicaSet itself if its owner is missing or was deleted. If the
         ReplicaSet was not read, its name and the label pod-template-hash show the name of its Deployment.
         """
         owner = pod.owner
@@ -450,11 +430,8 @@ class KubeState:
             if len(suffix) == 1 or not owner.name.endswith(suffix):
                 return owner
             above = Owner(APPS, "Deployment", pod.workload.namespace, owner.name.removesuffix(suffix))
-        rollout = self.find_rollout(above)
-        if rollout is None:
-            is_deleted = self.owner_errors.get(above.kind, ApiError(0, "not read")) is None
-        else:
-            is_deleted = not rollout.selector.items() <= pod.labels.items()
+        was_listed = self.owner_errors.get(above.kind, ApiError(0, "not read")) is None
+        is_deleted = was_listed and self.find_rollout(above) is None
         return above if above.kind and not is_deleted else owner
 
     def find_hold(self, pod: Pod) -> Hold:

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
+from ...model.addons import AGENT_ADDON
 from ...model.checks import PASS, UNKNOWN, Check
 from ...model.rows import FailureRow
 from ..accounts.account_plan import (
@@ -273,7 +274,8 @@ def _verify(
             cluster, verification, accounts, settings.proof, clock, settings.proof_skip_reason, ending
         )
     state = build_state(verification, restarted.reads, clock.now())
-    if settings.check_mode and context.aws.installs_agent:
+    changes = [(row.get("resource"), row.get("action"), row.get("name")) for row in context.aws.changes]
+    if settings.check_mode and ("addon", "create", AGENT_ADDON) in changes:
         # The Pods of the agent do not exist yet.
         state = replace(state, agents=None)
     pods = verify_pods(verification.workloads, state, context.aws.cluster)

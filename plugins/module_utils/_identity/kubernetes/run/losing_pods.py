@@ -241,18 +241,16 @@ def find_losing_pods(reader: ClusterReader, aws: AwsResult, now: datetime) -> li
         ]
     items = [item for item in listing.items if not is_proof(item)]
     pods = pods_by_workload(items, frozenset(roles), aws.cluster)
-    return [_losing_pods(key, roles[key], users, KubeState(now)) for key, users in sorted(pods.items())]
-
-
-def _losing_pods(key: WorkloadKey, role_arn: str, pods: Sequence[Pod], state: KubeState) -> Finding:
-    owners = [state.find_owner(pod) for pod in pods]
-    names = [
-        f"{pod.name} of {owner}" if owner.kind else pod.name for pod, owner in zip(pods, owners, strict=True)
+    state = KubeState(now)
+    owned = {key: [(pod.name, state.find_owner(pod)) for pod in users] for key, users in sorted(pods.items())}
+    return [
+        Finding(
+            Code.POD_LOSES_ROLE,
+            f"the run deletes the association of {key}, so its running Pods lose role {roles[key]}: "
+            f"{listed([f'{name} of {owner}' if owner.kind else name for name, owner in users], SHOWN_USERS)}. "
+            "Their present credentials expire within six hours.",
+            "If the Pods still need AWS, list the workload again, or give them another service account.",
+            key,
+        )
+        for key, users in owned.items()
     ]
-    return Finding(
-        Code.POD_LOSES_ROLE,
-        f"the run deletes the association of {key}, so its running Pods lose role {role_arn}: {listed(names, SHOWN_USERS)}. "
-        "Their present credentials expire within six hours.",
-        "If the Pods still need AWS, list the workload again, or give them another service account.",
-        key,
-    )

@@ -15,7 +15,7 @@ account is deleted only if no Pod or Pod template uses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...._findings.codes import Code
@@ -32,18 +32,21 @@ from ..accounts.account_plan import (
 from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, manifest_failure
 from ..api.cluster import ClusterReader
 from ..model.objects import (
+    FIELD_MANAGER,
     Object,
     as_texts,
+    fields_by_manager,
     is_managed,
     member,
     object_name,
-    other_managers,
     other_owner,
     release_manifest,
 )
 from ..pods.pods import controller, has_ended, pod_service_account
-from ..pods.reads import Templates, is_proof, live_pods_query, read_templates
+from ..pods.reads import is_proof, live_pods_query, read_templates
 from .losing_pods import SHOWN_USERS
+
+_OWN_MANAGERS = (FIELD_MANAGER, "kube-apiserver", "kube-controller-manager")
 
 
 def recheck_removal(
@@ -81,7 +84,10 @@ def recheck_removal(
     users, errors = _read_users(reader, [*candidates], cluster) if candidates else ({}, {})
     removed = []
     for key, manifest in candidates.items():
-        managers = other_managers(items[key])
+        # Fields of components of Kubernetes, such as the controller that creates token secrets, do not show that a user manages
+        # the service account.
+        fields = fields_by_manager(items[key])
+        managers = {manager: names for manager, names in fields.items() if manager not in _OWN_MANAGERS}
         if users[key] or managers:
             findings.append(_in_use(key, users[key], managers))
             released.append(release_manifest(items[key]))
@@ -118,29 +124,26 @@ def _read_users(
     """
     listing = reader.list_objects(live_pods_query(keys))
     templates = read_templates(reader, frozenset(keys), cluster)
-    pods: dict[WorkloadKey, list[Object]] = {}
+    # The number of Pods by owner or, for a Pod without an owner, 0 by Pod.
+    counts: dict[WorkloadKey, dict[str, int]] = {
+        key: {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
+        for key in keys
+    }
     for item in listing.items:
-        if not has_ended(item) and not is_proof(item):
-            pods.setdefault(pod_service_account(item, cluster), []).append(item)
+        key = pod_service_account(item, cluster)
+        if key in counts and not has_ended(item) and not is_proof(item):
+            owner = templates.root(controller(member(item, "metadata")))
+            name = str(owner) if owner.kind else f"Pod {object_name(item).name}"
+            counts[key][name] = counts[key].get(name, 0) + bool(owner.kind)
     errors = {"pods": listing.error} if listing.error is not None else {}
-    return {key: _names(key, pods.get(key, ()), templates) for key in keys}, {**errors, **templates.errors}
-
-
-def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> list[str]:
-    """Describe the users of a service account: owners with the number of their Pods, then Pods without an owner."""
-    counts = {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
-    bare = []
-    for pod in pods:
-        owner = templates.root(controller(member(pod, "metadata")))
-        if owner.kind:
-            counts[str(owner)] = counts.get(str(owner), 0) + 1
-        else:
-            bare.append(f"Pod {object_name(pod).name}")
-    names = [
-        f"{name} ({count} Pod{'' if count == 1 else 's'})" if count else name
-        for name, count in counts.items()
-    ]
-    return [*names, *bare]
+    users = {
+        key: [
+            f"{name} ({count} Pod{'' if count == 1 else 's'})" if count else name
+            for name, count in names.items()
+        ]
+        for key, names in counts.items()
+    }
+    return users, {**errors, **templates.errors}
 
 
 def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Sequence[str]]) -> Finding:

@@ -83,17 +83,12 @@ def restarts(pods: Sequence[dict[str, Any]], **reads: Sequence[dict[str, Any]]) 
 STALE = build.pod(created=build.BEFORE, injected=False)
 
 
-@pytest.mark.parametrize(
-    "deployments",
-    [[], [build.owner(selector={"matchLabels": {"app": "another"}})]],
-    ids=["deleted without its Pods", "recreated with another selector"],
-)
-def test_deployment_is_not_restarted_for_unselected_pods(
-    deployments: list[dict[str, Any]],
-) -> None:
-    """Without its ReplicaSet, a Pod belongs to a Deployment only by its name. So the Deployment must also select the Pod."""
-    plan = restarts([STALE], replica_sets=[], deployments=deployments)
-    assert (plan.names, plan.unmanaged) == ([], ["shop/web-6d5f7c9b8-x2x4z"])
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_deployment_of_unread_replica_set_is_restarted_unless_it_was_deleted(is_deleted: bool) -> None:
+    """Without its ReplicaSet, a Pod belongs to a Deployment by its name."""
+    plan = restarts([STALE], replica_sets=[], deployments=[] if is_deleted else [build.owner()])
+    pods, owners = (["shop/web-6d5f7c9b8-x2x4z"], []) if is_deleted else ([], ["Deployment shop/web"])
+    assert (plan.names, plan.unmanaged) == (owners, pods)
 
 
 def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str, Any]:
