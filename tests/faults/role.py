@@ -29,9 +29,6 @@ from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
-    ignore_step,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
@@ -55,6 +52,10 @@ from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT
 from urllib3.util.retry import Retry
 
 Json = dict[str, Any]
+
+
+def _ignore(_text: str) -> None:
+    """Show nothing of a step of the run."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Role:
             **({"verification": outcome.verification} if outcome.verification else {}),
         }
         aws = parse_aws_result(row, spec.cluster)
-        kubernetes_run = run_kubernetes(task, prepared, aws, ignore_step, ignore_step)
+        kubernetes_run = run_kubernetes(task, prepared, aws, _ignore, _ignore)
         return RoleRun(report=make_report(aws, kubernetes_run.outcome, ReportSettings()))
 
     def _action(self) -> Any:

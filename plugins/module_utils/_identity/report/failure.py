@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
-from ..kubernetes.model.aws_result import AwsResult, row_key
+from ..kubernetes.model.aws_result import AwsResult
 from ..kubernetes.model.objects import as_text
 from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.errors import group_by_cause, listed, own_names, sentence
@@ -61,7 +61,7 @@ def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[
     Failures have the same cause if they are equal apart from the names of their objects and workloads.
     """
     objects = {
-        str(row_key(row, aws.cluster)): [
+        f"{row['namespace']}/{row['service_account']}": [
             as_text(row.get("role_arn")),
             *cast("list[str]", row.get("policy_arns") or []),
         ]
@@ -203,7 +203,7 @@ def _verdict(
     unseen = (concerned & set(unknown)) - refused
     failed = wrong - unseen
     warned = concerned - unseen - failed
-    listed_keys = {str(row_key(row, aws.cluster)) for row in aws.workloads}
+    listed_keys = {f"{row['namespace']}/{row['service_account']}" for row in aws.workloads}
     # A purge may have failed to remove unlisted workloads. Then the number of listed workloads is not the total.
     total = f" of {len(listed_keys)}" if concerned <= listed_keys else ""
     parts = [

@@ -148,14 +148,12 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "time": settings.time,
         "version": settings.version,
         "check_mode": settings.check_mode,
-        "step": report_step(verifies=not aws.is_change, check_mode=settings.check_mode),
+        "step": report_step(verifies=not aws.state, check_mode=settings.check_mode),
         "workloads": rows or list(aws.workloads),
         "changes": list(aws.changes),
         "kubernetes_changes": list(kubernetes.changes),
         "change_digests": (
-            digest_changes((*aws.changes, *settings.expected))
-            if settings.check_mode and aws.is_change
-            else []
+            digest_changes((*aws.changes, *settings.expected)) if settings.check_mode and aws.state else []
         ),
         "findings": findings,
         "failures": failures,
@@ -164,7 +162,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "lines": report_lines(
             place,
             aws.state,
-            changes if aws.is_change else None,
+            changes if aws.state else None,
             rows,
             summary,
             [*_notes(aws, kubernetes.error, failures, findings)],

@@ -45,17 +45,16 @@ def uses_eks_token(
     :raises InputError: if ``kube_auth`` is "eks", and one of these options is set, or one of these variables in the task.
     """
     explicit = [name for name in IDENTITY_OPTIONS if name in options]
-    in_task = [name for name in IDENTITY_VARIABLES if task_variables.get(name)]
-    if kube_auth == "auto":
-        return not (explicit or in_task or any(map(process_variables.get, IDENTITY_VARIABLES)))
-    if kube_auth == "kubeconfig":
-        return False
-    if explicit or in_task:
-        names = " and ".join([*explicit, *in_task])
+    explicit += [name for name in IDENTITY_VARIABLES if task_variables.get(name)]
+    if kube_auth == "eks" and explicit:
         raise InputError(
-            [f"pod_identity_kube_auth: eks cannot be combined with {names}; leave out one or the other"]
+            [
+                f"pod_identity_kube_auth: eks cannot be combined with {' and '.join(explicit)}; leave out one or the other"
+            ]
         )
-    return True
+    if kube_auth == "auto":
+        return not (explicit or any(map(process_variables.get, IDENTITY_VARIABLES)))
+    return kube_auth == "eks"
 
 
 # EKS rejects a token if its time is more than 5 minutes in the future, or more than 15 minutes in the past.
@@ -100,7 +99,7 @@ def _find_reasons(target: Cluster, access: CallerAccess) -> Iterator[str]:
     if mode == "CONFIG_MAP":
         yield (
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
-            f"kube-system/aws-auth does not map {_without_path(principal)}."
+            f"kube-system/aws-auth does not map {principal.partition('/')[0]}/{principal.rpartition('/')[2]}."
         )
         yield (
             "Have someone with access to the cluster add this ARN to mapRoles or mapUsers in that ConfigMap, with the group "
@@ -140,12 +139,7 @@ def _find_reasons(target: Cluster, access: CallerAccess) -> Iterator[str]:
 
 def _without_session(caller_arn: str) -> str:
     """Return the ARN of the role of a session, but without the path of the role; any other ARN unchanged."""
+    parts = caller_arn.split(":")
     if ":assumed-role/" not in caller_arn:
         return caller_arn
-    partition, account = caller_arn.split(":")[1], caller_arn.split(":")[4]
-    return f"arn:{partition}:iam::{account}:role/{caller_arn.split('/')[1]}"
-
-
-def _without_path(arn: str) -> str:
-    head, _slash, rest = arn.partition("/")
-    return f"{head}/{rest.rpartition('/')[2]}" if rest else arn
+    return f"arn:{parts[1]}:iam::{parts[4]}:role/{caller_arn.split('/')[1]}"

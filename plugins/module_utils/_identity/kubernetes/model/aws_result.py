@@ -54,9 +54,9 @@ class Verification:
 class AwsResult:
     """The result of the AWS part of a run.
 
-    ``state`` is "present", "absent", or "" for a verification without changes. ``findings`` are the findings of the plan, and
-    ``verification`` has its own findings. ``changes`` and ``workloads`` are rows of the result of the module. ``message`` is
-    the error message of the module if there are failures, or "".
+    ``state`` is "present" or "absent", or "" for a verification without changes; check mode makes no difference. ``findings`` are
+    the findings of the plan, and ``verification`` has its own findings. ``changes`` and ``workloads`` are rows of the result of
+    the module. ``message`` is the error message of the module if there are failures, or "".
     """
 
     state: str
@@ -70,11 +70,6 @@ class AwsResult:
     message: str = ""
     account_id: str = ""
     caller_arn: str = ""
-
-    @property
-    def is_change(self) -> bool:
-        """Return True for a run that applies or removes workloads, including check mode; False for a verification alone."""
-        return self.state != ""
 
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
         """Return the result of a run in check mode as it would be after the planned changes.
@@ -147,14 +142,9 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
     return bool(aws.changes or aws.failures or changes or failures)
 
 
-def row_key(row: Object, cluster: str) -> WorkloadKey:
-    """Return the key of the workload that a row of a result describes."""
-    return WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
-
-
 def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
     """Parse a verified workload, whose checks contain only the codes of their findings."""
-    key = row_key(row, cluster)
+    key = WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
     return VerifiedWorkload(
         key,
         tuple(

@@ -308,9 +308,10 @@ def emulator_reason(version: Object) -> str:
     :arg version: the response of GET /version.
     """
     git_version = as_text(version.get("gitVersion"))
-    if "emulat" in as_text(version.get("platform")) or "+sandbox" in git_version:
-        return f"this Kubernetes API ({git_version}) is an emulator, where no Pod ever runs"
-    return ""
+    is_emulator = "emulat" in as_text(version.get("platform")) or "+sandbox" in git_version
+    return (
+        f"this Kubernetes API ({git_version}) is an emulator, where no Pod ever runs" if is_emulator else ""
+    )
 
 
 def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> dict[WorkloadKey, Check]:

@@ -149,17 +149,13 @@ class KubernetesRun:
     warnings: Sequence[str] = ()
 
 
-def ignore_step(_step: str) -> None:
-    """Do nothing. This is the default ``on_step`` of ``converge_kubernetes``."""
-
-
 def converge_kubernetes(
     cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
     settings: KubernetesSettings,
     clock: Clock,
-    on_step: Callable[[str], None] = ignore_step,
+    on_step: Callable[[str], None] = lambda _step: None,
     ending: Ending | None = None,
 ) -> KubernetesRun:
     """Apply or delete service accounts, restart the owners of stale Pods, run the proof, and verify the workloads.
