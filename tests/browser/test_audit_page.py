@@ -7,10 +7,7 @@ Every test also fails if the page writes to the console or sends a request.
 
 from __future__ import annotations
 
-import base64
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -35,20 +32,6 @@ def test_who_can_read_a_bucket(show: Show) -> None:
     assert page.until("return document.querySelector('#who-result .statement')")
     assert "arn:aws:s3:::invoices/*" in page.text("#who-result .statement")
     page.keep_picture("who-can")
-
-
-def test_who_can_names_clusters_that_could_not_be_read(show: Show) -> None:
-    report = make_report()
-    report["clusters"].append(
-        {"key": "red", "name": "red", "arn": "", "account": "", "region": "", "error": "Denied."}
-    )
-    page = show(report, actions=NAMES)
-    page.find("#who-action").send_keys("s3:GetObject", Keys.ENTER)
-    assert page.until("return document.querySelector('#who-result .warning')")
-    assert (
-        page.text("#who-result .warning")
-        == "Unknown for the service accounts of 1 cluster that could not be read: red."
-    )
 
 
 NAMES = {
@@ -90,15 +73,6 @@ def test_misspelt_action_has_a_note(show: Show, action: str, note: str) -> None:
         assert page.find("#who-action").get_attribute("value") == note.split()[-1].removesuffix("?")
 
 
-def test_page_without_names_of_actions_cannot_check_them(show: Show) -> None:
-    page = show(make_report())
-    page.find("#who-action").send_keys("s3:GetObjct", Keys.ENTER)
-    assert page.until("return document.querySelector('#who-status .quiet')")
-    assert page.texts("#who-status .quiet") == [
-        "This page cannot check the name of the action, because the names of all actions were not known when it was written."
-    ]
-
-
 def test_access_of_a_workload_and_its_reason(show: Show) -> None:
     page = show(make_report())
     page.find("#what-name").click()
@@ -131,25 +105,6 @@ def test_risks(show: Show) -> None:
     assert page.until("return document.querySelector('#why').open")
 
 
-def test_cell_shows_the_reason(show: Show) -> None:
-    page = show(make_report())
-    cell = page.find('#matrix-body td[aria-label^="payments/api, Amazon S3"]')
-    page.run("arguments[0].scrollIntoView({block: 'center'})", cell)
-    cell.click()
-    assert page.text("#why-title") == "payments/api – Amazon S3"
-    text = page.text("#why-body")
-    for part in ("Write, tagging and read.", "Statement 1 of write-bucket", "Trust policy: 1 statement"):
-        assert part in text
-    page.keep_picture("cell")
-
-
-def test_boundary_and_unread_policies_are_reasons(show: Show) -> None:
-    page = show(make_report(60))
-    rows = page.run("return accessReport.answer('iam:PassRole', '').rows.map((row) => row.reason)")
-    assert any("Not allowed by the permissions boundary workload-boundary" in reason for reason in rows)
-    assert any("Not read: arn:aws:iam" in reason for reason in rows)
-
-
 def test_keyboard(show: Show) -> None:
     page = show(make_report())
     page.run("document.querySelector('#collapse').focus()")
@@ -172,20 +127,6 @@ def test_keyboard(show: Show) -> None:
     assert page.focused.startswith("shop/cache, ")
 
 
-def test_keyboard_reaches_every_row_of_a_large_fleet(show: Show) -> None:
-    page = show(make_report(2000, 10))
-    page.find("#expand").click()
-    rows = int(page.find("#matrix-table").get_attribute("aria-rowcount") or 0) - 1
-    assert rows == 2000 + 200 + 10
-    page.run("document.querySelector('#matrix-body th').focus()")
-    page.press(*[Keys.PAGE_DOWN] * 5)
-    script = "return Number(document.activeElement.closest('tr').getAttribute('aria-rowindex'))"
-    assert page.run(script) > 50
-    page.press(Keys.CONTROL + Keys.END)
-    assert page.run(script) == rows + 1
-    assert page.count("#matrix-body tr") < 120
-
-
 def test_filters(show: Show) -> None:
     page = show(make_report(2000, 10))
     page.find("#filter").send_keys("cluster-3 payments/api")
@@ -200,32 +141,6 @@ def test_filters(show: Show) -> None:
     page.find("#clear").click()
     page.find("#filter").send_keys("no such workload")
     assert page.text("#matrix-empty") == "No workload matches the filter."
-
-
-def test_many_services_share_a_column(show: Show) -> None:
-    data = make_report(20)
-    for place in range(100):
-        data["services"][f"service{place}"] = f"Service {place}"
-    cells = [
-        {"service": f"service{place}", "levels": {"Read": "yes"}, "statements": [], "resources": ["*"]}
-        for place in range(100)
-    ]
-    data["profiles"][0]["cells"] += cells
-    page = show(data)
-    headings = page.texts("#matrix-head th")
-    assert len(headings) == 1 + 12 + 1
-    assert headings[-1] == "100 more"
-    assert "s3" in headings
-    script = (
-        "return document.querySelector('#matrix-body tr.workload td:last-child').getAttribute('aria-label')"
-    )
-    assert page.run(script) == "payments/api, 100 further services: read"
-    page.run("document.querySelector('#matrix-body tr.workload td:last-child').click()")
-    assert page.text("#why-title") == "payments/api"
-    assert page.texts("#why-body .rows + button.more") == ["Show 25 more of 77"]
-    page.press(Keys.ESCAPE)
-    page.find("#all-services").click()
-    assert page.count("#matrix-head th") == 1 + 112
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -294,101 +209,6 @@ def test_hostile_names(show: Show) -> None:
     text = page.run("return document.body.innerText")
     assert "\u202e" not in text
     assert "\\u202egpj.exe" in text
-
-
-# Scroll the matrix, one step in a frame, and count the rows that the script draws.
-SCROLL = """
-const [step, steps, done] = arguments, scroller = document.querySelector("#matrix-scroll");
-const body = document.querySelector("#matrix-body"), found = {drawings: 0, drawn: 0, most: 0};
-const observer = new MutationObserver((changes) => {
-  const added = changes.reduce((sum, change) => sum + change.addedNodes.length, 0);
-  found.drawings += added ? 1 : 0;
-  found.drawn += added;
-  found.most = Math.max(found.most, body.children.length);
-});
-observer.observe(body, {childList: true});
-let left = steps;
-const move = () => {
-  scroller.scrollTop += step;
-  if (--left) requestAnimationFrame(move);
-  else requestAnimationFrame(() => requestAnimationFrame(() => {
-    observer.disconnect();
-    done({...found, top: scroller.scrollTop});
-  }));
-};
-requestAnimationFrame(move);
-"""
-ROW = 30
-
-
-def test_scrolling_a_large_fleet_draws_few_rows(show: Show) -> None:
-    """Check that the work depends only on the rows in the view. Only print the times, because they depend on the machine."""
-    step, steps = 60, 60
-    objects, elements, thread = {}, {}, {}
-    for count, clusters in ((20, 1), (2000, 10)):
-        page = show(make_report(count, clusters))
-        page.find("#expand").click()
-        page.run("document.querySelector('#matrix').scrollIntoView()")
-        earlier = page.metrics()
-        found = page.driver.execute_async_script(SCROLL, step, steps)
-        later = page.metrics()
-        objects[count] = later["LayoutObjects"]
-        elements[count] = page.count("#matrix-body *")
-        thread[count] = later["TaskDuration"] - earlier["TaskDuration"]
-        times = ", ".join(
-            f"{name} {1000 * (later[key] - earlier[key]) / steps:.2f} ms"
-            for name, key in (
-                ("layout", "LayoutDuration"),
-                ("style", "RecalcStyleDuration"),
-                ("script", "ScriptDuration"),
-                ("thread", "TaskDuration"),
-            )
-        )
-        print(f"{count} workloads, for each of {steps} steps of {step} pixels: {times}; {found}")
-    rows = step * steps / ROW
-    assert found["top"] == step * steps
-    # The script draws in advance, so that it has nothing to do in most frames.
-    assert found["drawings"] <= rows / 10
-    assert found["drawn"] <= rows + 30
-    assert found["most"] <= 100
-    # The large fleet has 100 times as many workloads.
-    assert elements[2000] < 5 * elements[20]
-    start = page.run(
-        "const [entry] = performance.getEntriesByType('navigation'); return entry.domContentLoadedEventEnd"
-    )
-    question = page.run(
-        "const start = performance.now(); accessReport.answer('s3:GetObject', 'invoices'); return performance.now() - start"
-    )
-    ratios = [f"{values[2000] / values[20]:.1f}" for values in (thread, objects)]
-    print(f"2000 compared with 20 workloads: thread {ratios[0]} times, layout objects {ratios[1]} times")
-    print(f"load {start:.0f} ms, question {question:.0f} ms")
-    page.keep_picture("fleet")
-
-
-def test_open_lists_are_laid_out_near_the_view(show: Show) -> None:
-    page = show(make_report(2000, 10))
-    page.run("document.querySelectorAll('details').forEach((node) => node.open = true)")
-    page.run("document.querySelector('#table').scrollIntoView()")
-    for rows, total in (("#table tbody tr", 2000), ("#risks li > :last-child", 763)):
-        assert page.count(rows) == total
-        script = (
-            "return [...document.querySelectorAll(arguments[0])]"
-            ".filter((node) => node.checkVisibility({contentVisibilityAuto: true})).length"
-        )
-        assert page.run(script, rows) < 300
-    page.run("document.querySelector('#w1999').scrollIntoView()")
-    assert page.run("return document.querySelector('#w1999').getBoundingClientRect().top < innerHeight")
-
-
-def test_print(show: Show) -> None:
-    page = show(make_report(20))
-    pdf = base64.b64decode(
-        page.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"]
-    )
-    assert pdf.startswith(b"%PDF")
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        (Path(folder) / "page.pdf").write_bytes(pdf)
 
 
 def test_page_without_script(show: Show) -> None:

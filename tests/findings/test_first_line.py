@@ -229,14 +229,3 @@ def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name
     # The output has the cause only once: the message of the task refers to it, but does not repeat it.
     assert re.sub(r"\s+", " ", done.stdout + done.stderr).count(cause[:60]) == 1
     assert re.fullmatch(r".* (failed|is unknown): \w+\. The reasons are above\.", failed_with(done))
-
-
-def test_playbook_fails_for_missing_cluster(new_world: NewWorld, tmp_path: Path) -> None:
-    world = new_world()
-    world.build(GUIDE)
-    done = verify(world, tmp_path, pod_identity_cluster_name="my-clutser")
-    assert failed_with(done) == (
-        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: my-clutser. Requested in account "
-        f"{world.account}, region us-west-2, as arn:aws:iam::{world.account}:root. Check the "
-        "name of the cluster, the account and the region. Nothing was changed."
-    )

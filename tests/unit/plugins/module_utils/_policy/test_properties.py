@@ -49,7 +49,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 # The number of random documents of each test.
-EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150" if os.environ.get("TIER") == "release" else "40"))
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("t:one", "t:two")
 # The values of a key that the policies in this file distinguish. The empty tuple means that the key is absent.

@@ -48,7 +48,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150" if os.environ.get("TIER") == "release" else "40"))
 COMPLETIONS = int(os.environ.get("SOUNDNESS_COMPLETIONS", "40"))
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

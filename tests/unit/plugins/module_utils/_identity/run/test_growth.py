@@ -27,6 +27,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
+pytestmark = pytest.mark.release
+
 FEW, FACTOR = 40, 4
 # With FACTOR times as many workloads, a linear run makes FACTOR times as many calls, and a nested loop FACTOR squared times as
 # many. MOST is the largest permitted factor.

@@ -51,7 +51,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     write_statements,
 )
 
-WORLDS = int(os.environ.get("WORLDS", "300"))
+WORLDS = int(os.environ.get("WORLDS", "300" if os.environ.get("TIER") == "release" else "80"))
 ROLES, POLICIES = ("role-one", "role-two"), ("policy-one", "policy-two")
 ACTIONS = ("s3:GetObject", "s3:PutObject")
 GIVEN_ROLE, GIVEN_POLICY, BOUNDARY, QUARANTINE = "role-given", "policy-given", "policy-limit", "policy-deny"
