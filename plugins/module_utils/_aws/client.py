@@ -42,6 +42,9 @@ Response = dict[str, Any]
 # The time limit for a whole attempt, in seconds. A read timeout is not sufficient, because each part of a response restarts it.
 ATTEMPT_SECONDS = 60.0
 
+# A list of resources with more pages is an error: a page has up to 100 associations or 1000 roles, and an account has at most
+# 5000 roles.
+MOST_PAGES = 1000
 # The retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once.
 # In addition, all threads of a client share its retry quota, which 100 failed retries use up.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
@@ -218,7 +221,12 @@ def _pages(
         return page
 
     try:
-        yield from cast("Any", Paginator)(send, settings, None).paginate(**parameters)
+        pages = cast("Any", Paginator)(send, settings, None).paginate(**parameters)
+        for number, page in enumerate(pages):
+            if number == MOST_PAGES:
+                reason = f"the response has a token for another page after {MOST_PAGES} pages"
+                raise malformed(service, operation, reason)
+            yield page
     except PaginationError as error:
         raise malformed(service, operation, str(error)) from error
 

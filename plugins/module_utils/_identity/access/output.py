@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ..._findings.text import table
 from ..._policy.permissions.catalogue import LEVELS, UNKNOWN_LEVEL
 from ..model.errors import listed
 
@@ -78,7 +79,7 @@ def access_lines(report: _Row) -> list[str]:
     if len(unread) == len(report["clusters"]):
         lines = [f"Access to AWS: unknown, because {listed(unread)} could not be read."]
     if report["workloads"]:
-        lines += _table(list(_workload_cells(report)))
+        lines += table([*_workload_cells(report)])
         lines += _more(len(report["workloads"]), _SHOWN_WORKLOADS, "service accounts")
         lines.append(
             "Access: L list, R read, W write, T tag, P manage permissions, U unknown level; a small letter depends on conditions."
@@ -216,13 +217,6 @@ def _role_entry(workload: _Row) -> _Row:
     """Return the entry of the first credentials that have a role, or an empty mapping."""
     entries: Sequence[_Row] = workload["credentials"]
     return next((entry for entry in entries if "role" in entry), {})
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
 
 
 def _more(count: int, limit: int, things: str) -> list[str]:

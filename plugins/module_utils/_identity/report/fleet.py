@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from ..._findings.codes import Code
-from ..._findings.text import visible
+from ..._findings.text import table, visible
 from ..kubernetes.model.objects import Object, as_mapping, as_number, as_objects, as_text, member
 from ..model.errors import listed, sentence
 from ..model.rows import FindingRow
@@ -35,7 +35,6 @@ from .text import (
     describe_kubernetes_change,
     natural,
     note_lines,
-    table,
 )
 
 NOT_A_REPORT = (

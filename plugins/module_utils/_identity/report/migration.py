@@ -16,14 +16,14 @@ from typing import TypedDict
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._findings.text import visible
+from ..._findings.text import table, visible
 from ..kubernetes.model.objects import format_time
 from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
 from ..model.rows import FailureRow, finding_row
 from .failure import failure_finding
-from .text import SHOWN_CHANGES, SHOWN_ROWS, Note, natural, note_lines, note_order, place_lines, table
+from .text import SHOWN_CHANGES, SHOWN_ROWS, Note, natural, note_lines, note_order, place_lines
 
 
 class MigrantRow(TypedDict):

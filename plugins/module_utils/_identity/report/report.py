@@ -12,6 +12,7 @@ A report has the rows of workloads, changes and findings, the lines for the scre
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -125,17 +126,28 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     failures = [*aws.failures, *kubernetes.failures]
     findings = repair_after(failures, [_finding_row(finding, settings.ignore) for finding in found])
     failing = [row for row in findings if _fails(row, settings.fail_on)]
-    failed = bool(
-        failures
-        or failing
-        or kubernetes.error
-        or any(_fails_without_finding(checks) for _workload, checks in judged)
+    # Failed checks without a finding must fail the run by themselves.
+    failed_checks = [[check for check in checks if check.status == FAIL] for _workload, checks in judged]
+    unexplained_checks = any(
+        checks and not any(check.findings for check in checks) for checks in failed_checks
     )
+    failed = bool(failures or failing or kubernetes.error or unexplained_checks)
     changes = [
         *map(describe_change, aws.changes),
         *map(describe_kubernetes_change, kubernetes.changes),
     ]
-    summary = _summary(len(aws.workloads), rows, len(changes), len(findings))
+    statuses = Counter(row["status"] for row in rows)
+    summary: ReportSummary = {
+        "workloads": len(aws.workloads),
+        "passed": statuses[PASS],
+        "failed": statuses[FAIL],
+        "warnings": statuses[WARNING],
+        "unknown": statuses[UNKNOWN],
+        "accepted": statuses[ACCEPTED],
+        "changes": len(changes),
+        "findings": len(findings),
+    }
+    unknown = [f"{row['namespace']}/{row['service_account']}" for row in rows if row["status"] == UNKNOWN]
     place: Place = {
         "cluster_name": aws.cluster,
         "cluster_arn": aws.cluster_arn,
@@ -172,21 +184,12 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "failed": failed,
         "failure": failure_text(aws, kubernetes, failing) if failed else "",
         "headline": (
-            failure_headline(aws, failures, failing, _unknown(rows), settings.check_mode) if failed else ""
+            failure_headline(aws, failures, failing, unknown, settings.check_mode) if failed else ""
         ),
     }
 
 
-NO_FACTS: Facts = {
-    "done": False,
-    "trust": "skipped",
-    "attachment": "skipped",
-    "contents": "skipped",
-    "association": "skipped",
-    "service_account": "skipped",
-    "agent": "skipped",
-    "pods": "skipped",
-}
+NO_FACTS: Facts = {"done": False, **dict.fromkeys(_FACTS.values(), SKIPPED)}
 
 
 def stopped_report(
@@ -261,11 +264,11 @@ def _facts(
         fails = status == FAIL or (status != ACCEPTED and codes & causes)
         explained |= causes if fails else set()
         statuses.setdefault(_FACTS[name], set()).add(FAIL if fails else status)
-    worst = {
+    worst: Facts = {
         name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
         for name in dict.fromkeys(_FACTS.values())
     }
-    return cast(Facts, {"done": not failed and codes <= explained, **worst})
+    return {"done": not failed and codes <= explained, **worst}
 
 
 # Codes of findings that the plan and the verification both report.
@@ -381,32 +384,6 @@ def _finding_row(finding: Finding, ignore: Collection[str]) -> ReportedFindingRo
 def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
     failing = ("error", "warning") if fail_on == "warning" else ("error",)
     return row["severity"] in failing and not row.get("accepted")
-
-
-def _fails_without_finding(checks: Sequence[Check]) -> bool:
-    """Return whether a workload has failed checks, and none of them has a finding. They must fail the run by themselves."""
-    failed = [check for check in checks if check.status == FAIL]
-    return bool(failed) and not any(check.findings for check in failed)
-
-
-def _unknown(rows: Sequence[VerifiedRow]) -> list[str]:
-    return [f"{row['namespace']}/{row['service_account']}" for row in rows if row["status"] == UNKNOWN]
-
-
-def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings: int) -> ReportSummary:
-    def count(status: Status) -> int:
-        return sum(row["status"] == status for row in rows)
-
-    return {
-        "workloads": workloads,
-        "passed": count(PASS),
-        "failed": count(FAIL),
-        "warnings": count(WARNING),
-        "unknown": count(UNKNOWN),
-        "accepted": count(ACCEPTED),
-        "changes": changes,
-        "findings": findings,
-    }
 
 
 def _notes(

@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, TypedDict
 
 from ..kubernetes.model.objects import Object
+from ..model.checks import Status
 from ..model.rows import FailureRow, FindingRow, VerificationSummary, VerifiedRow
 
 # The steps of a workflow, in order: a run in check mode, a run that may make changes, and a verification.
@@ -47,22 +49,11 @@ class ReportSummary(VerificationSummary):
     changes: int
 
 
-class Facts(TypedDict):
-    """The facts that the role asserts, each with the worst status of all workloads.
-
-    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if no check of the fact was performed. With
-    ``pod_identity_fail_on: warning``, a warning counts as "fail". A plan with changes has only "fail" and "skipped". ``done`` is
-    false if a change or read failed, if the run ended early, or if a finding fails the run without failing another fact.
-    """
-
-    done: bool
-    trust: str
-    attachment: str
-    contents: str
-    association: str
-    service_account: str
-    agent: str
-    pods: str
+# The facts that the role asserts, each with the worst status of its checks over all workloads (``COLUMNS`` in text.py).
+# A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if no check of the fact was performed. With
+# ``pod_identity_fail_on: warning``, a warning counts as "fail". A plan with changes has only "fail" and "skipped". ``done`` is
+# false if a change or read failed, if the run ended early, or if a finding fails the run without failing another fact.
+Facts: TypeAlias = Mapping[str, bool | Status]
 
 
 class Report(Place):

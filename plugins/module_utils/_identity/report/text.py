@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
-from ..._findings.text import split_commands, visible
+from ..._findings.text import split_commands, table, visible
 from ..._policy.language.document import document_statements
 from ..._policy.language.document_changes import describe_document_change
 from ..._policy.trust.statements import TrustGrant, read_statement
@@ -374,38 +374,6 @@ def _cell(check: CheckRow) -> str:
     """Return the text of a cell: status and detail. The detail of the agent is omitted, because it is the same in all rows."""
     detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""
     return visible(f"{check['status']}{detail}")
-
-
-# The minimum width of the first column in a narrow table.
-SMALLEST_NAME = 8
-
-
-def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
-    """Return the lines of a table, whose first row has the titles.
-
-    :arg width: the maximum length of a line, or 0. In a table that is too wide, the gaps become narrower. A first cell that still
-        does not fit is on a line above the other cells, unabridged, so that it can be copied. If the other columns alone are
-        too wide, their widest cells are truncated.
-    """
-    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
-    gap = "  "
-    if width and first + sum(widths) + len(gap) * len(widths) > width:
-        gap = " "
-        room = width - sum(widths) - len(widths)
-        if room < SMALLEST_NAME:
-            room = SMALLEST_NAME
-            widest = (width - room) // len(widths) - 1
-            widths = [min(column, widest) for column in widths]
-        first = max(len(name) for name, *_cells in rows if len(name) <= room)
-    lines = []
-    for name, *cells in rows:
-        above, start = ([], name) if len(name) <= first else ([name], "")
-        shown = (
-            cell if len(cell) <= column else f"{cell[: column - 1]}…"
-            for cell, column in zip(cells, widths, strict=True)
-        )
-        lines += [*above, gap.join(map(str.ljust, (start, *shown), (first, *widths))).rstrip()]
-    return lines
 
 
 def note_lines(notes: Sequence[Note], others: str) -> list[str]:

@@ -101,6 +101,19 @@ def test_unusable_page_token_is_an_error(markers: list[str | None], reason: str,
     assert len(requests) == len(markers)
 
 
+def test_number_of_pages_is_limited() -> None:
+    requests: list[dict[str, Any]] = []
+
+    class Iam:
+        def list_roles(self, **parameters: Any) -> dict[str, Any]:
+            requests.append(parameters)
+            return {"Roles": [], "IsTruncated": True, "Marker": str(len(requests))}
+
+    with pytest.raises(AwsError, match="the response has a token for another page after 1000") as caught:
+        list(BotoApi(lambda _service: Iam(), simulated_retries()).pages("iam", "ListRoles", {}, "Roles"))
+    assert (caught.value.code, len(requests)) == (MALFORMED, 1001)
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "method", "answer", "lacks"),
     [

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import CheckName, Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import SMALLEST_NAME
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     Preflight,
 )
@@ -31,17 +32,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     judge_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    NO_FACTS,
     ReportSettings,
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
-    Facts,
     Report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     COLUMNS,
     SHOWN_ROWS,
-    SMALLEST_NAME,
     WIDTH,
     workload_table,
 )
@@ -352,7 +352,7 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
 
 def test_every_check_has_a_column_and_every_fact_a_check() -> None:
     assert [name for name, _title, _fact in COLUMNS] == list(get_args(CheckName))
-    assert {"done", *(fact for _name, _title, fact in COLUMNS)} == set(Facts.__annotations__)
+    assert {"done", *(fact for _name, _title, fact in COLUMNS)} == set(NO_FACTS)
 
 
 # Tests of the facts of a verification, which tasks can assert by name
@@ -438,7 +438,7 @@ def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[
 def test_role_asserts_every_fact() -> None:
     tasks = Path(__file__).resolve().parents[6] / "roles/pod_identity/tasks"
     [task] = yaml.safe_load((tasks / "assert.yml").read_text(encoding="utf-8"))
-    done, *facts = Facts.__annotations__
+    done, *facts = NO_FACTS
     assert task["ansible.builtin.assert"]["that"] == [
         f"pod_identity_result.verification.{done}",
         *(f"pod_identity_result.verification.{fact} != 'fail'" for fact in facts),
