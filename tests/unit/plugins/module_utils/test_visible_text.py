@@ -17,9 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     split_commands,
     visible,
-    visible_lines,
-    visible_sentence,
-    visible_values,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_api_error,
@@ -56,8 +53,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     policy_finding_row,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 # This text would clear the screen, set the window title, reverse the text direction and forge a line. It also has half of a
 # surrogate pair.
@@ -81,26 +76,6 @@ SHOWN = "a\\x1b[2J\\x1b]0;x\\x07\\u202eb\\nok: [localhost]\\r\\x9b31m\\x7f\\u202
 )
 def test_control_characters_are_visible(text: str, visible_text: str) -> None:
     assert visible(text) == visible_text
-
-
-def test_line_breaks_become_spaces() -> None:
-    assert (
-        visible_sentence("validation failed:\n\n  rule a: \x1bno\n") == "validation failed: rule a: \\x1bno"
-    )
-
-
-@given(st.text(st.characters()))
-def test_visible_text_is_one_line_and_idempotent(text: str) -> None:
-    visible_text = visible(text)
-    assert visible_text.isprintable()
-    assert visible(visible_text) == visible_text
-    assert len(visible_lines(text).split("\n")) == len(text.split("\n"))
-
-
-def test_values_of_a_diff_are_visible() -> None:
-    assert visible_values({"\x1b": ["\u202e", 1, None, {"a": "b\nc\td\r", 2: ()}]}) == {
-        "\\x1b": ["\\u202e", 1, None, {"a": "b\nc\td\\r", 2: ()}]
-    }
 
 
 KEY = WorkloadKey("my-cluster", "default", "app")

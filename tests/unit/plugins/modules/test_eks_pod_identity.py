@@ -189,12 +189,6 @@ def test_purge_is_not_read_ahead(aws: FakeAws) -> None:
     assert (read_ahead(), opened, aws.requests) == (None, [], [])
 
 
-def test_old_state_is_read_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_run, "_FRESH_SECONDS", 0.0)
-    _job, read_ahead = begin_reading(aws, opened := [])
-    assert (read_ahead(), opened) == (None, [CLUSTER])
-
-
 def test_deadline_applies_while_the_state_is_read(aws: FakeAws) -> None:
     _job, read_ahead = begin_reading(aws, [])
     assert read_ahead().roles == {"my-role": None}
@@ -228,18 +222,6 @@ def test_force_for_an_unlisted_workload_is_refused(run: Run, aws: FakeAws) -> No
 
 def has_agent(aws: FakeAws) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE"}})
-
-
-def test_invalid_input_is_reported_before_any_request(run: Run, aws: FakeAws) -> None:
-    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[{"namespace": "default"}])
-    assert result["failed"] is True
-    assert result["msg"] == (
-        "2 problems in the input; nothing was changed:\n"
-        "- workloads[0] (default/?): service_account is missing.\n"
-        "- workloads[0] (default/?): role is missing; set role: {name: …} to create one, or role: {arn: …} to use an "
-        "existing one."
-    )
-    assert aws.requests == []
 
 
 @pytest.mark.parametrize(

@@ -23,26 +23,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transpo
     Rate,
     Retries,
     begin,
-    call_both,
     call_within,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
 )
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "raised"),
-    [("first", "", "first"), ("", "second", "second"), ("first", "second", "first")],
-)
-def test_error_of_the_first_of_two_calls_has_priority(first: str, second: str, raised: str) -> None:
-    def call(error: str) -> None:
-        if error:
-            raise ValueError(error)
-
-    with pytest.raises(ValueError, match=f"^{raised}$"):
-        call_both(lambda: call(first), lambda: call(second))
 
 
 def test_background_call_is_interrupted_with_the_waiting_thread() -> None:

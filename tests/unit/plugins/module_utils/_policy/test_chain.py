@@ -8,13 +8,8 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
-    NamedPolicy,
-    permission_layers,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
     check_chain,
-    check_chain_permissions,
     check_policy,
 )
 
@@ -184,15 +179,3 @@ def test_role_arn_is_required():
         ValueError, match=r"subject\.role_arn is missing; set it to the ARN of the pod identity role"
     ):
         check_chain(policy(), Subject())
-
-
-def test_identity_policies_need_both_actions():
-    document = {
-        "Version": "2012-10-17",
-        "Statement": {"Effect": "Allow", "Action": BOTH[:1], "Resource": TARGET},
-    }
-    layers = permission_layers([NamedPolicy("p", document)])
-    assert [verdict.decision for verdict in check_chain_permissions(layers, POD, TARGET)] == [
-        "allowed",
-        "implicit_deny",
-    ]

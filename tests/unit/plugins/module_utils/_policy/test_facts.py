@@ -5,17 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
     parse_subject,
 )
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
-
-
-def test_subject_without_options():
-    assert parse_subject({"cluster_arn": None, "namespace": None}) == Subject()
 
 
 INVALID = [

@@ -432,31 +432,6 @@ def test_variable_in_a_resource(case):
     assert (found.decision, found.conditional_on) == (decision, keys)
 
 
-def test_comparison_of_two_tags():
-    document = policy(
-        statement(condition={"StringEquals": {"s3:ExistingObjectTag/team": "${aws:PrincipalTag/team}"}})
-    )
-    assert check(document, context={"s3:ExistingObjectTag/team": "x"}).conditional_on == (
-        "aws:PrincipalTag/team",
-    )
-    assert (
-        check(document, context={"s3:ExistingObjectTag/team": "x", "aws:PrincipalTag/team": "x"}).decision
-        == "allowed"
-    )
-    assert (
-        check(document, context={"s3:ExistingObjectTag/team": "x", "aws:PrincipalTag/team": "y"}).decision
-        == "implicit_deny"
-    )
-    assert (
-        check(document, subject=POD, tags={"Team": "x"}, context={"s3:ExistingObjectTag/team": "x"}).decision
-        == "allowed"
-    )
-    assert (
-        check(document, subject=POD, tags={}, context={"s3:ExistingObjectTag/team": "x"}).decision
-        == "implicit_deny"
-    )
-
-
 CALLER = [
     ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, "implicit_deny", "a Pod has no MFA"),
     (
@@ -554,17 +529,6 @@ def test_conditions_on_the_same_key(case):
 def test_error_names_malformed_policy():
     with pytest.raises(PolicyError, match=r"^p2: Statement 1: Effect must be Allow or Deny, got 'allow'"):
         check([policy(statement()), policy({**statement(), "Effect": "allow"})])
-
-
-def test_item_context_overrides_shared_context():
-    items = [
-        {"action": "s3:GetObject", "resource": "*", "context": {"AWS:SourceVpc": "b"}},
-        {"action": "s3:ListAllMyBuckets"},
-    ]
-    assert parse_required(items, {"aws:SourceVpc": "a", "aws:x": 1}) == [
-        Required("s3:GetObject", "*", {"aws:x": 1, "AWS:SourceVpc": "b"}),
-        Required("s3:ListAllMyBuckets", "*", {"aws:SourceVpc": "a", "aws:x": 1}),
-    ]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     covered,
     read_grants,
     trust_policy,
-    widest,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
@@ -25,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
     grant_for,
 )
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ACCOUNT = "111122223333"
@@ -39,11 +37,9 @@ FOREIGN: dict[str, Any] = {
     "Principal": {"Service": "ec2.amazonaws.com"},
     "Action": "sts:AssumeRole",
 }
-FEW = settings(max_examples=60, deadline=None)
 
 scopes = st.sampled_from(["workload", "namespace", "cluster", "account", "anyone_in_account"])
 grants = st.builds(lambda scope, who: grant_for(scope, ACCOUNT, *who), scopes, st.sampled_from(EVERYONE))
-grant_sets = st.sets(grants, min_size=1, max_size=5)
 
 
 def grant(*parts: str) -> TrustGrant:
@@ -68,25 +64,6 @@ def usable(document: object, cluster: str, namespace: str, service_account: str)
         pod_uid="uid",
     )
     return check_trust(document, subject).usable
-
-
-def granted_workloads(grants: Iterable[TrustGrant]) -> set[tuple[str, str, str]]:
-    """Return the workloads in EVERYONE that match all parts of a grant. The evaluator is not used."""
-    found = set()
-    for grant, workload in product(grants, EVERYONE):
-        parts = (grant.cluster_arn, grant.namespace, grant.service_account)
-        if all(part in ("", value) for part, value in zip(parts, workload, strict=True)):
-            found.add(workload)
-    return found
-
-
-@FEW
-@given(grant_sets)
-def test_widest_grants_allow_the_same_workloads(grants: set[TrustGrant]) -> None:
-    wide = widest(grants)
-    assert wide <= grants
-    assert granted_workloads(wide) == granted_workloads(grants)
-    assert not any(covered(statement, wide - {statement}) for statement in wide)
 
 
 @pytest.mark.parametrize(

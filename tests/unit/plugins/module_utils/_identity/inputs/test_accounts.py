@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
-    ASSUME_ROLE_OPTIONS,
-    assume_role_spec,
-    has_many_policies,
     read_assume_role,
     validate_accounts,
     validate_attachments,
@@ -19,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     IamArn,
-    parse_policy_arn,
     parse_role_arn,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -62,10 +58,6 @@ def test_parses_the_role_to_assume(options: dict[str, Any], expected: AssumeRole
     assert read_assume_role(options) == expected
 
 
-def test_account_is_read_from_the_role_arn() -> None:
-    assert AssumeRole(ARN).account_id == "444455556666"
-
-
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -104,10 +96,6 @@ def test_rejects_invalid_options(options: dict[str, Any], problem: str, prefix: 
     with pytest.raises(InputError) as caught:
         read_assume_role(options, prefix)
     assert caught.value.problems == (problem.replace("assume_role_", f"{prefix}assume_role_"),)
-
-
-def test_argument_spec_has_all_assume_role_options() -> None:
-    assert tuple(assume_role_spec()) == ASSUME_ROLE_OPTIONS
 
 
 FOREIGN = "arn:aws:iam::444455556666:role/team/theirs"
@@ -182,30 +170,9 @@ def test_splits_a_role_arn(arn: str, parts: IamArn | None) -> None:
     assert parse_role_arn(arn) == parts
 
 
-@pytest.mark.parametrize(
-    ("arn", "parts"),
-    [
-        pytest.param("arn:aws:iam::aws:policy/a", IamArn("aws", "aws", "/", "a"), id="AWS managed"),
-        pytest.param(
-            "arn:aws:iam::aws:policy/service-role/a",
-            IamArn("aws", "aws", "/service-role/", "a"),
-            id="AWS managed with a path",
-        ),
-        pytest.param("arn:aws:iam::111122223333:role/a", None, id="ARN of a role"),
-    ],
-)
-def test_splits_a_policy_arn(arn: str, parts: IamArn | None) -> None:
-    assert parse_policy_arn(arn) == parts
-
-
 def workload_with_policies(count: int) -> Any:
     policies = [{"arn": f"arn:aws:iam::aws:policy/Any{number}"} for number in range(count)]
     return desired(workload(policies=policies))
-
-
-@pytest.mark.parametrize(("count", "expected"), [(10, False), (11, True)])
-def test_checks_the_quota_from_eleven_policies(count: int, expected: bool) -> None:
-    assert has_many_policies(workload_with_policies(count), HERE) is expected
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -33,7 +31,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     document_statements,
 )
@@ -43,13 +40,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     trust_policy,
     writer_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    is_usable,
-    prepare_trust,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import HERE
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ARN = f"arn:aws:iam::{HERE.account_id}:role"
 CLUSTER = [
@@ -240,31 +231,6 @@ def parsed(expansion: Expansion) -> tuple[Workload, ...]:
 
 CLUSTER_ONLY = {"aws:SourceAccount": HERE.account_id, "aws:RequestTag/eks-cluster-arn": HERE.arn}
 NAMESPACE, ACCOUNT = "aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account"
-
-
-WORD = st.text("ab-", min_size=1, max_size=4)
-GLOB = st.text("ab-*", min_size=1, max_size=4)
-
-
-@given(GLOB, GLOB, WORD, WORD)
-@settings(max_examples=150, deadline=None)
-def test_trust_policy_allows_exactly_the_matching_names(
-    namespaces: str, accounts: str, namespace: str, account: str
-) -> None:
-    grant = TrustGrant(HERE.account_id, HERE.arn, namespaces, accounts, writer_of("o", HERE.arn))
-    written = trust_policy([grant])
-    subject = Subject(
-        cluster_arn=HERE.arn,
-        namespace=namespace,
-        service_account=account,
-        account_id=HERE.account_id,
-        partition=HERE.partition,
-        role_arn=f"{ARN}/r",
-    )
-    trust = prepare_trust(written)
-    matches = fnmatchcase(namespace, namespaces) and fnmatchcase(account, accounts)
-    assert is_usable(trust, subject) == matches == grant.includes(HERE.arn, namespace, account)
-    assert not is_usable(trust, replace(subject, cluster_arn=f"{HERE.arn}2"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -17,11 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
-    parse_association,
     parse_workloads,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
-    AssociationSpec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -129,15 +124,6 @@ def test_parser_reads_every_key_of_the_form(part: str, name: str) -> None:
     assert parse_one(with_key) != parse_one(without_key), (
         f"inputs/workloads.py does not read {name} of {part}"
     )
-
-
-@pytest.mark.parametrize("name", [field.name for field in fields(AssociationSpec)])
-def test_parser_reads_every_key_of_an_association(name: str) -> None:
-    value, _rest = KEYS["workload"][name]
-    options = {"cluster_name": CLUSTER, "namespace": "default", "service_account": "app"}
-    if name == "session_policy":
-        options["disable_session_tags"] = True
-    assert parse_association({**options, name: value}) != parse_association(options)
 
 
 def long_document(size: int) -> dict[str, Any]:

@@ -10,33 +10,24 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
-    AUDIENCE_ANNOTATION,
-    ROLE_ANNOTATION,
     STAGES,
     STEPS,
     DamagedRecord,
-    IrsaAccount,
     Migrant,
     MigrationOptions,
     PodCredentials,
     Record,
     RecordTooLarge,
-    is_wide_elsewhere,
     read_record,
-    record_keys,
     record_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Removed
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER_ARN,
-    OTHER_CLUSTER_ARN,
     key,
     role_arn,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 # The first 12 digits of the SHA-256 digest of CLUSTER_ARN.
 RECORD = "workload-identity/irsa-record.d89abb76c66f."
 APP = ("shop", "app")
@@ -65,35 +56,6 @@ def test_stage_has_its_steps(stage: Any) -> None:
     steps = ("inventory", "associate", "restart", "finish")
     assert steps == STEPS
     assert [step for step in STEPS if migrant.has_reached(step)] == list(steps[: REACHED[stage]])
-
-
-@pytest.mark.parametrize(
-    ("annotations", "role", "audience"),
-    [
-        ({}, "", ""),
-        ({ROLE_ANNOTATION: "arn"}, "arn", ""),
-        ({ROLE_ANNOTATION: "arn", AUDIENCE_ANNOTATION: "vault"}, "arn", "vault"),
-        ({AUDIENCE_ANNOTATION: "vault"}, "", "vault"),
-    ],
-)
-def test_annotations_give_role_and_audience(annotations: dict[str, str], role: str, audience: str) -> None:
-    account = IrsaAccount(key(), annotations)
-    assert (account.role_arn, account.audience) == (role, audience)
-
-
-@pytest.mark.parametrize(
-    ("pods", "remaining"),
-    [
-        (PodCredentials(), ()),
-        (PodCredentials(agent=("a", "b")), ()),
-        (PodCredentials(irsa=("c", "b"), agent=("b",), other=("d",), none=("a",)), ("a", "b", "c", "d")),
-        (PodCredentials(irsa=("a",), other=("a",)), ("a",)),
-        (PodCredentials(on_host_network=("a",), templates={"Deployment web": ("AWS_ROLE_ARN",)}), ()),
-    ],
-    ids=["none", "EKS Pod Identity", "sorted", "each Pod once", "other members"],
-)
-def test_pods_without_pod_identity_remain(pods: PodCredentials, remaining: tuple[str, ...]) -> None:
-    assert pods.remaining == remaining
 
 
 @pytest.mark.parametrize(
@@ -131,60 +93,6 @@ def test_options_select_and_name_a_service_account(
         selects,
         names,
     )
-
-
-def test_empty_record_has_no_tags() -> None:
-    assert record_tags(CLUSTER_ARN, Record(is_wide=True), {}) == {}
-
-
-_values = st.recursive(
-    st.one_of(st.text(max_size=20), st.sampled_from(["*", "sts:AssumeRole"])),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(min_size=1, max_size=9), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-_names = st.text("abc-09", min_size=1, max_size=9)
-drawn_records = st.builds(
-    Record,
-    st.frozensets(st.tuples(_names, _names), min_size=1, max_size=4),
-    st.lists(
-        st.builds(
-            Removed,
-            st.integers(0, 20),
-            st.dictionaries(st.text(min_size=1, max_size=9), _values, max_size=4),
-        ),
-        max_size=4,
-    ).map(tuple),
-    st.booleans(),
-)
-drawn_tags = st.dictionaries(st.sampled_from(["team", "Name", "workload-identity/owner"]), st.just("x"))
-
-
-@given(drawn_records, drawn_records, drawn_tags)
-@SETTINGS
-def test_records_of_two_clusters_are_independent(record: Record, other: Record, tags: dict[str, str]) -> None:
-    first = record_tags(CLUSTER_ARN, record, tags)
-    second = record_tags(OTHER_CLUSTER_ARN, other, {**tags, **first})
-    every_tag = {**tags, **first, **second}
-    assert read_record(CLUSTER_ARN, every_tag) == record
-    assert read_record(OTHER_CLUSTER_ARN, every_tag) == other
-    assert set(record_keys(CLUSTER_ARN, every_tag)) == set(first)
-    assert is_wide_elsewhere(CLUSTER_ARN, every_tag) is other.is_wide
-    assert not is_wide_elsewhere(CLUSTER_ARN, {**tags, **first})
-    assert set(first).isdisjoint(tags)
-    for name, text in first.items():
-        assert len(name) <= 128
-        assert 0 < len(text) <= 256
-        # AWS permits these characters in tags (and some others).
-        assert text.isascii()
-        assert all(character.isalnum() or character in "_-=:" for character in text)
-
-
-@pytest.mark.parametrize("tags", [{}, {"team": "a", "workload-identity/owner": "x"}])
-def test_tags_without_record_have_an_empty_record(tags: dict[str, str]) -> None:
-    assert record_keys(CLUSTER_ARN, tags) == []
-    assert read_record(CLUSTER_ARN, tags) == Record()
 
 
 @pytest.mark.parametrize(

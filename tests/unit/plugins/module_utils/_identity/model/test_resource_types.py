@@ -15,10 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
-    ErrorKind,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
 )
@@ -26,19 +22,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedPolicy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.resource_types import (
-    ObservedDraft,
     find_resource_type,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Target,
-    association_key,
     association_target,
-    associations_target,
     attachment_target,
     policy_target,
-    read_failure,
     role_target,
     trust_target,
 )
@@ -132,9 +124,6 @@ def test_change_is_visible_once_reads_show_it(made: Change, resource: Any, visib
     assert find_resource_type(made.target).is_visible(resource, made) is visible
 
 
-ERROR = AwsError("x:Y", "AccessDenied", "No.", ErrorKind.DENIED, "")
-
-
 def observed(**fields: Any) -> Observed:
     cluster = Cluster(CLUSTER, "arn:cluster", "111122223333", "us-west-2", "aws")
     return Observed(cluster, **fields)
@@ -156,34 +145,3 @@ def observed(**fields: Any) -> Observed:
 def test_target_in_the_observation_was_read(target: Target, read: bool) -> None:
     found = observed(roles={"app": ROLE}, policies={"arn:policy": None})
     assert find_resource_type(target).was_read(found, target) is read
-
-
-@pytest.mark.parametrize(
-    ("failed", "target"),
-    [
-        (role_target("app"), ATTACHMENT),
-        (policy_target("arn:policy"), policy_target("arn:policy")),
-        (association_target(APP), association_target(APP)),
-        (associations_target(APP.cluster), association_target(APP)),
-    ],
-)
-def test_target_of_a_failed_read_was_not_read(failed: Target, target: Target) -> None:
-    found = observed(
-        roles={"app": ROLE}, policies={"arn:policy": POLICY}, failures=(read_failure(failed, ERROR),)
-    )
-    assert not find_resource_type(target).was_read(found, target)
-
-
-def test_association_key_is_its_workload() -> None:
-    assert association_key(association_target(APP)) == APP
-    assert association_key(ATTACHMENT) is None
-
-
-def test_draft_applies_changes() -> None:
-    draft = ObservedDraft(observed(roles={"app": ROLE}, policies={}, associations={APP: ASSOCIATION}))
-    draft.apply(change(OTHER_ATTACHMENT, "replace", {"policy": "one"}, {"policy": "two"}))
-    draft.apply(change(association_target(APP), "delete", {"association_id": "a-1"}))
-    draft.put(policy_target("arn:policy"), POLICY)
-    result = draft.result()
-    assert result.roles == {"app": replace(ROLE, attached=("two",))}
-    assert (result.policies, result.associations) == ({"arn:policy": POLICY}, {})

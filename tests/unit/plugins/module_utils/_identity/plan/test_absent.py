@@ -17,14 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
-    TRUST_BARE,
     TRUST_EC2,
     FakeAws,
     agent,
     codes_and_reasons,
-    create_association,
-    create_policy,
-    create_role,
     desired,
     engine,
     named,
@@ -72,20 +68,6 @@ def codes(found: Plan) -> list[str]:
 
 
 # Tests of unmanaged resources
-
-
-def test_unmanaged_resources_are_unchanged() -> None:
-    aws = FakeAws()
-    create_role(aws, "my-role", TRUST_BARE, (create_policy(aws, "my-policy"),))
-    create_association(aws, "app", "my-role")
-    initial = aws.state()
-    found = plan_removal(aws, workload())
-    assert (names(found), codes(found)) == (
-        [],
-        ["NOT_OWNED", "role without tag", "policy without tag"],
-    )
-    remove(aws, workload())
-    assert aws.state() == initial
 
 
 def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:

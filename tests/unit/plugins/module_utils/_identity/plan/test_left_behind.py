@@ -69,19 +69,6 @@ def not_readable(aws: FakeAws) -> None:
     aws.replace("iam:GetRole", deny)
 
 
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_reports_the_former_role_of_an_association(check_mode: bool) -> None:
-    assert left_messages(converge(converged_account(OLD), NEW, check_mode=check_mode)) == [
-        (
-            "RESOURCE_KEPT",
-            "info",
-            f"role {role_arn('Old')} is no longer used by default/app. It is kept, with its policies.",
-            "Restart the Pods that may still hold its credentials. A later run for this cluster alone with ⟨purge⟩: true removes "
-            "the role if it is unused.",
-        )
-    ]
-
-
 @pytest.mark.parametrize("change", [another_owner, not_managed], ids=lambda one: one.__name__)
 def test_does_not_report_a_foreign_role(change: Callable[[FakeAws], None]) -> None:
     aws = converged_account(OLD)

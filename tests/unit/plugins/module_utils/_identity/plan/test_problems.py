@@ -257,20 +257,4 @@ def test_policy_of_a_failed_workload_remains_attached() -> None:
     ]
 
 
-def test_wider_grant_keeps_other_grants() -> None:
-    aws = FakeAws()
-    run(aws, desired(workload("one")))
-    initial = aws.state()["roles"]["my-role"]["trust"]["Statement"]
-    run(aws, desired(workload("two"), trust_scope="namespace"))
-    updated = aws.state()["roles"]["my-role"]["trust"]["Statement"]
-    assert len(updated) == 2
-    assert initial[0] in updated
-    kept = plan(aws, desired(workload("two"), trust_scope="workload"))
-    assert [finding.code for finding in kept.findings if "trust_scope" in finding.message] == [
-        "TRUST_KEPT_FOR_OTHERS"
-    ]
-    run(aws, desired(workload("two"), trust_scope="workload"))
-    assert names(plan(aws, desired(workload("one")))) == []
-
-
 # Tests of resources that cannot be read

@@ -18,9 +18,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_artifacts,
     to_artifact,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
-    stopped_report,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     describe_change,
 )
@@ -165,14 +162,3 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
         lines.append([describe_change(change).line for change in found["changes"]])
     assert lines[0] == lines[1]
     assert lines[1][0] == "update role app (tags)"
-
-
-def test_stopped_run_has_keys_of_a_report() -> None:
-    place: Any = {name: REPORT[name] for name in ("cluster_name", "cluster_arn", "account_id", "region")}
-    stopped = stopped_report(
-        {**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "1.0.0", False, "apply"
-    )
-    made = make_artifacts(stopped, "blue", stopped=True)[KEY]
-    assert set(REPORT) <= set(made)
-    assert (made["failed"], made["stopped"], made["headline"]) == (True, True, "No.")
-    assert made["failure"] == "No.\nDo it."

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
@@ -18,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
-    CLUSTER_ARN,
     REGION,
     TRUST_BARE,
     Clock,
@@ -124,39 +121,6 @@ def test_describes_up_to_ten_unlisted_associations(workloads: int, unlisted: int
 # Tests of the reads of the cluster
 
 
-def test_find_cluster_returns_cluster_and_account() -> None:
-    found = find_cluster(FakeAws(), CLUSTER, "")
-    assert (found.arn, found.account_id, found.region, found.partition, found.status) == (
-        CLUSTER_ARN,
-        ACCOUNT,
-        REGION,
-        "aws",
-        "ACTIVE",
-    )
-    assert found.caller_arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
-
-
-def at_the_same_time(aws: FakeAws, *names: str) -> None:
-    """Let the next requests of these operations wait for each other. They complete only if they are sent concurrently."""
-    meeting = threading.Barrier(len(names), timeout=20)
-    for name in names:
-        aws.before_request(name, meeting.wait)
-
-
-def test_caller_and_cluster_are_read_concurrently() -> None:
-    aws = FakeAws()
-    at_the_same_time(aws, "sts:GetCallerIdentity", "eks:DescribeCluster")
-    assert find_cluster(aws, CLUSTER, REGION).arn == CLUSTER_ARN
-
-
-def test_error_of_the_caller_has_priority_over_the_cluster() -> None:
-    aws = FakeAws()
-    for name in ("sts:GetCallerIdentity", "eks:DescribeCluster"):
-        aws.fail_on(name, classify(name, "AccessDenied", "No."))
-    with pytest.raises(AwsError, match=r"^sts:GetCallerIdentity"):
-        find_cluster(aws, CLUSTER, REGION)
-
-
 def test_missing_cluster_fails_with_account_and_region() -> None:
     with pytest.raises(AwsError) as caught:
         find_cluster(FakeAws(), "gone", REGION)
@@ -207,12 +171,6 @@ def test_inactive_cluster_fails(status: str) -> None:
         "Wait until the cluster is ACTIVE, or find out in the EKS console why it is not."
     )
     assert find_cluster(aws, CLUSTER, REGION, "absent").status == status
-
-
-def test_updating_cluster_is_accepted() -> None:
-    aws = FakeAws()
-    aws.eks.clusters[CLUSTER] = "UPDATING"
-    assert find_cluster(aws, CLUSTER, REGION).status == "UPDATING"
 
 
 def test_other_cluster_errors_are_raised() -> None:

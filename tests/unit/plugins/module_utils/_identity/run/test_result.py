@@ -8,17 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Failure,
     Plan,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    InputError,
-    aws_message,
-    input_message,
-    sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
@@ -113,56 +106,3 @@ def test_message_shows_ten_causes() -> None:
 
 
 # Tests of messages about errors before any change
-
-
-@pytest.mark.parametrize(
-    ("problems", "message"),
-    [
-        pytest.param(["a: is wrong."], "a: is wrong. Nothing was changed.", id="one problem"),
-        pytest.param(
-            ["a: is wrong"], "a: is wrong. Nothing was changed.", id="one problem without a full stop"
-        ),
-        pytest.param(
-            ["x.", "y."], "2 problems in the input; nothing was changed:\n- x.\n- y.", id="two problems"
-        ),
-        pytest.param(
-            [str(number) for number in range(23)],
-            "\n".join(
-                [
-                    "23 problems in the input; nothing was changed:",
-                    *[f"- {number}" for number in range(23)],
-                ]
-            ),
-            id="many problems",
-        ),
-        pytest.param(
-            ["a: is new.", *[f"w{number}: is wrong." for number in range(5)], "b: is new."],
-            "7 problems in the input; nothing was changed:\n- a: is new.\n- w0, w1, w2 and 2 more: is wrong.\n- b: is new.",
-            id="one problem in many places",
-        ),
-    ],
-)
-def test_input_problems(problems: list[str], message: str) -> None:
-    assert input_message(InputError(problems)) == message
-
-
-@pytest.mark.parametrize(
-    ("text", "region", "message"),
-    [
-        ("No.", "eu-west-1", "eks:X (region eu-west-1): DeleteConflict: No. "),
-        ("No", None, "eks:X: DeleteConflict: No. "),
-        ("No, in eu-west-1", "eu-west-1", "eks:X: DeleteConflict: No, in eu-west-1. "),
-    ],
-    ids=["with a region", "without a region", "message already has the region"],
-)
-def test_message_of_an_error_of_the_run(text: str, region: str | None, message: str) -> None:
-    error = classify("eks:X", "DeleteConflict", text)
-    assert aws_message(error, region) == (
-        f"{message}This resource is still in use. First detach it from the resources that use it. Nothing was "
-        "changed."
-    )
-
-
-@pytest.mark.parametrize(("text", "ended"), [("a", "a."), ("a.", "a."), ("a!", "a!"), ("a?", "a?")])
-def test_sentence_ends_with_a_full_stop(text: str, ended: str) -> None:
-    assert sentence(text) == ended

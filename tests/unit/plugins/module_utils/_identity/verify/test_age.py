@@ -24,22 +24,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Observed,
     VerificationReads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
-    ObservedPolicy,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.recent_changes import (
-    RecentChange,
     find_possibly_unseen,
-    latest_change,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
     consider_age,
     verify,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    ACCOUNT,
     TRUST_BARE,
-    Clock,
     FakeAws,
     agent,
     desired,
@@ -145,27 +138,6 @@ def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], 
     aws = made()
     fault(aws)
     assert set(statuses(verified(aws)[0]).values()) == {"fail"}
-
-
-def test_aws_managed_policy_does_not_count_as_change() -> None:
-    """Check that the date of an AWS managed policy does not count, because AWS may change it at any time."""
-    arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
-    moment = (NOW - timedelta(seconds=40)).isoformat()
-    observed = look(made())
-    observed = replace(
-        observed,
-        policies={
-            **observed.policies,
-            arn: ObservedPolicy(arn, "AmazonS3ReadOnlyAccess", "v9", changed_at=moment),
-            policy_arn("theirs"): ObservedPolicy(policy_arn("theirs"), "theirs", "v9", changed_at=moment),
-        },
-    )
-
-    def age_by(arn: str) -> RecentChange | None:
-        return latest_change(desired(workload(policies=[{"arn": arn}])).workloads[0], observed)
-
-    assert age_by(arn) is None
-    assert age_by(policy_arn("theirs")) == RecentChange("policy theirs", timedelta(seconds=40))
 
 
 EXPLAINED = {
@@ -307,16 +279,6 @@ def delete_policy_alone(aws: FakeAws) -> None:
     del aws.iam.policies[policy_arn("my-policy")]
 
 
-@pytest.mark.parametrize("age", [timedelta(seconds=10), timedelta(days=1)])
-def test_teardown_of_complete_or_old_workload_has_no_age_finding(age: timedelta) -> None:
-    assert removed(made(role=age, association=age)) == []
-    aws = made()
-    delete_association(aws)
-    assert removed(aws) == []
-    assert aws.state()["associations"] == []
-    assert key() not in look(aws).associations
-
-
 def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
     aws = made(role=timedelta(seconds=10))
     delete_association(aws)
@@ -329,25 +291,6 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
             "Run again in 5 minutes.",
         )
     ]
-
-
-SHARED = (workload(), workload("web"))
-
-
-@pytest.mark.parametrize("workloads", [SHARED, SHARED[:1]], ids=["all workloads", "one workload"])
-def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...]) -> None:
-    """Tear down a workload again. Its new role has another user, and no longer allows the workload, so there is no finding."""
-    aws = FakeAws()
-    run(aws, desired(*SHARED))
-    aws.iam.roles["my-role"]["CreateDate"] = NOW
-    for item in aws.eks.associations.values():
-        item["createdAt"] = item["modifiedAt"] = NOW
-    _unmark(aws, "web")
-    config = desired(*workloads, state="absent")
-    assert removed(aws, config) == []
-    assert [item["serviceAccount"] for item in aws.eks.associations.values()] == ["web"]
-    assert list(aws.iam.roles) == ["my-role"]
-    assert removed(aws, config) == []
 
 
 @pytest.mark.parametrize(
@@ -411,14 +354,3 @@ def test_young_policy_of_another_role_has_no_age_finding(
     found = find_possibly_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
     messages = [item.message.removeprefix("this run did not find ") for item in found]
     assert [message.partition(", but may have missed ")[0] for message in messages] == doubted
-
-
-def test_local_clock_is_not_used() -> None:
-    """Check that ages are computed with the date in the response of AWS, not with the local clock."""
-    aws = made(**YOUNG)
-    caller = {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"}
-    headers = {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}
-    aws.replace(
-        "sts:GetCallerIdentity", lambda _parameters: {**caller, "ResponseMetadata": {"HTTPHeaders": headers}}
-    )
-    assert engine(aws, WANTED, clock=Clock()).cluster.answered_at == NOW

@@ -21,9 +21,3 @@ ACCOUNT = {"kind": "ServiceAccount", "metadata": NAMED}
 )
 def test_no_diff_for_server_fields_alone(diff: dict[str, Any]) -> None:
     assert format_diff(diff, ACCOUNT) is None
-
-
-def test_cluster_scoped_object_is_named_without_namespace() -> None:
-    diff = format_diff({"after": {"a": 1}}, {"kind": "Namespace", "metadata": {"name": "shop"}})
-    assert diff is not None
-    assert diff["after_header"] == "Namespace shop"

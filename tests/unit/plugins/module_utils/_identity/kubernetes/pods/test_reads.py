@@ -11,14 +11,11 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
-    Query,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     Verification,
-    parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
-    live_pods_query,
     read_pod_state,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
@@ -36,7 +33,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 
-LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 STALE = build.pod(created=build.BEFORE, injected=False)
 AGENTS = build.read([build.agent()])
 
@@ -45,36 +41,9 @@ def check(name: str, status: str, *codes: str) -> dict[str, Any]:
     return {"checks": [{"name": name, "status": status, "detail": "", "codes": list(codes)}]}
 
 
-@pytest.mark.parametrize(
-    ("rows", "query"),
-    [
-        ([build.row()], Query("v1", "Pod", "shop", (), (*LIVE, "spec.serviceAccountName=api"))),
-        ([build.row("a"), build.row("b")], Query("v1", "Pod", "shop", (), LIVE)),
-        ([build.row("a"), build.row("b", namespace="other")], Query("v1", "Pod", "", (), LIVE)),
-    ],
-    ids=["one workload", "one namespace", "several namespaces"],
-)
-def test_narrowest_query_for_pods(rows: list[dict[str, Any]], query: Query) -> None:
-    keys = [workload.key for workload in build.verification(*rows).workloads]
-    assert live_pods_query(keys) == query
-
-
 def test_nothing_is_read_without_workloads() -> None:
     cluster = FakeCluster()
     assert (read_pod_state(cluster, build.verification(), build.NOW), cluster.log) == ({}, [])
-
-
-@pytest.mark.parametrize(
-    ("result", "keys"),
-    [
-        ({"changes": [], "workloads": [build.row()]}, []),
-        ({"changes": [], "workloads": [], "verification": build.result(build.row())}, [build.KEY]),
-    ],
-    ids=["not verified", "after a converge"],
-)
-def test_workloads_come_from_the_verification(result: dict[str, Any], keys: list[WorkloadKey]) -> None:
-    workloads = parse_aws_result(result, build.CLUSTER).verification.workloads
-    assert [workload.key for workload in workloads] == keys
 
 
 PASSING = build.verification(build.row())

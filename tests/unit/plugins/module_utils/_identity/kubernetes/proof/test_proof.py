@@ -258,10 +258,3 @@ def test_proof_job_is_restricted_bounded_and_managed() -> None:
         "app.kubernetes.io/managed-by": "workload_identity.aws",
         "workload-identity/proof": "r1",
     }
-
-
-def test_pod_spec_adds_fields() -> None:
-    more = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"pool": "x"}}
-    job: Any = proof_job(build.KEY, ProofSettings("r", "image", pod={"spec": more}), "")
-    spec = job["spec"]["template"]["spec"]
-    assert (spec["tolerations"], spec["nodeSelector"]) == ([{"operator": "Exists"}], {"pool": "x"})
