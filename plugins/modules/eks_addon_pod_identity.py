@@ -348,7 +348,7 @@ def main() -> None:
     except AwsError as error:
         module.fail_json(**aws_failure(error, module.region))
     run, guard = applied.run, applied.guard
-    change = next(iter(run.plan.changes if module.check_mode else [done.change for done in run.done]), None)
+    change = next(iter(run.changes), None)
     changed = change is not None or any(failure.partly for failure in run.failures)
     place = f"add-on {spec.name} of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
     if guard.cause is not None:

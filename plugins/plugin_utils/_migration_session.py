@@ -50,6 +50,7 @@ from ..module_utils._identity.kubernetes.run.irsa import (
 from ..module_utils._identity.kubernetes.run.losing_pods import (
     find_breakage,
 )
+from ..module_utils._identity.model.changes import Change
 from ..module_utils._identity.model.cluster import (
     describe_place,
     judge_api_server,
@@ -82,9 +83,7 @@ from ..module_utils._identity.run.consistency import (
 )
 from ..module_utils._identity.run.guard import Guard
 from ..module_utils._identity.run.migration import (
-    MigrationChange,
     MigrationReads,
-    TrustChange,
     TrustEditor,
     TrustRun,
     read_again,
@@ -92,7 +91,7 @@ from ..module_utils._identity.run.migration import (
     read_cluster_associations,
     read_roles,
 )
-from ..module_utils._identity.run.result import failure_rows
+from ..module_utils._identity.run.result import change_row, diff_row, failure_rows
 from ..module_utils._policy.trust.federation import (
     Issuer,
     parse_issuer,
@@ -150,7 +149,7 @@ class MigrationSession:
     stopped: str = ""
     migrants: Sequence[Migrant] = ()
     groups: Sequence[MigrationGroup] = ()
-    made: list[MigrationChange] = field(default_factory=list)
+    made: list[Change] = field(default_factory=list)
     deadline: Deadline | None = None
     _edited_roles: set[str] = field(default_factory=set)
 
@@ -370,13 +369,13 @@ class MigrationSession:
 
     def add_made(self) -> None:
         """Add the trust policies and tags in ``made`` to the changes of the session, each once, and clear ``made``."""
-        last = {(type(change), change.name): change for change in self.made}
+        last = {change.target: change for change in self.made}
         self.made.clear()
-        for change in sorted(last.values(), key=lambda change: change.name):
-            self.changes.append(describe_change(change.row).line)
-            if isinstance(change, TrustChange):
-                self.diffs.append(change.diff)
-            role = self.state.roles.get(change.name.lower())
+        for change in sorted(last.values(), key=lambda change: change.target.name):
+            self.changes.append(describe_change(change_row(change)).line)
+            if change.target.resource == "trust_policy":
+                self.diffs.append(diff_row(change))
+            role = self.state.roles.get(change.target.name.lower())
             self._edited_roles |= {role.arn} if role is not None else set()
 
     @contextlib.contextmanager

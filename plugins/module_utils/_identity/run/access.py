@@ -34,9 +34,9 @@ from ..read.last_accessed import read_last_accessed
 from ..read.reader import none_if_missing
 from ..read.roles import RoleNotFound, find_role, read_document
 
-# The argument ``singles`` of ``read_snapshot``: high enough to read all roles of an account, because the report also has the
-# roles that can be assumed with the roles of service accounts.
-_ALL_PAGES = 8000
+# The argument ``singles`` of ``read_snapshot``: high enough to read all roles of an account. An access report has the roles that
+# can be assumed with the roles of service accounts, and a migration needs all trust policies.
+ALL_PAGES = 8000
 AUTO_MODE = "EKS Auto Mode"
 _T = TypeVar("_T")
 
@@ -66,7 +66,7 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
     :raises AwsError: when a request fails; a request that AWS denies only leaves data unread.
     """
     used = {arn for arn in arns if (parts := parse_role_arn(arn)) and parts.account_id == cluster.account_id}
-    snapshot = read_snapshot(api, _ALL_PAGES)
+    snapshot = read_snapshot(api, ALL_PAGES)
     if snapshot.complete:
         return RoleReads(_from_snapshot(api, cluster, snapshot, used, width), True)
     found = map_concurrently(lambda arn: _read_role(api, arn), sorted(used), width)
@@ -135,26 +135,30 @@ def _short(error: AwsError) -> str:
     return f"{error.operation}: {error.code}"
 
 
+def snapshot_documents(
+    api: Api, snapshot: Snapshot, roles: Iterable[ObservedRole], width: int
+) -> dict[str, Document]:
+    """Return the policy documents of a snapshot, by ARN. Raises AwsError.
+
+    :arg roles: the roles whose AWS managed policies are read, too, because a bulk read leaves them out. Without the permission to
+        read a policy, the result lacks it.
+    """
+    documents = {
+        arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
+    }
+    managed = {arn for role in roles for arn in (*role.attached, role.permissions_boundary)}
+    arns = sorted(filter(is_aws_managed, managed))
+    read = map_concurrently(lambda arn: _if_allowed(lambda: read_document(api, arn)), arns, width)
+    found = zip(arns, read, strict=True)
+    return documents | {arn: document for arn, document in found if document is not None}
+
+
 def _from_snapshot(
     api: Api, cluster: Cluster, snapshot: Snapshot, used: Collection[str], width: int
 ) -> dict[str, RoleFacts]:
     present = {role.arn.lower(): role for role in snapshot.roles.values()}
-    documents = {
-        arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
-    }
-    reachable = _reachable(cluster, present, used)
-    managed_arns = sorted(
-        {
-            arn
-            for name in reachable
-            for arn in (*present[name].attached, present[name].permissions_boundary)
-            if is_aws_managed(arn)
-        }
-    )
-    read = map_concurrently(lambda arn: _if_allowed(lambda: read_document(api, arn)), managed_arns, width)
-    documents |= {
-        arn: document for arn, document in zip(managed_arns, read, strict=True) if document is not None
-    }
+    reachable = [present[name] for name in _reachable(cluster, present, used)]
+    documents = snapshot_documents(api, snapshot, reachable, width)
     facts = {name: _with_documents(role, documents) for name, role in present.items()}
     return facts | {arn.lower(): RoleFacts(arn, "missing") for arn in used if arn.lower() not in facts}
 

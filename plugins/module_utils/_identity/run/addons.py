@@ -97,8 +97,7 @@ class AddonRun:
     def settle(self, run: Run) -> Run:
         """Wait until the add-on is ready after its change, and return the run with the failure if it is not. Raises AwsError."""
         run = replace(run, failures=tuple(map(_explained, run.failures)))
-        changes = run.plan.changes if run.check_mode else [done.change for done in run.done]
-        change = next((change for change in changes if change.target.resource == "addon"), None)
+        change = next((change for change in run.changes if change.target.resource == "addon"), None)
         if change is None:
             return run
         if run.check_mode:

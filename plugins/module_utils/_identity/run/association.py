@@ -78,11 +78,10 @@ def converge(
     if run.failures or applied.observed.failures:
         uncertain = any(refusal.outcome_unknown for refusal in engine.journal.refusals)
         raise _error(applied, cluster, workload, uncertain)
-    changes = run.plan.changes if order.check_mode else [done.change for done in run.done]
     observed = predict(applied.observed, run.plan) if order.check_mode else applied.observed
     association = observed.associations.get(workload.key)
     return Result(
-        next(iter(changes), None),
+        next(iter(run.changes), None),
         association_row(association) if association is not None else None,
         tuple(_session_tags_warnings(api, cluster, workload)) if order.state == "present" else (),
     )
@@ -100,9 +99,11 @@ def _error(
     read = next((part for part in (*run.failures, *applied.observed.failures) if part.action == "read"), None)
     failure = next((part for part in run.failures if part.action != "read"), None)
     changed = bool(run.done) or any(part.partly for part in run.failures)
-    unread = str(read.cause or read.message) if read is not None else ""
+    unread = ""
+    if read is not None:
+        unread = read.message if applied.guard.cause is not None else str(read.cause)
     if failure is None and read is not None:
-        if read.cause is not None and not changed:
+        if read.cause is not None and applied.guard.cause is None and not changed:
             return read.cause
         state = (
             "changed, but could not be read back" if changed else "not read, and the run changed no resource"

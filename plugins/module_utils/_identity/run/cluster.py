@@ -234,8 +234,8 @@ def change_cluster(
     if unknown and desired.purge is None:
         raise InputError(
             [
-                f"⟨force⟩: the list for cluster {cluster.name} has no workload {listed(unknown)}, so it would have no effect there. "
-                "Correct the names, or set ⟨force⟩ only for the clusters that list these workloads."
+                f"⟨force⟩: the list for cluster {cluster.name} has no workload {listed(unknown)}, so it would have no effect "
+                "there. Correct the names, or set ⟨force⟩ only for the clusters that list these workloads."
             ]
         )
     if parsed.state == "present" and has_many_policies(desired, cluster):

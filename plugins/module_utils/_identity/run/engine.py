@@ -126,10 +126,7 @@ class Engine:
         observed = first_look or self._look(desired, state, first=True)
         surroundings = observed
         plan, observed = self._plan(desired, state, observed)
-        if check_mode:
-            findings = self._findings(desired, state, surroundings, plan.changes)
-            return self._settle_addon(Run(desired, state, observed, plan, (), plan.failures, findings, True))
-        for turn in range(ROUNDS):
+        for turn in range(0 if check_mode else ROUNDS):
             context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, turn > 0, self.addon)
             retryable = self._retryable(desired, apply_plan(plan, context), first=turn == 0)
             self.journal.give_up(retryable)
@@ -139,11 +136,9 @@ class Engine:
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
             observed = replace(self._look(desired, state), unlisted=surroundings.unlisted)
             plan, observed = self._plan(desired, state, observed)
-        findings = self._findings(desired, state, surroundings, [done.change for done in self.journal.done])
-        failures = self.journal.failures()
-        return self._settle_addon(Run(desired, state, observed, plan, self.journal.done, failures, findings))
-
-    def _settle_addon(self, run: Run) -> Run:
+        done, failures = self.journal.done, self.journal.failures()
+        run = Run(desired, state, observed, plan, done, failures, (), check_mode)
+        run = replace(run, findings=self._findings(desired, state, surroundings, run.changes))
         return self.addon.settle(run) if self.addon is not None else run
 
     def _look(self, desired: Desired, state: str, first: bool = False) -> Observed:

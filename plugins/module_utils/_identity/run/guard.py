@@ -17,8 +17,7 @@ from typing import Literal
 from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
 from ..._findings.codes import Code
 from ..._findings.text import with_option_names
-from ..model.errors import AwsError, InputError
-from .outcome import Cause
+from ..model.errors import AwsError, ErrorKind, InputError
 
 _CHANGES_KEPT = ": completed changes are kept"
 
@@ -32,7 +31,7 @@ class Guard:
     """
 
     deadline: float | None = None
-    cause: Cause | None = None
+    cause: AwsError | None = None
     trace: str = ""
     _stack: ExitStack = field(default_factory=ExitStack)
     _stop: Stop = field(default_factory=Stop)
@@ -49,9 +48,11 @@ class Guard:
             self.cause = _stopped(self._stop.reason, self.deadline)
             return True
         if isinstance(error, Exception) and not isinstance(error, (InputError, AwsError)):
-            self.cause = Cause(
+            self.cause = AwsError(
+                "",
                 Code.INTERNAL_ERROR,
                 f"an internal error of the collection: {type(error).__name__}: {error}.",
+                ErrorKind.OTHER,
                 "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run "
                 f"again{_CHANGES_KEPT}.",
             )
@@ -60,25 +61,29 @@ class Guard:
         return None
 
 
-def interrupted_result(cause: Cause, prefix: str = "") -> dict[str, str]:
+def interrupted_result(cause: AwsError, prefix: str = "") -> dict[str, str]:
     """Return the result of an interrupted run that only reads. ``prefix`` is the prefix of the caller's options."""
     remedy = str(with_option_names(cause.remedy.replace(_CHANGES_KEPT, ""), prefix))
     return {
         "msg": f"not everything was read: {cause.text} {remedy}",
-        "error_code": str(cause.code),
+        "error_code": cause.code,
         "remedy": remedy,
     }
 
 
-def _stopped(reason: str, deadline: float | None) -> Cause:
+def _stopped(reason: str, deadline: float | None) -> AwsError:
     if reason == DEADLINE:
-        return Cause(
+        return AwsError(
+            "",
             Code.DEADLINE,
             f"the deadline of {deadline:g} s has passed.",
+            ErrorKind.OTHER,
             f"Run again{_CHANGES_KEPT}. To complete more in one run, raise ⟨deadline⟩.",
         )
-    return Cause(
+    return AwsError(
+        "",
         Code.INTERRUPTED,
         f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
+        ErrorKind.OTHER,
         f"Run again{_CHANGES_KEPT}.",
     )

@@ -11,11 +11,10 @@ The engine adds statements for EKS Pod Identity and creates the associations, as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
@@ -26,7 +25,7 @@ from ..._policy.language.document import document_statements, to_json
 from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federation, without_federation
 from ..._policy.trust.statements import TrustGrant, read_grants, with_grants, writer_of
 from ..model.associations import ObservedAssociation
-from ..model.changes import Call, TagChange, iam_tag_calls
+from ..model.changes import Call, Change, Stage, TagChange, iam_tag_calls
 from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.migration import (
@@ -39,20 +38,19 @@ from ..model.migration import (
     record_keys,
     record_tags,
 )
-from ..model.names import is_aws_managed, parse_role_arn
+from ..model.names import parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole, RoleSpec, decode_role
-from ..model.targets import Failure, request_failure, trust_target
+from ..model.targets import Failure, request_failure, role_target, trust_target
 from ..read.account import Snapshot, read_snapshot
 from ..read.associations import read_all_associations
 from ..read.observe import Observer
 from ..read.reader import none_if_missing
-from ..read.roles import read_document, read_role
+from ..read.roles import read_role
+from .access import ALL_PAGES, snapshot_documents
 from .consistency import WaitPolicy, send
+from .outcome import joined
 
-# The argument ``singles`` of ``read_snapshot``: high enough to read all roles of an account, because a migration needs all trust
-# policies.
-_ALL_PAGES = 8000
 # The maximum number of attempts to edit a trust policy, which another process may change between the read and the write.
 _ROUNDS = 3
 
@@ -79,7 +77,7 @@ def read_cluster_associations(
 
 def read_all_roles(api: Api) -> Snapshot:
     """Read all roles of the account, if the caller is allowed to. Source: iam GetAccountAuthorizationDetails. Raises AwsError."""
-    return read_snapshot(api, _ALL_PAGES)
+    return read_snapshot(api, ALL_PAGES)
 
 
 def read_roles(
@@ -95,20 +93,16 @@ def read_roles(
     Sources: iam GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
     """
     if snapshot.complete:
-        documents = {
-            arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
-        }
-        used = {parts.name.lower() for arn in role_arns if (parts := parse_role_arn(arn))}
-        documents |= _read_managed_documents(
-            api, [snapshot.roles[name] for name in used if name in snapshot.roles], width
-        )
+        names = {parts.name.lower() for arn in role_arns if (parts := parse_role_arn(arn))}
+        roles = [snapshot.roles[name] for name in names & snapshot.roles.keys()]
+        documents = snapshot_documents(api, snapshot, roles, width)
         return MigrationReads(associations, snapshot.roles, documents)
     specs = {
         parts.name.lower(): RoleSpec(parts.name, arn) for arn in role_arns if (parts := parse_role_arn(arn))
     }
     found = map_concurrently(lambda spec: read_role(api, cluster, spec, False), specs.values(), width)
-    roles = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
-    return MigrationReads(associations, roles, complete=False)
+    present = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
+    return MigrationReads(associations, present, complete=False)
 
 
 def read_again(
@@ -134,24 +128,6 @@ def _read_trust(api: Api, arn: str) -> ObservedRole | None:
     return role if role is not None and role.arn == arn else None
 
 
-def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int) -> dict[str, Document]:
-    """Read the AWS managed policies of roles, which a bulk read leaves out. Return the documents that exist and are readable."""
-    arns = sorted(
-        {arn for role in roles for arn in (*role.attached, role.permissions_boundary) if is_aws_managed(arn)}
-    )
-
-    def read(arn: str) -> Document | None:
-        try:
-            return read_document(api, arn)
-        except AwsError as error:
-            if error.denied or error.missing:
-                return None
-            raise
-
-    documents = map_concurrently(read, arns, width)
-    return {arn: document for arn, document in zip(arns, documents, strict=True) if document is not None}
-
-
 @dataclass(frozen=True, slots=True)
 class TrustEdit:
     """An edit of a role. ``trust`` is its new trust policy.
@@ -163,66 +139,27 @@ class TrustEdit:
     first: Sequence[Call] = ()
     then: Sequence[Call] = ()
 
-    def update(self, role: ObservedRole) -> Call:
-        """Return the request that sets the trust policy of a role."""
+    def changes(self, role: ObservedRole) -> tuple[list[Change], list[Change]]:
+        """Return the changes that a rollback needs as a record, and then the other changes."""
+        first, then = ([_tag_change(role, call) for call in calls] for calls in (self.first, self.then))
+        if self.trust == role.trust:
+            return first, then
+        before, after = {"trust_policy": role.trust}, {"trust_policy": self.trust}
         parameters = {"RoleName": role.name, "PolicyDocument": to_json(self.trust)}
-        return Call("iam", "UpdateAssumeRolePolicy", parameters)
+        call, target = Call("iam", "UpdateAssumeRolePolicy", parameters), trust_target(role.name)
+        return first, [Change(Stage.TRUST, target, "update", (), before, after, (call,)), *then]
 
 
-class _NotVisible(Exception):
-    """The error for a change of tags that IAM does not show within the time of the wait policy."""
-
-
-@dataclass(frozen=True, slots=True)
-class TagWrite:
-    """A completed or, in check mode, planned change of the record in the tags of a role. ``name`` is the name of the role."""
-
-    name: str
-
-    @property
-    def row(self) -> dict[str, object]:
-        """Return the change as a row of a result, without the tags."""
-        return {"action": "update", "resource": "role", "name": self.name, "after": {"tags": {}}}
-
-
-@dataclass(frozen=True, slots=True)
-class TrustChange:
-    """A completed or, in check mode, planned change of the trust policy of a role."""
-
-    resource: ClassVar[str] = "trust_policy"
-
-    name: str
-    before: Document
-    after: Document
-
-    @property
-    def row(self) -> dict[str, object]:
-        """Return the change as a row of a result, with the new trust policy."""
-        before, after = ({"trust_policy": document} for document in (self.before, self.after))
-        return {
-            "action": "update",
-            "resource": self.resource,
-            "name": self.name,
-            "before": before,
-            "after": after,
-        }
-
-    @property
-    def diff(self) -> dict[str, str]:
-        """Return the change in the form that Ansible prints with --diff."""
-        header = f"trust policy of role {self.name}"
-        old, new = (f"{json.dumps(document, indent=4)}\n" for document in (self.before, self.after))
-        return {"before_header": header, "after_header": header, "before": old, "after": new}
-
-
-MigrationChange: TypeAlias = "TrustChange | TagWrite"
+def _tag_change(role: ObservedRole, call: Call) -> Change:
+    # The record is left out of results, because it is long.
+    return Change(Stage.ROLE, role_target(role.name), "update", (), {"tags": {}}, {"tags": {}}, (call,))
 
 
 @dataclass(frozen=True, slots=True)
 class TrustRun:
     """The result of a method of ``TrustEditor``: changes of trust policies, and failures of roles."""
 
-    changes: Sequence[TrustChange] = ()
+    changes: Sequence[Change] = ()
     failures: Sequence[Failure] = ()
 
 
@@ -242,7 +179,7 @@ class TrustEditor:
     width: int
     wait_policy: WaitPolicy
     check_mode: bool = False
-    made: list[MigrationChange] = field(default_factory=list)
+    made: list[Change] = field(default_factory=list)
 
     def record(self, migrants: Sequence[Migrant]) -> TrustRun:
         """Record the service accounts in the tags of their roles, before the first change. The trust policies do not change."""
@@ -344,98 +281,69 @@ class TrustEditor:
 
     def _edit_role(
         self, arn: str, users: Sequence[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
-    ) -> tuple[TrustChange | None, Failure | None]:
-        name = arn.rpartition("/")[2]
+    ) -> tuple[Change | None, Failure | None]:
+        """Edit a role until reads show that nothing is left to edit. Return the change of its trust policy, and the failure.
+
+        The record of an edit is visible before its other changes are made. After each change the role is read again, because
+        another process may have changed its trust policy in the meantime.
+
+        :arg make: returns the edit of a role, or None if there is nothing to edit.
+        """
+        name, target = arn.rpartition("/")[2], trust_target(arn.rpartition("/")[2])
         keys = tuple(migrant.key for migrant in users)
-        change: TrustChange | None = None
+        result: Change | None = None
         try:
             for _round in range(_ROUNDS):
-                found = self._recorded(arn, make)
-                if found is None:
-                    return change, None
-                role, edit = found
-                planned = TrustChange(name, change.before if change else role.trust, edit.trust)
-                if edit.trust != role.trust:
-                    if not self.check_mode:
-                        self._send([edit.update(role)])
-                    change = planned
-                    self.made.append(planned)
-                self._send_tags(role, edit.then)
-                if self.check_mode:
-                    return change, None
-                if self._shows(arn, make):
-                    return change, None
-        except _NotVisible:
-            pass
+                sent: list[list[Change]] = []
+                for _attempt in self.wait_policy.attempts():
+                    while (changes := self._next_changes(arn, make)) and changes not in sent:
+                        for change in changes:
+                            self._send(change)
+                            if change.target == target:
+                                result = joined(result or change, change)
+                        if self.check_mode:
+                            return result, None
+                        sent.append(changes)
+                    if not changes:
+                        return result, None
+                if changes[0].target != target:
+                    break
         except AwsError as error:
-            return change, request_failure(error, keys, trust_target(name), "update")
+            return result, request_failure(error, keys, target, "update")
         except (DamagedRecord, RecordTooLarge) as error:
-            return change, Failure(
+            return result, Failure(
                 keys,
-                trust_target(name),
+                target,
                 "update",
                 Code.MIGRATION_NO_RECORD,
                 f"role {name} is not changed, because the migration cannot be recorded in its tags: {error}.",
                 "Remove unused tags of the role, or repair the record: the events TagRole in CloudTrail have its values.",
             )
-        return change, Failure(
+        return result, Failure(
             keys,
-            trust_target(name),
+            target,
             "update",
             Code.NOT_YET_VISIBLE,
             f"another process changed role {name} at the same time, or IAM does not show the change of this run yet.",
             "Run again.",
         )
 
-    def _recorded(
-        self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
-    ) -> tuple[ObservedRole, TrustEdit] | None:
-        """Write the record of an edit, if it needs one. Return the role and its edit, or None if there is nothing to edit.
-
-        The record consists of tags of the role that a rollback needs. After the write, the role is read again, because another
-        process may have changed its trust policy in the meantime.
-
-        :arg make: returns the edit of a role, or None if there is nothing to edit.
-        :raises _NotVisible: when IAM does not show the record within the time of the wait policy.
-        """
-        sent: Sequence[Call] = ()
-        for _attempt in self.wait_policy.attempts():
-            found = self._look(arn, make)
-            if found is not None and found[1].first != sent and found[1].first:
-                sent = found[1].first
-                self._send_tags(found[0], sent)
-                found = found if self.check_mode else self._look(arn, make)
-            if found is None or not found[1].first or self.check_mode:
-                return found
-        raise _NotVisible
-
-    def _look(
-        self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
-    ) -> tuple[ObservedRole, TrustEdit] | None:
+    def _next_changes(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> list[Change]:
+        """Read a role, and return the next changes of its edit, in check mode all of them."""
         raise_if_interrupted()
         role = _read_trust(self.api, arn)
         edit = make(role) if role is not None else None
-        return (role, edit) if role is not None and edit is not None else None
+        if role is None or edit is None:
+            return []
+        first, then = edit.changes(role)
+        return [*first, *then] if self.check_mode else first or then
 
-    def _send_tags(self, role: ObservedRole, calls: Sequence[Call]) -> None:
-        for call in calls:
+    def _send(self, change: Change) -> None:
+        for call in change.calls:
             if not self.check_mode:
-                self._send([call])
-            self.made.append(TagWrite(role.name))
-
-    def _send(self, calls: Iterable[Call]) -> None:
-        for call in calls:
-            raise_if_interrupted()
-            send(self.api, call, self.wait_policy, False, False)
-
-    def _shows(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> bool:
-        """Wait until ``make`` returns None for a new read of the role. Return False after the timeout."""
-        for _attempt in self.wait_policy.attempts():
-            raise_if_interrupted()
-            role = _read_trust(self.api, arn)
-            if role is not None and make(role) is None:
-                return True
-        return False
+                raise_if_interrupted()
+                send(self.api, call, self.wait_policy, False, False)
+        self.made.append(change)
 
 
 def _by_role(migrants: Iterable[Migrant]) -> dict[str, list[Migrant]]:

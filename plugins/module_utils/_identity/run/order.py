@@ -17,8 +17,8 @@ from ..._policy.permissions.catalogue import load_catalogue
 from ..model.associations import ObservedAssociation
 from ..model.checks import Verified
 from ..model.desired import Desired, State
-from ..model.errors import NOT_APPROVED_REMEDY, AwsError, InputError, NotApprovedError, sentence
-from ..model.observed import Observed, VerificationReads
+from ..model.errors import NOT_APPROVED_REMEDY, AwsError, ErrorKind, InputError, NotApprovedError
+from ..model.observed import Observed
 from ..model.targets import Failure
 from ..plan.predict import predict
 from ..read.observe import Observer
@@ -28,7 +28,7 @@ from ..verify.documents import lint_workloads
 from .consistency import not_yet_visible
 from .engine import Engine
 from .guard import Guard
-from .outcome import Cause, Run
+from .outcome import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
     except (AwsError, InputError) as error:
         if not engine.journal.done:
             raise
-        guard.cause = _late_error(error)
+        guard.cause = error if isinstance(error, AwsError) else _late_error(error)
     if guard.cause is not None:
         run = engine.journal.cut_short(desired, order.state, engine.cluster, guard.cause, order.check_mode)
     if run is None:
@@ -90,18 +90,18 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
     return Applied(run, guard, observed or run.observed, verified)
 
 
-def _late_error(error: AwsError | InputError) -> Cause:
+def _late_error(error: InputError) -> AwsError:
     """Convert an error that occurred after the first change of a run to the cause of its early end."""
-    if isinstance(error, AwsError):
-        return Cause(error.code, f"{error.operation}: {sentence(error.text)}", error.remedy)
-    if isinstance(error, NotApprovedError):
-        return Cause(Code.NOT_APPROVED, " ".join(error.problems), NOT_APPROVED_REMEDY)
     # After the first change, otherwise only the purge limit is checked again.
-    return Cause(
-        Code.PURGE_WAITS,
-        " ".join(error.problems),
-        "Correct the list or raise ⟨purge_limit⟩, and run again: completed changes are kept.",
+    code, remedy = (
+        (Code.NOT_APPROVED, NOT_APPROVED_REMEDY)
+        if isinstance(error, NotApprovedError)
+        else (
+            Code.PURGE_WAITS,
+            "Correct the list or raise ⟨purge_limit⟩, and run again: completed changes are kept.",
+        )
     )
+    return AwsError("", code, " ".join(error.problems), ErrorKind.OTHER, remedy)
 
 
 def _verify(
@@ -112,28 +112,16 @@ def _verify(
     observed: Observed,
     agent_read: Callable[[], Agent],
 ) -> Sequence[Verified]:
-    reads = _read_for_verification(engine, desired, observed, agent_read, made=bool(run.done))
+    for _attempt in engine.wait_policy.attempts():
+        reads = read_for_verification(engine.api, desired, observed, engine.width, agent_read)
+        # A role that this run has created may not be in all replicas of IAM yet.
+        behind = any(isinstance(part, Failure) and part.error.missing for part in reads.inline.values())
+        if not (run.done and behind):
+            break
     if order.check_mode and engine.addon is not None and engine.addon.addon is not None:
         reads = replace(reads, agent=engine.addon.addon)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return verify(desired, observed, reads, lints)
-
-
-def _read_for_verification(
-    engine: Engine, desired: Desired, observed: Observed, agent_read: Callable[[], Agent], made: bool
-) -> VerificationReads:
-    """Read the data that only a verification needs.
-
-    :arg agent_read: the result of ``begin_reading_agent``.
-    :arg made: whether this run changed a resource. If so, the inline policies of a missing role are read again until the
-        timeout, because a new role may not be in all replicas of IAM yet.
-    """
-    for _attempt in engine.wait_policy.attempts():
-        reads = read_for_verification(engine.api, desired, observed, engine.width, agent_read)
-        behind = any(isinstance(part, Failure) and part.error.missing for part in reads.inline.values())
-        if not (made and behind):
-            break
-    return reads
 
 
 def verify_workloads(

@@ -17,9 +17,9 @@ from ..._findings.finding import Finding
 from ..model.changes import Call, Change, Plan
 from ..model.cluster import Cluster
 from ..model.desired import Desired
-from ..model.errors import ErrorKind
+from ..model.errors import AwsError, ErrorKind, sentence
 from ..model.observed import Observed
-from ..model.targets import Failure, Target, associations_target
+from ..model.targets import Failure, Target, associations_target, request_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,11 @@ class Run:
     findings: tuple[Finding, ...]
     check_mode: bool = False
 
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Return the completed changes, in check mode the planned ones."""
+        return self.plan.changes if self.check_mode else tuple(done.change for done in self.done)
+
 
 def joined(earlier: Change, later: Change) -> Change:
     """Return one change for the two parts of an update that two rounds carried out.
@@ -108,15 +113,6 @@ def joined(earlier: Change, later: Change) -> Change:
         after={**(earlier.after or {}), **(later.after or {})},
         notes=(*earlier.notes, *later.notes),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """The reason for an early end of a run."""
-
-    code: str
-    text: str
-    remedy: str
 
 
 @dataclass(slots=True)
@@ -253,7 +249,7 @@ class Journal:
         return tuple(dict.fromkeys((*self.plan.findings, *notes)))
 
     def cut_short(
-        self, desired: Desired, state: str, cluster: Cluster, cause: Cause, check_mode: bool
+        self, desired: Desired, state: str, cluster: Cluster, cause: AwsError, check_mode: bool
     ) -> Run:
         """Return the interrupted run. A planned change that is not complete and was not refused is a failure with the cause.
 
@@ -269,17 +265,16 @@ class Journal:
             left = [workload.key for workload in desired.workloads if workload.key not in failed]
             keys = tuple(left or [workload.key for workload in desired.workloads])
             if keys or not failures:
-                target = associations_target(cluster.name)
-                failures.append(Failure(keys, target, "read", cause.code, cause.text, cause.remedy))
+                failures.append(request_failure(cause, keys, associations_target(cluster.name), "read"))
         done = () if check_mode else self.done
         findings = self.findings
         return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)
 
-    def _undone(self, change: Change, cause: Cause) -> Failure:
+    def _undone(self, change: Change, cause: AwsError) -> Failure:
         answered = self._answered.get(change.target, [])
         operations = ", ".join(f"{call.service}:{call.operation}" for call in answered)
         note = f" Done before the failure: {operations}." if operations else ""
-        text = f"not done: {cause.text}{note}"
-        partly = bool(answered)
-        target = change.target
-        return Failure(change.workloads, target, change.action, cause.code, text, cause.remedy, partly)
+        ended, subject = cause.amended(sentence(cause.text), False), (change.workloads, change.target)
+        return request_failure(
+            ended, *subject, change.action, prefix="not done: ", suffix=note, partly=bool(answered)
+        )

@@ -69,8 +69,7 @@ def build_result(run: Run, check_mode: bool) -> Row:
 
 def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Finding]:
     """Return the findings, except errors, of workloads whose association this run creates."""
-    changes = run.plan.changes if run.check_mode else tuple(done.change for done in run.done)
-    created = {association_key(change.target) for change in changes if change.action == "create"} - {None}
+    created = {association_key(change.target) for change in run.changes if change.action == "create"} - {None}
     return [note for note in notes if note.severity != "error" and note.workload in created]
 
 

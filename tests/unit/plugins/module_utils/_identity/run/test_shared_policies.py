@@ -49,7 +49,7 @@ def changes(done: Run) -> list[str]:
         pytest.param("both", "namespace", id="one role for the namespace"),
         pytest.param("both", "cluster", id="one role for the cluster"),
         pytest.param("both", "account", id="one role for the account"),
-        pytest.param("both", "none", id="one role for everything"),
+        pytest.param("both", "anyone_in_account", id="one role for everything"),
     ],
 )
 @pytest.mark.parametrize("action", ["s3:PutObject", "s3:*"])

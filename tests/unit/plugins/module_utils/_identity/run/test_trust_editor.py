@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
@@ -140,6 +141,11 @@ def finish(aws: FakeAws, *accounts: tuple[str, str], **more: Any) -> TrustRun:
     return editor(aws, **more).finish([migrant()], accounts or (API,))
 
 
+def documents(change: Change) -> tuple[object, object]:
+    """Return the trust policies before and after a change."""
+    return (change.before or {})["trust_policy"], (change.after or {})["trust_policy"]
+
+
 def rows(run: TrustRun) -> list[tuple[Any, ...]]:
     return [
         (
@@ -163,22 +169,11 @@ def test_no_write_in_check_mode() -> None:
     initial = aws.state()
     run = finish(aws, check_mode=True)
     [change] = run.changes
-    assert change.row == {
-        "action": "update",
-        "resource": "trust_policy",
-        "name": "app",
-        "before": {"trust_policy": trust(irsa(API), POD_IDENTITY)},
-        "after": {"trust_policy": trust(POD_IDENTITY)},
-    }
-    assert change.diff == {
-        "before_header": "trust policy of role app",
-        "after_header": "trust policy of role app",
-        "before": json.dumps(trust(irsa(API), POD_IDENTITY), indent=4) + "\n",
-        "after": json.dumps(trust(POD_IDENTITY), indent=4) + "\n",
-    }
+    assert (change.action, change.target) == ("update", trust_target("app"))
+    assert documents(change) == (trust(irsa(API), POD_IDENTITY), trust(POD_IDENTITY))
     finish(aws)
     count = len(aws.writes)
-    assert [change.after for change in editor(aws, True).restore([migrant()]).changes] == [
+    assert [documents(change)[1] for change in editor(aws, True).restore([migrant()]).changes] == [
         trust(irsa(API), POD_IDENTITY)
     ]
     assert len(aws.writes) == count == 2
@@ -288,7 +283,7 @@ def test_record_of_service_accounts(
     # The change of the tags is in ``made``, because the trust policy does not change.
     planned = editor(aws, check_mode=True)
     assert planned.record(migrants) == TrustRun([], [])
-    assert [change.row["name"] for change in planned.made] == ["app"] * bool(written)
+    assert [change.target.name for change in planned.made] == ["app"] * bool(written)
     assert aws.writes == []
     assert editor(aws).record(migrants) == TrustRun([], [])
     assert aws.writes == (["iam:TagRole"] if written else [])
@@ -391,7 +386,7 @@ def test_release_of_a_service_account(
     run = editor(aws).release([migrant()], used)
     for made in (plan, run):
         assert rows(made) == []
-        assert [(change.before, change.after) for change in made.changes] == expected
+        assert [documents(change) for change in made.changes] == expected
     assert API not in read_record(CLUSTER_ARN, tags(aws)).accounts
     assert tags(aws)["team"] == "pay"
     assert (stored(aws), aws.writes) == (left, writes)
