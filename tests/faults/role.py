@@ -146,7 +146,7 @@ class Role:
         if isinstance(outcome.ended, AwsError):
             return RoleRun(outcome.message)
         row = {
-            **build_result(outcome.ended, False),
+            **build_result(outcome.ended),
             "msg": outcome.message,
             "account_id": ACCOUNT,
             "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{spec.cluster}",

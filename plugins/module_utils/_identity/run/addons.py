@@ -86,26 +86,24 @@ class AddonRun:
     def find_new_users(self, done: Iterable[Change]) -> Failure | None:
         """Return a failure if the agent must not be removed, because the cluster has new associations since the plan.
 
-        Raises AwsError.
-
         :arg done: the completed changes of the run.
         """
         deleted = [change for change in done if change.action == "delete"]
-        planned = plan_addon(self.spec, self.addon, self.cluster, (), self._users(deleted))
+        try:
+            planned = plan_addon(self.spec, self.addon, self.cluster, (), self._users(deleted))
+        except AwsError as error:
+            return request_failure(error, (), addon_target(self.spec.name, self.cluster.name), "delete")
         return planned if isinstance(planned, Failure) else None
 
     def settle(self, run: Run) -> Run:
-        """Wait until the add-on is ready after its change, and return the run with the failure if it is not. Raises AwsError."""
-        run = replace(run, failures=tuple(map(_explained, run.failures)))
-        change = next((change for change in run.changes if change.target.resource == "addon"), None)
-        if change is None:
-            return run
-        if run.check_mode:
-            self.addon = self._predicted(change)
-        elif self.wait_policy.timeout and not self._becomes_ready(change):
-            failure = replace(not_ready(self.spec, self.addon, self.cluster, change.action), partly=True)
-            return replace(run, failures=(failure, *run.failures))
-        return run
+        """Wait until the add-on is ready after its change, and return the run with the failure if it is not."""
+        failures = [*map(_explained, run.failures)]
+        for change in run.changes:
+            if change.target.resource == "addon" and run.check_mode:
+                self.addon = self._predicted(change)
+            elif change.target.resource == "addon" and self.wait_policy.timeout:
+                failures[:0] = self._await(change)
+        return replace(run, failures=tuple(failures))
 
     def find_inactive(self) -> Failure | None:
         """Return a failure if the unchanged add-on is not active. In check mode, ignore an add-on that EKS is changing."""
@@ -119,7 +117,9 @@ class AddonRun:
         self.addon = self._settled()
         if not self.check_mode and self.addon is not None and self.addon.status in IN_PROGRESS:
             return not_ready(spec, self.addon, self.cluster, "update")
-        releases = read_releases(self.api, self.cluster, spec.name) if self._needs_releases() else ()
+        # A plan needs the versions of the add-on to choose one, or to check the roles of a new add-on.
+        needed = needs_releases(spec.version, self.addon) or (bool(spec.roles) and self.addon is None)
+        releases = read_releases(self.api, self.cluster, spec.name) if needed and not spec.absent else ()
         planned = plan_addon(spec, self.addon, self.cluster, releases, self._users(leaving))
         if isinstance(planned, Change):
             return self._unsupported(planned, releases) or self._foreign(planned) or planned
@@ -147,13 +147,6 @@ class AddonRun:
             for summary in list_associations(self.api, self.cluster.name)
         )
         return present - {association_key(change.target) for change in leaving}
-
-    def _needs_releases(self) -> bool:
-        """Return whether the plan needs the versions of the add-on: to choose one, or to check the roles of a new add-on."""
-        addon, spec = self.addon, self.spec
-        if spec.absent:
-            return False
-        return needs_releases(spec.version, addon) or (bool(spec.roles) and addon is None)
 
     def _unsupported(self, change: Change, releases: Sequence[AddonRelease]) -> Failure | None:
         """Return a failure if the add-on does not accept roles for all service accounts in ``spec.roles``.
@@ -191,21 +184,24 @@ class AddonRun:
             roles=roles if isinstance(roles, dict) else addon.roles,
         )
 
-    def _becomes_ready(self, change: Change) -> bool:
-        """Wait until the add-on is active or, for a removal, deleted. Return False if this fails or takes too long."""
+    def _await(self, change: Change) -> list[Failure]:
+        """Wait until the add-on is active or, for a removal, deleted. Return a failure if it fails or takes too long."""
         version = change.calls[0].parameters.get("addonVersion")
-        for _attempt in self.wait_policy.attempts():
-            raise_if_interrupted()
-            addon = self.addon = read_addon(self.api, self.cluster, self.spec.name)
-            if addon is None:
-                if self.spec.absent:
-                    return True
-            elif addon.status == "ACTIVE" and version in (None, addon.version) and not self.spec.absent:
-                self.addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
-                return True
-            elif addon.status in FAILED:
-                break
-        return False
+        try:
+            for _attempt in self.wait_policy.attempts():
+                raise_if_interrupted()
+                addon = self.addon = read_addon(self.api, self.cluster, self.spec.name)
+                if addon is None:
+                    if self.spec.absent:
+                        return []
+                elif addon.status in FAILED:
+                    break
+                elif not self.spec.absent and addon.status == "ACTIVE" and version in (None, addon.version):
+                    self.addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
+                    return []
+        except AwsError as error:
+            return [request_failure(error, (), change.target, change.action, partly=True)]
+        return [replace(not_ready(self.spec, self.addon, self.cluster, change.action), partly=True)]
 
 
 def _explained(failure: Failure) -> Failure:

@@ -271,7 +271,7 @@ def change_cluster(
         details = {"error_code": Code.NOT_APPROVED.value, "remedy": NOT_APPROVED_REMEDY}
         return {"failed": True, "msg": text, **details, **place}
     run = applied.run
-    run_result = build_result(run, job.check_mode)
+    run_result = build_result(run)
     result: ModuleResult = {**run_result, **place}
     if applied.verified is not None:
         result["verification"] = verified_result(applied.verified, applied.observed, cluster)

@@ -210,7 +210,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         observed = observer.observe(desired, present=associations)
         engine = Engine(api, cluster, width, WaitPolicy(0, time.monotonic, pause))
         run = engine.run(desired, "present", check_mode=True, first_look=observed)
-        planned = build_result(run, check_mode=True)
+        planned = build_result(run)
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     of_addons = [association for association in associations.values() if association.owner_arn]

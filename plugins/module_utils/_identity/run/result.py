@@ -37,14 +37,18 @@ from .outcome import Run
 SHOWN_FAILURES = 10
 
 
-def build_result(run: Run, check_mode: bool) -> Row:
+def build_result(run: Run) -> Row:
     """Return the result of a run, without ``failed`` and ``msg``."""
-    changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
+    changes = run.changes
     associations = _associations_after(run)
-    touched = {key for change in changes for key in change.workloads}
     failed = {key for failure in run.failures for key in failure.workloads}
-    workloads = [
-        _workload_row(run, workload, associations.get(workload.key), touched, failed)
+    statuses = {key: "changed" for change in changes for key in change.workloads}
+    statuses |= dict.fromkeys(failed, "failed")
+    workloads: list[Row] = [
+        {
+            **_facts(run.observed.cluster, workload, associations.get(workload.key)),
+            "status": statuses.get(workload.key, "unchanged"),
+        }
         for workload in run.desired.workloads
     ]
     return {
@@ -204,12 +208,21 @@ def verified_result(
 ) -> Row:
     """Return the result of the verification of one cluster. ``further`` are findings that its checks do not have."""
     rows: list[VerifiedRow] = []
-    findings = [*further, *_bulk_denied(observed)]
+    findings = list(further)
+    if observed.bulk_denied:
+        findings.append(
+            Finding(
+                Code.BULK_READ_DENIED,
+                f"roles and policies were read one by one, with more requests: {observed.bulk_denied}",
+                "Allow the caller iam:GetAccountAuthorizationDetails to read them in bulk.",
+            )
+        )
     for subject in verified:
         association = observed.associations.get(subject.workload.key)
         facts = _facts(observed.cluster, subject.workload, association)
         checks = [check_row(check) for check in subject.checks]
-        created = _role_created_at(association, observed)
+        role = observed.roles.get(association.role_arn.rpartition("/")[2].lower()) if association else None
+        created = role.created_at if association and role and role.arn == association.role_arn else ""
         rows.append({**facts, "role_created_at": created, "status": subject.status, "checks": checks})
         findings += subject.findings
     # Several workloads may share a finding.
@@ -233,54 +246,18 @@ def verified_result(
     }
 
 
-def _role_created_at(association: ObservedAssociation | None, observed: Observed) -> str:
-    name = association.role_arn.rpartition("/")[2].lower() if association else ""
-    role = observed.roles.get(name)
-    return role.created_at if association and role and role.arn == association.role_arn else ""
-
-
-def _bulk_denied(observed: Observed) -> list[Finding]:
-    if not observed.bulk_denied:
-        return []
-    return [
-        Finding(
-            Code.BULK_READ_DENIED,
-            f"roles and policies were read one by one, with more requests: {observed.bulk_denied}",
-            "Allow the caller iam:GetAccountAuthorizationDetails to read them in bulk.",
-        )
-    ]
-
-
-def _workload_row(
-    run: Run,
-    workload: Workload,
-    association: ObservedAssociation | None,
-    touched: Iterable[WorkloadKey],
-    failed: Iterable[WorkloadKey],
-) -> Row:
-    key = workload.key
-    status = "failed" if key in failed else "changed" if key in touched else "unchanged"
-    return {**_facts(run.observed.cluster, workload, association), "status": status}
-
-
 def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
+    present = association or ObservedAssociation(workload.key, "", "", "")
     return {
         "cluster": workload.key.cluster,
         "namespace": workload.key.namespace,
         "service_account": workload.key.service_account,
-        "role_arn": _role_arn(cluster, workload, association),
+        "role_arn": cluster.role_arn(workload.role) if workload.role is not None else present.role_arn,
         "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
-        "association_id": association.association_id if association else "",
-        "association_created_at": association.created_at if association else "",
-        "association_modified_at": association.modified_at if association else "",
-        "association_arn": association.association_arn if association else "",
-        "target_role_arn": association.target_role_arn if association else "",
-        "external_id": association.external_id if association else "",
+        "association_id": present.association_id,
+        "association_created_at": present.created_at,
+        "association_modified_at": present.modified_at,
+        "association_arn": present.association_arn,
+        "target_role_arn": present.target_role_arn,
+        "external_id": present.external_id,
     }
-
-
-def _role_arn(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> str:
-    """Return the ARN of the desired role; for a workload without a role, the ARN of the role in its association."""
-    if workload.role is not None:
-        return cluster.role_arn(workload.role)
-    return association.role_arn if association else ""

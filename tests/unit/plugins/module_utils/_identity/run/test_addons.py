@@ -75,6 +75,8 @@ class FakeAddons:
         self.refusals: dict[str, AwsError] = {}
         self.took_effect = False
         self.role_tags: Mapping[str, str] | None = {}
+        self.late: list[dict[str, Any]] = []
+        self.refusals_after_update: list[AwsError] = []
         self._reads, self._final, self._issues = reads, final, list(issues)
         self._left = 0
 
@@ -108,6 +110,10 @@ class FakeAddons:
         return answer
 
     def _DescribeAddon(self, _parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if self.late:
+            return {"addon": self.late.pop()}
+        if self.refusals_after_update and "UpdateAddon" in self.requests:
+            raise self.refusals_after_update.pop()
         if self.addon is not None and self.addon["status"].endswith("ING"):
             self._left -= 1
             if self._left < 0 and self.addon["status"] == "DELETING":
@@ -218,6 +224,29 @@ def test_agent_with_associations_is_kept() -> None:
         "1 service account of the cluster would lose its credentials: default/app.",
     )
     assert "DeleteAddon" not in aws.requests
+
+
+def test_removal_waits_also_while_reads_show_the_former_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    former, delete = dict(aws.addon or {}), aws._DeleteAddon
+
+    def delete_late(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        aws.late = [former, former]
+        return delete(parameters)
+
+    monkeypatch.setattr(aws, "_DeleteAddon", delete_late)
+    run = converge(aws, agent(absent=True))
+    assert (run.made, run.addon, run.failure, aws.late) == (True, None, None, [])
+
+
+def test_failed_read_after_a_change_is_the_failure_of_the_addon() -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    aws.refusals_after_update = [classify("eks:DescribeAddon", "ServerException", "Oops.")]
+    run = converge(aws, agent("latest"))
+    assert failure(run) == ("ServerException", "eks:DescribeAddon: Oops.")
+    assert run.made
 
 
 AGAIN = "Run again when EKS no longer changes the add-on."
@@ -354,7 +383,7 @@ def test_failed_agent_is_reported_separately() -> None:
         "    aws eks describe-addon-versions --addon-name eks-pod-identity-agent --kubernetes-version 1.34\n"
         "All workloads succeeded; a rerun applies the remaining changes."
     )
-    result = build_result(whole, False)
+    result = build_result(whole)
     assert [(row["workload"], row["resource"], row["error_code"]) for row in result["failures"]] == [
         ("", "addon", "ADDON_VERSION_UNAVAILABLE")
     ]

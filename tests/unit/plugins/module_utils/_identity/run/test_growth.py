@@ -63,7 +63,7 @@ def run(
     spec = desired(*raw, state=state, purge=purge)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
     done = apply_order(engine(aws, spec, state), spec, Order(state, check_mode, verify=True))
-    build_result(done.run, check_mode)
+    build_result(done.run)
     assert done.guard.cause is None, done.guard.trace
     assert done.verified is not None or state == "absent"
 
