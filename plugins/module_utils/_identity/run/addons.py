@@ -83,8 +83,8 @@ class AddonRun:
             return replace(plan, changes=(*plan.changes, replace(planned, roles=roles)))
         return replace(plan, changes=(planned, *plan.changes))
 
-    def find_new_users(self, done: Iterable[Change]) -> Failure | None:
-        """Return a failure if the agent must not be removed, because the cluster has new associations since the plan.
+    def find_new_users(self, done: Iterable[Change]) -> AwsError | None:
+        """Return an error if the agent must not be removed, because the cluster has new associations since the plan.
 
         :arg done: the completed changes of the run.
         """
@@ -92,8 +92,10 @@ class AddonRun:
         try:
             planned = plan_addon(self.spec, self.addon, self.cluster, (), self._users(deleted))
         except AwsError as error:
-            return request_failure(error, (), addon_target(self.spec.name, self.cluster.name), "delete")
-        return planned if isinstance(planned, Failure) else None
+            return error
+        if not isinstance(planned, Failure):
+            return None
+        return AwsError("", planned.error_code, planned.message, ErrorKind.OTHER, planned.remedy)
 
     def settle(self, run: Run) -> Run:
         """Wait until the add-on is ready after its change, and return the run with the failure if it is not."""

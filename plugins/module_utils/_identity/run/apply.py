@@ -24,7 +24,7 @@ from ..model.targets import Failure, request_failure
 from ..plan.problems import skip
 from .addons import AddonRun
 from .consistency import WaitPolicy, find_new_user, send
-from .outcome import Done, Journal, Outcome, Refusal
+from .outcome import Done, Journal, Outcome, Refusal, unfinished
 from .trust_writes import UPDATE_TRUST, write_trust
 
 
@@ -64,15 +64,13 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
                 groups.setdefault(change.target.touched, []).append(change)
         fresh = {made.change.target.name.lower() for made in done}
         apply_group = partial(_apply_group, context, stops, deletions, frozenset(fresh))
-        for results in map_concurrently(apply_group, groups.values(), context.width):
-            for result in results:
-                if isinstance(result, Done):
-                    done.append(result)
-                else:
-                    refusals.append(result)
-        for refusal in refusals:
-            if refusal.change.stage == stage:
-                stops.add(refusal.failure, refusal.change.roles, refusal.change)
+        grouped = map_concurrently(apply_group, groups.values(), context.width)
+        results = [result for results in grouped for result in results]
+        done += [result for result in results if isinstance(result, Done)]
+        refused = [result for result in results if isinstance(result, Refusal)]
+        for refusal in refused:
+            stops.add(refusal.failure, refusal.change.roles, refusal.change)
+        refusals += refused
     return Outcome(tuple(done), tuple(refusals))
 
 
@@ -96,9 +94,8 @@ def _apply_group(
     used: AwsError | None = None
     if deletion is not None and changes[0].stage in (Stage.DETACH, Stage.DELETE_ROLE):
         used = find_new_user(context.api, deletion)
-    in_use: Failure | None = None
     if changes[0].stage == Stage.DELETE_ADDON and context.addon is not None:
-        in_use = context.addon.find_new_users(done.change for done in context.journal.done)
+        used = context.addon.find_new_users(done.change for done in context.journal.done)
     # After one refused swap, leave the other policies of the role attached.
     stopped: Failure | None = None
     for change in changes:
@@ -109,8 +106,6 @@ def _apply_group(
             )
         elif reason is not None:
             result = Refusal(change, skip(change, reason))
-        elif in_use is not None:
-            result = Refusal(change, in_use)
         elif used is not None:
             result = Refusal(change, request_failure(used, change.workloads, change.target, change.action))
         else:
@@ -155,7 +150,7 @@ def _apply_change(context: ApplyContext, change: Change, awaits: bool) -> Done |
                 continue
             if replaces:
                 return Refusal(change, _put_back(api, change, error, wait_policy))
-            return Refusal(change, _failure(change, made, error))
+            return Refusal(change, unfinished(change, made, error))
         made.append(call)
         journal.answer(change, call)
         # The response to a request that only tags the association does not contain it.
@@ -180,12 +175,3 @@ def _put_back(api: Api, change: Change, error: AwsError, wait_policy: WaitPolicy
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     partly = refusal is not None
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=partly)
-
-
-def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
-    if not made:
-        return request_failure(error, change.workloads, change.target, change.action)
-    operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
-    note = f" Done before the failure: {operations}."
-    ended = error.amended(sentence(error.text), error.outcome_unknown)
-    return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=True)

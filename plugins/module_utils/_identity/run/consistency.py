@@ -108,16 +108,15 @@ def send(
     """Send a request; retry while its refusal may be temporary. Raises AwsError.
 
     ``awaits``: the request may need a resource that is not yet in all replicas of AWS. ``replaces``: the request creates the
-    replacement of a resource that was deleted a moment ago. ``renew`` returns the request for the next attempt, if the
-    request depends on the present state.
+    replacement of a resource that was deleted a moment ago. ``renew`` returns the request for each attempt, if the request
+    depends on the present state.
     """
     refusal: AwsError | None = None
     for _attempt in wait_policy.attempts():
         raise_if_interrupted()
-        if refusal is not None and renew is not None:
-            call = renew()
+        request = renew() if renew is not None else call
         try:
-            return api.call(call.service, call.operation, call.parameters)
+            return api.call(request.service, request.operation, request.parameters)
         except AwsError as error:
             if not _may_pass(error, call, awaits, replaces):
                 raise
@@ -130,9 +129,7 @@ def send(
 
 def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
     # IAM rejects a change of a resource while another process changes the same resource.
-    if error.kind is ErrorKind.BUSY:
-        return True
-    if replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL):
+    if error.kind is ErrorKind.BUSY or (replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL)):
         return True
     unknown = error.kind is ErrorKind.ROLE_NOT_USABLE or (error.missing and call.operation in _BUILDING)
     return unknown and (awaits or replaces)
@@ -225,18 +222,11 @@ def without_unseen(observed: Observed, changes: Iterable[Change], waited: float)
     for change in changes:
         target = observed_target(change.target)
         draft.drop(target)
-        failures.setdefault(target, read_failure(target, _not_visible(change, waited)))
+        text = f"this run made the change ({change.action} {change.target.display}), but reads do not show it after {waited:g} s."
+        operation, remedy = find_resource_type(change.target).operation, "Run again in a minute."
+        error = AwsError(operation, Code.NOT_YET_VISIBLE, text, ErrorKind.OTHER, remedy)
+        failures.setdefault(target, read_failure(target, error))
     return replace(draft.result(), failures=tuple(failures[target] for target in sorted(failures)))
-
-
-def _not_visible(change: Change, waited: float) -> AwsError:
-    return AwsError(
-        find_resource_type(change.target).operation,
-        Code.NOT_YET_VISIBLE,
-        f"this run made the change ({change.action} {change.target.display}), but reads do not show it after {waited:g} s.",
-        ErrorKind.OTHER,
-        "Run again in a minute.",
-    )
 
 
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:

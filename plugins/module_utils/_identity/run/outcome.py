@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,6 +115,16 @@ def joined(earlier: Change, later: Change) -> Change:
     )
 
 
+def unfinished(change: Change, made: Sequence[Call], error: AwsError, prefix: str = "") -> Failure:
+    """Return the failure of a change that an error has ended after some of its requests."""
+    note, operations = "", ", ".join(f"{call.service}:{call.operation}" for call in made)
+    if made:
+        error = error.amended(sentence(error.text), error.outcome_unknown)
+        note = f" Done before the failure: {operations}."
+    subject = change.workloads, change.target, change.action
+    return request_failure(error, *subject, prefix=prefix, suffix=note, partly=bool(made))
+
+
 @dataclass(slots=True)
 class Journal:
     """A record of a run, over all rounds: its completed changes, and its refused changes that are not complete yet.
@@ -142,14 +152,6 @@ class Journal:
     def refusals(self) -> list[Refusal]:
         """Return the last refusal of each change that is not complete, in the order of a plan."""
         return sorted(self._refused.values(), key=lambda refusal: refusal.change.place)
-
-    def find_changes(self, target: Target) -> list[Change]:
-        """Return the completed changes of the same resource, in the order of a plan."""
-        return [
-            done.change
-            for done in self.done
-            if (done.change.target.resource, done.change.target.touched) == (target.resource, target.touched)
-        ]
 
     def begin(self, observed: Observed, plan: Plan) -> None:
         """Set the latest observation and plan, and drop refusals whose changes the plan does not contain: these are complete.
@@ -257,7 +259,11 @@ class Journal:
         """
         observed = self.observed or Observed(cluster)
         ended = {*self._done, *self._refused}
-        undone = [self._undone(change, cause) for change in self.plan.changes if change.target not in ended]
+        undone = [
+            unfinished(change, self._answered.get(change.target, ()), cause, "not done: ")
+            for change in self.plan.changes
+            if change.target not in ended
+        ]
         failures = [*self.plan.failures, *(refusal.failure for refusal in self.refusals), *undone]
         if not undone:
             # There is no plan yet, or all planned changes are complete or refused.
@@ -269,12 +275,3 @@ class Journal:
         done = () if check_mode else self.done
         findings = self.findings
         return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)
-
-    def _undone(self, change: Change, cause: AwsError) -> Failure:
-        answered = self._answered.get(change.target, [])
-        operations = ", ".join(f"{call.service}:{call.operation}" for call in answered)
-        note = f" Done before the failure: {operations}." if operations else ""
-        ended, subject = cause.amended(sentence(cause.text), False), (change.workloads, change.target)
-        return request_failure(
-            ended, *subject, change.action, prefix="not done: ", suffix=note, partly=bool(answered)
-        )

@@ -42,7 +42,9 @@ def write_trust(
 
     ``journal`` has earlier changes of the run to the same trust policy, which reads may not show yet.
     """
-    earlier = journal.find_changes(change.target)
+    place = (change.target.resource, change.target.touched)
+    completed = [done.change for done in journal.done]
+    earlier = [made for made in completed if (made.target.resource, made.target.touched) == place]
 
     def merged() -> Call:
         # Another run may have changed the trust policy during a slow read.
@@ -54,11 +56,18 @@ def write_trust(
         for made in (*earlier, change):
             before, present = present, _merge(made, present)
             if present is before:
-                raise _emptied(call)
+                # The run then plans again, and deletes the role.
+                raise AwsError(
+                    f"{call.service}:{call.operation}",
+                    "ConcurrentModification",
+                    "other runs have removed all other statements of the trust policy since it was read for the plan.",
+                    ErrorKind.IN_USE,
+                    "Run again.",
+                )
         return _with_document(call, present)
 
     with wait_policy.exclusive(change.target.name):
-        return send(api, merged(), wait_policy, awaits, False, merged)
+        return send(api, call, wait_policy, awaits, False, merged)
 
 
 def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> bool:
@@ -93,20 +102,6 @@ def _repeat_write(api: Api, change: Change, call: Call, wait_policy: WaitPolicy)
     except AwsError:
         return False
     return True
-
-
-def _emptied(call: Call) -> AwsError:
-    """Return the conflict of a change that would leave no statement, because other runs have removed the other statements.
-
-    The run then plans again, and deletes the role.
-    """
-    return AwsError(
-        f"{call.service}:{call.operation}",
-        "ConcurrentModification",
-        "other runs have removed all other statements of the trust policy since it was read for the plan.",
-        ErrorKind.IN_USE,
-        "Run again.",
-    )
 
 
 def _merge(change: Change, present: Mapping[str, object]) -> Mapping[str, object]:
