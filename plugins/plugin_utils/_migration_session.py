@@ -77,7 +77,7 @@ from ..module_utils._identity.plan.migration import (
 from ..module_utils._identity.report.text import (
     describe_change,
 )
-from ..module_utils._identity.run.cluster import OpenedCluster
+from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
@@ -172,7 +172,7 @@ class MigrationSession:
         self._job = part.job
         self.kubernetes = connect(self.task, find_role_access(self.task, source), deadline=source.deadline)
         self.clock = self.kubernetes.clock
-        self.opened: OpenedCluster = part.opening()
+        self.opened: Observer = part.opening()
         cluster, server = self.opened.cluster, self.kubernetes.read_server()
         doubt = judge_api_server(cluster, server)
         if doubt:

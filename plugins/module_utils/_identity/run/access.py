@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..._aws.client import Api
 from ..._aws.interrupt import pause
@@ -29,6 +29,7 @@ from ..model.errors import AwsError, InputError
 from ..model.names import is_aws_managed, parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole
+from ..plan.trust import read_principals
 from ..read.account import Snapshot, read_snapshot
 from ..read.last_accessed import read_last_accessed
 from ..read.reader import none_if_missing
@@ -86,10 +87,9 @@ def read_last_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int) 
         use = role.use or RoleUse()
         try:
             uses = read_last_accessed(api, role.arn, pause)
-        except AwsError as error:
-            return replace(role, use=replace(use, unread=_short(error)))
-        except InputError as error:
-            return replace(role, use=replace(use, unread=error.problems[0]))
+        except (AwsError, InputError) as error:
+            unread = _short(error) if isinstance(error, AwsError) else error.problems[0]
+            return replace(role, use=replace(use, unread=unread))
         return replace(role, use=replace(use, services=uses.services, actions=uses.actions))
 
     found = map_concurrently(read, list(existing.values()), width)
@@ -102,27 +102,26 @@ def read_node_roles(api: Api, cluster: Cluster, width: int) -> NodeRoles:
     :arg width: the maximum number of concurrent requests.
     :raises AwsError: when a request fails, except if AWS denies it: then ``NodeRoles.unread`` has the error.
     """
-    eks = api
     sources: dict[str, list[str]] = {cluster.node_role_arn: [AUTO_MODE]} if cluster.node_role_arn else {}
     name = {"clusterName": cluster.name}
 
     def describe(group: str) -> str | AwsError:
         request = {**name, "nodegroupName": group}
         try:
-            response = none_if_missing(lambda: eks.call("eks", "DescribeNodegroup", request))
+            response = none_if_missing(lambda: api.call("eks", "DescribeNodegroup", request))
         except AwsError as error:
             if error.denied:
                 return error
             raise
         return str(response["nodegroup"].get("nodeRole") or "") if response is not None else ""
 
+    groups, unread = list[str](), ""
     try:
-        groups = sorted(eks.pages("eks", "ListNodegroups", name, "nodegroups"))
+        groups = sorted(api.pages("eks", "ListNodegroups", name, "nodegroups"))
     except AwsError as error:
         if not error.denied:
             raise
-        return NodeRoles({arn: tuple(titles) for arn, titles in sources.items()}, _short(error))
-    unread = ""
+        unread = _short(error)
     for group, role in zip(groups, map_concurrently(describe, groups, width), strict=True):
         if isinstance(role, AwsError):
             unread = _short(role)
@@ -173,7 +172,7 @@ def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterab
     """
     account = cluster.account_id
     anyone = {"*", account, f"arn:{cluster.partition}:iam::{account}:root"}
-    principals = {name: _aws_principals(role.trust) for name, role in roles.items()}
+    principals = {name: _principals(role.trust) for name, role in roles.items()}
     reached = {arn.lower() for arn in used} & roles.keys()
     open_to_all = {name for name, found in principals.items() if found & anyone}
     while added := {
@@ -183,16 +182,14 @@ def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterab
     return reached
 
 
-def _aws_principals(trust: Document) -> set[str]:
-    """Return the AWS principals in the Allow statements of a trust policy, in lower case; "*" for a missing principal."""
-    found: set[str] = set()
-    for entry in document_statements(trust):
-        if not isinstance(entry, Mapping) or entry.get("Effect") != "Allow":
-            continue
-        principal: Any = entry.get("Principal", "*")
-        values = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
-        found |= {str(value).lower() for value in ([values] if isinstance(values, str) else values)}
-    return found
+def _principals(trust: Document) -> set[str]:
+    """Return the principals in the Allow statements of a trust policy, in lower case; "*" for a missing principal."""
+    return {
+        name.lower()
+        for entry in document_statements(trust)
+        if isinstance(entry, Mapping) and entry.get("Effect") == "Allow"
+        for name in (read_principals(entry) if "Principal" in entry else {"*"})
+    }
 
 
 def _with_documents(role: ObservedRole, documents: Mapping[str, Document]) -> RoleFacts:

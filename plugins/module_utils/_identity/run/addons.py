@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..._aws.client import Api
-from ..._aws.interrupt import raise_if_interrupted
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..model.addons import (
@@ -129,12 +128,12 @@ class AddonRun:
 
     def _settled(self) -> ObservedAddon | None:
         """Read the add-on until EKS has finished its current operation on it, or the timeout is over; in check mode, once."""
-        addon: ObservedAddon | None = None
-        for _attempt in self.wait_policy.attempts():
-            raise_if_interrupted()
+        addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
+        retries = self.wait_policy.retries()
+        while (
+            addon is not None and addon.status in IN_PROGRESS and not self.check_mode and next(retries, False)
+        ):
             addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
-            if self.check_mode or addon is None or addon.status not in IN_PROGRESS:
-                break
         return addon
 
     def _users(self, leaving: Iterable[Change]) -> frozenset[WorkloadKey]:
@@ -191,7 +190,6 @@ class AddonRun:
         version = change.calls[0].parameters.get("addonVersion")
         try:
             for _attempt in self.wait_policy.attempts():
-                raise_if_interrupted()
                 addon = self.addon = read_addon(self.api, self.cluster, self.spec.name)
                 if addon is None:
                     if self.spec.absent:
@@ -212,9 +210,8 @@ def _explained(failure: Failure) -> Failure:
     The error message of EKS names the association, not its service account.
     """
     error = failure.cause
-    if failure.target.resource != "addon" or error is None or error.kind is not ErrorKind.EXISTS:
-        return failure
-    if "association" not in error.text.lower():
+    exists = error is not None and error.kind is ErrorKind.EXISTS and "association" in error.text.lower()
+    if failure.target.resource != "addon" or not exists:
         return failure
     return replace(
         failure,

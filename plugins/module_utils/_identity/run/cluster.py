@@ -131,21 +131,14 @@ def end_module(module: Module, result: ModuleResult) -> None:
     module.exit_json(**result)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedCluster:
-    """A cluster, with the client for its account."""
-
-    api: Api
-    cluster: Cluster
+Opening = Callable[[], Observer]
 
 
-Opening = Callable[[], OpenedCluster]
-
-
-def open_cluster(job: AwsJob, name: str, state: State = "present") -> OpenedCluster:
-    """Connect to AWS and read the cluster. Raises InputError and AwsError."""
+def open_cluster(job: AwsJob, name: str, state: State = "present") -> Observer:
+    """Connect to AWS, read the cluster, and return the reader of its resources. Raises InputError and AwsError."""
     api = job.open()
-    return OpenedCluster(api, find_cluster(api, name, job.region, state, parse_account_id(job.params)))
+    cluster = find_cluster(api, name, job.region, state, parse_account_id(job.params))
+    return Observer(api, cluster, job.params["concurrency"])
 
 
 # A state that was read ahead is read again if it is older than this number of seconds when it is needed.
@@ -167,13 +160,9 @@ def begin_reading_ahead(
         return lambda: None
 
     def read() -> tuple[Observed, float]:
-        opened, params = opening(), job.params
-        observer = Observer(opened.api, opened.cluster, params["concurrency"])
-        owner = _owner(parsed, opened.cluster)
-        options = run_options(params, owner) if changes else _verify_options(params, owner)
-        desired = Desired(parsed.workloads, options)
+        observer = opening()
         observed = observer.observe(
-            desired,
+            Desired(parsed.workloads, _options(job, parsed, observer.cluster, changes)),
             changes and removes,
             planning=changes,
             unlisted=not (changes and removes),
@@ -190,14 +179,12 @@ def begin_reading_ahead(
     return wait
 
 
-def _verify_options(params: Mapping[str, Any], owner: str) -> Options:
-    return Options(trust_scope=params["trust_scope"], owner=owner)
-
-
-def _owner(parsed: ParsedInput | None, cluster: Cluster) -> str:
-    """Return the owner of a run, which by default is the cluster."""
-    given = parsed.owner if parsed is not None else None
-    return given or default_owner(cluster.region, cluster.name)
+def _options(job: AwsJob, parsed: ParsedInput | None, cluster: Cluster, changes: bool) -> Options:
+    """Return the options of a run. Its owner is by default the cluster. A verification has only some of the options."""
+    owner = (parsed.owner if parsed is not None else None) or default_owner(cluster.region, cluster.name)
+    if changes:
+        return run_options(job.params, owner)
+    return Options(trust_scope=job.params["trust_scope"], owner=owner)
 
 
 def change_cluster(
@@ -224,7 +211,7 @@ def change_cluster(
     api, cluster = opened.api, opened.cluster
     desired = Desired(
         parsed.workloads,
-        run_options(params, _owner(parsed, cluster)),
+        _options(job, parsed, cluster, changes=True),
         purge=parsed.purge if parsed.state == "present" else None,
     ).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
@@ -252,13 +239,7 @@ def change_cluster(
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
     agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
     engine = Engine(api, cluster, params["concurrency"], policy, approve=approve, addon=agent)
-    order = Order(
-        parsed.state,
-        job.check_mode,
-        params["verify"],
-        params["deadline"] or None,
-        read_ahead,
-    )
+    order = Order(parsed.state, job.check_mode, params["verify"], params["deadline"] or None, read_ahead)
     place = {
         "account_id": cluster.account_id,
         "caller_arn": cluster.caller_arn,
@@ -271,18 +252,16 @@ def change_cluster(
         details = {"error_code": Code.NOT_APPROVED.value, "remedy": NOT_APPROVED_REMEDY}
         return {"failed": True, "msg": text, **details, **place}
     run = applied.run
-    run_result = build_result(run)
-    result: ModuleResult = {**run_result, **place}
+    result: ModuleResult = {**build_result(run), **place}
     if applied.verified is not None:
         result["verification"] = verified_result(applied.verified, applied.observed, cluster)
-    allowed = notes_of_new_associations(run, breakage)
+    further = notes_of_new_associations(run, breakage)
+    if parsed.state == "present":
+        further += find_empty_list(parsed.workloads)
     # A verification reports the findings about policy documents with its checks.
-    lints = applied.verified is None and parsed.state == "present"
-    linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
-    empty = find_empty_list(parsed.workloads) if parsed.state == "present" else []
-    further = [*allowed, *empty, *linted]
-    if further:
-        result["findings"] = [*map(finding_row, further), *run_result["findings"]]
+    if parsed.state == "present" and applied.verified is None:
+        further += lint_workloads(parsed.workloads, load_catalogue()).findings
+    result["findings"][:0] = map(finding_row, further)
     if run.failures:
         result["msg"] = failure_message(run, cluster)
         if applied.guard.trace and job.traces:
@@ -307,21 +286,17 @@ def verify_cluster(
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
     """
-    params = job.params
-    width = params["concurrency"]
-    name = parse_cluster_name(params["cluster_name"])
-    with Guard(params["deadline"] or None) as guard:
-        opened = opening() if opening else open_cluster(job, name)
-        api, cluster = opened.api, opened.cluster
+    name = parse_cluster_name(job.params["cluster_name"])
+    with Guard(job.params["deadline"] or None) as guard:
+        observer = opening() if opening else open_cluster(job, name)
+        cluster = observer.cluster
         doubt = judge_api_server(cluster, server) if server else None
-        observer = Observer(api, cluster, width)
         associations = read_all_associations(observer) if parsed is None else None
-        options = _verify_options(params, _owner(parsed, cluster))
         desired = Desired(
             workloads_from_associations((associations or {}).values())
             if parsed is None
             else parsed.workloads,
-            options,
+            _options(job, parsed, cluster, changes=False),
         )
         verified, observed = verify_workloads(observer, desired, associations, read_ahead())
     if guard.cause is not None:

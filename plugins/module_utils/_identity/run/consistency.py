@@ -68,15 +68,18 @@ class WaitPolicy:
     chance: Callable[[], float] = random.random
     locks: str = ""
 
-    def attempts(self) -> Iterator[None]:
-        """Yield once for each attempt: the first time at once, then after increasing pauses until the timeout is over."""
-        deadline = self.now() + self.timeout
-        pause = self.first_pause
-        yield
+    def attempts(self) -> Iterator[bool]:
+        """Yield True for each attempt: the first time at once, then as ``retries``."""
+        yield True
+        yield from self.retries()
+
+    def retries(self) -> Iterator[bool]:
+        """Yield True for each attempt after the first one: after increasing pauses until the timeout is over."""
+        deadline, pause = self.now() + self.timeout, self.first_pause
         while self.now() + pause <= deadline:
             self.sleep(pause)
             pause = min(pause * 2, self.longest_pause)
-            yield
+            yield True
 
     @contextlib.contextmanager
     def exclusive(self, role: str) -> Iterator[None]:

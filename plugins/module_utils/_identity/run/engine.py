@@ -75,8 +75,7 @@ class Engine:
         """
         if not run.done:
             return run.observed
-        changes = (*run.plan.changes, *(done.change for done in run.done))
-        touched = {association_key(change.target) for change in changes}
+        touched = {association_key(change.target) for change in (*run.plan.changes, *run.changes)}
         associations = run.observed.associations.items()
         untouched = {key: association for key, association in associations if key not in touched}
 
@@ -97,21 +96,12 @@ class Engine:
         """
         made = [done.change for done in self.journal.done]
         awaited = of_observed_resources((*made, *perhaps))
-        observed: Observed | None = None
-        missing: tuple[Change, ...] = ()
-        for _attempt in self.wait_policy.attempts():
-            if observed is None:
-                observed = look(desired)
-            else:
-                keys = {key for change in missing for key in change.workloads}
-                some = tuple(workload for workload in desired.workloads if workload.key in keys)
-                part = look(replace(desired, workloads=some))
-                observed = merge(observed, overlay(observed, part, keys), awaited)
-            missing = unseen(awaited, observed)
-            if not missing:
-                break
-        if observed is None:
-            raise AssertionError("nothing was observed")
+        observed, retries = look(desired), self.wait_policy.retries()
+        while (missing := unseen(awaited, observed)) and bool(next(retries, False)):
+            keys = {key for change in missing for key in change.workloads}
+            some = tuple(workload for workload in desired.workloads if workload.key in keys)
+            part = look(replace(desired, workloads=some))
+            observed = merge(observed, overlay(observed, part, keys), awaited)
         behind = [change for change in missing if change in made]
         return without_unseen(observed, behind, self.wait_policy.timeout)
 

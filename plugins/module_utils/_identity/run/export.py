@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -48,15 +48,14 @@ _Row = dict[str, Any]
 class Estate:
     """The associations of a cluster, with their roles and policies.
 
-    ``roles`` and ``inline`` are by role name in lower case. A role that does not exist is None. ``inline`` has the names
-    of inline policies, which a list of workloads cannot contain. ``policies``, by ARN, has each customer managed policy with the
-    document of its default version.
+    ``roles`` are by role name in lower case, with the names of their inline policies, which a list of workloads cannot contain. A
+    role that does not exist is None. ``policies``, by ARN, has each customer managed policy with the document of its default
+    version.
     """
 
     cluster: Cluster
     associations: Mapping[WorkloadKey, ObservedAssociation]
     roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
-    inline: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policies: Mapping[str, tuple[ObservedPolicy, Mapping[str, object]]] = field(default_factory=dict)
 
 
@@ -73,21 +72,19 @@ def read_estate(
     arns = {association.role_arn for association in associations.values()}
     specs = {parts.name.lower(): RoleSpec(parts.name, arn) for arn in arns if (parts := parse_role_arn(arn))}
     results = map_concurrently(partial(_read_role, api, cluster), specs.values(), width)
-    roles = dict(zip(specs, (role for role, _inline in results), strict=True))
-    inline = {name: names for name, (_role, names) in zip(specs, results, strict=True) if names}
+    roles = dict(zip(specs, results, strict=True))
     attached = sorted(
         {arn for role in roles.values() if role for arn in role.attached if not is_aws_managed(arn)}
     )
     policy_reads = map_concurrently(partial(_read_policy, api, cluster), attached, width)
     policies = {arn: policy for arn, policy in zip(attached, policy_reads, strict=True) if policy is not None}
-    return Estate(cluster, associations, roles, inline, policies)
+    return Estate(cluster, associations, roles, policies)
 
 
-def _read_role(api: Api, cluster: Cluster, spec: RoleSpec) -> tuple[ObservedRole | None, tuple[str, ...]]:
+def _read_role(api: Api, cluster: Cluster, spec: RoleSpec) -> ObservedRole | None:
     role = read_role(api, cluster, spec, False)
-    if role is None:
-        return None, ()
-    return role, tuple(api.pages("iam", "ListRolePolicies", {"RoleName": role.name}, "PolicyNames"))
+    names = api.pages("iam", "ListRolePolicies", {"RoleName": spec.name}, "PolicyNames") if role else ()
+    return replace(role, inline=tuple(names)) if role else None
 
 
 def _read_policy(api: Api, cluster: Cluster, arn: str) -> tuple[ObservedPolicy, Mapping[str, object]] | None:
@@ -222,7 +219,9 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
             for association in of_addons
         ],
         "inline_policies": [
-            {"role": name, "policies": list(names)} for name, names in sorted(estate.inline.items())
+            {"role": name, "policies": list(role.inline)}
+            for name, role in sorted(estate.roles.items())
+            if role is not None and role.inline
         ],
         "changes": planned["changes"],
         "failures": planned["failures"],

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.interrupt import raise_if_interrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
@@ -330,7 +329,6 @@ class TrustEditor:
 
     def _next_changes(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> list[Change]:
         """Read a role, and return the next changes of its edit, in check mode all of them."""
-        raise_if_interrupted()
         role = _read_trust(self.api, arn)
         edit = make(role) if role is not None else None
         if role is None or edit is None:
@@ -341,7 +339,6 @@ class TrustEditor:
     def _send(self, change: Change) -> None:
         for call in change.calls:
             if not self.check_mode:
-                raise_if_interrupted()
                 send(self.api, call, self.wait_policy, False, False)
         self.made.append(change)
 
