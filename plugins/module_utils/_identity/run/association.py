@@ -94,34 +94,28 @@ def _error(
 
     :arg uncertain: whether a refused change may have been carried out.
     """
-    run, trace = applied.run, applied.guard.trace
+    run, guard, failures = applied.run, applied.guard, [*applied.run.failures, *applied.observed.failures]
     place = f"the association of {cluster.name} {workload.key}"
-    read = next((part for part in (*run.failures, *applied.observed.failures) if part.action == "read"), None)
-    failure = next((part for part in run.failures if part.action != "read"), None)
     changed = bool(run.done) or any(part.partly for part in run.failures)
-    unread = ""
-    if read is not None:
-        unread = read.message if applied.guard.cause is not None else str(read.cause)
-    if failure is None and read is not None:
-        if read.cause is not None and applied.guard.cause is None and not changed:
-            return read.cause
+    failure = next((part for part in failures if part.action != "read"), failures[0])
+    reads = [part.message if guard.cause else str(part.cause) for part in failures if part.action == "read"]
+    if failure.action == "read":
+        if failure.cause is not None and guard.cause is None and not changed:
+            return failure.cause
         state = (
             "changed, but could not be read back" if changed else "not read, and the run changed no resource"
         )
-        return AssociationError(
-            f"{place} was {state}: {sentence(unread)} {read.remedy}", read, changed, trace
-        )
-    if failure is None:
-        raise AssertionError("a run without a failure")
-    if failure.cause is None and applied.guard.cause is None:
+        message = f"{place} was {state}: {sentence(reads[0])} {failure.remedy}"
+        return AssociationError(message, failure, changed, guard.trace)
+    if failure.cause is None and guard.cause is None:
         end = "" if uncertain else " Nothing was changed."
         return AssociationError(f"{failure.message} {failure.remedy}{end}", failure, changed)
-    more = f" The present state of the association cannot be read: {sentence(unread)}" if unread else ""
+    more = f" The present state of the association cannot be read: {sentence(reads[0])}" if reads else ""
     message = (
         f"could not {failure.action} {place} (account {cluster.account_id}, region {cluster.region}): "
         f"{failure.error_code}: {sentence(failure.message)}{more} {failure.remedy}"
     )
-    return AssociationError(message, failure, changed, trace)
+    return AssociationError(message, failure, changed, guard.trace)
 
 
 def _validate_role(role_arn: str, cluster: Cluster) -> None:

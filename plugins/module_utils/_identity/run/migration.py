@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
@@ -91,14 +91,13 @@ def read_roles(
 
     Sources: iam GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
     """
-    if snapshot.complete:
-        names = {parts.name.lower() for arn in role_arns if (parts := parse_role_arn(arn))}
-        roles = [snapshot.roles[name] for name in names & snapshot.roles.keys()]
-        documents = snapshot_documents(api, snapshot, roles, width)
-        return MigrationReads(associations, snapshot.roles, documents)
     specs = {
         parts.name.lower(): RoleSpec(parts.name, arn) for arn in role_arns if (parts := parse_role_arn(arn))
     }
+    if snapshot.complete:
+        roles = [snapshot.roles[name] for name in specs.keys() & snapshot.roles.keys()]
+        documents = snapshot_documents(api, snapshot, roles, width)
+        return MigrationReads(associations, snapshot.roles, documents)
     found = map_concurrently(lambda spec: read_role(api, cluster, spec, False), specs.values(), width)
     present = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
     return MigrationReads(associations, present, complete=False)
@@ -127,31 +126,28 @@ def _read_trust(api: Api, arn: str) -> ObservedRole | None:
     return role if role is not None and role.arn == arn else None
 
 
-@dataclass(frozen=True, slots=True)
-class TrustEdit:
-    """An edit of a role. ``trust`` is its new trust policy.
+# The edit of a role: the changes that a rollback needs as a record, and the changes after them.
+_Edit: TypeAlias = "tuple[Sequence[Change], Sequence[Change]]"
+_NO_EDIT: _Edit = ((), ())
 
-    ``first`` and ``then`` are the requests that change tags of the role before and after the change of the trust policy.
+
+def _edit(role: ObservedRole, trust: Document, first: Sequence[Call], then: Sequence[Call]) -> _Edit:
+    """Return the edit of a role that sets its trust policy.
+
+    ``first`` and ``then`` are the requests that change its tags before and after that.
     """
-
-    trust: Document
-    first: Sequence[Call] = ()
-    then: Sequence[Call] = ()
-
-    def changes(self, role: ObservedRole) -> tuple[list[Change], list[Change]]:
-        """Return the changes that a rollback needs as a record, and then the other changes."""
-        first, then = ([_tag_change(role, call) for call in calls] for calls in (self.first, self.then))
-        if self.trust == role.trust:
-            return first, then
-        before, after = {"trust_policy": role.trust}, {"trust_policy": self.trust}
-        parameters = {"RoleName": role.name, "PolicyDocument": to_json(self.trust)}
-        call, target = Call("iam", "UpdateAssumeRolePolicy", parameters), trust_target(role.name)
-        return first, [Change(Stage.TRUST, target, "update", (), before, after, (call,)), *then]
-
-
-def _tag_change(role: ObservedRole, call: Call) -> Change:
     # The record is left out of results, because it is long.
-    return Change(Stage.ROLE, role_target(role.name), "update", (), {"tags": {}}, {"tags": {}}, (call,))
+    tags, target = {"tags": dict[str, str]()}, role_target(role.name)
+    tagging, untagging = (
+        [Change(Stage.ROLE, target, "update", (), tags, tags, (call,)) for call in calls]
+        for calls in (first, then)
+    )
+    if trust == role.trust:
+        return tagging, untagging
+    before, after = {"trust_policy": role.trust}, {"trust_policy": trust}
+    call = Call("iam", "UpdateAssumeRolePolicy", {"RoleName": role.name, "PolicyDocument": to_json(trust)})
+    change = Change(Stage.TRUST, trust_target(role.name), "update", (), before, after, (call,))
+    return tagging, [change, *untagging]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +204,7 @@ class TrustEditor:
         """
         return self._edit(migrants, partial(self._without_record, users=_by_role(migrants), used=used))
 
-    def _with_record(self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]]) -> TrustEdit | None:
+    def _with_record(self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]]) -> _Edit:
         record = read_record(self.cluster.arn, role.tags)
         needs_wide = any(migrant.disable_session_tags for migrant in users[role.arn])
         # The statement that the migration of another cluster added serves this cluster, too.
@@ -217,40 +213,40 @@ class TrustEditor:
         )
         names = record.accounts | {migrant.name for migrant in users[role.arn]}
         calls = self._tag_calls(role, replace(record, accounts=names, is_wide=record.is_wide or is_wide))
-        return TrustEdit(role.trust, calls) if calls else None
+        return _edit(role, role.trust, calls, ())
 
-    def _without_irsa(self, role: ObservedRole, accounts: Collection[ServiceAccountName]) -> TrustEdit | None:
+    def _without_irsa(self, role: ObservedRole, accounts: Collection[ServiceAccountName]) -> _Edit:
         trust, removed = without_federation(role.trust, self.issuer, accounts)
         if not removed:
-            return None
+            return _NO_EDIT
         present, record = document_statements(role.trust), read_record(self.cluster.arn, role.tags)
         # A run that ended between the two requests has recorded statements that are still present.
         earlier = [entry for entry in record.removed if entry.statement not in present]
         calls = self._tag_calls(role, replace(record, removed=(*earlier, *removed)))
         first = [call for call in calls if call.operation == "TagRole"]
-        return TrustEdit(trust, first, [call for call in calls if call not in first])
+        return _edit(role, trust, first, [call for call in calls if call not in first])
 
-    def _with_irsa(self, role: ObservedRole) -> TrustEdit | None:
+    def _with_irsa(self, role: ObservedRole) -> _Edit:
         record = read_record(self.cluster.arn, role.tags)
         if not record.removed:
-            return None
+            return _NO_EDIT
         trust = with_federation(role.trust, record.removed)
-        return TrustEdit(trust, (), self._tag_calls(role, replace(record, removed=())))
+        return _edit(role, trust, (), self._tag_calls(role, replace(record, removed=())))
 
     def _without_record(
         self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]], used: Collection[str]
-    ) -> TrustEdit | None:
+    ) -> _Edit:
         record, own = read_record(self.cluster.arn, role.tags), self._wide_grants(role)
         left = replace(record, accounts=record.accounts - {migrant.name for migrant in users[role.arn]})
         if left == record:
-            return None
+            return _NO_EDIT
         grants, rest = read_grants(role.trust)
         unused = record.is_wide and not left.accounts and role.arn not in used
         revokes = unused and own and not is_wide_elsewhere(self.cluster.arn, role.tags)
         # A trust policy needs at least one statement.
         revokes = revokes and bool(rest or grants - own)
         trust = with_grants(role.trust, rest, grants - own) if revokes else role.trust
-        return TrustEdit(trust, (), self._tag_calls(role, left))
+        return _edit(role, trust, (), self._tag_calls(role, left))
 
     def _wide_grants(self, role: ObservedRole) -> set[TrustGrant]:
         """Return the grants of this owner for all associations of the account."""
@@ -267,9 +263,7 @@ class TrustEditor:
         obsolete = tuple(key for key in record_keys(self.cluster.arn, role.tags) if key not in tags)
         return iam_tag_calls("Role", {"RoleName": role.name}, TagChange(changed, obsolete))[::-1]
 
-    def _edit(
-        self, migrants: Iterable[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
-    ) -> TrustRun:
+    def _edit(self, migrants: Iterable[Migrant], make: Callable[[ObservedRole], _Edit]) -> TrustRun:
         results = map_concurrently(
             lambda item: self._edit_role(item[0], item[1], make), _by_role(migrants).items(), self.width
         )
@@ -279,14 +273,14 @@ class TrustEditor:
         )
 
     def _edit_role(
-        self, arn: str, users: Sequence[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
+        self, arn: str, users: Sequence[Migrant], make: Callable[[ObservedRole], _Edit]
     ) -> tuple[Change | None, Failure | None]:
         """Edit a role until reads show that nothing is left to edit. Return the change of its trust policy, and the failure.
 
         The record of an edit is visible before its other changes are made. After each change the role is read again, because
         another process may have changed its trust policy in the meantime.
 
-        :arg make: returns the edit of a role, or None if there is nothing to edit.
+        :arg make: returns the edit of a role.
         """
         name, target = arn.rpartition("/")[2], trust_target(arn.rpartition("/")[2])
         keys = tuple(migrant.key for migrant in users)
@@ -327,14 +321,11 @@ class TrustEditor:
             "Run again.",
         )
 
-    def _next_changes(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> list[Change]:
+    def _next_changes(self, arn: str, make: Callable[[ObservedRole], _Edit]) -> list[Change]:
         """Read a role, and return the next changes of its edit, in check mode all of them."""
         role = _read_trust(self.api, arn)
-        edit = make(role) if role is not None else None
-        if role is None or edit is None:
-            return []
-        first, then = edit.changes(role)
-        return [*first, *then] if self.check_mode else first or then
+        first, then = make(role) if role is not None else _NO_EDIT
+        return [*first, *then] if self.check_mode else list(first or then)
 
     def _send(self, change: Change) -> None:
         for call in change.calls:
