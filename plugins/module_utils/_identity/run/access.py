@@ -219,13 +219,11 @@ def _with_documents(role: ObservedRole, documents: Mapping[str, Document]) -> Ro
 def _read_role(api: Api, arn: str) -> RoleFacts:
     """Read a role and its policies with individual requests. Data that the caller is not allowed to read is marked as unread."""
     try:
-        role = find_role(api, arn)
+        role = _if_allowed(lambda: find_role(api, arn))
     except RoleNotFound:
         return RoleFacts(arn, "missing")
-    except AwsError as error:
-        if error.denied:
-            return RoleFacts(arn, "unread")
-        raise
+    if role is None:
+        return RoleFacts(arn, "unread")
     name = {"RoleName": role.name}
     attached = _if_allowed(
         lambda: list(api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies"))
@@ -236,14 +234,20 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
         for title, found in (("attached", attached), ("inline", names))
         if found is None
     ]
-    inline: dict[str, Document] = {}
-    for policy_name in names or ():
-        request = {**name, "PolicyName": policy_name}
-        response = _if_allowed(partial(api.call, "iam", "GetRolePolicy", request))
-        if response is None:
-            unread.append(("identity", f"inline policy {policy_name} of role {role.name}"))
-        else:
-            inline[policy_name] = load_document(response["PolicyDocument"])
+    responses = {
+        policy: _if_allowed(partial(api.call, "iam", "GetRolePolicy", {**name, "PolicyName": policy}))
+        for policy in names or ()
+    }
+    unread += [
+        ("identity", f"inline policy {policy} of role {role.name}")
+        for policy, response in responses.items()
+        if response is None
+    ]
+    inline = {
+        policy: load_document(response["PolicyDocument"])
+        for policy, response in responses.items()
+        if response is not None
+    }
     arns = tuple(str(entry["PolicyArn"]) for entry in attached or ())
     read = {
         arn: _if_allowed(partial(read_document, api, arn))

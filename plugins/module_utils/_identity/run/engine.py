@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
@@ -78,10 +79,7 @@ class Engine:
         touched = {association_key(change.target) for change in (*run.plan.changes, *run.changes)}
         associations = run.observed.associations.items()
         untouched = {key: association for key, association in associations if key not in touched}
-
-        def look(desired: Desired) -> Observed:
-            return self.observer().observe(desired, planning=False, unchanged=untouched, inline=verifies)
-
+        look = partial(self.observer().observe, planning=False, unchanged=untouched, inline=verifies)
         # A stale replica may omit a resource that an earlier read has shown.
         observed = self._settled(run.desired, look, unchanged_resources(run))
         return replace(observed, unlisted=run.observed.unlisted)
@@ -137,12 +135,12 @@ class Engine:
         inventory = (
             self.observer().read_inventory(desired) if desired.purge is not None and not removal else None
         )
-        just_read = inventory.associations if inventory is not None else None
-
-        def look(part: Desired) -> Observed:
-            unlisted = first and not removal and not desired.options.single
-            return self.observer().observe(part, removal, unchanged=just_read, unlisted=unlisted)
-
+        look = partial(
+            self.observer().observe,
+            removal=removal,
+            unchanged=inventory.associations if inventory is not None else None,
+            unlisted=first and not removal and not desired.options.single,
+        )
         return replace(self._settled(desired, look, self.journal.perhaps_made()), inventory=inventory)
 
     def _plan(self, desired: Desired, state: str, observed: Observed) -> tuple[Plan, Observed]:

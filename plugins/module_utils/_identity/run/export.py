@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -196,7 +196,15 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         observer = Observer(api, cluster, width)
         present = read_all_associations(observer)
-        _check_namespaces(chosen, present, cluster)
+        # A misspelt namespace would give an empty list.
+        inhabited = sorted({key.namespace for key in present})
+        if unknown := sorted(chosen - set(inhabited)):
+            raise InputError(
+                [
+                    f"namespaces: cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) has no "
+                    f"association in {listed(unknown)}. It has associations in {listed(inhabited, 20) or 'no namespace'}."
+                ]
+            )
         associations = {
             key: association for key, association in present.items() if not chosen or key.namespace in chosen
         }
@@ -236,16 +244,3 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
-
-
-def _check_namespaces(chosen: Collection[str], found: Iterable[WorkloadKey], cluster: Cluster) -> None:
-    """Raise InputError for a namespace without associations: a misspelt one would give an empty list."""
-    present = sorted({key.namespace for key in found})
-    unknown = [name for name in sorted(chosen) if name not in present]
-    if unknown:
-        raise InputError(
-            [
-                f"namespaces: cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) has no association "
-                f"in {listed(unknown)}. It has associations in {listed(present, 20) or 'no namespace'}."
-            ]
-        )

@@ -120,8 +120,7 @@ def _verify(
             break
     if order.check_mode and engine.addon is not None and engine.addon.addon is not None:
         reads = replace(reads, agent=engine.addon.addon)
-    lints = lint_workloads(desired.workloads, load_catalogue())
-    return verify(desired, observed, reads, lints)
+    return verify(desired, observed, reads, lint_workloads(desired.workloads, load_catalogue()))
 
 
 def verify_workloads(
@@ -140,5 +139,5 @@ def verify_workloads(
         desired, planning=False, present=present, unlisted=True, inline=True
     )
     reads = read_for_verification(observer.api, desired, observed, observer.width, agent_read)
-    lints = lint_workloads(desired.workloads, load_catalogue())
-    return consider_age(verify(desired, observed, reads, lints), observed), observed
+    verified = verify(desired, observed, reads, lint_workloads(desired.workloads, load_catalogue()))
+    return consider_age(verified, observed), observed

@@ -141,10 +141,13 @@ def failure_message(run: Run, cluster: Cluster) -> str:
 def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
     """Group failures by cause. Failures whose messages differ only in the names of resources have the same cause."""
     cluster = run.observed.cluster
-    objects: dict[WorkloadKey, list[str]] = {}
-    for workload in run.desired.workloads:
-        roles = [cluster.role_arn(workload.role)] if workload.role is not None else []
-        objects[workload.key] = [*roles, *map(cluster.policy_arn, workload.policies)]
+    objects = {
+        workload.key: [
+            *([cluster.role_arn(workload.role)] if workload.role is not None else []),
+            *map(cluster.policy_arn, workload.policies),
+        ]
+        for workload in run.desired.workloads
+    }
 
     def texts(failure: Failure) -> tuple[str, ...]:
         return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
@@ -194,11 +197,9 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
     associations = dict(run.observed.associations)
     for done in run.done:
         key = association_key(done.change.target)
-        if key is None:
-            continue
-        if done.change.action == "delete":
+        if key is not None and done.change.action == "delete":
             associations.pop(key, None)
-        elif "association" in done.answer:
+        elif key is not None and "association" in done.answer:
             associations[key] = decode_association(done.answer["association"])
     return associations
 
