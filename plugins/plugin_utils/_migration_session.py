@@ -74,10 +74,10 @@ from ..module_utils._identity.plan.migration import (
     recorded_accounts,
     with_findings,
 )
+from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.report.text import (
     describe_change,
 )
-from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
