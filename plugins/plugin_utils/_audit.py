@@ -10,6 +10,7 @@ Each host reads its cluster ("read"). Then one host for each pair of AWS account
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,6 +130,7 @@ _NOT_FOR_REPORTS = (
     "workloads_from",
     "annotated",
     "state",
+    "only",
     "purge",
     "trust_scope",
 )
@@ -225,7 +227,7 @@ def _principal(caller_arn: str) -> str:
 def _role_arns(facts: ClusterFacts, options: AccessOptions) -> tuple[set[str], set[str]]:
     """Return two sets of ARNs: roles and target roles of the service accounts in the report, and roles of the nodes."""
     arns: set[str] = set()
-    for key in facts.service_accounts(options.namespaces):
+    for key in facts.service_accounts(options.only):
         association = facts.associations.get(key)
         arns |= facts.own_arns(key) | ({*association.roles} if association is not None else set())
     return arns, set(facts.nodes.sources if facts.nodes is not None else ())
@@ -332,13 +334,13 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
     hosts: Sequence[str] = variables["ansible_play_hosts_all"]
     reads = _take_reads(variables)
     parts = [_take_part(host, variables["hostvars"][host], reads) for host in hosts]
-    _check_namespaces(options, parts)
+    _check_selection(options, parts)
     catalogue = load_catalogue()
     report = build_report(
         parts,
         catalogue,
         datetime.now(timezone.utc),
-        options.namespaces,
+        options.only,
         options.unused_days,
         options.questions,
     )
@@ -398,20 +400,18 @@ def _take_part(host: str, variables: Mapping[str, Any], reads: Mapping[str, Role
     return replace(facts, roles=found.roles, complete=found.complete, notes=(*facts.notes, *denied))
 
 
-def _check_namespaces(options: AccessOptions, parts: Sequence[ClusterFacts]) -> None:
-    """Raise InputError for a namespace without service accounts in the report, because its name may be misspelt.
+def _check_selection(options: AccessOptions, parts: Sequence[ClusterFacts]) -> None:
+    """Raise InputError for a pattern without service accounts in the report, because it may be misspelt.
 
-    If a cluster could not be read, the namespace may exist there, so it is not an error.
+    If a cluster could not be read, the service account may exist there, so it is not an error.
     """
-    present = {
-        key.namespace for part in parts for key in (*part.associations, *part.accounts, *part.configured)
-    }
-    unknown = [name for name in options.namespaces if name not in present]
+    present = {str(key) for part in parts for key in part.service_accounts()}
+    unknown = [pattern for pattern in options.only if not fnmatch.filter(present, pattern)]
     if unknown and not any(part.error for part in parts):
         raise InputError(
             [
-                f"{ROLE}audit_namespaces: no service account in namespace {name} has credentials for AWS. "
-                f"Namespaces with such service accounts: {listed(sorted(present), 20) or 'none'}."
-                for name in unknown
+                f"{ROLE}only: no service account {pattern} has credentials for AWS. Service accounts with credentials: "
+                f"{listed(sorted(present), 20) or 'none'}."
+                for pattern in unknown
             ]
         )

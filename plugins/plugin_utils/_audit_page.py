@@ -118,7 +118,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         accounts=list(
             dict.fromkeys(cluster["account"] for cluster in data["clusters"] if cluster["account"])
         ),
-        namespaces=data["namespaces"],
+        only=data["only"],
         summary=data["summary"],
         sources=[
             (name, count)

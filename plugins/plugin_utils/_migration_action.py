@@ -55,14 +55,14 @@ NO_CLUSTER = (
 _WORKLOADS = ("workloads", "workloads_from")
 # Further variables of the role that a migration ignores. It always uses the default trust scope, because a rollback removes
 # the statements of that scope.
-_LEFT_OUT = ("state", "purge", "trust_scope")
+_LEFT_OUT = ("only", "state", "purge", "trust_scope")
 _NO_STATE = (
     f"{ROLE}state '{{state}}' has no effect on a migration. To restore IRSA, set {ROLE}migration_step: rollback; to migrate, "
     f"leave out {ROLE}state."
 )
 _NO_EFFECT = (
     "{name} has no effect on a migration, which migrates the service accounts that use IRSA. To choose among them, set "
-    "pod_identity_migration_service_accounts."
+    "pod_identity_only."
 )
 
 

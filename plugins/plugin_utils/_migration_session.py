@@ -120,7 +120,7 @@ NO_ISSUER = (
 )
 _NO_BULK = (
     "A rollback finds the service accounts in the tags of all roles, and these could not be read at once: {reason}. Allow "
-    "iam:GetAccountAuthorizationDetails, or name each service account in pod_identity_migration_service_accounts. Nothing was "
+    "iam:GetAccountAuthorizationDetails, or name each service account in pod_identity_only. Nothing was "
     "changed."
 )
 CONFLICT_STATUS = 409
@@ -236,9 +236,7 @@ class MigrationSession:
         }
         with self.guarded():
             reads = read_roles(self.api, cluster, snapshot, associations, filter(None, arns), self.width)
-        patterns = not self.options.service_accounts or any(
-            "*" in name for name in self.options.service_accounts
-        )
+        patterns = not self.options.only or any("*" in name for name in self.options.only)
         if self.options.rollback and patterns and not reads.complete:
             raise RoleError(_NO_BULK.format(reason=snapshot.denied or "the account has too many roles"))
         self.estate: IrsaEstate = estate
@@ -296,10 +294,10 @@ class MigrationSession:
 
         Before the first change of the run, a value that selects no service account raises InputError.
         """
-        patterns = self.options.service_accounts
+        patterns = self.options.only
         names = {str(migrant.key): migrant for migrant in migrants}
         problems = [
-            f"{ROLE}migration_service_accounts: no service account {pattern} uses IRSA or was migrated. Possible values: "
+            f"{ROLE}only: no service account {pattern} uses IRSA or was migrated. Possible values: "
             f"{listed(sorted(names), 10) or 'none'}."
             for pattern in patterns
             if not fnmatch.filter(names, pattern)

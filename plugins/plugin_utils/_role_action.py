@@ -192,6 +192,8 @@ class _Run:
             expansion = patterns.expansion or Expansion(patterns.source)
             for line in describe_matches(patterns.patterns, expansion.origins):
                 steps.show(line)
+            if source.parsed.unselected:
+                steps.show(f"{ROLE}only leaves out {len(source.parsed.unselected)} workloads of the list")
             aws_part = read_ahead(aws_part, source, entry_point)
             prepared = prepare(task, source, entry_point)
             files = [values.get(name) for name in FILES]

@@ -38,7 +38,6 @@ from ..module_utils._identity.inputs.patterns import (
 )
 from ..module_utils._identity.inputs.role_variables import (
     EntryPoint,
-    find_ineffective,
 )
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.accounts.account_plan import (
@@ -243,7 +242,6 @@ class RoleInput:
     values: Mapping[str, Any]
     parsed: ParsedInput
     deadline: Deadline | None = None
-    warnings: Sequence[str] = ()
     patterns: PatternInput = field(default_factory=PatternInput)
     service_accounts: Sequence[Object] | None = None
 
@@ -264,8 +262,7 @@ def parse_input(
     """
     patterns = PatternInput()
     parsed = parse_role_input(values, variables, entry_point, patterns if expands else None, loader)
-    warnings = find_ineffective(values, entry_point)
-    return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
+    return RoleInput(values, parsed, start_deadline(values.get("deadline")), patterns=patterns)
 
 
 def expand_patterns(
@@ -399,7 +396,7 @@ def prepare(task: ActionTask, source: RoleInput, entry_point: EntryPoint) -> Pre
         preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
     if preflight.plan.problems:
         raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
-    warnings = [*source.warnings, *warn_unverified_tls(preflight.server, parsed.cluster_name, region)]
+    warnings = [*warn_unverified_tls(preflight.server, parsed.cluster_name, region)]
     if state == "absent":
         warnings += _expansion_warnings(source)
         if not parsed.workloads and not (source.patterns.expansion and source.patterns.expansion.findings):

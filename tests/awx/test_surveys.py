@@ -51,10 +51,9 @@ PLAYBOOK_VARIABLES = {
     "pod_identity_serial": "str",
     "pod_identity_max_fail_percentage": "int",
     "pod_identity_audit_file": "list",
-    "pod_identity_audit_namespaces": "list",
     "pod_identity_audit_unused_days": "int",
     "pod_identity_migration_canary": "int",
-    "pod_identity_migration_service_accounts": "list",
+    "pod_identity_only": "list",
     "pod_identity_migration_step": "choice",
 }
 BOOLEANS = ["true", "false"]
@@ -89,7 +88,7 @@ def answers(question: dict[str, Any]) -> list[object]:
         "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet",
         "pod_identity_assume_role_external_id": "my-fleet",
         "pod_identity_audit_file": "/reports/a.html\n/reports/a.json",
-        "pod_identity_migration_service_accounts": "default/*\nshop/api",
+        "pod_identity_only": "default/*\nshop/api",
         "pod_identity_force": "shop/api\nshop/web",
         "pod_identity_serial": '[1, "100%"]',
     }

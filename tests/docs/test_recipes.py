@@ -34,7 +34,11 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("Remove one workload", "teardown -e @remove.yml", "delete association default/batch"),
+    Recipe(
+        "Remove one workload",
+        "teardown -e @workloads.yml -e pod_identity_only=default/batch",
+        "delete association default/batch",
+    ),
     Recipe(
         "Rename a service account",
         "site -e @both.yml -e pod_identity_ignore=UNLISTED_ASSOCIATIONS",

@@ -49,6 +49,7 @@ TEXTS = {
     "pod_identity_agent": "present",
     "pod_identity_agent_version": ">=v1.3.0",
     "pod_identity_trust_scope": "workload",
+    # A purge refuses this variable.
     "pod_identity_owner": "team-a",
     "pod_identity_permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess",
     "pod_identity_deadline": "300",

@@ -153,11 +153,11 @@ class AccessEstate:
     """All clusters of a report, with their service accounts and roles.
 
     :arg parts: the data of each cluster. Their names must be unique.
-    :arg namespaces: the namespaces of the report; empty for all.
+    :arg only: patterns of the service accounts of the report; empty for all.
     """
 
     parts: Sequence[ClusterFacts]
-    namespaces: Collection[str] = ()
+    only: Collection[str] = ()
     _trusts: dict[int, TrustPolicy | None] = field(default_factory=dict)
 
     @cached_property
@@ -276,7 +276,7 @@ class AccessEstate:
         if part.cluster is None:
             return
         issuer = parse_issuer(part.cluster.issuer)
-        for key in part.service_accounts(self.namespaces):
+        for key in part.service_accounts(self.only):
             credentials = tuple(self._credentials(part, part.cluster, issuer, key))
             pods = part.pods.get(key)
             if credentials or (pods is not None and pods.remaining):

@@ -54,7 +54,7 @@ def build_report(
     parts: Iterable[ClusterFacts],
     catalogue: Catalogue,
     now: datetime,
-    namespaces: Collection[str] = (),
+    only: Collection[str] = (),
     unused_days: int | None = None,
     questions: Sequence[AccessQuestion] = (),
 ) -> _Row:
@@ -63,12 +63,12 @@ def build_report(
     :arg parts: the data of each cluster. A cluster that several hosts have read is in the report once.
     :arg catalogue: the actions of AWS services with their access levels.
     :arg now: the time of the report, with a time zone.
-    :arg namespaces: the namespaces of the report; empty for all.
+    :arg only: patterns of the service accounts of the report; empty for all.
     :arg unused_days: the number of days without a use after which a role, service or action is a risk; None for no such risks.
     :arg questions: the questions that the report answers.
     """
     judge = UseJudge(now, unused_days) if unused_days is not None else None
-    builder = _Builder(_with_names(parts), catalogue, now, sorted(namespaces), judge, questions)
+    builder = _Builder(_with_names(parts), catalogue, now, sorted(only), judge, questions)
     report = builder.report
     # The patterns of the rules are not for display, and a character that is escaped would match other names.
     return {**cast("_Row", visible_values(report)), "rules": report["rules"]}
@@ -103,7 +103,7 @@ class _Builder:
     parts: Sequence[ClusterFacts]
     catalogue: Catalogue
     now: datetime
-    namespaces: Sequence[str]
+    only: Sequence[str]
     judge: UseJudge | None = None
     questions: Sequence[AccessQuestion] = ()
     _policies: _Numbers = field(default_factory=_Numbers)
@@ -114,7 +114,7 @@ class _Builder:
     _spellings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._estate = AccessEstate(self.parts, self.namespaces)
+        self._estate = AccessEstate(self.parts, self.only)
         self._tables = AccessTables(self.catalogue)
         self._clusters = {
             part.cluster.arn: number for number, part in enumerate(self.parts) if part.cluster is not None
@@ -152,7 +152,7 @@ class _Builder:
             "format": 1,
             "kind": "pod_identity_access_report",
             "time": self.now.isoformat(timespec="seconds"),
-            "namespaces": list(self.namespaces),
+            "only": list(self.only),
             "catalogue": self.catalogue.version,
             **({"unused_days": self.judge.days} if self.judge is not None else {}),
             "notes": self._notes(finder),

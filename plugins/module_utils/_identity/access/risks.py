@@ -204,7 +204,7 @@ class RiskFinder:
             if len(set(places)) > 1:
                 scope = f"{clusters} clusters" if clusters > 1 else f"{len(set(places))} namespaces"
                 outside = len(places) - len(members)
-                hidden = f", {outside} of them outside of the namespaces of this report" if outside else ""
+                hidden = f", {outside} of them not in this report" if outside else ""
                 text = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
                 yield Risk("ROLE_SHARED", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "missing":

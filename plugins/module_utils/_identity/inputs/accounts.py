@@ -90,8 +90,10 @@ def _options_with_values(fields: Fields) -> Fields:
 
 
 def _read_external_id(fields: Fields) -> str:
-    rule = "2 to 1224 letters, digits and characters of _+=,.@:/-"
-    return fields.text(EXTERNAL_ID, "", _EXTERNAL_ID, rule) or ""
+    return (
+        fields.text(EXTERNAL_ID, "", _EXTERNAL_ID, "2 to 1224 letters, digits and characters of _+=,.@:/-")
+        or ""
+    )
 
 
 def _read_arn(fields: Fields) -> str:
@@ -105,8 +107,10 @@ def _read_arn(fields: Fields) -> str:
             f"arn:{partition}:iam::{account_id}:role/{name} (with its path, if it has one).",
         )
         return ""
-    rule = "the ARN of an IAM role, like arn:aws:iam::111122223333:role/my-role"
-    return fields.text(ARN, "", ROLE_ARN, rule) or ""
+    return (
+        fields.text(ARN, "", ROLE_ARN, "the ARN of an IAM role, like arn:aws:iam::111122223333:role/my-role")
+        or ""
+    )
 
 
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:

@@ -67,8 +67,8 @@ _REGION_PREFIXES = {
 }
 _REGION_RULE = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+", re.ASCII)
 _ARN = re.compile(r"arn:([^:]+):([^:]+):[^:]*:[^:]*:[^<>\s]+")
-# The part of an ARN after the service, by service, with an example. No policy should name all roles of an account, and an alias in
-# place of a key has no effect.
+# The part of an ARN after the service, by service, with an example. No policy should name all roles of an account, and the alias
+# of a key has no effect.
 _RESOURCES = {
     "iam": (r":[0-9]{12}:role/[^*?]+", ":111122223333:role/my-role, without wildcards"),
     "kms": (r"[^:]*:[^:]*:key/.+", "us-west-2:111122223333:key/…"),

@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeAlias
 from ..._findings.codes import Code
 from ..._findings.text import visible_values
 from ..model.access import TRACKED_DAYS, AccessOptions
-from ..model.desired import PURGE_LIMIT, STATES
+from ..model.desired import STATES
 from ..model.errors import Problems
 from ..model.migration import ROLLBACK, STEPS, TOOLS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
@@ -57,7 +57,7 @@ def _text(fields: Fields, name: str) -> object:
     return None if is_unanswered(text) else text
 
 
-def _names(fields: Fields, name: str) -> object:
+def _names(fields: Fields, name: str) -> list[str]:
     value = fields.raw.get(name)
     if isinstance(value, str):
         # AWX survey questions of the types textarea and multiselect return one name per line.
@@ -136,6 +136,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "kube_auth": _choice("auto", "eks", "kubeconfig"),
     "kube_context": _text,
     "kubeconfig": _text,
+    "only": _names,
     "owner": _name,
     "path": _text,
     "permissions_boundary": _text,
@@ -166,19 +167,19 @@ MIGRATION: Mapping[str, _Reader] = {
     "migration_batch": _integer(1),
     "migration_canary": _integer(0),
     "migration_observe": _integer(0),
-    "migration_service_accounts": _names,
     "migration_soak": _integer(0),
     "migration_step": _choice(*STEPS, ROLLBACK),
     "migration_tool": _choice(*TOOLS),
+    "only": _names,
 }
 # The fields of ``AccessOptions`` for the files of an access report, by the suffix of a file.
 _AUDIT_FILES = {".html": "file", ".json": "json", ".csv": "csv"}
 # Variables of the playbook audit.
 AUDIT: Mapping[str, _Reader] = {
     "audit_file": _names,
-    "audit_namespaces": _names,
     "audit_questions": read_questions,
     "audit_unused_days": _integer(1),
+    "only": _names,
 }
 # Variables that playbooks use, but not the role.
 PLAYBOOKS = (
@@ -207,13 +208,12 @@ _READERS = {**VARIABLES, **HIDDEN}
 _MAPPINGS = frozenset(("proof_pod", "tags"))
 _LISTS = frozenset(
     (
-        "audit_namespaces",
         "audit_questions",
         "expected",
         "force",
         "ignore",
         "audit_file",
-        "migration_service_accounts",
+        "only",
         "report_files",
         "workloads_from",
     )
@@ -222,7 +222,7 @@ _LISTS = frozenset(
 _READ_ELSEWHERE = frozenset(("tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
 # owner or another image than intended, or would need no approval.
-_NOT_EMPTY = frozenset(("approved", "owner", "proof_image", "workloads", "workloads_from"))
+_NOT_EMPTY = frozenset(("approved", "only", "owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
@@ -281,8 +281,11 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
     problems.raise_if_any()
-    checked_later = ("owner", "workloads", "workloads_from")
-    return {name: value for name, value in values.items() if value is not None or name in checked_later}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None or name in ("owner", "workloads", "workloads_from")
+    }
 
 
 def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
@@ -308,12 +311,6 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
         for name, value in _read_with(MIGRATION, variables, problems).items()
         if value is not None
     }
-    for name in values.get("service_accounts", ()):
-        if name.count("/") != 1 or not all(name.split("/")):
-            problems.add(
-                "",
-                f"{ROLE}migration_service_accounts: '{shown_value(name)}' must be namespace/service-account; * matches any text.",
-            )
     problems.raise_if_any()
     if rollback := values.get("step") == ROLLBACK:
         del values["step"]
@@ -369,30 +366,13 @@ def _read_with(
     return values
 
 
-def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:
-    """Return a warning for each variable of the purge that has no effect.
-
-    :arg values: the result of ``read_variables``.
-    """
-    absent = values.get("state") == "absent"
-    if values.get("purge") and entry_point == "main" and absent:
-        return [
-            f"{ROLE}purge has no effect with {ROLE}state: absent, which removes only the listed workloads."
-        ]
-    if values.get("purge") or entry_point == "verify":
-        return []
-    if str(values.get("purge_limit", PURGE_LIMIT)).strip() == str(PURGE_LIMIT):
-        return []
-    return [f"{ROLE}purge_limit has no effect without {ROLE}purge: true."]
-
-
 def is_unanswered(value: object) -> bool:
     """Return whether a value is null or blank text, like the answer that AWX passes for an unanswered survey question."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _parsed(name: str, value: object) -> object:
-    """Parse the text of a variable that may be YAML or JSON. Return any other value unchanged. Raises InputError."""
+    """Parse the text of a variable that may be YAML. Return any other value unchanged. Raises InputError."""
     if not isinstance(value, str):
         return value
     begin = value.lstrip()

@@ -8,13 +8,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import cast
 
 from ..._policy.language.document import describe_type
 from ..model.desired import STATES, ParsedInput, State, Workload
-from ..model.errors import InputError, Problems
-from .fields import Fields
+from ..model.errors import InputError, Problems, listed
+from .fields import Fields, shown_value
 from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
@@ -94,6 +96,7 @@ INPUT_OPTIONS = (
     "create_namespaces",
     "purge",
     "purge_limit",
+    "only",
     "concurrency",
     "propagation_timeout",
     "deadline",
@@ -151,17 +154,40 @@ def read_input(
         lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, patterns)
     )
     purges = purge and state == "present" and not verifies
+    if purges and fields.has("only"):
+        problems.add("", f"{prefix}purge needs the whole list; leave {prefix}purge or {prefix}only out.")
     if purges and workloads == ():
         matches_none = patterns is not None and bool(patterns.patterns)
         problems.add("", _purges_all(prefix, str(cluster_name), matches_none))
+    selected = names = {str(workload.key): workload for workload in workloads or ()}
+    # The first parse of a list with patterns has no service accounts yet.
+    if fields.has("only") and (patterns is None or not patterns.patterns or patterns.expansion):
+        selected = _select(names, fields.names("only"), problems)
     problems.raise_if_any()
     return ParsedInput(
         cluster_name=cluster_name or "",
         state=state,
-        workloads=workloads or (),
+        workloads=tuple(workload for workload in workloads or () if str(workload.key) in selected),
         owner=owner,
         purge=scope if purge else None,
+        unselected={workload.key: workload for name, workload in names.items() if name not in selected},
     )
+
+
+def _select(names: Mapping[str, Workload], only: Sequence[str], problems: Problems) -> dict[str, Workload]:
+    """Return the workloads that match one of the patterns. Report a pattern that matches none, and an empty selection."""
+    for pattern in only or [""]:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            near = difflib.get_close_matches(pattern, names, 3) or list(names)[:3]
+            problems.add(
+                f"{ROLE}only",
+                f"no listed workload matches '{shown_value(pattern)}'. Listed: {listed(near) or 'nothing'}.",
+            )
+    return {
+        name: workload
+        for name, workload in names.items()
+        if any(fnmatchcase(name, pattern) for pattern in only)
+    }
 
 
 def expander_for(options: Mapping[str, object], prefix: str = "") -> PresetExpander:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from ..._findings.finding import WorkloadKey
@@ -39,16 +40,16 @@ class AccessQuestion:
 class AccessOptions:
     """The options of an access report.
 
-    ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``namespaces``
-    limits the report to the service accounts in these namespaces; it is empty for all namespaces. ``unused_days`` is the number
-    of days without a use after which the report has a risk for a role, service or action, or None for no such risks.
-    ``questions`` are the questions that the report answers.
+    ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``only`` (shell
+    patterns of "namespace/name") limits the report to some service accounts. ``unused_days`` is the number of days without a use
+    after which the report has a risk for a role, service or action, or None for no such risks. ``questions`` are the questions
+    that the report answers.
     """
 
     file: str = ""
     json: str = ""
     csv: str = ""
-    namespaces: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     unused_days: int | None = None
     questions: tuple[AccessQuestion, ...] = ()
 
@@ -130,10 +131,10 @@ class ClusterFacts:
     error: str = ""
     nodes: NodeRoles | None = None
 
-    def service_accounts(self, namespaces: Collection[str] = ()) -> Iterator[WorkloadKey]:
-        """Yield the service accounts in some namespaces, by default in all namespaces, ordered by namespace and name."""
+    def service_accounts(self, only: Collection[str] = ()) -> Iterator[WorkloadKey]:
+        """Yield the service accounts that match a pattern, by default all, ordered by namespace and name."""
         for key in sorted({*self.associations, *self.accounts, *self.configured}):
-            if not namespaces or key.namespace in namespaces:
+            if not only or any(fnmatchcase(str(key), pattern) for pattern in only):
                 yield key
 
     def irsa_role(self, key: WorkloadKey) -> str:

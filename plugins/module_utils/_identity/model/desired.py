@@ -89,7 +89,8 @@ class PurgeScope:
 class ParsedInput:
     """The validated input for one cluster, which the AWS part and the Kubernetes part of a run use.
 
-    ``owner`` is None without an owner, and ``purge`` is None without a purge.
+    ``owner`` is None without an owner, and ``purge`` is None without a purge. The run does not touch the ``unselected`` workloads
+    of the list.
     """
 
     cluster_name: str
@@ -97,11 +98,7 @@ class ParsedInput:
     workloads: tuple[Workload, ...]
     owner: str | None = None
     purge: PurgeScope | None = None
-
-    @property
-    def namespaces(self) -> tuple[str, ...]:
-        """Return the Kubernetes namespaces of the workloads, in alphabetical order."""
-        return tuple(sorted({workload.key.namespace for workload in self.workloads}))
+    unselected: Mapping[WorkloadKey, Workload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +137,8 @@ class Desired:
 
     ``would_break`` has, by workload, the finding that its running Pods would, or may, lose their credentials by a new
     association. ``refused`` has findings about objects in Kubernetes; the run does not change the workloads of these findings.
-    With ``purge``, the run also removes what the list does not need.
+    With ``purge``, the run also removes what the list does not need. ``unselected`` are listed workloads that the run does not
+    touch: they keep what they have of shared roles, and are neither unlisted nor the reason to keep something of a role.
     """
 
     workloads: tuple[Workload, ...]
@@ -148,6 +146,7 @@ class Desired:
     would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
     refused: tuple[Finding, ...] = ()
     purge: PurgeScope | None = None
+    unselected: Mapping[WorkloadKey, Workload] = field(default_factory=dict)
 
     def with_kubernetes_findings(self, findings: Iterable[Finding]) -> Desired:
         """Return a copy with the findings of checks in Kubernetes before any change.

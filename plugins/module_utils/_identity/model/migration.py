@@ -54,7 +54,7 @@ _COUNT = "{:02d}:"
 class MigrationOptions:
     """The options of a migration.
 
-    ``service_accounts`` (shell patterns of "namespace/name") limit the migration, unless they are empty. ``soak`` is the minimum
+    ``only`` (shell patterns of "namespace/name") limit the migration, unless they are empty. ``soak`` is the minimum
     age of an association, in hours, before the step "finish" removes IRSA. ``canary`` is the number of service accounts to
     migrate first, and ``batch`` the number of service accounts whose Pods are restarted together. ``observe`` is the minimum
     time, in seconds, over which the injection is tested. ``tool`` is the tool that manages roles whose tags and paths do not show
@@ -63,7 +63,7 @@ class MigrationOptions:
 
     step: MigrationStep = "restart"
     rollback: bool = False
-    service_accounts: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     soak: int = 24
     canary: int = 1
     batch: int = 10
@@ -72,13 +72,11 @@ class MigrationOptions:
     file: str = ""
 
     def selects(self, key: WorkloadKey) -> bool:
-        return not self.service_accounts or any(
-            fnmatchcase(str(key), pattern) for pattern in self.service_accounts
-        )
+        return not self.only or any(fnmatchcase(str(key), pattern) for pattern in self.only)
 
     def names(self, key: WorkloadKey) -> bool:
         """Return whether the user has named a service account without a pattern."""
-        return str(key) in self.service_accounts
+        return str(key) in self.only
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from ..._findings.finding import WorkloadKey
@@ -39,7 +39,7 @@ class SharedRole:
     def keys(self) -> tuple[WorkloadKey, ...]:
         return tuple(workload.key for workload in self.users)
 
-    def excluding(self, keys: frozenset[WorkloadKey]) -> SharedRole:
+    def excluding(self, keys: Set[WorkloadKey]) -> SharedRole:
         """Return a copy without these workloads in ``users``. ``policy_users`` is unchanged."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 

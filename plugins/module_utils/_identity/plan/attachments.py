@@ -34,16 +34,25 @@ def attach_policy(role: str, arn: str, workloads: tuple[WorkloadKey, ...], stage
     """Return the change that attaches a policy to a role. ``workloads`` need the attachment."""
     state = {"role": role, "policy": arn}
     call = Call("iam", "AttachRolePolicy", {"RoleName": role, "PolicyArn": arn})
-    target = attachment_target(role, arn)
-    return Change(stage, target, "attach", workloads, None, state, (call,), frozenset((role.lower(),)))
+    return Change(
+        stage,
+        attachment_target(role, arn),
+        "attach",
+        workloads,
+        None,
+        state,
+        (call,),
+        frozenset((role.lower(),)),
+    )
 
 
 def detach_policy(role: str, arn: str, workloads: tuple[WorkloadKey, ...], roles: frozenset[str]) -> Change:
     """Return the change that detaches a policy from a role. ``roles`` are the roles whose failures prevent it."""
     state = {"role": role, "policy": arn}
     call = Call("iam", "DetachRolePolicy", {"RoleName": role, "PolicyArn": arn})
-    target = attachment_target(role, arn)
-    return Change(Stage.DETACH, target, "detach", workloads, state, None, (call,), roles)
+    return Change(
+        Stage.DETACH, attachment_target(role, arn), "detach", workloads, state, None, (call,), roles
+    )
 
 
 def make_room(

@@ -26,7 +26,11 @@ def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Cha
     """Report unlisted roles that lost an association by the changes, if they are own or could not be read."""
     if desired.purge is not None:
         return []
-    names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}
+    names = {
+        workload.role.name.lower()
+        for workload in (*desired.workloads, *desired.unselected.values())
+        if workload.role
+    }
     moved: dict[str, list[WorkloadKey]] = {}
     for change in changes:
         role_arn = (change.before or {}).get("role_arn")

@@ -421,7 +421,7 @@ def _why_not_back(state: MigrationState, migrant: Migrant) -> list[Finding]:
     named = state.options.names(key)
     remedy = (
         f"Resume the rollouts, or end these Pods, and run the rollback again. Or name {key} in "
-        "pod_identity_migration_service_accounts: then the rollback deletes its association, and its owner must recreate these "
+        "pod_identity_only: then the rollback deletes its association, and its owner must recreate these "
         "Pods within 6 hours."
     )
     return [] if named else [replace(hold, remedy=remedy) for hold in migrant.holds]
@@ -648,7 +648,7 @@ def _blockers(
             Code.MIGRATION_HOST_NETWORK,
             f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "
             "reported that EKS refuses credentials to such Pods.",
-            f"To migrate it nevertheless, name it: pod_identity_migration_service_accounts={key}. Then check in the log of its "
+            f"To migrate it nevertheless, name it: pod_identity_only={key}. Then check in the log of its "
             "Pods that they get credentials.",
             key,
         )

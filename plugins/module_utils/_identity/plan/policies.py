@@ -189,8 +189,9 @@ def delete_policy(
     ]
     calls.append(Call("iam", "DeletePolicy", identity))
     old = {"arn": policy.arn, "tags": dict(policy.tags or {})}
-    target = policy_target(policy.arn)
-    return Change(Stage.DELETE_POLICY, target, "delete", workloads, old, None, tuple(calls), roles)
+    return Change(
+        Stage.DELETE_POLICY, policy_target(policy.arn), "delete", workloads, old, None, tuple(calls), roles
+    )
 
 
 def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:

@@ -51,8 +51,9 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
 
 def exceeds_default_quota(plan: Plan) -> bool:
     """Return whether the plan has a failure for a quota, so that the quotas of the account must be read."""
-    codes = (Code.ROLE_POLICIES_OVER_QUOTA, Code.TRUST_POLICY_TOO_LONG)
-    return any(failure.error_code in codes for failure in plan.failures)
+    return not {Code.ROLE_POLICIES_OVER_QUOTA, Code.TRUST_POLICY_TOO_LONG}.isdisjoint(
+        failure.error_code for failure in plan.failures
+    )
 
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed) -> list[Failure]:
@@ -159,13 +160,13 @@ def skip(change: Change, reason: Failure, failed: Collection[WorkloadKey] = ()) 
     action = reason.action
     if reason.target.policy_arn:
         action = "delete" if action == "detach" else "create"
-    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
     return Failure(
         reason.workloads if change.takes else unfailed,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because {action.removesuffix('e')}ing the {reason.target.display} failed ({reason.error_code}).{note}",
+        f"not done, because {action.removesuffix('e')}ing the {reason.target.display} failed ({reason.error_code})."
+        f"{' Until the run succeeds, the resource is not changed.' if change.takes else ''}",
         "Resolve that failure and run again.",
     )
 

@@ -66,8 +66,8 @@ def create_role(
     parameters |= {"RoleName": spec.name, "Path": spec.path}
     state["arn"] = cluster.role_arn(spec)
     call = Call("iam", "CreateRole", parameters)
-    roles = frozenset((spec.name.lower(),))
-    return Change(Stage.ROLE, role_target(spec.name), "create", workloads, None, state, (call,), roles)
+    target, roles = role_target(spec.name), frozenset((spec.name.lower(),))
+    return Change(Stage.ROLE, target, "create", workloads, None, state, (call,), roles)
 
 
 def update_role(
@@ -252,6 +252,7 @@ class _RolePlan:
             for arn, keys in self.shared.policy_users.items()
             if arn not in role.attached
             for key in keys
+            if key in self.keys
         ]
         wide = find_kept_scopes(role, self.keys[0], trust)
         changes = change_trust(role, trust, self.keys, self.concerned)
@@ -277,8 +278,9 @@ class _RolePlan:
             return []
         names = ", ".join(sorted(name.replace("_", " ") for name in differences))
         reason = f"it would have to change ({names})"
-        target = role_target(role.name)
-        return [problems.refuse_other(target, role.tags, self.options.owner, self.keys, reason)]
+        return [
+            problems.refuse_other(role_target(role.name), role.tags, self.options.owner, self.keys, reason)
+        ]
 
     def _update(self, role: ObservedRole) -> list[Failure]:
         """Plan a role of the owner, or a role that ``adopt`` takes over."""
@@ -446,7 +448,11 @@ def plan_left_role(
     forced = options.forces(keys)
     listed_arns: Collection[str] = torn_down.policy_users if torn_down is not None else ()
     patterns = set[TrustGrant]()
-    if torn_down is not None and scene.gone.issuperset(torn_down.keys):
+    if (
+        torn_down is not None
+        and scene.gone.issuperset(torn_down.keys)
+        and not any(user.role == torn_down.spec for user in scene.desired.unselected.values())
+    ):
         # A pattern allows only workloads that the list matches.
         grants = desired_grants(scene.observed.cluster, torn_down.spec, options, torn_down.users)
         patterns = {grant for grant in grants if grant.is_pattern}

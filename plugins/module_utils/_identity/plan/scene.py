@@ -13,12 +13,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_statement
 from ..model.changes import Change
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.names import is_own, parse_role_arn
 from ..model.observed import Observed
 from ..model.roles import ObservedRole
-from ..model.shared import named_workloads, shared_roles
+from ..model.shared import SharedRole, named_workloads, shared_roles
 from ..model.targets import Failure
+
+
+def selected_roles(
+    cluster: Cluster, workloads: Iterable[Workload], unselected: Mapping[WorkloadKey, Workload]
+) -> list[SharedRole]:
+    """Return the roles of workloads. Their ``policy_users`` also have the unselected workloads that share a role."""
+    return [
+        remaining
+        for shared in shared_roles(cluster, (*workloads, *unselected.values()))
+        if (remaining := shared.excluding(unselected.keys())).users
+    ]
 
 
 class Scene:
@@ -34,7 +46,10 @@ class Scene:
     def __init__(self, desired: Desired, observed: Observed, workloads: Sequence[Workload]) -> None:
         self.desired, self.options, self.observed = desired, desired.options, observed
         self.gone, self.everything = frozenset[WorkloadKey](), False
-        self.workloads, self.roles = workloads, shared_roles(observed.cluster, workloads)
+        self.workloads, self.roles = (
+            workloads,
+            selected_roles(observed.cluster, workloads, desired.unselected),
+        )
         self.changes, self.failures, self.findings = list[Change](), list[Failure](), list[Finding]()
         self.listed_arns = {
             workload.key: observed.cluster.role_arn(role)
@@ -44,7 +59,13 @@ class Scene:
             if (role := workload.role) is not None or workload.association.role_arn
         }
         present = {key: found.role_arn for key, found in observed.associations.items()}
-        self.users, self.holders = _by_role(self.listed_arns), _by_role(present)
+        # A teardown lists no workloads: the unselected ones are then a reason to keep a role.
+        arns = {
+            user.key: observed.cluster.role_arn(user.role)
+            for user in desired.unselected.values()
+            if user.role is not None and workloads
+        }
+        self.users, self.holders = _by_role({**arns, **self.listed_arns}), _by_role(present)
         self.role_names: dict[WorkloadKey, set[str]] = {}
         for workload in desired.workloads:
             if workload.role is not None:

@@ -137,6 +137,9 @@ def edit_trust(
         return TrustPlan(present, new, new)
     grants, rest = read_grants(present)
     owned, arn = own_grants(cluster, options.owner, present), role.arn
+    users_of_role = scene.listed_with(arn)
+    sharers = [user for key, user in scene.desired.unselected.items() if key in users_of_role]
+    desired |= owned & desired_grants(cluster, spec, options, sharers) if spec is not None else set()
     leaving = {
         grant
         for grant in owned - desired
@@ -146,7 +149,6 @@ def edit_trust(
     wide = {grant for grant in owned - desired - leaving if not grant.is_single and (spec is None or writes)}
     # A statement of the scope ``account`` is for several clusters.
     removed = {grant for grant in wide if scene.everything and grant.cluster_arn}
-    users_of_role = scene.listed_with(arn)
     foreign = [entry for entry in rest if is_allow(entry) and not scene.allows_only(users_of_role, entry)]
     listed_by_name = spec is not None and not spec.existing
     removed |= wide if forced else set()

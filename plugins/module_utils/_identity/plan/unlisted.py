@@ -117,13 +117,12 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, des
         *_remedies(purges, managed, unmanaged, unread),
         *([error.remedy] if error else []),
     ]
-    warns = bool(unmanaged or (managed and not purges))
     return Finding(
         Code.UNLISTED_ASSOCIATIONS,
         f"{describe_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
         f"{f' {_text(error)}' if error else ''}",
         " ".join(remedies) or "If the associations belong to other lists of workloads, no action is needed.",
-        raised_as=None if warns else "info",
+        raised_as=None if unmanaged or (managed and not purges) else "info",
     )
 
 

@@ -323,6 +323,7 @@ class _Look(Reader):
         missing = sorted(
             key
             for key in granted - {workload.key for workload in self.desired.workloads}
+            if key not in self.desired.unselected
             if all(key not in unlisted for unlisted in self.unlisted)
         )
         associated = map_concurrently(partial(has_association, self), missing[:MAX_DESCRIBED], self.width)
@@ -365,8 +366,10 @@ class _Look(Reader):
             else:
                 self.associations[result.key] = result
         if remainder is not None and associations_target(self.cluster.name) not in self.failures:
-            namespaces = frozenset(key.namespace for key in keys)
-            self.unlisted.append(describe_unlisted(self, remainder, namespaces))
+            remainder.associations = [
+                row for row in remainder.associations if row.key not in self.desired.unselected
+            ]
+            self.unlisted.append(describe_unlisted(self, remainder, {key.namespace for key in keys}))
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:

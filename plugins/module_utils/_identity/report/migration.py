@@ -247,8 +247,8 @@ def migration_lines(report: MigrationReport) -> list[str]:
 
 def _table(report: MigrationReport) -> list[str]:
     if not report.migrants:
-        if report.options.service_accounts:
-            return ["No service account that uses IRSA matches pod_identity_migration_service_accounts."]
+        if report.options.only:
+            return ["No service account that uses IRSA matches pod_identity_only."]
         return [
             "No service account uses IAM roles for service accounts (IRSA), and no role has the record of a migration."
             if report.options.rollback

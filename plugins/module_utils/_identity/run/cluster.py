@@ -162,7 +162,11 @@ def begin_reading_ahead(
     def read() -> tuple[Observed, float]:
         observer = opening()
         observed = observer.observe(
-            Desired(parsed.workloads, _options(job, parsed, observer.cluster, changes)),
+            Desired(
+                parsed.workloads,
+                _options(job, parsed, observer.cluster, changes),
+                unselected=parsed.unselected,
+            ),
             changes and removes,
             planning=changes,
             unlisted=not (changes and removes),
@@ -213,10 +217,13 @@ def change_cluster(
         parsed.workloads,
         _options(job, parsed, cluster, changes=True),
         purge=parsed.purge if parsed.state == "present" else None,
+        unselected=parsed.unselected,
     ).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
     forced = desired.options.force if isinstance(desired.options.force, frozenset) else frozenset()
-    unknown = sorted(forced - {str(workload.key) for workload in desired.workloads})
+    unknown = sorted(
+        forced - {*map(str, desired.unselected), *(str(workload.key) for workload in desired.workloads)}
+    )
     # A purge may be forced for a workload that the list no longer has.
     if unknown and desired.purge is None:
         raise InputError(
@@ -297,6 +304,7 @@ def verify_cluster(
             if parsed is None
             else parsed.workloads,
             _options(job, parsed, cluster, changes=False),
+            unselected=parsed.unselected if parsed is not None else {},
         )
         verified, observed = verify_workloads(observer, desired, associations, read_ahead())
     if guard.cause is not None:

@@ -46,10 +46,11 @@ from ..model.observed import (
     find_target_role,
 )
 from ..model.roles import ObservedRole
-from ..model.shared import SharedRole, shared_roles
+from ..model.shared import SharedRole
 from ..model.targets import Failure, role_target
 from ..plan.attachments import only_denies
 from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
+from ..plan.scene import selected_roles
 from ..plan.trust import reasons, trust_subject
 from .trust import tags_disabled
 
@@ -398,17 +399,19 @@ def extra_permissions(
     roles, only policies that let the role administer the account are reported. Also report listed policies of administrators.
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
-    for shared in shared_roles(observed.cluster, desired.workloads):
+    for shared in selected_roles(observed.cluster, desired.workloads, desired.unselected):
         role = observed.roles.get(shared.spec.name.lower())
         if role is None or role.arn != observed.cluster.role_arn(shared.spec):
             continue
         inline = reads.inline.get(role.name.lower(), {})
         documents = {} if isinstance(inline, Failure) else inline
-        findings = [
-            *_extra_policies(shared, role, documents, reads),
-            *_listed_administration(shared, role, observed, reads),
+        checks = [
+            conclude("attachment", finding)
+            for finding in (
+                *_extra_policies(shared, role, documents, reads),
+                *_listed_administration(shared, role, observed, reads),
+            )
         ]
-        checks = [conclude("attachment", finding) for finding in findings]
         if isinstance(inline, Failure) and role.marked and not shared.spec.existing:
             checks.append(conclude_unread("attachment", inline))
         for key in shared.keys:

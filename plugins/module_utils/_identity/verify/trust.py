@@ -241,7 +241,7 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
     principals are reported only for managed roles without ``role.trust_policy``.
     """
     findings: dict[WorkloadKey, list[Finding]] = {}
-    keys = {workload.key for workload in desired.workloads}
+    keys = {workload.key for workload in desired.workloads} | desired.unselected.keys()
     for shared in shared_roles(observed.cluster, desired.workloads):
         spec = shared.spec
         role = observed.roles.get(spec.name.lower())

@@ -285,7 +285,7 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
         "format": 1,
         "kind": "pod_identity_access_report",
         "time": "2026-11-29T10:00:00+00:00",
-        "namespaces": [],
+        "only": [],
         "catalogue": "0.1.202610271",
         "notes": [
             "Resource policies are not included. They may allow more.",

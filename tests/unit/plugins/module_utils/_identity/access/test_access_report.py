@@ -744,16 +744,12 @@ SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
     "one namespace": (
         [make_facts([make_role("api", READS)], SHARED_BY)],
         ["shop"],
-        [
-            "3 service accounts in 2 namespaces use role api, 2 of them outside of the namespaces of this report."
-        ],
+        ["3 service accounts in 2 namespaces use role api, 2 of them not in this report."],
     ),
     "the other namespace": (
         [make_facts([make_role("api", READS)], SHARED_BY)],
         ["web"],
-        [
-            "3 service accounts in 2 namespaces use role api, 1 of them outside of the namespaces of this report."
-        ],
+        ["3 service accounts in 2 namespaces use role api, 1 of them not in this report."],
     ),
     "not shared": ([make_facts([make_role("api", READS)], SHARED_BY[:1])], ["shop"], []),
     "an annotation in another namespace": (
@@ -765,9 +761,7 @@ SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
             )
         ],
         ["web"],
-        [
-            "2 service accounts in 2 namespaces use role api, 1 of them outside of the namespaces of this report."
-        ],
+        ["2 service accounts in 2 namespaces use role api, 1 of them not in this report."],
     ),
     "another cluster": (
         [
@@ -779,9 +773,7 @@ SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
             ),
         ],
         ["shop"],
-        [
-            "2 service accounts in 2 clusters use role api, 1 of them outside of the namespaces of this report."
-        ],
+        ["2 service accounts in 2 clusters use role api, 1 of them not in this report."],
     ),
 }
 
@@ -789,7 +781,7 @@ SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
 @pytest.mark.parametrize("case", SHARED)
 def test_shared_roles_count_all_namespaces(case: str) -> None:
     parts, namespaces, expected = SHARED[case]
-    report = build(*parts, namespaces=namespaces)
+    report = build(*parts, only=[f"{name}/*" for name in namespaces])
     assert [risk["text"] for risk in report["risks"] if risk["code"] == "ROLE_SHARED"] == expected
     assert {row["namespace"] for row in report["workloads"]} <= {*namespaces} or not namespaces
 
@@ -876,6 +868,14 @@ def test_long_lists_are_truncated_on_the_screen(count: int, line: str) -> None:
 def test_access_is_unknown_if_no_cluster_could_be_read() -> None:
     report = build(ClusterFacts("red", error="The cluster does not exist."))
     assert access_lines(report)[0] == "Access to AWS: unknown, because red could not be read."
+
+
+def test_report_has_only_the_selected_service_accounts() -> None:
+    facts = make_facts(
+        [make_role("api", READS, trust=wide_trust())], [associate("api"), associate("api", namespace="web")]
+    )
+    report = build(facts, only=["web/*"])
+    assert (report["only"], only(report)["namespace"]) == (["web/*"], "web")
 
 
 def test_csv_has_no_formulas() -> None:

@@ -24,6 +24,10 @@ def test_unanswered_survey_question_is_ignored(name: str, answer: Any) -> None:
     assert read_audit_variables({name: answer}) == AccessOptions()
 
 
+def test_selection_may_be_text() -> None:
+    assert read_audit_variables({"only": "a/*\nb/c\n"}) == AccessOptions(only=("a/*", "b/c"))
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
@@ -45,8 +49,8 @@ def test_unanswered_survey_question_is_ignored(name: str, answer: Any) -> None:
         ),
         ({"audit_file": "report"}, "pod_identity_audit_file: report must end with .html, .json or .csv."),
         (
-            {"audit_namespaces": {"a": 1}},
-            "pod_identity_audit_namespaces must be a list, got {'a': 1}.",
+            {"only": {"a": 1}},
+            "pod_identity_only must be a list, got {'a': 1}.",
         ),
         (
             {"audit_file": "a\x1b.csv"},
@@ -61,9 +65,9 @@ def test_rejects_invalid_values(values: dict[str, Any], problem: str) -> None:
 
 
 def test_misspelt_variables_have_a_suggestion() -> None:
-    assert find_variables([f"pod_identity_{name}" for name in AUDIT]) == []
-    with pytest.raises(InputError, match="did you mean pod_identity_audit_namespaces"):
-        find_variables(["pod_identity_audit_namespace"])
+    assert find_variables([f"pod_identity_{name}" for name in AUDIT]) == ["only"]
+    with pytest.raises(InputError, match="did you mean pod_identity_audit_questions"):
+        find_variables(["pod_identity_audit_question"])
     with pytest.raises(InputError, match="pod_identity_audit is a result of the role"):
         check_extra_variables(["pod_identity_audit"])
 

@@ -14,7 +14,6 @@ import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     VARIABLES,
     check_extra_variables,
-    find_ineffective,
     find_variables,
     read_report_variables,
     read_variables,
@@ -69,6 +68,7 @@ def test_accepts_default_values_as_text(name: str) -> None:
         ("force", [], []),
         ("workloads", "[]", "[]"),
         ("workloads_from", "a.yml", "a.yml"),
+        ("workloads_from", '["a.yml", "b.yml"]', ["a.yml", "b.yml"]),
         ("purge_limit", "20%", "20%"),
         ("profile", 444455556666, "444455556666"),
         ("account_id", 444455556666, "444455556666"),
@@ -102,6 +102,7 @@ ELSEWHERE = {
     "assume_role_arn",
     "fleet_workloads",
     "proof_pod",
+    "only",
     "purge_limit",
     "workloads",
     "workloads_from",
@@ -126,7 +127,7 @@ NO_VALUE = {"owner", "workloads", "workloads_from"}
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
-@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {"approved"}))
+@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {"approved", "only"}))
 def test_empty_survey_answer_sets_no_variable(name: str, empty: object) -> None:
     expected = {name: empty} if name in NO_VALUE else {}
     found = read_variables({name: empty}, "main")
@@ -283,33 +284,6 @@ def test_rejects_contradictory_variables(
     values: Mapping[str, object], entry_point: Any, problem: str
 ) -> None:
     assert find_problems(values, entry_point) == [problem]
-
-
-@pytest.mark.parametrize(
-    ("values", "entry_point", "sentences"),
-    [
-        ({}, "main", []),
-        ({"purge": True, "purge_limit": 3}, "main", []),
-        (
-            {"purge_limit": "3"},
-            "main",
-            ["pod_identity_purge_limit has no effect without pod_identity_purge: true."],
-        ),
-        ({"purge_limit": "10"}, "main", []),
-        ({"purge_limit": 3}, "verify", []),
-        (
-            {"purge": True, "state": "absent"},
-            "main",
-            [
-                "pod_identity_purge has no effect with pod_identity_state: absent, which removes only the listed workloads."
-            ],
-        ),
-    ],
-)
-def test_reports_variables_without_effect(
-    values: Mapping[str, object], entry_point: Any, sentences: list[str]
-) -> None:
-    assert find_ineffective(read_variables(values, entry_point), entry_point) == sentences
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,47 @@ def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[st
     assert parsed.workloads == parse_workloads([ONE], "c")
 
 
+THREE = {**ONE, "namespace": "batch", "service_account": "one"}
+
+
+@pytest.mark.parametrize(
+    ("only", "selected"),
+    [
+        (["default/one"], ["default/one"]),
+        ("default/one, batch/*", ["default/one", "batch/two", "batch/one"]),
+        (["*/one"], ["default/one", "batch/one"]),
+        (None, ["default/one", "batch/two", "batch/one"]),
+    ],
+)
+def test_only_selects_workloads(only: object, selected: list[str]) -> None:
+    parsed = read(workloads=[ONE, TWO, THREE], only=only)
+    assert [str(workload.key) for workload in parsed.workloads] == selected
+    everything = {str(workload.key) for workload in parsed.workloads} | set(map(str, parsed.unselected))
+    assert everything == {"default/one", "batch/two", "batch/one"}
+    assert len(parsed.workloads) + len(parsed.unselected) == 3
+
+
+def test_purge_refuses_a_selection() -> None:
+    options: dict[str, Any] = {"workloads": [ONE, TWO], "only": "default/one", "purge": True}
+    assert find_problems(**options) == [
+        "pod_identity_purge needs the whole list; leave pod_identity_purge or pod_identity_only out."
+    ]
+    assert len(read(**options, state="absent").workloads) == 1
+    assert len(read_input({"cluster_name": "c", **options}, read_files, ROLE, verifies=True).workloads) == 1
+
+
+def test_only_must_match_a_workload() -> None:
+    assert find_problems(workloads=[ONE, TWO], only=["default/on", "batch/*"]) == [
+        "pod_identity_only: no listed workload matches 'default/on'. Listed: default/one."
+    ]
+    assert find_problems(workloads=[ONE], only=[]) == [
+        "pod_identity_only: no listed workload matches ''. Listed: default/one."
+    ]
+    assert find_problems(workloads=[], only=["a/b"]) == [
+        "pod_identity_only: no listed workload matches 'a/b'. Listed: nothing."
+    ]
+
+
 @pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
 @pytest.mark.parametrize("text", ["false", "False", "no", "n", "off", "0", "f"])
 def test_false_text_is_false_in_every_option(name: str, text: str) -> None:

@@ -88,7 +88,7 @@ def test_restarts_and_holds_of_some_pods(
 def test_options_select_and_name_a_service_account(
     patterns: tuple[str, ...], selects: bool, names: bool
 ) -> None:
-    options = MigrationOptions(service_accounts=patterns)
+    options = MigrationOptions(only=patterns)
     assert (options.selects(key("my-app", "default")), options.names(key("my-app", "default"))) == (
         selects,
         names,

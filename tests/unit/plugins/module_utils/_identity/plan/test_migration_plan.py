@@ -557,7 +557,7 @@ CLAIMS = (
                     "MIGRATION_HOST_NETWORK",
                     "Pods p, q of shop/api use the network of the node (hostNetwork). Users have reported that EKS refuses "
                     "credentials to such Pods.",
-                    "To migrate it nevertheless, name it: pod_identity_migration_service_accounts=shop/api. Then check in the "
+                    "To migrate it nevertheless, name it: pod_identity_only=shop/api. Then check in the "
                     "log of its Pods that they get credentials.",
                 )
             ],
@@ -568,7 +568,7 @@ CLAIMS = (
                 account(),
                 roles=(role(irsa(API)),),
                 pods=HOST_PODS,
-                options=MigrationOptions(service_accounts=("shop/*",)),
+                options=MigrationOptions(only=("shop/*",)),
             ),
             ["MIGRATION_HOST_NETWORK"],
             id="hostNetwork, not named but selected",
@@ -665,7 +665,7 @@ OTHER_ROLES_REMEDY = (
                 account(),
                 roles=(MIGRATED,),
                 pods=PodCredentials(on_host_network=("a", "b")),
-                options=MigrationOptions(service_accounts=("shop/api",)),
+                options=MigrationOptions(only=("shop/api",)),
             ),
             [
                 (
