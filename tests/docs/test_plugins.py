@@ -119,6 +119,7 @@ def test_readme_lists_every_module() -> None:
     assert missing == []
 
 
+@pytest.mark.release
 def test_plugin_documentation_passes_the_linter(tmp_path: Path) -> None:
     # The documentation fragments of the dependencies refer to other collections, so allow references to all collections.
     command = ("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", ".")
@@ -140,8 +141,16 @@ def test_changelog_names_every_plugin(tmp_path: Path) -> None:
     assert {(kind, name) for kind, name in named if kind != "playbook"} == set(kinds())
 
 
+# The examples of the other plugins run with TIER=release.
+QUICK = ("eks_pod_identity", "eks_token", "pod_identity")
+
+
 @pytest.mark.parametrize(
-    ("kind", "name"), [pytest.param(kind, name, id=f"{kind}-{name}") for kind, name in runnable()]
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, id=f"{kind}-{name}", marks=[] if name in QUICK else [pytest.mark.release])
+        for kind, name in runnable()
+    ],
 )
 def test_examples_run_unchanged(kind: str, name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset()
