@@ -74,7 +74,7 @@ def test_run_writes_messages_to_stderr(sandbox: Sandbox) -> None:
     result = sandbox("run", "--", sys.executable, "-c", script)
     url = result.stdout.split()[0]
     assert result.stdout == f"{url} True\n"
-    assert result.stderr.startswith(f"AWS: embedded (ministack with checks) on {url}, account ")
+    assert result.stderr.startswith(f"AWS: embedded model on {url}, account ")
 
 
 def test_arguments_are_passed_unchanged(sandbox: Sandbox) -> None:

@@ -55,7 +55,7 @@ def test_up_starts_and_describes_both_backends(sandbox: Sandbox, report: Report,
     assert up.returncode == 0, up.stderr
     ports = read_state(state_folder)["ports"]
     assert up.stdout.splitlines() == [
-        f"AWS: embedded (ministack with checks) on http://127.0.0.1:{ports['aws']}, "
+        f"AWS: embedded model on http://127.0.0.1:{ports['aws']}, "
         f"account {ACCOUNT}; "
         f"Kubernetes: embedded emulator on https://127.0.0.1:{ports['kubernetes']}",
         "EKS cluster my-cluster is ACTIVE in us-west-2.",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test cases for the two emulators of AWS: requests, and the responses of AWS on which the engine relies."""
+"""Test cases for the model of AWS: requests, and the responses of AWS on which the engine relies."""
 
 from __future__ import annotations
 
@@ -1073,11 +1073,3 @@ ASSOCIATIONS = (
 CALLER = (Case("GetCallerIdentity", (), Request("sts", "GetCallerIdentity", {}), {"Account": ACCOUNT}),)
 
 CASES = (*ROLES, *ATTACHMENTS, *POLICIES, *ASSOCIATIONS, *CALLER)
-# Operations without an error case, because they succeed in every state of the account.
-NEVER_REFUSED = {
-    "iam:GetAccountAuthorizationDetails",
-    "iam:GetAccountSummary",
-    "iam:ListPolicies",
-    "iam:ListRoles",
-    "sts:GetCallerIdentity",
-}

@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Provide the two emulators of AWS: the in-memory fake of the engine tests, and the sandbox."""
+"""Run the embedded AWS of the sandbox."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from ansible_collections.workload_identity.aws.tests.emulators.cases import (
     OTHER_CLUSTER,
     REGION,
 )
-from ansible_collections.workload_identity.aws.tests.emulators.fake_account import Call, fake_call
 from botocore.config import Config
 from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
+Answer = dict[str, Any]
+Call = Callable[[str, str, Mapping[str, Any]], Answer]
 PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "python"))
 
 
@@ -68,8 +69,8 @@ def clients(endpoint: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
-    """Reset the sandbox to the clusters that the fake has, and return a function that sends requests to the sandbox."""
+def call(endpoint: str, clients: dict[str, Any]) -> Call:
+    """Reset the sandbox to two clusters, and return a function that sends requests to it."""
     AwsControl(endpoint).reset()
     for name in (CLUSTER, OTHER_CLUSTER):
         clients["eks"].create_cluster(
@@ -78,10 +79,3 @@ def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
             resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
         )
     return BotoApi(clients.__getitem__).call
-
-
-@pytest.fixture(params=["fake", "sandbox"])
-def call(request: pytest.FixtureRequest) -> Call:
-    """Return a function that sends requests to one of the emulators. Each test runs once for each emulator."""
-    found: Call = fake_call() if request.param == "fake" else request.getfixturevalue("sandbox_call")
-    return found

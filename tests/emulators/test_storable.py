@@ -10,8 +10,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.gram
     storability,
 )
 from ansible_collections.workload_identity.aws.tests.emulators.documents import ACCOUNT, DOCUMENTS, Document
-from sandbox.aws.iam_documents import check_identity_policy, check_session_policy, check_trust_policy
-from sandbox.aws.model import ApiError
+from sandbox.aws.model.documents import check_identity_policy, check_session_policy, check_trust_policy
+from sandbox.aws.model.errors import Refusal
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/my-role"
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: f"{each.kind}: {each.name}")
@@ -25,7 +25,7 @@ def sandbox_stores(document: Document) -> bool:
             check_session_policy(document.text)
         else:
             check_identity_policy(document.text, managed=document.kind == "managed")
-    except ApiError:
+    except Refusal:
         return False
     return True
 

@@ -113,7 +113,7 @@ class EmbeddedAws:
         return f"AWS: reset; cluster {self.settings.cluster} recreated."
 
     def describe(self) -> str:
-        return f"embedded (ministack with checks) on {self.endpoint}, account {self.settings.account}"
+        return f"embedded model on {self.endpoint}, account {self.settings.account}"
 
     def environment(self) -> EnvironmentChange:
         return EnvironmentChange(

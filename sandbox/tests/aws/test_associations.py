@@ -269,7 +269,11 @@ class TestList:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"maxResults": 101}, "maxResults must be between 1 and 100, but was 101."),
+            (
+                {"maxResults": 101},
+                "1 validation error detected: Value '101' at 'maxResults' failed to satisfy constraint: "
+                "Member must have value less than or equal to 100",
+            ),
             ({"nextToken": "!"}, "Invalid nextToken."),
         ],
         ids=["page-too-large", "unknown-token"],

@@ -194,7 +194,7 @@ MISMATCH = "STS: SignatureDoesNotMatch: signed with another key, or for another 
         ),
         pytest.param(
             {"credentials": Credentials("ASIANOBODYNOBODYNOBO", "secret", "token")},
-            "STS: UnrecognizedClientException: The security token included in the request is invalid.",
+            "STS: InvalidClientTokenId: The security token included in the request is invalid.",
             id="nobody",
         ),
     ],

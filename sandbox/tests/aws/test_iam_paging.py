@@ -185,22 +185,6 @@ class TestAccountDetails:
             "v2": True,
         }
 
-    def test_user_and_group(self, iam: Any) -> None:
-        iam.create_user(UserName="someone", Tags=[{"Key": "k", "Value": "v"}])
-        iam.put_user_policy(UserName="someone", PolicyName="inline", PolicyDocument=READ_BUCKET)
-        iam.create_group(GroupName="some")
-        iam.add_user_to_group(GroupName="some", UserName="someone")
-        iam.attach_group_policy(GroupName="some", PolicyArn=READ_ONLY)
-        details = iam.get_account_authorization_details(Filter=["User", "Group"])
-        (user,) = details["UserDetailList"]
-        (group,) = details["GroupDetailList"]
-        assert (user["UserName"], user["GroupList"]) == ("someone", ["some"])
-        assert user["UserPolicyList"] == [{"PolicyName": "inline", "PolicyDocument": json.loads(READ_BUCKET)}]
-        assert group["AttachedManagedPolicies"] == [
-            {"PolicyName": "AmazonS3ReadOnlyAccess", "PolicyArn": READ_ONLY}
-        ]
-        assert details["RoleDetailList"] == []
-
     def test_aws_managed_policies_only_if_attached(self, iam: Any) -> None:
         create_role(iam, "app")
         iam.attach_role_policy(RoleName="app", PolicyArn=READ_ONLY)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sandbox.aws.control import AwsControl, AwsControlError
-from sandbox.aws.rate_limit import RateLimit
+from sandbox.aws.instruments import RateLimit
 
 from .conftest import api_error
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sandbox.aws.control import AwsControl
 
-from .conftest import ACCOUNT, MODULE, Endpoint, create_cluster, create_role, environment, running
+from .conftest import ACCOUNT, MODULE, Endpoint, create_cluster, environment, running
 
 
 def test_latency_option_takes_effect() -> None:
@@ -130,11 +130,3 @@ def test_invalid_json_is_rejected(endpoint: Endpoint) -> None:
         urllib.request.urlopen(request)
     assert caught.value.code == 400
     assert json.loads(caught.value.read())["__type"] == "SerializationException"
-
-
-def test_ministack_control_requests_are_rejected(endpoint: Endpoint) -> None:
-    create_role(endpoint.client("iam"), "app")
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{endpoint.url}/_ministack/reset", b"")
-    assert caught.value.code == 404
-    assert list(endpoint.control.state(ACCOUNT)["roles"]) == ["app"]

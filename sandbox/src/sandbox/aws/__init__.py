@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The embedded AWS endpoint: an emulation of those parts of IAM, STS, EKS and EKS Auth that EKS Pod Identity needs.
 
-The Python package ``ministack`` emulates AWS. This package, the "overlay", wraps its request handlers and adds
-checks and operations that ministack lacks. Code outside this package uses HTTP: any AWS SDK for requests to AWS,
-and :class:`sandbox.aws.control.AwsControl` to control the emulation.
+``model`` has the operations, in plain Python. The other modules serve them over HTTP: requests and responses follow the service
+models of botocore. Code outside this package uses HTTP: any AWS SDK for requests to AWS, and
+:class:`sandbox.aws.control.AwsControl` to control the endpoint. The unit tests of the collection call the model directly.
 
 An access key ID of twelve digits belongs to the root user of the account with that ID. Every account and every region
 exists, and has no resources at first.

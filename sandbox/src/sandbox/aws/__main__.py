@@ -10,9 +10,7 @@ import errno
 import sys
 
 from sandbox.aws.gateway import Gateway
-from sandbox.aws.ministack import Ministack
-from sandbox.aws.overlay import Overlay
-from sandbox.aws.server import HOST, serve
+from sandbox.aws.http import HOST, serve
 
 
 def main() -> None:
@@ -21,10 +19,9 @@ def main() -> None:
     parser.add_argument("--auth", action="store_true", help="check signatures and enforce IAM policies")
     parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="delay of each API response")
     options = parser.parse_args()
-    overlay = Overlay(Ministack(auth=options.auth))
-    overlay.install()
+    gateway = Gateway(auth=options.auth, latency_ms=options.latency_ms)
     try:
-        asyncio.run(serve(Gateway(overlay, latency_ms=options.latency_ms), options.port))
+        asyncio.run(serve(gateway.respond, gateway.instruments.counters.connection, options.port))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

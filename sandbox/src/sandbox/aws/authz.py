@@ -1,218 +1,164 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorize requests. Authorization is active only with --auth.
-
-ministack checks signatures and evaluates policies. This module adds the features that ministack does not have:
-iam:PassRole for the roles in EKS requests, ARNs of associations, tags of EKS resources, paths in role ARNs, the condition
-key iam:PermissionsBoundary, and error messages that name the resource.
-"""
+"""The permissions that requests need: actions on resources, with condition keys. They are checked only with --auth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import parse_qsl
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from sandbox.aws.eks_state import EksState, association_arn
-from sandbox.aws.iam_state import IamState
-from sandbox.aws.ministack import Ministack
-from sandbox.aws.model import ApiError, Call
-from sandbox.aws.operations import route
-from sandbox.aws.responses import QUERY_SERVICES, error_response
+from sandbox.aws.model.accounts import Account, Principal
+from sandbox.aws.model.errors import Refusal
+from sandbox.aws.model.evaluation import ALLOW, DENY, tag_context
 
-_ON_ASSOCIATION = frozenset(f"{verb}PodIdentityAssociation" for verb in ("Describe", "Update", "Delete"))
-_ON_ADDON = frozenset(f"{verb}Addon" for verb in ("Describe", "Update", "Delete"))
-_ON_NODEGROUP = frozenset(("DescribeNodegroup", "DeleteNodegroup"))
-_ON_TAGGED = frozenset(("TagResource", "UntagResource", "ListTagsForResource"))
-
-_TAGGED = ("arn:aws:eks:", "arn:aws:iam:")
+_ALWAYS_ALLOWED = frozenset(("sts:GetCallerIdentity", "sts:AssumeRoleWithWebIdentity"))
+_NAMES = (
+    ("UserName", "user"),
+    ("GroupName", "group"),
+    ("InstanceProfileName", "instance-profile"),
+)
+_ARNS = ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn", "Arn")
 
 
-class Authorizer:
-    """Additional permission checks, which use the policy evaluator of ministack."""
+class Permission(NamedTuple):
+    """An action on a resource, with condition keys. ``label`` is the name of the resource in messages."""
 
-    def __init__(self, ministack: Ministack) -> None:
-        self._ministack = ministack
+    action: str
+    resource: str
+    context: Mapping[str, Any]
+    label: str = ""
 
-    def check_pass_role(self, call: Call, role_arn: str, service: str) -> None:
-        """Check iam:PassRole for a role and a service (see :meth:`check`)."""
-        self.check(call, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
-    def check(
-        self,
-        call: Call,
-        action: str,
-        resource: str,
-        context: Mapping[str, str | list[str]] | None = None,
-    ) -> None:
-        """Raise the access denied error of the service unless the caller may perform an action.
+class Rights:
+    """The permissions of a caller in an account and region."""
 
-        Without --auth, do nothing.
-        """
-        if not self._ministack.auth:
+    def __init__(self, account: Account, region: str, caller: Principal) -> None:
+        self._account = account
+        self._region = region
+        self._caller = caller
+
+    def check_request(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """Check the action of a request, and what its tags and its permissions boundary need besides."""
+        action = f"{service}:{operation}"
+        if action in _ALWAYS_ALLOWED:
             return
-        denial = self._ministack.evaluator.enforce(
-            self._ministack.access_key_id(call.headers, call.query),
-            action,
-            action.partition(":")[0],
-            call.region,
-            resource_arn=resource,
-            service_context=context,
-        )
-        if denial is not None:
-            explicit = denial.decision == "Deny"
-            message = denial_message(denial.principal_arn, action, resource, explicit=explicit)
-            raise ApiError(403, _denied_code(call.service), message)
-
-
-class Resources:
-    """A lookup of the resource in a request to EKS or IAM: its ARN, permissions boundary and tags."""
-
-    def __init__(self, iam: IamState, eks: EksState) -> None:
-        self._iam = iam
-        self._eks = eks
-
-    def eks(self, method: str, path: str, body: bytes, region: str, account: str) -> str:
-        """Return the ARN of the resource in an EKS request, or "*" if the request names no resource."""
-        operation, parts = route("eks", method, path, body)
-        if operation in _ON_TAGGED:
-            return parts[0]
-        if operation in _ON_ASSOCIATION:
-            return association_arn(account, region, parts[0], parts[1])
-        if operation in _ON_NODEGROUP:
-            group = self._eks.ministack.nodegroups.get(account, region, f"{parts[0]}/{parts[1]}")
-            missing = f"arn:aws:eks:{region}:{account}:nodegroup/{parts[0]}/{parts[1]}/*"
-            return missing if group is None else str(group["nodegroupArn"])
-        if operation in _ON_ADDON:
-            addon = self._eks.ministack.addons.get(account, region, f"{parts[0]}/{parts[1]}")
-            missing = f"arn:aws:eks:{region}:{account}:addon/{parts[0]}/{parts[1]}/*"
-            return missing if addon is None else str(addon["addonArn"])
-        if parts:
-            return f"arn:aws:eks:{region}:{account}:cluster/{parts[0]}"
-        return "*"
-
-    def iam(self, body: bytes, account: str) -> str | None:
-        """Return the ARN of the role or the new policy in an IAM request.
-
-        Return None for other requests, because ministack determines their ARNs correctly.
-        """
-        form = dict(parse_qsl(body.decode()))
-        if name := form.get("RoleName"):
-            role = self._iam.role(account, name)
-            return str(role["Arn"]) if role else f"arn:aws:iam::{account}:role{form.get('Path', '/')}{name}"
-        if form.get("Action") == "CreatePolicy":
-            return f"arn:aws:iam::{account}:policy{form.get('Path', '/')}{form['PolicyName']}"
-        return None
-
-    def boundary(self, body: bytes, account: str) -> str | None:
-        """Return the value of iam:PermissionsBoundary: the boundary in the request, otherwise the boundary of the role, or
-        None.
-        """
-        form = dict(parse_qsl(body.decode()))
-        if "PermissionsBoundary" in form:
-            return form["PermissionsBoundary"]
-        role = self._iam.role(account, form.get("RoleName", ""))
-        return None if role is None else role["PermissionsBoundary"]
-
-    def tags(self, arn: str) -> Mapping[str, str] | None:
-        """Return the tags of a resource of EKS, or of a role, user or policy. Without such a resource, they are None or empty."""
-        _, _, service, region, account, resource = arn.split(":", 5)
-        kind, _, path = resource.partition("/")
-        name = path.rpartition("/")[2]
+        context = dict(tag_context(_tags(parameters)))
         if service == "iam":
-            if kind == "user":
-                entity = self._iam.ministack.users.get(account, name)
-            else:
-                entity = self._iam.role(account, name) if kind == "role" else self._iam.policy(account, arn)
-            if entity is None or entity["Arn"] != arn:
-                return None
-            return {tag["Key"]: tag["Value"] for tag in entity["Tags"]}
-        cluster = path.partition("/")[0]
-        eks = self._eks
-        if kind == "podidentityassociation":
-            record = eks.associations(account, region, cluster).by_id.get(name)
-        elif kind == "addon":
-            record = eks.ministack.addons.get(account, region, path.rpartition("/")[0])
-        elif kind == "cluster":
-            record = eks.ministack.clusters.get(account, region, cluster)
+            first = self._of_iam(action, parameters, context)
+        elif service in ("eks", "eks-auth"):
+            first = Permission(action, self._eks_resource(operation, parameters), context)
         else:
-            return eks.ministack.eks_tags(arn)
-        return None if record is None else record["tags"]
+            first = Permission(action, parameters.get("RoleArn", "*"), context)
+        if keys := parameters.get("tagKeys") or parameters.get("TagKeys"):
+            context["aws:TagKeys"] = list(keys)
+        self.check(service, first)
+        for further in self._of_creation(service, operation, parameters, first.resource):
+            self.check(service, further)
+
+    def check_pass(self, role_arn: str, passed_to: str) -> None:
+        self.check("eks", Permission("iam:PassRole", role_arn, {"iam:PassedToService": passed_to}))
+
+    def check(self, service: str, permission: Permission) -> None:
+        """Raise the error of a service if the caller does not have a permission."""
+        action, resource, context, label = permission
+        known = {f"aws:ResourceTag/{key}": value for key, value in self._resource_tags(resource).items()}
+        decision = self._caller.decide(action, resource, self._region, {**known, **context})
+        if decision != ALLOW:
+            text = denial(self._caller.arn, action, label or resource, explicit=decision == DENY)
+            raise Refusal("UnauthorizedOperation" if service == "ec2" else "AccessDenied", text, 403)
+
+    def _of_iam(self, action: str, parameters: Mapping[str, Any], context: dict[str, Any]) -> Permission:
+        iam, path = self._account.iam, parameters.get("Path", "/")
+        if "PolicyArn" in parameters:
+            context["iam:PolicyARN"] = parameters["PolicyArn"]
+        if name := parameters.get("RoleName"):
+            role = iam.roles.get(name.lower())
+            boundary = parameters.get("PermissionsBoundary") or (role["boundary"] if role else "")
+            if boundary:
+                context["iam:PermissionsBoundary"] = boundary
+            arn = str(role["Arn"]) if role else iam.arn("role", path, name)
+            return Permission(action, arn, context, arn if action == "iam:CreateRole" else f"role {name}")
+        if action == "iam:CreatePolicy":
+            name = parameters["PolicyName"]
+            return Permission(action, iam.arn("policy", path, name), context, f"policy {name}")
+        for member, kind in _NAMES:
+            if name := parameters.get(member):
+                user = iam.users.get(name) if kind == "user" else None
+                return Permission(action, str(user["Arn"]) if user else iam.arn(kind, path, name), context)
+        arn = next((parameters[name] for name in _ARNS if name in parameters), "*")
+        return Permission(action, arn, context, f"policy {arn}" if "PolicyArn" in parameters else arn)
+
+    def _eks_resource(self, operation: str, parameters: Mapping[str, Any]) -> str:
+        eks = self._account.eks(self._region)
+        if arn := parameters.get("resourceArn"):
+            return str(arn)
+        cluster = parameters.get("clusterName") or parameters.get("name", "")
+        if identifier := parameters.get("associationId"):
+            return eks.arn("podidentityassociation", cluster, identifier)
+        for member, table, kind in (
+            ("addonName", eks.addons, "addon"),
+            ("nodegroupName", eks.node_groups, "nodegroup"),
+        ):
+            if (name := parameters.get(member)) and cluster and not operation.startswith("Create"):
+                record = table.get((cluster, name), {})
+                return str(record.get(f"{kind}Arn", eks.arn(kind, cluster, name, "*")))
+        return eks.arn("cluster", cluster) if cluster and operation != "CreateCluster" else "*"
+
+    def _of_creation(
+        self, service: str, operation: str, parameters: Mapping[str, Any], resource: str
+    ) -> Iterator[Permission]:
+        """Yield the additional permissions of a create request.
+
+        AWS does not document which resource eks:TagResource applies to for a new association. So the caller needs it on both
+        the cluster and the association: a policy that is sufficient here is sufficient in AWS.
+        """
+        context = tag_context(_tags(parameters))
+        if service == "iam":
+            kind = {"CreateRole": "iam:TagRole", "CreatePolicy": "iam:TagPolicy"}.get(operation)
+            if kind and context:
+                yield Permission(kind, resource, context)
+            if operation == "CreateRole" and (boundary := parameters.get("PermissionsBoundary")):
+                named = {"iam:PermissionsBoundary": boundary}
+                yield Permission("iam:PutRolePermissionsBoundary", resource, named)
+            return
+        eks = self._account.eks(self._region)
+        cluster = parameters.get("clusterName") or parameters.get("name", "")
+        resources = {
+            "CreateCluster": [eks.arn("cluster", cluster)],
+            "CreatePodIdentityAssociation": [resource, eks.arn("podidentityassociation", cluster, "*")],
+            "CreateAddon": [eks.arn("addon", cluster, parameters.get("addonName", ""), "*")],
+        }.get(operation, [])
+        for each in resources if context else ():
+            yield Permission("eks:TagResource", each, context)
+
+    def _resource_tags(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of a resource of EKS, or of a role, user or policy."""
+        iam = self._account.iam
+        if arn.startswith("arn:aws:iam:"):
+            user = iam.users.get(arn.rpartition("/")[2])
+            entity = (
+                iam.role_of(arn) or iam.policies.get(arn) or (user if user and user["Arn"] == arn else None)
+            )
+            return entity["tags"] if entity else {}
+        try:
+            tags: Mapping[str, str] = self._account.eks(self._region).tagged(arn)["tags"]
+        except Refusal:
+            return {}
+        return tags
 
 
-def install(ministack: Ministack, resources: Resources) -> None:
-    """Replace functions of ministack, so that its authorization uses the ARNs, tags and messages of this module."""
-    original_resource_arn: Callable[..., str] = ministack.actions.extract_resource_arn
-    original_denial: Callable[..., Any] = ministack.actions.access_denied_response
-    original_context: Callable[..., dict[str, Any]] = ministack.actions.request_tag_context
-    original_tags: Callable[[str], Any] = ministack.tagging.resource_tags
-
-    def resource_arn(
-        service: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        query: Mapping[str, Any],
-        region: str,
-        account: str,
-    ) -> str:
-        if service == "eks":
-            return resources.eks(method, path, body, region, account)
-        if service == "iam" and (arn := resources.iam(body, account)) is not None:
-            return arn
-        return original_resource_arn(service, method, path, headers, body, query, region, account)
-
-    def denied(service: str, action: str, principal: str, request: str, **options: Any) -> Any:
-        failed_authentication = bool(options.get("error_code"))
-        if failed_authentication or service not in ("eks", "iam", "sts"):
-            return original_denial(service, action, principal, request, **options)
-        resource = options.get("resource_arn", "*")
-        name = iam_resource_name(action, resource) if service == "iam" else resource
-        explicit = bool(options.get("explicit_deny"))
-        message = denial_message(principal, action, name, explicit=explicit)
-        return error_response(service, ApiError(403, _denied_code(service), message))
-
-    def context(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
-        values: dict[str, Any] = original_context(service, action, body, parameters)
-        if service == "iam" and (boundary := resources.boundary(body, ministack.account())):
-            values["iam:PermissionsBoundary"] = boundary
-        return values
-
-    def tags(arn: str) -> Any:
-        return resources.tags(arn) if arn.startswith(_TAGGED) else original_tags(arn)
-
-    ministack.tagging.resource_tags = tags
-    ministack.actions.extract_resource_arn = resource_arn
-    ministack.actions.access_denied_response = denied
-    ministack.actions.request_tag_context = context
+def _tags(parameters: Mapping[str, Any]) -> dict[str, str]:
+    listed = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags", ())}
+    return {**listed, **parameters.get("tags", {})}
 
 
-def _denied_code(service: str) -> str:
-    return "AccessDenied" if service in QUERY_SERVICES else "AccessDeniedException"
-
-
-def denial_message(principal: str, action: str, resource: str, *, explicit: bool) -> str:
-    """Return the message of AWS for a denied action.
-
-    For an implicit deny of AssumeRole, the message of STS has no reason.
-    """
-    if action == "sts:AssumeRole" and not explicit:
-        return f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
-    reason = (
-        "with an explicit deny in an identity-based policy"
-        if explicit
-        else f"because no identity-based policy allows the {action} action"
+def denial(principal: str, action: str, resource: str, *, explicit: bool) -> str:
+    """Return the message of AWS for a denied action. For an implicit deny of AssumeRole, the message of STS has no reason."""
+    text = f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
+    if explicit:
+        return f"{text} with an explicit deny in an identity-based policy"
+    return (
+        text
+        if action == "sts:AssumeRole"
+        else f"{text} because no identity-based policy allows the {action} action"
     )
-    return f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
-
-
-def iam_resource_name(action: str, arn: str) -> str:
-    """Return the name of a resource in access denied messages of IAM, such as ``role app`` or ``policy arn:aws:…``, or an ARN."""
-    kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
-    name = path_and_name.rpartition("/")[2]
-    if kind == "role" and action != "iam:CreateRole":
-        return f"role {name}"
-    if kind == "policy":
-        return f"policy {name}" if action == "iam:CreatePolicy" else f"policy {arn}"
-    return arn

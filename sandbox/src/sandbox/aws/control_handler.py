@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.aws.ageing import grow_older
-from sandbox.aws.checkpoint import Checkpoints
-from sandbox.aws.eks_tokens import RejectedToken, Target
+from sandbox.aws.api import Api
+from sandbox.aws.eks_tokens import RejectedToken, Target, TokenReview
 from sandbox.aws.faults import FaultRule, FaultRuleError
+from sandbox.aws.http import Response
 from sandbox.aws.instruments import Instruments
-from sandbox.aws.model import Response
-from sandbox.aws.overlay import Overlay
+from sandbox.aws.protocol import json_response
 from sandbox.aws.read_lag import LagRule, LagRuleError
-from sandbox.aws.responses import json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.snapshot import snapshot
 
@@ -39,10 +38,11 @@ class ControlError(Exception):
 class ControlHandler:
     """The handler of control requests. Each control request has a method that returns the data of the JSON response."""
 
-    def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
-        self._overlay = overlay
+    def __init__(self, api: Api, instruments: Instruments) -> None:
+        self._cloud = api.cloud
+        self._read_lag = api.read_lag
+        self._token_reviewer = TokenReview(api.cloud)
         self._instruments = instruments
-        self._checkpoints = Checkpoints(overlay)
         self._routes: Mapping[tuple[str, str], Callable[[Arguments, Any], Any]] = {
             ("GET", "ready"): self._ready,
             ("GET", "counters"): self._counters,
@@ -84,7 +84,7 @@ class ControlHandler:
             return json_response({"error": f"{method} {path}: {error}"}, 400)
 
     def _ready(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"ready": True, "auth": self._overlay.ministack.auth}
+        return {"ready": True, "auth": self._cloud.settings.auth}
 
     def _counters(self, _arguments: Arguments, _data: Any) -> Any:
         return self._instruments.counters.snapshot()
@@ -98,8 +98,8 @@ class ControlHandler:
         return {"ms": self._instruments.latency_ms}
 
     def _propagation(self, _arguments: Arguments, data: Any) -> Any:
-        self._overlay.propagation.delay_ms = _milliseconds(data)
-        return {"ms": self._overlay.propagation.delay_ms}
+        self._cloud.settings.propagation_ms = _milliseconds(data)
+        return {"ms": self._cloud.settings.propagation_ms}
 
     def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
         self._instruments.rate_limit.set(float(data["per_second"]))
@@ -109,16 +109,16 @@ class ControlHandler:
         seconds = float(data["s"])
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"s must be a number of at least 0: {data['s']!r}")
-        self._overlay.assume_role.lifetime_s = seconds
+        self._cloud.settings.lifetime_s = seconds
         return {"s": seconds}
 
     def _show_read_lag(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"rules": self._overlay.read_lag.snapshot()}
+        return {"rules": self._read_lag.snapshot()}
 
     def _set_read_lag(self, _arguments: Arguments, data: Any) -> Any:
         if not isinstance(data, list):
             raise LagRuleError("read lags must be a list of rules")
-        self._overlay.read_lag.set([LagRule.parse(rule) for rule in data])
+        self._read_lag.set([LagRule.parse(rule) for rule in data])
         return {"rules": len(data)}
 
     def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
@@ -131,108 +131,110 @@ class ControlHandler:
         return {"rules": len(data)}
 
     def _kubernetes(self, _arguments: Arguments, data: Any) -> Any:
-        kubernetes = self._overlay.eks_state.kubernetes
-        kubernetes.endpoint = str(data["endpoint"])
-        kubernetes.certificate_authority_data = str(data["certificate_authority_data"])
+        self._cloud.settings.endpoint = str(data["endpoint"])
+        self._cloud.settings.authority = str(data["certificate_authority_data"])
         return {}
 
     def _patch_cluster(self, arguments: Arguments, data: Any) -> Any:
-        account, region, cluster = _names(arguments, "account", "region", "cluster")
-        record = self._overlay.eks_state.find_cluster(account, region, cluster)
-        if record is None:
-            raise ControlError(404, f"no cluster {cluster} in account {account}, {region}")
-        record.update(data)
-        record["_patched"] = sorted({*record.get("_patched", ()), *data})
+        account, region, name = _names(arguments, "account", "region", "cluster")
+        cluster = self._cloud.account(account).eks(region).clusters.get(name)
+        _patch(cluster, data, f"cluster {name} in account {account}, {region}")
+        if cluster is not None:
+            cluster["_patched"] = sorted({*cluster.get("_patched", ()), *data})
         return {}
 
     def _patch_addon(self, arguments: Arguments, data: Any) -> Any:
-        account, region, cluster, addon = _names(arguments, "account", "region", "cluster", "addon")
-        record = self._overlay.eks_state.addon(account, region, cluster, addon)
-        if record is None:
-            raise ControlError(404, f"no add-on {addon} on cluster {cluster} in account {account}")
-        record.update(data)
-        return {}
+        account, region, cluster, name = _names(arguments, "account", "region", "cluster", "addon")
+        addon = self._cloud.account(account).eks(region).addons.get((cluster, name))
+        return _patch(addon, data, f"add-on {name} on cluster {cluster} in account {account}")
 
     def _patch_association(self, arguments: Arguments, data: Any) -> Any:
-        account, region, cluster, association_id = _names(
-            arguments, "account", "region", "cluster", "association"
-        )
-        record = self._overlay.eks_state.association(account, region, cluster, association_id)
-        if record is None:
-            raise ControlError(404, f"no association {association_id} on cluster {cluster}")
-        record.update(data)
-        return {}
+        account, region, cluster, name = _names(arguments, "account", "region", "cluster", "association")
+        association = self._cloud.account(account).eks(region).associations.get(name)
+        return _patch(association, data, f"association {name} on cluster {cluster}")
 
     def _patch_role(self, arguments: Arguments, data: Any) -> Any:
         account, name = _names(arguments, "account", "role")
-        record = self._overlay.iam_state.role(account, name)
-        if record is None:
-            raise ControlError(404, f"no role {name} in account {account}")
-        record.update(data)
-        return {}
+        if moment := data.get("RoleLastUsed", {}).get("LastUsedDate"):
+            data = {
+                **data,
+                "RoleLastUsed": {**data["RoleLastUsed"], "LastUsedDate": datetime.fromisoformat(moment)},
+            }
+        role = self._cloud.account(account).iam.roles.get(name.lower())
+        return _patch(role, data, f"role {name} in account {account}")
 
     def _associations(self, arguments: Arguments, _data: Any) -> Any:
         """Return the associations of a cluster, for the Pod Identity webhook of the embedded Kubernetes API server."""
         account, region, cluster = _names(arguments, "account", "region", "cluster")
-        associations = self._overlay.eks_state.associations(account, region, cluster)
         return [
-            {
-                "namespace": record["namespace"],
-                "service_account": record["serviceAccount"],
-            }
-            for record in associations.by_id.values()
+            {"namespace": record["namespace"], "service_account": record["serviceAccount"]}
+            for record in self._cloud.account(account).eks(region).associations.values()
+            if record["clusterName"] == cluster
         ]
 
     def _token_review(self, arguments: Arguments, data: Any) -> Any:
         """Return the user of a bearer token, or the reason why it is rejected, for the embedded Kubernetes API server."""
         target = Target(*_names(arguments, "account", "region", "cluster", "sts_host"))
         try:
-            user = self._overlay.token_review.user(str(data["token"]), target)
+            user = self._token_reviewer.user(str(data["token"]), target)
         except RejectedToken as error:
             return {"refused": str(error)}
         return {"name": user.name, "groups": list(user.groups)}
 
     def _age(self, arguments: Arguments, data: Any) -> Any:
         (account,) = _names(arguments, "account")
-        grow_older(self._overlay.ministack, self._overlay.eks_state, account, float(data["s"]))
+        self._cloud.grow_older(account, float(data["s"]))
         return {}
 
     def _state(self, arguments: Arguments, _data: Any) -> Any:
-        return snapshot(self._overlay, *_names(arguments, "account"))
+        return snapshot(self._cloud.account(*_names(arguments, "account")))
 
     def _sessions(self, _arguments: Arguments, _data: Any) -> Any:
         return {
             "sessions": [
                 {
                     "access_key_id": key,
-                    "secret_access_key": session["SecretAccessKey"],
-                    "session_token": session["SessionToken"],
-                    "arn": session["Arn"],
+                    "secret_access_key": session.secret,
+                    "session_token": session.token,
+                    "arn": session.arn,
                 }
-                for key, session in self._overlay.ministack.sessions().items()
+                for key, session in self._cloud.sessions.items()
             ]
         }
 
     def _tokens(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"tokens": self._overlay.token_review.tokens}
+        return {"tokens": self._token_reviewer.tokens}
 
     def _save(self, _arguments: Arguments, data: Any) -> Any:
-        self._checkpoints.save(str(data["name"]))
+        self._cloud.save(str(data["name"]))
         return {}
 
     def _restore(self, _arguments: Arguments, data: Any) -> Any:
         name = str(data["name"])
         try:
-            self._checkpoints.restore(name)
+            self._cloud.restore(name)
         except KeyError:
             raise ControlError(404, f"no checkpoint {name}") from None
+        self._read_lag.set(())
         self._instruments.clear()
         return {}
 
     def _reset(self, _arguments: Arguments, _data: Any) -> Any:
-        self._overlay.wipe()
+        self._read_lag.set(())
+        self._cloud.wipe()
+        self._token_reviewer.clear()
         self._instruments.clear()
         return {}
+
+
+def _patch(record: dict[str, Any] | None, data: Mapping[str, Any], label: str) -> Any:
+    """Set members of a record. Times are seconds since the epoch."""
+    if record is None:
+        raise ControlError(404, f"no {label}")
+    for name, value in data.items():
+        is_time = name.endswith("At") and isinstance(value, (int, float))
+        record[name] = datetime.fromtimestamp(value, timezone.utc) if is_time else value
+    return {}
 
 
 def _names(arguments: Arguments, *names: str) -> tuple[str, ...]:

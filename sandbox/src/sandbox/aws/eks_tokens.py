@@ -20,9 +20,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.aws.ministack import Ministack
-from sandbox.aws.model import Record
+from sandbox.aws.model.accounts import Cloud
+from sandbox.aws.model.eks import ADMIN_POLICY
+from sandbox.aws.model.errors import Refusal
+from sandbox.aws.model.tables import Answer
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+from sandbox.aws.signing import Signed, query_pairs, sign
 
 PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
@@ -43,7 +46,6 @@ PARAMETERS = frozenset(
     }
 )
 MASTERS = "system:masters"
-ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 _SCOPE = ("key", "date", "region", "service", "aws4_request")
 _ASSUMED_ROLE = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 
@@ -86,8 +88,8 @@ class Presigned:
 class TokenReview:
     """The authenticator of bearer tokens, for all clusters."""
 
-    def __init__(self, ministack: Ministack) -> None:
-        self._ministack = ministack
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
         self._tokens: dict[str, None] = {}
 
     @property
@@ -107,35 +109,36 @@ class TokenReview:
         name = str(entry.get("username") or _username(caller))
         name = name.replace("{{SessionName}}", session.group(3) if session else "")
         groups = tuple(map(str, entry.get("kubernetesGroups") or ()))
-        policies = self._ministack.access_policies(
-            target.account, target.region, target.cluster, entry["principalArn"]
-        )
-        return User(name, (*groups, MASTERS) if ADMIN_POLICY in policies else groups)
+        policy = entry["policies"].get(ADMIN_POLICY, {})
+        is_admin = policy.get("accessScope", {}).get("type") == "cluster"
+        return User(name, (*groups, MASTERS) if is_admin else groups)
 
     def _caller(self, request: Presigned, target: Target) -> str:
         """Return the ARN of the caller. Raise RejectedToken if the access key or the signature for this cluster is invalid."""
-        signer = self._ministack.signer(request.access_key_id, request.value("x-amz-security-token"))
-        if isinstance(signer, str):
-            raise RejectedToken(f"STS: {signer}")
-        secret = ROOT_SECRET_ACCESS_KEY if signer.is_root else signer.secret_access_key
+        try:
+            token = request.value("x-amz-security-token")
+            signer = self._cloud.principal(request.access_key_id, token, strict=True)
+        except Refusal as error:
+            raise RejectedToken(f"STS: {error}") from error
+        secret = signer.secret or ROOT_SECRET_ACCESS_KEY
         headers = {"host": target.sts_host, CLUSTER_HEADER: target.cluster}
-        names = request.value("x-amz-signedheaders")
-        expected = self._ministack.signature(
-            secret, headers, request.query, names, request.date, request.region
+        pairs = query_pairs(
+            {name: value for name, value in request.query.items() if name != "X-Amz-Signature"}
         )
+        scope = Signed(region=request.region, service="sts", headers=request.value("x-amz-signedheaders"))
+        expected = sign(secret, ("GET", "/"), pairs, headers, scope, request.date)
         if not hmac.compare_digest(expected, request.value("x-amz-signature")):
             raise RejectedToken("STS: SignatureDoesNotMatch: signed with another key, or for another cluster")
         return signer.arn
 
-    def _entry(self, caller: str, target: Target) -> Record:
+    def _entry(self, caller: str, target: Target) -> Answer:
         """Return the access entry of the caller, or of the role if the caller is a session of a role.
 
         Raise RejectedToken if there is no such entry.
         """
-        session = _ASSUMED_ROLE.fullmatch(caller)
-        role = self._ministack.roles.get(session.group(1), session.group(2)) if session else None
+        role = self._cloud.role_of_session(caller)
         principal = str(role["Arn"]) if role else caller
-        entry = self._ministack.access_entry(target.account, target.region, target.cluster, principal)
+        entry = self._cloud.account(target.account).eks(target.region).access(target.cluster, principal)
         if entry is None:
             raise RejectedToken(f"{principal} has no access entry in cluster {target.cluster}")
         return entry

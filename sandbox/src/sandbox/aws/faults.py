@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sandbox.aws.model import ApiError
-from sandbox.aws.responses import QUERY_SERVICES
+from sandbox.aws.model.errors import Refusal
+from sandbox.aws.protocol import QUERY_SERVICES
 
 THROTTLE = "throttle"
 RESET_BEFORE = "reset_before"
@@ -27,6 +27,8 @@ _PROXY = (HTML200, EMPTY200)
 _SLOW = (STALL, TRICKLE)
 KINDS = (*_ERRORS, RESET_BEFORE, RESET_AFTER, MALFORMED, *_SLOW, *_PROXY, ENDLESS_PAGES)
 MAX_SECONDS = 120
+_INTERNAL = "Internal server error"
+_NOT_FOUND = "The requested entity cannot be found."
 _SELECTORS = ("operation", "account", "region", "nth", "every", "times", "duration_ms")
 _MEMBERS = frozenset(("kind", "code", "message", "status", "seconds", *_SELECTORS))
 
@@ -147,34 +149,31 @@ class Faults:
         ]
 
 
-def api_error(rule: FaultRule, service: str, account: str, operation: str) -> ApiError | None:
+def api_error(rule: FaultRule, service: str, account: str, operation: str) -> Refusal | None:
     """Return the error response for a rule, in the style of the service, or None if the kind is not an error response."""
-    query = service in QUERY_SERVICES
-    if rule.kind == THROTTLE:
-        if query:
-            return ApiError(400, "Throttling", "Rate exceeded")
-        return ApiError(429, "ThrottlingException", "Rate exceeded")
-    if rule.kind == "error500":
-        code = "ServiceFailure" if query else "ServerException"
-        return ApiError(500, code, "Internal server error")
-    if rule.kind == "error503":
-        code = "ServiceUnavailable" if query else "ServiceUnavailableException"
-        return ApiError(503, code, "Service is unavailable")
-    if rule.kind == "access_denied":
-        return ApiError(
-            403,
-            "AccessDenied" if query else "AccessDeniedException",
-            f"User: arn:aws:iam::{account}:root is not authorized to perform: {operation} on "
-            f"resource: * because no identity-based policy allows the {operation} action",
-        )
-    if rule.kind == "not_found":
-        code = "NoSuchEntity" if query else "ResourceNotFoundException"
-        return ApiError(404, code, "The requested entity cannot be found.")
-    if rule.kind == "conflict":
-        if query:
-            message = "Another request is modifying this entity; wait a few minutes and try again."
-            return ApiError(409, "ConcurrentModification", message)
-        return ApiError(409, "ResourceInUseException", "The resource is in use.")
     if rule.kind == "custom":
-        return ApiError(rule.status, rule.code, rule.message or rule.code)
-    return None
+        return Refusal(rule.code, rule.message or rule.code, rule.status)
+    denied = (
+        f"User: arn:aws:iam::{account}:root is not authorized to perform: {operation} on "
+        f"resource: * because no identity-based policy allows the {operation} action"
+    )
+    changing = "Another request is modifying this entity; wait a few minutes and try again."
+    # The status, code and text in services with XML, and in services with JSON.
+    errors = {
+        THROTTLE: ((400, "Throttling", "Rate exceeded"), (429, "ThrottlingException", "Rate exceeded")),
+        "error500": ((500, "ServiceFailure", _INTERNAL), (500, "ServerException", _INTERNAL)),
+        "error503": (
+            (503, "ServiceUnavailable", "Service is unavailable"),
+            (503, "ServiceUnavailableException", "Service is unavailable"),
+        ),
+        "access_denied": ((403, "AccessDenied", denied), (403, "AccessDeniedException", denied)),
+        "not_found": ((404, "NoSuchEntity", _NOT_FOUND), (404, "ResourceNotFoundException", _NOT_FOUND)),
+        "conflict": (
+            (409, "ConcurrentModification", changing),
+            (409, "ResourceInUseException", "The resource is in use."),
+        ),
+    }.get(rule.kind)
+    if errors is None:
+        return None
+    status, code, text = errors[service not in QUERY_SERVICES]
+    return Refusal(code, text, status)

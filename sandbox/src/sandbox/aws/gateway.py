@@ -1,24 +1,25 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASGI application: it passes control requests to the control handler, and API requests to ministack.
+"""Pass control requests to the control handler, and API requests to the model.
 
-The application also counts API requests, delays them, and applies the rate limit and the fault rules.
+API requests are counted and delayed, and the rate limit and the fault rules apply to them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import base64
+import json
+import re
+import uuid
 
+from sandbox.aws.api import Api
 from sandbox.aws.control_handler import ControlHandler
-from sandbox.aws.distortion import EMPTY_RESPONSE, PROXY_RESPONSE, delay, repeat_pages, trickle, truncate
 from sandbox.aws.faults import (
     EMPTY200,
     ENDLESS_PAGES,
     HTML200,
+    MALFORMED,
     RESET_AFTER,
     RESET_BEFORE,
     STALL,
@@ -27,154 +28,108 @@ from sandbox.aws.faults import (
     FaultRule,
     api_error,
 )
+from sandbox.aws.http import Connection, Request, Response
 from sandbox.aws.instruments import Instruments
-from sandbox.aws.model import Response
-from sandbox.aws.operations import route, signed_scope, target
-from sandbox.aws.overlay import Overlay
-from sandbox.aws.responses import error_response, json_response
+from sandbox.aws.model.accounts import Cloud, Settings
+from sandbox.aws.protocol import QUERY_SERVICES, Operation, error_response, operation_of
 from sandbox.aws.settings import CONTROL_PREFIX
+from sandbox.aws.signing import Signed, signed
+from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-# The path of ministack's control requests. The gateway does not accept these requests, because they would not affect the
-# overlay.
-_MINISTACK_PREFIX = "/_ministack/"
-_NO_LINGER = struct.pack("ii", 1, 0)
-PROXY_RESPONSES = {HTML200: PROXY_RESPONSE, EMPTY200: EMPTY_RESPONSE}
+PROXY_RESPONSES = {
+    HTML200: Response(200, {"Content-Type": HTML_TYPE}, PROXY_PAGE),
+    EMPTY200: Response(200, {}, b""),
+}
+_TRUNCATED = re.compile(rb"<IsTruncated>(?:true|false)</IsTruncated>(?:<Marker>[^<]*</Marker>)?")
 
 
 class Gateway:
-    """The ASGI application of the embedded AWS. A process has one instance."""
+    """The embedded AWS."""
 
-    def __init__(self, overlay: Overlay, *, latency_ms: float) -> None:
+    def __init__(self, *, auth: bool, latency_ms: float) -> None:
         self.instruments = Instruments(latency_ms)
-        self._overlay = overlay
-        self._control = ControlHandler(overlay, self.instruments)
+        self._api = Api(Cloud(Settings(auth=auth)))
+        self._control = ControlHandler(self._api, self.instruments)
 
-    async def serve(self, scope: Message, receive: Receive, send: Send, writer: asyncio.StreamWriter) -> None:
-        """Serve a request. ``writer`` is its connection, which a fault may reset."""
-        if scope["type"] != "http":
+    async def respond(self, request: Request, connection: Connection) -> None:
+        if request.path.startswith(CONTROL_PREFIX):
+            found = self._control.handle(request.method, request.path, request.query, request.body)
+            await connection.send(found.encoded())
             return
-        body = await _read(receive)
-        if body is None:
-            return
-        if scope["path"].startswith(_MINISTACK_PREFIX):
-            await _send(send, json_response({"error": f"use {CONTROL_PREFIX} instead"}, 404))
-            return
-        if scope["path"].startswith(CONTROL_PREFIX):
-            query = scope["query_string"].decode()
-            await _send(send, self._control.handle(scope["method"], scope["path"], query, body))
-            return
-        await self._serve_api(scope, body, send, writer)
-
-    async def _serve_api(self, scope: Message, body: bytes, send: Send, writer: asyncio.StreamWriter) -> None:
-        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        query = scope["query_string"]
-        signed = signed_scope(headers, query.decode("latin-1"))
+        signature = signed(request)
         # Only STS accepts requests without a signature, for example AssumeRoleWithWebIdentity.
-        service = signed.service or "sts"
-        name = target(headers) or route(service, scope["method"], scope["path"], body or query).operation
-        operation = f"{service}:{name}"
-        account = self._overlay.caller_account(signed.access_key_id)
-        self.instruments.counters.request(account, operation)
+        operation = operation_of(signature.service or "sts", request)
+        name = f"{operation.service}:{operation.name}"
+        account = self._api.cloud.account_of(signature.key)
+        self.instruments.counters.request(account, name)
         accepted = self.instruments.rate_limit.take()
         if self.instruments.latency_ms:
             await asyncio.sleep(self.instruments.latency_ms / 1000)
         rule = (
-            self.instruments.faults.pick(account, signed.region, operation)
-            if accepted
-            else FaultRule(THROTTLE)
+            self.instruments.faults.pick(account, signature.region, name) if accepted else FaultRule(THROTTLE)
         )
         if rule is None:
-            await self._forward(scope, body, self._counting(send))
+            await connection.send(self._answer(operation, signature, request).encoded())
             return
         self.instruments.counters.fault(rule.kind)
-        await self._fail(rule, service, account, operation, scope, body, send, writer)
+        await self._fail(rule, account, operation, signature, request, connection)
+
+    def _answer(self, operation: Operation, signature: Signed, request: Request) -> Response:
+        found = self._api.respond(operation, signature, request)
+        self.instruments.counters.response(found.status)
+        return found
 
     async def _fail(
         self,
         rule: FaultRule,
-        service: str,
         account: str,
-        operation: str,
-        scope: Message,
-        body: bytes,
-        send: Send,
-        writer: asyncio.StreamWriter,
+        operation: Operation,
+        signature: Signed,
+        request: Request,
+        connection: Connection,
     ) -> None:
-        error = api_error(rule, service, account, operation)
-        if error is not None:
-            self.instruments.counters.response(error.status)
-            await _send(send, error_response(service, error))
-        elif rule.kind in PROXY_RESPONSES:
-            self.instruments.counters.response(200)
-            await _send(send, PROXY_RESPONSES[rule.kind])
+        error = api_error(rule, operation.service, account, f"{operation.service}:{operation.name}")
+        if error is not None or rule.kind in PROXY_RESPONSES:
+            found = PROXY_RESPONSES[rule.kind] if error is None else error_response(operation.service, error)
+            self.instruments.counters.response(found.status)
+            await connection.send(found.encoded())
         elif rule.kind == RESET_BEFORE:
-            _reset(writer)
+            connection.reset()
         elif rule.kind == RESET_AFTER:
-            await self._forward(scope, body, _discard)
-            _reset(writer)
+            self._api.respond(operation, signature, request)
+            connection.reset()
         else:
-            distorted = _distorted(rule, send, service, operation)
-            await self._forward(scope, body, self._counting(distorted))
-
-    async def _forward(self, scope: Message, body: bytes, send: Send) -> None:
-        async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._overlay.ministack.app.app(scope, receive, send)
-
-    def _counting(self, send: Send) -> Send:
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.instruments.counters.response(message["status"])
-            await send(message)
-
-        return counted
+            await _distort(rule, self._answer(operation, signature, request), operation, connection)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """Return the complete body of a request, or None if the client has disconnected."""
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-async def _send(send: Send, response: Response) -> None:
-    headers = {**response.headers, "Content-Length": str(len(response.body))}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": response.body, "more_body": False})
-
-
-def _distorted(rule: FaultRule, send: Send, service: str, operation: str) -> Send:
+async def _distort(rule: FaultRule, found: Response, operation: Operation, connection: Connection) -> None:
+    """Send a response as a faulty network or proxy would."""
+    data = found.encoded()
     if rule.kind == STALL:
-        return delay(send, rule.seconds)
-    if rule.kind == TRICKLE:
-        return trickle(send, rule.seconds)
-    if rule.kind == ENDLESS_PAGES:
-        return repeat_pages(send, service, operation)
-    return truncate(send)
+        await asyncio.sleep(rule.seconds)
+    elif rule.kind == MALFORMED:
+        # The header Content-Length has the length of the half, so the client does not notice the truncation.
+        data = found._replace(body=found.body[: len(found.body) // 2]).encoded()
+    elif rule.kind == ENDLESS_PAGES:
+        data = found._replace(body=_with_next_page(found.body, operation)).encoded()
+    elif rule.kind == TRICKLE and found.body:
+        await connection.send(data[: -len(found.body)])
+        for index in range(len(found.body)):
+            await asyncio.sleep(rule.seconds / len(found.body))
+            await connection.send(found.body[index : index + 1])
+        return
+    await connection.send(data)
 
 
-async def _discard(message: Message) -> None:
-    """Ignore a message of a response that no client receives."""
+def _with_next_page(body: bytes, operation: Operation) -> bytes:
+    """Add a token for the next page to a list, even to the last page.
 
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close the connection with a TCP reset."""
-    connection = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    writer.transport.abort()
+    Each token is unique, but selects the first page again: the key in the token sorts before the keys of all items.
+    """
+    token = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().hex.encode())
+    if operation.service in QUERY_SERVICES:
+        page = b"<IsTruncated>true</IsTruncated><Marker>" + token + b"</Marker>"
+        return _TRUNCATED.sub(page, body)
+    if not operation.name.startswith("List") or b'"tags"' in body:
+        return body
+    return json.dumps({**json.loads(body), "nextToken": token.decode()}).encode()

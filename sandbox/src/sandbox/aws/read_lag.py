@@ -1,31 +1,23 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Emulate the eventual consistency of IAM and EKS: reads may return an older state.
+"""Emulate the eventual consistency of IAM and EKS: reads may return an older state. Writes use the current state.
 
-A replica, a copy of the resources that is behind by a certain time, serves these reads. Writes use the current state. The
-delay until EKS sees a role is separate; see :class:`sandbox.aws.passing.Propagation`.
+While there are rules, a copy of an account is kept after each of its writes. The delay until EKS sees a role is separate.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sandbox.aws.changes import Change
-from sandbox.aws.eks_state import EksState
-from sandbox.aws.iam_form import Form
-from sandbox.aws.iam_state import IamState
-from sandbox.aws.model import Call
-from sandbox.aws.passing import RolePassing
-from sandbox.aws.replica import Replica, current_record
+from sandbox.aws.model.accounts import Account
+from sandbox.aws.model.tables import frozen, thawed
 
-SERVICES = ("iam", "eks")
 READS = ("Get", "List", "Describe")
-# This read is always current, because replicas do not have the jobs of GenerateServiceLastAccessedDetails.
-CURRENT = "GetServiceLastAccessedDetails"
 MAX_MS = 600_000
 _MEMBERS = frozenset(("ms", "operations", "replicas"))
 
@@ -64,58 +56,57 @@ class LagRule:
         return cls(**data)
 
 
-class ReadLag:
-    """The read lag rules, and a replica for each different ``ms``. The first rule that matches a read applies."""
+class _State:
+    """The tables of an account at a time. They are copied back only for the first read that needs them."""
 
-    def __init__(self, iam: IamState, eks: EksState, passing: RolePassing) -> None:
-        self._iam = iam
-        self._eks = eks
-        self._passing = passing
+    def __init__(self, moment: float, account: Account) -> None:
+        self.moment = moment
+        self._data = frozen(account.tables())
+        self._tables: Any = None
+
+    @property
+    def tables(self) -> Any:
+        if self._tables is None:
+            self._tables = thawed(self._data)
+        return self._tables
+
+
+class ReadLag:
+    """The read lag rules, of which the first one that matches a read applies, and the states of the accounts since then."""
+
+    def __init__(self) -> None:
         self._rules: list[LagRule] = []
-        self._replicas: dict[float, Replica] = {}
+        self._states: dict[str, list[_State]] = {}
         self._reads: Counter[tuple[str, str]] = Counter()
 
     def set(self, rules: Iterable[LagRule]) -> None:
         """Replace the rules. Reads show all resources that exist now; only changes after this call are delayed."""
         self._rules = list(rules)
+        self._states.clear()
         self._reads.clear()
-        self._replicas = {
-            ms: Replica(self._iam, self._eks, self._passing, ms / 1000)
-            for ms in {rule.ms for rule in self._rules if rule.ms}
-        }
-        for accessed in (self._iam.accessed, self._eks.accessed):
-            accessed.enabled = bool(self._replicas)
-            accessed.take()
 
     def snapshot(self) -> list[dict[str, Any]]:
         return [asdict(rule) for rule in self._rules]
 
-    def replica(self, call: Call) -> Replica | None:
-        """Return the replica that must serve a request, or None to use the current state."""
-        if call.service not in SERVICES or not call.operation.startswith(READS) or call.operation == CURRENT:
+    def tables(self, account_id: str, operation: str) -> Any:
+        """Return the tables that a read must see, or None for the current ones."""
+        if not operation.partition(":")[2].startswith(READS):
             return None
-        operation = f"{call.service}:{call.operation}"
         rule = next((rule for rule in self._rules if fnmatchcase(operation, rule.operations)), None)
         if rule is None:
             return None
         if rule.replicas > 1:
-            self._reads[(call.account, operation)] += 1
-            if self._reads[(call.account, operation)] % rule.replicas:
+            self._reads[account_id, operation] += 1
+            if self._reads[account_id, operation] % rule.replicas:
                 return None
-        replica = self._replicas.get(rule.ms)
-        if replica is not None:
-            replica.advance()
-        return replica
+        horizon = time.monotonic() - rule.ms / 1000
+        past = [state for state in self._states.get(account_id, ()) if state.moment <= horizon]
+        return past[-1].tables if past else None
 
-    def record(self, call: Call) -> None:
-        """Pass the changes of a request on to all replicas."""
-        if not self._replicas:
-            return
-        if call.service == "iam" and (arn := Form(call.account, call.body).get("PolicyArn")):
-            # When ministack attaches a policy to a user or group, it changes the policy, and this class does not notice that.
-            # Access the policy here, so that the policy counts as possibly changed.
-            self._iam.policy(call.account, arn)
-        for key in (*self._iam.accessed.take(), *self._eks.accessed.take()):
-            change = Change.copy(key, current_record(self._iam, self._eks, key))
-            for replica in self._replicas.values():
-                replica.add(change)
+    def before_write(self, account: Account) -> None:
+        if self._rules:
+            self._states.setdefault(account.iam.account_id, [_State(float("-inf"), account)])
+
+    def after_write(self, account: Account) -> None:
+        if self._rules:
+            self._states[account.iam.account_id].append(_State(time.monotonic(), account))

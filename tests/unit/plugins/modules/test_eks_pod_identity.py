@@ -280,7 +280,7 @@ CLUSTER_API = {
 def test_kubeconfig_of_another_cluster_prevents_all_changes(
     run: Run, aws: FakeAws, state: str, check: bool
 ) -> None:
-    aws.eks.details = CLUSTER_API
+    aws.eks.clusters[CLUSTER].update(CLUSTER_API)
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
     result = run(eks_pod_identity, check, **arguments, state=state)
     assert (result["failed"], result["error_code"]) == (True, "KUBERNETES_API_DIFFERS")
@@ -376,7 +376,7 @@ def test_warning_about_a_new_association_is_not_repeated(run: Run) -> None:
 
 def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: FakeAws) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
-    aws.eks.details = CLUSTER_API
+    aws.eks.clusters[CLUSTER].update(CLUSTER_API)
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
     result = run(eks_pod_identity_info, **arguments)
     first = result["findings"][0]

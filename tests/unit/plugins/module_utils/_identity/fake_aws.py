@@ -1,33 +1,119 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fake AWS account in memory, with a log of the requests, and with errors that tests can inject.
-
-tests/emulators compares its responses with the sandbox.
-"""
+"""The sandbox's model of an AWS account, with a log of the requests, and with errors that tests can inject."""
 
 from __future__ import annotations
 
 import copy
+import json
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_eks import (
-    FakeEks,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
-    FakeIam,
-)
+from sandbox.aws.model.eks import ROLE_MISSING, Eks
+from sandbox.aws.model.errors import Refusal, invalid
+from sandbox.aws.model.iam import Iam
 
 ACCOUNT = "111122223333"
 REGION = "us-west-2"
 CLUSTER = "my-cluster"
 OTHER_CLUSTER = "other-cluster"
 READS = ("Get", "List", "Describe")
+CREATED = datetime(2026, 11, 24, 10, 0, tzinfo=timezone.utc)
+ASSOCIATED = datetime(2026, 11, 24, 10, 15, 30, tzinfo=timezone.utc)
 BUSY = classify("test:Injected", "ServiceFailure", "Internal failure")
+
+
+class FakeIam(Iam):
+    """IAM with resources of one date, and with IDs in order."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(account_id)
+        self.last = 0
+
+    def now(self) -> datetime:
+        return CREATED
+
+    def new_id(self, prefix: str) -> str:
+        self.last += 1
+        return f"{prefix}{self.last:017d}"
+
+    def last_use(self, _role: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave the last use out, so that tests can add it."""
+        return {}
+
+    def entity_exists(self, _arn: str) -> bool:
+        """Let trust policies name roles and users that the tests do not create."""
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """Return all roles and policies without IDs, and only the default version of each policy."""
+        return {
+            "roles": {name: _plain(role) for name, role in sorted(self.roles.items())},
+            "policies": {
+                arn: {
+                    "document": policy["versions"][policy["default"]],
+                    "tags": policy["tags"],
+                    "description": policy["description"],
+                }
+                for arn, policy in sorted(self.policies.items())
+            },
+        }
+
+
+class FakeEks(Eks):
+    """EKS with resources of one date, and with IDs in order.
+
+    After a change of a role, it rejects ``lag`` requests before it accepts the role. The lag applies to every create and
+    update request, even to an update without a role ARN: AWS does not document whether EKS then checks the role of the
+    association.
+    """
+
+    def __init__(self, iam: FakeIam, account_id: str, region: str, clusters: tuple[str, ...]) -> None:
+        super().__init__(iam, account_id, region)
+        for name in clusters:
+            self.clusters[name] = {"name": name, "arn": self.arn("cluster", name), "status": "ACTIVE"}
+        self.page_size = 10**6
+        self.lag = 0
+        self.waits: dict[str, int] = {}
+        self.last = 0
+
+    def now(self) -> datetime:
+        return ASSOCIATED
+
+    def new_association_id(self) -> str:
+        self.last += 1
+        return f"a-{self.last:017d}"
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the associations without their IDs and ARNs."""
+        rows = [
+            {
+                key: value
+                for key, value in association.items()
+                if key not in ("associationId", "associationArn")
+            }
+            for association in self.associations.values()
+        ]
+        return sorted(rows, key=lambda row: (row["clusterName"], row["namespace"], row["serviceAccount"]))
+
+    def role_changed(self, name: str) -> None:
+        if self.lag:
+            self.waits[name.lower()] = self.lag
+
+    def _trust(self, arn: str) -> str | None:
+        role = self.iam.role_of(arn)
+        return None if role is None else str(role["trust"])
+
+    def _check_seen(self, arn: str) -> None:
+        name = arn.rpartition("/")[2].lower()
+        if self.waits.get(name):
+            self.waits[name] -= 1
+            raise invalid(ROLE_MISSING)
 
 
 class FakeAws:
@@ -129,15 +215,20 @@ class FakeAws:
         return eks
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if answer := self._answers.get(f"{service}:{operation}"):
-            return answer(parameters)
-        if service == "sts":
-            arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
-            return {"Account": ACCOUNT, "Arn": arn}
         try:
+            if answer := self._answers.get(f"{service}:{operation}"):
+                return answer(parameters)
+            if service == "sts":
+                arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
+                return {"Account": ACCOUNT, "Arn": arn}
             found = getattr(self.iam if service == "iam" else self.eks, operation)(parameters)
-        except AwsError as error:
+        except Refusal as error:
             raise classify(f"{service}:{operation}", error.code, error.text) from error
         if operation in ("CreateRole", "UpdateAssumeRolePolicy"):
             self.eks.role_changed(parameters["RoleName"])
         return copy.deepcopy(dict(found))
+
+
+def _plain(role: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {key: value for key, value in role.items() if key not in ("RoleId", "CreateDate")}
+    return {**fields, "trust": json.loads(role["trust"]), "attached": sorted(role["attached"])}

@@ -30,10 +30,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     role_arn,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
-    FakeAws,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
     CREATED,
+    FakeAws,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_trust_editor import (
     POD_IDENTITY,

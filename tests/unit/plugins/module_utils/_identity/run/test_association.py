@@ -48,7 +48,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     role_arn,
     wait_policy,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     CREATED,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.late_aws import (

@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run,
     workload,
 )
+from sandbox.aws.model.tables import encoded
 
 ALL = [
     f"create policy {policy_arn('my-policy')}",
@@ -77,7 +78,7 @@ def test_does_not_wait_for_an_old_role() -> None:
 
 
 ONE_PAGE: Raw = {"clusterName": CLUSTER}
-NEXT_PAGE = ONE_PAGE | {"nextToken": "100"}
+NEXT_PAGE = ONE_PAGE | {"nextToken": encoded(f"{99:012d}")}
 
 
 def filtered(service_account: str) -> Raw:
@@ -160,7 +161,7 @@ def test_removal_does_not_need_the_cluster() -> None:
 @pytest.mark.parametrize("status", ["CREATING", "DELETING", "FAILED", "PENDING"])
 def test_inactive_cluster_fails(status: str) -> None:
     aws = FakeAws()
-    aws.eks.clusters[CLUSTER] = status
+    aws.eks.clusters[CLUSTER]["status"] = status
     with pytest.raises(AwsError) as caught:
         find_cluster(aws, CLUSTER, REGION)
     assert str(caught.value) == (

@@ -46,10 +46,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     ACCOUNT,
+    ASSOCIATED,
     OTHER_CLUSTER,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_eks import (
-    CREATED,
 )
 
 SHARED = {"arn": role_arn("shared"), "extend_trust": True}
@@ -103,7 +101,7 @@ class TimedAws:
         delay = delays.pop(0) if delays else 0
         self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2) + max(delay, 0))
         answer = self._aws.call(service, operation, parameters)
-        moment = CREATED + timedelta(seconds=self._conductor.now(self._number))
+        moment = ASSOCIATED + timedelta(seconds=self._conductor.now(self._number))
         if operation in ("CreatePodIdentityAssociation", "UpdatePodIdentityAssociation"):
             stored = self._aws.eks.associations[answer["association"]["associationId"]]
             stored |= {"modifiedAt": moment}

@@ -198,7 +198,7 @@ def read_and_verified(aws: FakeAws, config: Desired) -> list[Verified]:
 def denied_by_hand(marked: bool) -> FakeAws:
     aws = converged_account(desired(workload("app")))
     role = aws.iam.roles["my-role"]
-    role["inline"] = ["hand"]
+    role["inline"] = {"hand": "{}"}
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": DENY_ALL})
     if not marked:
         role["tags"] = {}

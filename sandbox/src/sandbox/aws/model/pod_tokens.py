@@ -10,9 +10,8 @@ import json
 import time
 from dataclasses import dataclass
 
-from sandbox.aws.iam_documents import as_list
-from sandbox.aws.model import ApiError
-from sandbox.aws.trust import POD_IDENTITY_SERVICE
+from sandbox.aws.model.documents import POD_IDENTITY_SERVICE, as_list
+from sandbox.aws.model.errors import Refusal
 
 AUDIENCE = POD_IDENTITY_SERVICE
 
@@ -30,7 +29,7 @@ class Pod:
 def read_token(token: str) -> Pod:
     """Return the Pod that a projected service account token was issued for.
 
-    Raise ApiError if the token is malformed, expired, or for another audience. The signature is not checked.
+    Raise Refusal if the token is malformed, expired, or for another audience. The signature is not checked.
     """
     try:
         payload = token.split(".")[1]
@@ -44,15 +43,12 @@ def read_token(token: str) -> Pod:
         )
         audience, expiry = as_list(claims["aud"]), float(claims["exp"])
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        raise ApiError(
-            400,
+        raise Refusal(
             "InvalidTokenException",
             "Service account token cannot be parsed: token is malformed",
         ) from None
     if AUDIENCE not in audience:
-        raise ApiError(
-            400, "InvalidTokenException", "The token included in the request has an invalid audience."
-        )
+        raise Refusal("InvalidTokenException", "The token included in the request has an invalid audience.")
     if expiry < time.time():
-        raise ApiError(400, "ExpiredTokenException", "The token included in the request is expired.")
+        raise Refusal("ExpiredTokenException", "The token included in the request is expired.")
     return pod

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Validate policy documents, with the error messages of IAM.
 
-The functions raise :class:`ApiError` with the code ``MalformedPolicyDocument``. Sources: the pages of the IAM User
+The functions raise :class:`Refusal` with the code ``MalformedPolicyDocument``. Sources: the pages of the IAM User
 Guide on policy elements and grammar, and messages that IAM has returned.
 """
 
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.aws.model import ApiError
+from sandbox.aws.model.errors import Refusal
 
 SYNTAX = "Syntax errors in policy."
 _VERSIONS = ("2008-10-17", "2012-10-17")
@@ -46,7 +46,8 @@ _DATE = re.compile(
 )
 _CHARACTERS = re.compile(r"[\u0009\u000A\u000D\u0020-\u00FF]+")
 _SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
-_EKS_SERVICES = frozenset(["pods.eks.amazonaws.com"])
+POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
+_EKS_SERVICES = frozenset([POD_IDENTITY_SERVICE])
 _ACCOUNT = re.compile(r"\d{12}|arn:aws:iam::\d{12}:root")
 _ENTITY = re.compile(r"arn:aws:iam::\d{12}:(?:role|user)/.+")
 _UNIQUE_ID = re.compile(r"(?:AROA|AIDA)[A-Z0-9]{12,}")
@@ -123,8 +124,8 @@ def check_trust_policy(text: str, exists: EntityExists) -> None:
         _check_condition(statement)
 
 
-def malformed(message: str) -> ApiError:
-    return ApiError(400, "MalformedPolicyDocument", message)
+def malformed(message: str) -> Refusal:
+    return Refusal("MalformedPolicyDocument", message)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -149,7 +150,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object from its members. Raise ApiError for duplicate keys."""
+    """Build a JSON object from its members. Raise Refusal for duplicate keys."""
     members = dict(pairs)
     if len(members) < len(pairs):
         raise malformed(SYNTAX)
@@ -177,7 +178,7 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
 def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
     """Return the values of an element such as Action, or of its negated form such as NotAction.
 
-    Return [] if the statement has neither element. Raise ApiError if it has both, or if a value is not a string.
+    Return [] if the statement has neither element. Raise Refusal if it has both, or if a value is not a string.
     """
     if name in statement and negated in statement:
         raise malformed(SYNTAX)
