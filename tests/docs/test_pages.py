@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 
@@ -95,6 +96,23 @@ def test_relative_links_have_targets(page: Path) -> None:
         if not found.exists() or (fragment and fragment not in anchors(found)):
             broken.append(target)
     assert broken == []
+
+
+def test_pages_of_the_artifact_have_no_dead_links() -> None:
+    """Compare the links with the files that ``ansible-galaxy collection build`` includes."""
+    ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["build_ignore"]
+
+    def is_included(path: Path) -> bool:
+        relative = path.resolve().relative_to(ROOT)
+        parts = [relative, *relative.parents]
+        return not any(fnmatch.fnmatch(str(part), pattern) for part in parts for pattern in ignored)
+
+    assert [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in filter(is_included, pages())
+        for target in links(page)
+        if not target.startswith("#") and not is_included(page.parent / target.partition("#")[0])
+    ] == []
 
 
 def test_readme_is_short() -> None:
