@@ -42,6 +42,7 @@ from ..module_utils._identity.kubernetes.api.authentication import (
     IDENTITY_OPTIONS,
 )
 from ..module_utils._identity.kubernetes.api.cluster import (
+    ApiResponse,
     Deadline,
     DryRun,
     KubernetesCluster,
@@ -420,7 +421,7 @@ class _Module:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(ApiResponse):
     """The result of one write.
 
     ``cause`` is the error of the write that timed out or had no credentials: this one, or another one because of which this
@@ -428,7 +429,6 @@ class _Outcome:
     """
 
     changed: bool = False
-    error: ApiError | None = None
     diff: Object | None = None
     cause: ApiError | None = None
 

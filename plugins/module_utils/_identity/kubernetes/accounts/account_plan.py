@@ -445,47 +445,45 @@ def read_accounts(
         account.key: account for item in service_accounts if (account := parse_service_account(item, cluster))
     }
     inhabited = {key.namespace for key in accounts}
-    preflight = Preflight(
+    existing: set[str] = set(inhabited)
+    known: set[str] | None = inhabited & namespaces
+    terminating: dict[str, str] = {}
+    unlisted: ApiError | None = None
+    # If a service account is missing, its namespace may be missing, too.
+    if state != "absent" and not desired <= accounts.keys():
+        listing = reader.list_objects(Query("v1", "Namespace"))
+        unlisted = listing.error
+        existing |= {object_name(item).name for item in listing.items}
+        terminating = {
+            name: f"is being deleted (since {member(item, 'metadata').get('deletionTimestamp')}), with everything in it."
+            for item in listing.items
+            if is_terminating(item) and (name := object_name(item).name) in namespaces
+        }
+        # In a verification, the missing service account is reported even if it is unknown whether its namespace exists.
+        known = None if unlisted is not None and state == "verify" else existing & namespaces
+    if unlisted is not None and unlisted.status != FORBIDDEN and state == "present":
+        if not namespaces <= inhabited:
+            return unlisted
+        unlisted = None
+    plan = AccountPlan()
+    if state == "present":
+        plan = plan_apply(workloads, accounts, existing, owner, adopt, terminating, unlisted)
+        if purge is not None:
+            purged = plan_purge(workloads, accounts, owner, purge)
+            plan = replace(plan, removed=purged.removed, problems=purged.problems)
+    return Preflight(
         {key: account for key, account in accounts.items() if key in desired},
-        inhabited & namespaces,
-        desired={
+        known,
+        terminating,
+        {
             workload.key: _desired_account(workload, accounts.get(workload.key), owner, adopt)
             for workload in workloads
         },
-        server=reader.read_server(),
-        owner=owner,
-        adopt=adopt,
+        plan,
+        reader.read_server(),
+        owner,
+        adopt,
     )
-    if state == "absent":
-        return preflight
-    existing: set[str] = set(inhabited)
-    terminating: dict[str, str] = {}
-    unlisted_namespaces: ApiError | None = None
-    # If a service account is missing, its namespace may be missing, too.
-    if not desired <= accounts.keys():
-        listing = reader.list_objects(Query("v1", "Namespace"))
-        if listing.error is None:
-            existing |= {object_name(item).name for item in listing.items}
-            terminating = {
-                name: f"is being deleted (since {member(item, 'metadata').get('deletionTimestamp')}), with everything in it."
-                for item in listing.items
-                if is_terminating(item) and (name := object_name(item).name) in namespaces
-            }
-            preflight = replace(preflight, namespaces=existing & namespaces, terminating=terminating)
-        elif state == "verify":
-            # The missing service account is reported even if it is unknown whether its namespace exists.
-            preflight = replace(preflight, namespaces=None)
-        elif listing.error.status == FORBIDDEN:
-            unlisted_namespaces = listing.error
-        elif not namespaces <= inhabited:
-            return listing.error
-    if state == "verify":
-        return preflight
-    plan = plan_apply(workloads, accounts, existing, owner, adopt, terminating, unlisted_namespaces)
-    if purge is not None:
-        purged = plan_purge(workloads, accounts, owner, purge)
-        plan = replace(plan, removed=purged.removed, problems=purged.problems)
-    return replace(preflight, plan=plan)
 
 
 def accounts_query(keys: Iterable[WorkloadKey]) -> Query:

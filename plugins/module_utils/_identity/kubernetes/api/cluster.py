@@ -35,11 +35,17 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The objects that a query returned, or the error of the request."""
+class ApiResponse:
+    """The result of a request. ``error`` is the error of the request, or None."""
+
+    error: ApiError | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(ApiResponse):
+    """The objects that a query returned."""
 
     items: Sequence[Object] = ()
-    error: ApiError | None = None
 
 
 # The listings by their names in RESOURCES (pods.py). Resources that were not read are missing.
@@ -47,11 +53,10 @@ Reads: TypeAlias = Mapping[str, Listing]
 
 
 @dataclass(frozen=True, slots=True)
-class DryRun:
-    """The Pod in the response to a dry-run create request, or the error of the request."""
+class DryRun(ApiResponse):
+    """The Pod in the response to a dry-run create request."""
 
     pod: Object = field(default_factory=dict)
-    error: ApiError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +132,8 @@ def is_transient(error: ApiError | None) -> bool:
     return error is not None and error.status in TRANSIENT
 
 
-class HasError(Protocol):
-    """The result of a request, with its error or None."""
-
-    @property
-    def error(self) -> ApiError | None:
-        """Return the error of the request."""
-
-
 Item = TypeVar("Item")
-ResultT = TypeVar("ResultT", bound=HasError)
+ResultT = TypeVar("ResultT", bound=ApiResponse)
 
 
 def send_patiently(

@@ -37,7 +37,6 @@ TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
-AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
 # The proxy variables, in the order in which findings name them. Each variable is followed by its lower-case form.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -166,7 +165,7 @@ def agent_address(env: Env) -> str:
         host, port = url.hostname or "", url.port or 80
     except ValueError:
         return ""
-    return host if host in AGENT_ADDRESSES and port == 80 and url.scheme == "http" else ""
+    return host if host in (IPV4_ADDRESS, IPV6_ADDRESS) and port == 80 and url.scheme == "http" else ""
 
 
 def preferred_provider(env: Env) -> tuple[str, ...]:

@@ -199,7 +199,6 @@ def _container(item: Object) -> Container:
     )
 
 
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _RESTARTABLE = ("Deployment", "DaemonSet", "StatefulSet")
 
 
@@ -240,7 +239,7 @@ def restart_patch(owner: Owner, moment: str) -> Object:
 
     :arg moment: the time of the restart, as ``format_time`` formats it.
     """
-    annotations = {"annotations": {RESTARTED_AT: moment}}
+    annotations = {"annotations": {"kubectl.kubernetes.io/restartedAt": moment}}
     return {
         "apiVersion": owner.api_version,
         "kind": owner.kind,
@@ -254,7 +253,6 @@ def restart_patch(owner: Owner, moment: str) -> Object:
 Hold = Literal["", "paused", "on delete", "partition", "rolling"]
 
 _REVISION = "deployment.kubernetes.io/revision"
-_GENERATION = "deprecated.daemonset.template.generation"
 # The value of the label pod-template-hash, by the name and the revision of a Deployment.
 Hashes = Mapping[tuple[ObjectName, str], str]
 
@@ -351,7 +349,7 @@ def _current(kind: str, item: Object, hashes: Hashes) -> Mapping[str, str]:
         }
     if kind == "StatefulSet":
         return {"controller-revision-hash": as_text(status.get("updateRevision"))}
-    return {"pod-template-generation": as_text(annotations.get(_GENERATION))}
+    return {"pod-template-generation": as_text(annotations.get("deprecated.daemonset.template.generation"))}
 
 
 APPS = "apps/v1"

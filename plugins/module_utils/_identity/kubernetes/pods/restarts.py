@@ -127,17 +127,15 @@ def describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: Kub
     """Yield a sentence for each reason why Pods of an owner are not replaced, or one sentence if the owner could not be read."""
     [name] = owner_names([owner])
     rollout, error = state.find_rollout(owner), state.owner_errors.get(owner.kind)
-    if rollout is None:
-        if error is not None:
-            allow = f"Allow the caller of the Kubernetes API to list {owner.kind.lower()}s.apps."
-            remedy = allow if error.status == FORBIDDEN else remedy_for(error)
-            yield (
-                f"{name} not restarted: it could not be read, so the Pods that a restart would replace are unknown: "
-                f"{sentence(error.text)} {remedy}"
-            )
-        return
+    if rollout is None and error is not None:
+        allow = f"Allow the caller of the Kubernetes API to list {owner.kind.lower()}s.apps."
+        remedy = allow if error.status == FORBIDDEN else remedy_for(error)
+        yield (
+            f"{name} not restarted: it could not be read, so the Pods that a restart would replace are unknown: "
+            f"{sentence(error.text)} {remedy}"
+        )
     for hold, pods in holds.items():
-        if hold not in REPLACING:
+        if rollout is not None and hold not in REPLACING:
             names = sorted(pod.name for pod in pods)
             subject = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
             yield f"{subject}{name} not restarted: it {describe_hold(hold, owner, names, rollout)}"

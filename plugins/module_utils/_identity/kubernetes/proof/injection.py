@@ -24,6 +24,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeAlias
 
 from ...._findings.codes import Code, Severity
@@ -38,7 +39,7 @@ from ..pods.environment import find_source, is_injected
 from ..pods.pod_checks import SETTLED_AFTER
 from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, parse_pod
 from ..pods.restarts import passed_aws_checks
-from .proof import CONTAINER, pod_template
+from .proof import CONTAINER, FailureCause, pod_template
 
 # The number of workloads to probe by default.
 SAMPLE = 50
@@ -162,19 +163,9 @@ def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A cause of a rejected dry run.
-
-    ``pattern`` is a regular expression for the status and the error text, such as "403: …", with texts of Kubernetes 1.36,
-    Kyverno and Gatekeeper. ``description`` may refer to the groups of the pattern (``\\g<name>``).
-    """
-
-    pattern: str
-    description: str
-    remedy: str
-
-
+# A cause of a rejected dry run. The pattern is for the status and the error text, such as "403: …", with texts of Kubernetes
+# 1.36, Kyverno and Gatekeeper. The description may refer to the groups of the pattern.
+_Refusal = partial(FailureCause, Code.INJECTION_UNKNOWN)
 _ADMISSION = (
     "Set pod_identity_proof_pod (labels, annotations, resources and other fields) or pod_identity_proof_image to values that the "
     "policy allows."

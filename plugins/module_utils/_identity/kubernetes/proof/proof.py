@@ -181,8 +181,8 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 
 
 @dataclass(frozen=True, slots=True)
-class ProofCause:
-    """A cause of a failed request for the IAM identity.
+class FailureCause:
+    """A cause of a failed proof, or of a rejected dry run, for a finding.
 
     ``pattern`` is a regular expression for the error text. ``description`` is a clause in which "it" is the Pod, such as "it
     could not reach AWS STS".
@@ -196,60 +196,60 @@ class ProofCause:
 
 # The first match counts, so specific texts precede texts that can have several causes.
 PROOF_CAUSES = (
-    ProofCause(
+    FailureCause(
         Code.PROOF_OTHER_ROLE,
         r"No OpenIDConnect provider found|AssumeRoleWithWebIdentity",
         "it tried IAM roles for service accounts instead of EKS Pod Identity",
         "Remove the remaining IRSA settings: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod "
         "template sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_NOT_RUN,
         r"only loopback hosts are allowed|Host should resolve to a loopback address"
         r"|is not a valid container metadata service hostname|Unsupported host '169\.254\.170\.23'",
         "its SDK is too old to know the agent's address",
         "Use an image with a newer SDK: docs/troubleshooting.md has the oldest versions that support EKS Pod Identity.",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_NOT_RUN,
         r"Service account token cannot be parsed|token is malformed",
         "the agent could not read the token in the request",
         'Use an image with a newer AWS CLI or SDK, which sends the token without the prefix "Bearer".',
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_FAILED,
         r"not authorized to perform: sts:TagSession",
         "the request is not allowed to tag the session",
         "Allow sts:TagSession in addition to sts:AssumeRole in the trust policy. If the association has a target role, also "
         "allow both in a policy of the role.",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_FAILED,
         r"PackedPolicyTooLarge|Packed size of session tags consumes",
         "session tags and session policy together are too large",
         "Shorten the session policy, or set disable_session_tags: true.",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_FAILED,
         rf"(?i)(timeout|timed out|could not connect|connection refused|failed to connect).{{0,200}}{_ADDRESS}"
         rf"|{_ADDRESS}.{{0,200}}(timeout|timed out|connection refused|unreachable)",
         "the EKS Pod Identity Agent did not respond on its node",
         f"Check the agent there: {SHOW_AGENTS}",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_FAILED,
         r"AccessDenied|not authorized to perform|Received non 200 response",
         "the agent or AWS denied it the role's credentials",
         "Check the agent's log on the Pod's node, and the role's trust policy (iam_trust_policy_check).",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_FAILED,
         r"Unable to locate credentials|NoCredentialsError|no EC2 IMDS role found|NoCredentialProviders",
         "it found no credentials, so EKS injected none",
         "A new association reaches the cluster after some seconds: run again. If the error persists, check the mutating "
         "webhooks.",
     ),
-    ProofCause(
+    FailureCause(
         Code.PROOF_NOT_RUN,
         r"(?i)(could not connect to the endpoint|connect timeout on endpoint url|could not resolve host"
         r"|name or service not known|failed to establish a new connection)",
@@ -259,7 +259,7 @@ PROOF_CAUSES = (
 )
 
 
-def find_cause(text: str) -> ProofCause | None:
+def find_cause(text: str) -> FailureCause | None:
     """Return the cause of a failure by its termination message, or None if it is unknown."""
     flat = " ".join(text.split())
     return next((cause for cause in PROOF_CAUSES if re.search(cause.pattern, flat)), None)
