@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
@@ -64,21 +65,9 @@ def _text(item: Object) -> str:
     return f"{json.dumps(fields, indent=2, sort_keys=True)}\n" if fields else ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanWrites:
-    """The requests for the changes of a plan.
-
-    ``plan`` has the changes that were requested. ``errors`` has the errors of failed requests, by kind and name of the object.
-    ``error`` is the error of requests of which none had a result, or None. ``is_cut`` means that further changes were not
-    requested, because these requests failed.
-    """
-
-    plan: AccountPlan
-    errors: Mapping[tuple[str, str], ApiError]
-    error: ApiError | None
-    is_cut: bool
-    changed: bool
-    diffs: Sequence[Object]
+# The requested part of a plan, the result of its writes with the errors by the index of the step, and whether further steps were
+# not requested, because these writes failed.
+PlanWrites: TypeAlias = tuple[AccountPlan, WriteResult, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +117,28 @@ def write_plan(
     if written.error or removed.error:
         requested = replace(requested, released=())
     released = cluster.apply(requested.released) if requested.released else WriteResult()
-    parts = ((manifests, written), (requested.removed, removed), (requested.released, released))
-    return PlanWrites(
-        requested,
-        {_identity(items[index]): error for items, part in parts for index, error in part.refused.items()},
+    first = len(plan.manifests) + len(plan.waiting)
+    parts = ((0, written), (first, removed), (first + len(requested.removed), released))
+    result = WriteResult(
+        any(part.changed for _start, part in parts),
+        {start + index: error for start, part in parts for index, error in part.refused.items()},
         written.error or removed.error or released.error,
-        removes and (*requested.removed, *requested.released) != (*plan.removed, *plan.released),
-        any(part.changed for _items, part in parts),
-        [diff for _items, part in parts for diff in part.diffs],
+        [diff for _start, part in parts for diff in part.diffs],
     )
+    return requested, result, removes and requested != plan
 
 
-def _identity(manifest: Object) -> tuple[str, str]:
-    return str(manifest["kind"]), str(object_name(manifest))
+# Reasons why a change that the API server accepted is not in effect.
+_LOST = {
+    "apply": "it is missing, is being deleted, or its labels and annotations differ from the applied ones: another process "
+    "changes it",
+    "remove": "it still exists: another process recreates it",
+    "release": "it still has labels or annotations that this collection applied: another process restores them",
+}
+_FIND_PROCESS = (
+    "Find the process that changes the service account: check Argo CD, Flux, the webhooks and the managedFields of the service "
+    "account. Then run again."
+)
 
 
 def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] | None = None) -> AppliedPlan:
@@ -152,15 +150,15 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
     :arg accounts: the service accounts after the writes.
     :arg read: all service accounts that were read after the writes, or None. Then the responses count.
     """
+    plan, written, is_cut = writes
     present = {object_name(item): item for item in read or ()}
     inhabited = {name.namespace for name in present}
-    rejecting = {name.partition("/")[0] for kind, name in writes.errors if kind == "ServiceAccount"}
-    done: set[tuple[str, str]] = set()
+    rejecting = {object_name(plan.steps[index][1]).namespace for index in written.refused}
+    done: set[int] = set()
     failures: list[FailureRow] = []
-    changed = writes.changed
-    for verb, item in writes.plan.steps:
-        error = writes.errors.get(_identity(item))
-        account = present.get(object_name(item))
+    changed = written.changed
+    for index, (verb, item) in enumerate(plan.steps):
+        error, workload = written.refused.get(index), affected_workload(item)
         is_namespace = item["kind"] == "Namespace"
         if read is None:
             holds = error is None
@@ -168,30 +166,31 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
             # Kubernetes creates the service account "default" in each namespace.
             holds = object_name(item).name in inhabited
         else:
-            holds = _has_state(item, verb, account)
+            holds = _has_state(item, verb, present.get(object_name(item)))
         # Without a response or with a server error, the change may have been made. A conflict on the UID may mean that the
         # service account was deleted, so that there is nothing left to release.
         unclear = error is not None and (
             not error.status or error.status >= 500 or (verb, error.status) == ("release", 409)
         )
-        if error is not None and not (holds and unclear and not writes.is_cut):
-            failures.append(manifest_failure(item, verb, error, affected_workload(item)))
+        if error is not None and not (holds and unclear and not is_cut):
+            failures.append(manifest_failure(item, verb, error, workload))
         # If service accounts in a namespace were rejected, the namespace may not exist.
         elif holds or (is_namespace and object_name(item).name not in rejecting):
-            done.add(_identity(item))
+            done.add(id(item))
             changed |= error is not None
         elif not is_namespace:
-            failures.append(_lost_write(item, verb))
+            row = manifest_failure(item, verb, ApiError(0, _LOST[verb]), workload, _FIND_PROCESS)
+            failures.append({**row, "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value})
     manifests, waiting, removed, released = (
-        [item for item in items if _identity(item) in done]
-        for items in (writes.plan.manifests, writes.plan.waiting, writes.plan.removed, writes.plan.released)
+        [item for item in items if id(item) in done]
+        for items in (plan.manifests, plan.waiting, plan.removed, plan.released)
     )
     return AppliedPlan(
-        replace(writes.plan, manifests=manifests, waiting=waiting, removed=removed, released=released),
-        () if writes.error else failures,
-        writes.error if failures or writes.is_cut else None,
+        replace(plan, manifests=manifests, waiting=waiting, removed=removed, released=released),
+        () if written.error else failures,
+        written.error if failures or is_cut else None,
         changed,
-        writes.diffs,
+        written.diffs,
         accounts,
     )
 
@@ -221,7 +220,7 @@ def read_back(cluster: KubernetesCluster, name: str, accounts: Accounts, writes:
     """
     touched = [
         WorkloadKey(name, *object_name(item))
-        for _verb, item in writes.plan.steps
+        for _verb, item in writes[0].steps
         if item["kind"] == "ServiceAccount"
     ]
     if not touched:
@@ -240,25 +239,3 @@ def read_back(cluster: KubernetesCluster, name: str, accounts: Accounts, writes:
     read = (parse_service_account(item, name) for item in listing.items)
     current |= {account.key: account for account in read if account.key in touched}
     return judge_writes(writes, current, listing.items)
-
-
-_LOST = {
-    "apply": "it is missing, is being deleted, or its labels and annotations differ from the applied ones: another process "
-    "changes it",
-    "remove": "it still exists: another process recreates it",
-    "release": "it still has labels or annotations that this collection applied: another process restores them",
-}
-
-
-def _lost_write(manifest: Object, verb: str) -> FailureRow:
-    """Return the failure of a change that the API server accepted, but which is not in effect."""
-    return {
-        "workload": affected_workload(manifest),
-        "resource": "ServiceAccount",
-        "name": str(object_name(manifest)),
-        "action": verb,
-        "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
-        "message": f"{_LOST[verb]}.",
-        "remedy": "Find the process that changes the service account: check Argo CD, Flux, the webhooks and the managedFields of "
-        "the service account. Then run again.",
-    }
