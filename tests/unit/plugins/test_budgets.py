@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity": 105,
     "module_utils/_identity/access": 1427,
     "module_utils/_identity/inputs": 1900,
-    "module_utils/_identity/kubernetes": 2604,
+    "module_utils/_identity/kubernetes": 2500,
     "module_utils/_identity/model": 1637,
     "module_utils/_identity/plan": 2050,
     "module_utils/_identity/read": 1049,

@@ -172,30 +172,23 @@ def drop_failed_workloads(plan: AccountPlan, aws: AwsResult) -> AccountPlan:
     :arg aws: the result of the AWS part.
     """
     failed = {failure["workload"] for failure in aws.failures} - {""}
-    left_out = [item for item in (*plan.manifests, *plan.waiting) if affected_workload(item) in failed]
-    names = [str(object_name(item)) for item in left_out]
+    names = [name for item in (*plan.manifests, *plan.waiting) if (name := affected_workload(item)) in failed]
     if not names:
         return plan
-    waiting = [item for item in plan.waiting if item not in left_out]
-    needed = {object_name(item).namespace for item in waiting}
-    return replace(
-        plan,
-        manifests=[
-            item
-            for item in plan.manifests
-            if item not in left_out and (item["kind"] != "Namespace" or object_name(item).name in needed)
-        ],
-        waiting=waiting,
-        findings=[
-            *plan.findings,
-            Finding(
-                Code.SERVICE_ACCOUNT_KEPT,
-                "the service accounts of workloads that failed in AWS are not applied: "
-                f"{listed(names, SHOWN_UNLISTED)}.",
-                "Resolve those failures and run again, which applies the service accounts.",
-            ),
-        ],
+    finding = Finding(
+        Code.SERVICE_ACCOUNT_KEPT,
+        f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
+        "Resolve those failures and run again, which applies the service accounts.",
     )
+    manifests, waiting = (
+        [item for item in items if affected_workload(item) not in failed]
+        for items in (plan.manifests, plan.waiting)
+    )
+    needed = {object_name(item).namespace for item in waiting}
+    manifests = [
+        item for item in manifests if item["kind"] != "Namespace" or object_name(item).name in needed
+    ]
+    return replace(plan, manifests=manifests, waiting=waiting, findings=[*plan.findings, finding])
 
 
 def plan_removal(
@@ -266,11 +259,11 @@ def plan_purge(
     allowed = scope.allowed(len(managed))
     if len(keys) > allowed:
         share = f"{scope.percent}% of the managed service accounts ({len(managed)}), which is {allowed}"
-        number = f"{len(keys)} service account{' that is' if len(keys) == 1 else 's that are'}"
         problems.append(
-            f"purge would remove {number} not listed ({listed(map(str, keys), SHOWN_UNLISTED)}), "
-            f"but pod_identity_purge_limit is {scope.limit if scope.percent is None else share}. Check that the list is "
-            f"complete, or raise the limit to {len(keys)}."
+            f"purge would remove {len(keys)} service account{' that is' if len(keys) == 1 else 's that are'} not listed "
+            f"({listed(map(str, keys), SHOWN_UNLISTED)}), but pod_identity_purge_limit is "
+            f"{scope.limit if scope.percent is None else share}. Check that the list is complete, or raise the limit to "
+            f"{len(keys)}."
         )
     return AccountPlan(removed=[_service_account(key) for key in keys], problems=problems)
 
@@ -300,12 +293,16 @@ def affected_workload(manifest: Object) -> str:
 def _service_account(
     key: WorkloadKey, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
 ) -> Object:
-    metadata: dict[str, object] = {"namespace": key.namespace, "name": key.service_account}
-    if labels:
-        metadata["labels"] = dict(labels)
-    if annotations:
-        metadata["annotations"] = dict(annotations)
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "namespace": key.namespace,
+            "name": key.service_account,
+            **({"labels": dict(labels)} if labels else {}),
+            **({"annotations": dict(annotations)} if annotations else {}),
+        },
+    }
 
 
 def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:

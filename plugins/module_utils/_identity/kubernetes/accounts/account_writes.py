@@ -151,13 +151,14 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
     :arg read: all service accounts that were read after the writes, or None. Then the responses count.
     """
     plan, written, is_cut = writes
+    steps = plan.steps
     present = {object_name(item): item for item in read or ()}
     inhabited = {name.namespace for name in present}
-    rejecting = {object_name(plan.steps[index][1]).namespace for index in written.refused}
+    rejecting = {object_name(steps[index][1]).namespace for index in written.refused}
     done: set[int] = set()
     failures: list[FailureRow] = []
     changed = written.changed
-    for index, (verb, item) in enumerate(plan.steps):
+    for index, (verb, item) in enumerate(steps):
         error, workload = written.refused.get(index), affected_workload(item)
         is_namespace = item["kind"] == "Namespace"
         if read is None:

@@ -57,9 +57,6 @@ def uses_eks_token(
     return kube_auth == "eks"
 
 
-# EKS rejects a token if its time is more than 5 minutes in the future, or more than 15 minutes in the past.
-LONGEST_AHEAD = 300.0
-LONGEST_BEHIND = 900.0
 # The Kubernetes group in the manifests of docs/iam-permissions.md.
 GROUP = "pod-identity-operators"
 
@@ -90,7 +87,8 @@ def _find_reasons(target: Cluster, access: CallerAccess) -> Iterator[str]:
             f"The token names the STS endpoint {access.sts_host}; EKS accepts the endpoints of AWS only. Unset "
             "AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_STS, unless this is a test cluster."
         )
-    elif ahead is not None and not -LONGEST_BEHIND < ahead < LONGEST_AHEAD:
+    # EKS rejects a token if its time is more than 5 minutes in the future, or more than 15 minutes in the past.
+    elif ahead is not None and not -900 < ahead < 300:
         yield (
             f"The clock of this machine is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the clock of AWS, so the "
             "token has a wrong date. Correct the clock, then run again."

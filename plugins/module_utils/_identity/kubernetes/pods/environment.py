@@ -98,8 +98,7 @@ def _container_source(container: Container, tokens: Mapping[str, frozenset[str]]
     if not names:
         return CredentialSource("none")
     for name in (CREDENTIALS_URI, TOKEN_FILE):
-        value = env.get(name, "")
-        if value is None or "$(" in value:
+        if (value := env.get(name, "")) is None or "$(" in value:
             return CredentialSource("unknown", f"{name}, whose value is not in the manifest", name, names)
     text, path = " and ".join(names), env.get(TOKEN_FILE) or ""
     above = [mount for mount in container.mounts if path == mount.path or path.startswith(f"{mount.path}/")]

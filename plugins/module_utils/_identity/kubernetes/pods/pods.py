@@ -29,8 +29,6 @@ from ..model.objects import (
     parse_time,
 )
 
-# The annotation that the VPC resource controller sets on a Pod with its own security groups.
-OWN_INTERFACE = "vpc.amazonaws.com/pod-eni"
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 # The webhook of EKS skips Pods with this label.
 SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
@@ -150,7 +148,8 @@ def parse_pod(item: Object, cluster: str) -> Pod:
             for volume in as_objects(spec.get("volumes"))
         },
         operating_system=as_text(member(spec, "os").get("name")) or selected.get("kubernetes.io/os", ""),
-        has_own_interface=bool(as_text(member(metadata, "annotations").get(OWN_INTERFACE))),
+        # The VPC resource controller sets this annotation on a Pod with its own security groups.
+        has_own_interface=bool(as_text(member(metadata, "annotations").get("vpc.amazonaws.com/pod-eni"))),
         selected=selected,
         scheduler=as_text(spec.get("schedulerName")),
         on_host_network=spec.get("hostNetwork") is True,
@@ -239,12 +238,13 @@ def restart_patch(owner: Owner, moment: str) -> Object:
 
     :arg moment: the time of the restart, as ``format_time`` formats it.
     """
-    annotations = {"annotations": {"kubectl.kubernetes.io/restartedAt": moment}}
     return {
         "apiVersion": owner.api_version,
         "kind": owner.kind,
         "metadata": {"namespace": owner.namespace, "name": owner.name},
-        "spec": {"template": {"metadata": annotations}},
+        "spec": {
+            "template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": moment}}},
+        },
     }
 
 

@@ -34,7 +34,7 @@ from ...model.errors import sentence
 from ..api.api_errors import ApiError
 from ..api.cluster import BUSY, Clock, DryRun, KubernetesCluster, is_transient
 from ..model.aws_result import AwsResult, VerifiedWorkload
-from ..model.objects import MANAGED_BY_LABELS, Object, as_text, member
+from ..model.objects import MANAGED_BY_LABELS, Object, member
 from ..pods.environment import find_source, is_injected
 from ..pods.pod_checks import SETTLED_AFTER
 from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, parse_pod
@@ -45,9 +45,9 @@ from .proof import CONTAINER, FailureCause, pod_template
 SAMPLE = 50
 # The maximum time for all probes of a run, in seconds.
 PROBE_SECONDS = 60
-# In seconds: the shortest pause before another probe, and the longest one unless the API server requests more.
+# In seconds: the pause before another probe, and after a probe without an answer, unless the API server requests a longer one.
 PROBE_PAUSE = 1
-LONGEST_PROBE_PAUSE = 10
+RETRY_PAUSE = 5
 # The number of probes with injection in a row that count as proof that all API servers know a new association.
 REQUIRED_SUCCESSES = 3
 # The approximate number of probes over the time ``InjectionSettings.observe``.
@@ -97,22 +97,21 @@ class ProbeResult:
     def is_unknown(self) -> bool:
         return self.code == Code.INJECTION_UNKNOWN
 
-    @property
-    def is_busy(self) -> bool:
-        """Return whether an overloaded API server rejected the dry run, without examining the Pod."""
-        return self.error is not None and self.error.status == BUSY
-
 
 def probe_pod(key: WorkloadKey, settings: InjectionSettings, region: str) -> Object:
     """Return the manifest of the Pod for a dry run: the Pod of the runtime proof with the command "true"."""
     template = pod_template(key, settings.image, "true", settings.pod, region, MANAGED_BY_LABELS)
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
-    metadata = {
-        **member(template, "metadata"),
-        "namespace": key.namespace,
-        "name": f"pod-identity-probe-{digest}",
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            **member(template, "metadata"),
+            "namespace": key.namespace,
+            "name": f"pod-identity-probe-{digest}",
+        },
+        "spec": template["spec"],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
 def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
@@ -282,24 +281,14 @@ def explain_rejection(error: ApiError) -> ProbeResult:
 WEBHOOK = "pod-identity-webhook"
 
 
-def may_have_webhook(version: Object) -> bool:
-    """Return whether the cluster may have the webhook: the API server is one of EKS, or its version is unknown.
-
-    :arg version: the response of GET /version.
-    """
-    git_version = as_text(version.get("gitVersion"))
-    return not git_version or "-eks-" in git_version
-
-
 @dataclass(frozen=True, slots=True)
 class ProbeSeries:
     """The results of the probes of one workload.
 
     ``is_young`` is true if some API servers may not know the association yet. ``probes`` is the number of all probes.
-    ``misses`` is the number of probes without injection, except those that a busy API server rejected, and ``successes`` the
-    number of probes with injection since the last miss. ``fault`` is the result of the last probe without injection; a rejection
-    by a busy API server does not replace an earlier fault of the Pod. ``pause`` is the time until the next probe in seconds. It
-    grows with ``failures``, the number of transient errors in a row.
+    ``misses`` is the number of probes without injection, except those without an answer, and ``successes`` the number of probes
+    with injection since the last miss. ``fault`` is the result of the last probe without injection; a probe without an answer
+    does not replace an earlier fault of the Pod. ``pause`` is the time until the next probe in seconds.
     """
 
     is_young: bool
@@ -308,20 +297,17 @@ class ProbeSeries:
     misses: int = 0
     fault: ProbeResult = field(default_factory=ProbeResult)
     pause: int = PROBE_PAUSE
-    failures: int = 0
 
     def add(self, result: ProbeResult) -> ProbeSeries:
         """Return the series with the result of another probe added."""
-        tried = replace(self, probes=self.probes + 1, pause=PROBE_PAUSE, failures=0)
+        tried = replace(self, probes=self.probes + 1, pause=PROBE_PAUSE)
         if result.is_injected:
             return replace(tried, successes=self.successes + 1)
         if result.retry and result.error is not None:
-            pause = max(result.error.retry_after, min(LONGEST_PROBE_PAUSE, PROBE_PAUSE * 2**self.failures))
-            tried = replace(tried, pause=pause, failures=self.failures + 1)
-        if result.is_busy:
-            # A busy API server has not examined the Pod, so an earlier fault still counts.
+            # An API server that has not answered has not examined the Pod, so an earlier fault still counts.
             has_fault = not (self.fault.is_injected or self.fault.is_unknown)
-            return replace(tried, fault=self.fault if has_fault else result)
+            pause = max(result.error.retry_after, RETRY_PAUSE)
+            return replace(tried, fault=self.fault if has_fault else result, pause=pause)
         return replace(tried, successes=0, misses=self.misses + 1, fault=result)
 
     @property
@@ -342,7 +328,7 @@ class ProbeSeries:
         if self.successes or self.fault.is_injected:
             return False
         if self.fault.is_unknown:
-            return not self.fault.retry or (self.misses >= MISSES and not self.fault.is_busy)
+            return not self.fault.retry
         return not self.is_young and self.misses >= MISSES
 
 
@@ -397,10 +383,11 @@ def run_probes(
     }
     manifests = {key: probe_pod(key, settings, aws.verification.region) for key in series}
 
-    def is_pending(probed: ProbeSeries) -> bool:
-        return not probed.is_decided or (probed.is_young and probed.is_proven and clock.now() < observed)
-
-    while pending := [key for key, probed in series.items() if is_pending(probed)]:
+    while pending := [
+        key
+        for key, probed in series.items()
+        if not probed.is_decided or (probed.is_young and probed.is_proven and clock.now() < observed)
+    ]:
         if any(probed.probes for probed in series.values()):
             pause = max(series[key].pause for key in pending)
             if all(series[key].is_proven for key in pending):

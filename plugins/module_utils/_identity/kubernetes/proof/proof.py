@@ -44,10 +44,6 @@ CONTAINER = "proof"
 RESULT_PATH = "/dev/termination-log"
 # With runAsNonRoot, the Pod must set a user ID if the image does not.
 USER = 65532
-CONTAINER_RESOURCES: Object = {
-    "requests": {"cpu": "50m", "memory": "128Mi"},
-    "limits": {"cpu": "500m", "memory": "256Mi"},
-}
 
 
 def pod_template(
@@ -61,9 +57,7 @@ def pod_template(
     :arg region: the region for the AWS CLI, or "".
     :arg labels: the labels that this collection sets. They override the labels of ``pod``.
     """
-    environment = [{"name": "HOME", "value": "/tmp"}]
-    if region:
-        environment.append({"name": "AWS_REGION", "value": region})
+    variables = {"HOME": "/tmp", **({"AWS_REGION": region} if region else {})}
     fields, metadata = member(pod, "spec"), member(pod, "metadata")
     first, *others = as_objects(fields.get("containers")) or [{}]
     spec = {
@@ -83,8 +77,11 @@ def pod_template(
                 "name": CONTAINER,
                 "image": image,
                 "command": ["/bin/sh", "-c", command],
-                "env": environment,
-                "resources": CONTAINER_RESOURCES,
+                "env": [{"name": name, "value": value} for name, value in variables.items()],
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "128Mi"},
+                    "limits": {"cpu": "500m", "memory": "256Mi"},
+                },
                 "terminationMessagePath": RESULT_PATH,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
@@ -286,20 +283,6 @@ class ProofRun:
     skipped: str = ""
     unknown: Collection[WorkloadKey] = ()
     failures: Sequence[FailureRow] = ()
-
-
-def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
-    """Return whether every Job has a result, or cannot get one because its image cannot be pulled.
-
-    :arg jobs: the names of the Jobs.
-    :arg pods: the Pods of the Jobs.
-    """
-    finished = {
-        _pod_job_name(pod)
-        for pod in pods
-        if member(_state(pod), "terminated") or member(_state(pod), "waiting").get("reason") in _IMAGE_REASONS
-    }
-    return finished.issuperset(jobs)
 
 
 def emulator_reason(version: Object) -> str:
@@ -516,7 +499,14 @@ def _wait_for_results(
                 refused.pop(namespace, None)
                 pods[namespace] = listing.items
             is_denied = listing.error is not None and listing.error.status in (UNAUTHORIZED, FORBIDDEN)
-            if is_denied or is_finished(names, pods.get(namespace, ())):
+            # A Job whose image cannot be pulled gets no result.
+            finished = {
+                _pod_job_name(pod)
+                for pod in pods.get(namespace, ())
+                if member(_state(pod), "terminated")
+                or member(_state(pod), "waiting").get("reason") in _IMAGE_REASONS
+            }
+            if is_denied or finished.issuperset(names):
                 del jobs[namespace]
         if not jobs:
             break

@@ -41,7 +41,7 @@ from ..accounts.account_writes import (
 )
 from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
-from ..model.objects import Object
+from ..model.objects import Object, as_text
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import build_state, read_pod_state
 from ..pods.restarts import (
@@ -55,7 +55,6 @@ from ..proof.injection import (
     InjectionSettings,
     choose_workloads,
     judge_injection,
-    may_have_webhook,
     run_probes,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, judge_proofs, run_proof
@@ -111,10 +110,6 @@ def judge_cluster(
     # Several workloads may have the same finding.
     findings = list(dict.fromkeys(findings))
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
-
-
-# The codes with which the AWS part reports that the Kubernetes API belongs, or may belong, to another cluster.
-_DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +185,13 @@ def converge_kubernetes(
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
         applied = replace(applied, accounts=_planned_accounts(applied.accounts, preflight, applied.plan))
-    doubts = (*aws.findings, *aws.verification.findings)
-    doubt = next((finding for finding in doubts if finding.code in _DOUBTS), None)
+    # The AWS part reports whether the Kubernetes API belongs, or may belong, to another cluster.
+    doubts = (
+        finding
+        for finding in (*aws.findings, *aws.verification.findings)
+        if finding.code in (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
+    )
+    doubt = next(doubts, None)
     context = _Context(cluster, aws, settings, clock, on_step)
     outcome, restarted, proof = (
         _verify(context, preflight, applied, ending) if doubt is None else _skip_verification(context, doubt)
@@ -341,7 +341,9 @@ def _probe(context: _Context, accounts: Accounts, reads: Reads) -> InjectionRun:
     if settings.restart is not None and settings.verify_pods:
         stale = list(plan_restarts(aws.verification, reads, context.clock.now()).workloads)
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
-    if not workloads or not may_have_webhook(context.cluster.read_version()):
+    version = as_text(context.cluster.read_version().get("gitVersion")) if workloads else ""
+    # The webhook belongs to EKS. If the version is unknown, the cluster may be one of EKS.
+    if not workloads or (version and "-eks-" not in version):
         return {}
     context.on_step("probing new Pods with a dry run")
     return run_probes(context.cluster, aws, workloads, settings.injection, context.clock)

@@ -64,7 +64,6 @@ from ..pods.restarts import REPLACING, RESTART_PAUSE, owner_names, poll, restart
 from ..proof.injection import OBSERVATIONS, InjectionSettings, probe_pod
 from ..proof.proof import CONTAINER
 
-WEBHOOK_CONFIG = "pod-identity-webhook"
 # The names of the further resources that ``read_irsa`` lists, for findings.
 _RESOURCES = {
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
@@ -75,11 +74,9 @@ _QUERIES = {
     "agents": AGENTS_QUERY,
     "nodes": Query("v1", "Node"),
     "config maps": Query(
-        "v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=(f"metadata.name={WEBHOOK_CONFIG}",)
+        "v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=("metadata.name=pod-identity-webhook",)
     ),
 }
-# The field manager with which EKS applies the objects of add-ons.
-_ADDON_MANAGER = "eks"
 # Names of field managers that would set a removed annotation again, and prefixes of such names.
 _MANAGERS = ("eksctl", "fleetagent", "hashicorp", "kubectl", "openapi-generator")
 _APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "kustomize", "pulumi", "terraform")
@@ -90,7 +87,6 @@ _OWNERS = {
     "replica_sets": "replicasets.apps",
     "stateful_sets": "statefulsets.apps",
 }
-_PODS = Query("v1", "Pod", field_selectors=LIVE)
 _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 
 
@@ -132,7 +128,7 @@ def read_irsa(
     listing = reader.list_objects(Query("v1", "ServiceAccount"))
     if listing.error is not None:
         return listing.error
-    pods = reader.list_objects(_PODS)
+    pods = reader.list_objects(Query("v1", "Pod", field_selectors=LIVE))
     if pods.error is not None:
         return pods.error
     pods = replace(pods, items=[item for item in pods.items if not is_proof(item)])
@@ -174,7 +170,8 @@ def _account(key: WorkloadKey, item: Object) -> IrsaAccount:
         key,
         annotations,
         tuple(_managers(annotations, as_texts(metadata.get("labels")), managers)),
-        _ADDON_MANAGER in managers,
+        # EKS applies the objects of add-ons with this field manager.
+        "eks" in managers,
         as_text(metadata.get("resourceVersion")),
     )
 
@@ -304,13 +301,16 @@ def annotation_patch(account: IrsaAccount, role_arn: str | None) -> Object:
 
     With the resourceVersion, the API server rejects the patch if the service account has changed since it was read.
     """
-    metadata = {
-        "namespace": account.key.namespace,
-        "name": account.key.service_account,
-        "resourceVersion": account.version,
-        "annotations": {ROLE_ANNOTATION: role_arn},
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "namespace": account.key.namespace,
+            "name": account.key.service_account,
+            "resourceVersion": account.version,
+            "annotations": {ROLE_ANNOTATION: role_arn},
+        },
     }
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
 def unread_findings(estate: IrsaEstate) -> list[Finding]:
@@ -425,17 +425,16 @@ def restart_injected(
         )
         return ReturnRun(refused=keys, failures=[failure])
     pods = find(listing)
-    users: dict[Owner, set[WorkloadKey]] = {}
-    for pod in filter(is_replaced, pods):
-        users.setdefault(state.find_owner(pod), set()).add(pod.workload)
-    _changed, restarted, failures = restart_owners(cluster, [*users], clock.now())
-    refused = {key for owner, accounts in users.items() if owner not in restarted for key in accounts}
+    replaced = [(state.find_owner(pod), pod.workload) for pod in pods if is_replaced(pod)]
+    owners = list(dict.fromkeys(owner for owner, _key in replaced))
+    _changed, restarted, failures = restart_owners(cluster, owners, clock.now())
+    refused = {key for owner, key in replaced if owner not in restarted}
     for _attempt in poll(timeout, clock):
         listing = cluster.list_objects(query)
         pods = find(listing) if listing.error is None else pods
         if not any(is_replaced(pod) for pod in pods if pod.workload not in refused):
             break
-    remaining: dict[WorkloadKey, list[str]] = {}
-    for pod in pods:
-        remaining.setdefault(pod.workload, []).append(pod.name)
+    remaining = {
+        key: [pod.name for pod in pods if pod.workload == key] for key in {pod.workload for pod in pods}
+    }
     return ReturnRun(owner_names(restarted), refused, failures, remaining)

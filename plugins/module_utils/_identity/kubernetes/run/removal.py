@@ -169,8 +169,9 @@ def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Seque
 
 def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
     forbidden = [resource for resource, error in errors.items() if error.status == FORBIDDEN]
-    remedy = AGAIN
-    if forbidden:
-        remedy = f"Allow the caller to list {', '.join(forbidden)}, and run again. docs/iam-permissions.md has the manifests."
+    allow = f"Allow the caller to list {', '.join(forbidden)}, and run again. docs/iam-permissions.md has the manifests."
     cause = f"it is not known whether {', '.join(errors)} use the service account"
-    return {**_unread_failure(manifest, "remove", next(iter(errors.values())), cause), "remedy": remedy}
+    return {
+        **_unread_failure(manifest, "remove", next(iter(errors.values())), cause),
+        "remedy": allow if forbidden else AGAIN,
+    }

@@ -16,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ProofSettings,
     emulator_reason,
     find_cause,
-    is_finished,
     is_role_session,
     job_name,
     judge_proofs,
@@ -219,13 +218,6 @@ def test_eks_cluster_runs_pods() -> None:
 )
 def test_session_belongs_to_role(got: str, same: bool) -> None:
     assert is_role_session(got, ROLE) == same
-
-
-def test_proof_is_finished_when_every_job_is_final() -> None:
-    assert is_finished([NAME], [answer()])
-    assert is_finished([NAME], [waiting("ErrImagePull")])
-    assert not is_finished([NAME], [waiting("ContainerCreating")])
-    assert not is_finished([NAME], [])
 
 
 def test_proof_job_is_restricted_bounded_and_managed() -> None:
