@@ -393,9 +393,10 @@ from ..module_utils._identity.inputs.run_input import (
     refuse_files,
 )
 from ..module_utils._identity.run.cluster import (
+    AwsJob,
+    ModuleResult,
     change_cluster,
-    end_module,
-    module_job,
+    run_module,
 )
 
 
@@ -412,14 +413,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    job = module_job(module)
 
-    end_module(
-        module,
-        job.guarded(
-            lambda: change_cluster(job, read_input(module.params, refuse_files, presets_expanded=True))
-        ),
-    )
+    def change(job: AwsJob) -> ModuleResult:
+        return change_cluster(job, read_input(module.params, refuse_files, presets_expanded=True))
+
+    run_module(module, change)
 
 
 if __name__ == "__main__":

@@ -267,9 +267,9 @@ from ..module_utils._identity.inputs.run_input import (
     refuse_files,
 )
 from ..module_utils._identity.run.cluster import (
+    AwsJob,
     ModuleResult,
-    end_module,
-    module_job,
+    run_module,
     verify_cluster,
 )
 
@@ -284,15 +284,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    job = module_job(module)
 
-    def verify() -> ModuleResult:
+    def verify(job: AwsJob) -> ModuleResult:
         params = module.params
         has_workloads = any(params[way] is not None for way in ("workloads", "workloads_from"))
         parsed = read_input(params, refuse_files, presets_expanded=True) if has_workloads else None
         return verify_cluster(job, parsed)
 
-    end_module(module, job.guarded(verify))
+    run_module(module, verify)
 
 
 if __name__ == "__main__":

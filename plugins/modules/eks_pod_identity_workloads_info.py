@@ -178,8 +178,7 @@ from ..module_utils._identity.inputs.accounts import (
     assume_role_spec,
 )
 from ..module_utils._identity.run.cluster import (
-    end_module,
-    module_job,
+    run_module,
 )
 from ..module_utils._identity.run.export import export_cluster
 
@@ -197,8 +196,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    job = module_job(module)
-    end_module(module, job.guarded(lambda: export_cluster(job, module.params["namespaces"])))
+    run_module(module, lambda job: export_cluster(job, module.params["namespaces"]))
 
 
 if __name__ == "__main__":

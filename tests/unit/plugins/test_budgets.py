@@ -28,10 +28,10 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/plan": 2050,
     "module_utils/_identity/read": 1049,
     "module_utils/_identity/report": 1071,
-    "module_utils/_identity/run": 1725,
+    "module_utils/_identity/run": 1697,
     "module_utils/_identity/verify": 694,
     "module_utils/_policy": 3522,
-    "modules": 366,
+    "modules": 364,
     "plugin_utils": 2930,
 }
 

@@ -14,7 +14,7 @@ actions are from iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -69,7 +69,12 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
     used = {arn for arn in arns if (parts := parse_role_arn(arn)) and parts.account_id == cluster.account_id}
     snapshot = read_snapshot(api, ALL_PAGES)
     if snapshot.complete:
-        return RoleReads(_from_snapshot(api, cluster, snapshot, used, width), True)
+        present = {role.arn.lower(): role for role in snapshot.roles.values()}
+        reachable = [present[name] for name in _reachable(cluster, present, used)]
+        documents = snapshot_documents(api, snapshot, reachable, width)
+        facts = {name: _with_documents(role, documents) for name, role in present.items()}
+        missing = {arn.lower(): RoleFacts(arn, "missing") for arn in used if arn.lower() not in facts}
+        return RoleReads(facts | missing, True)
     found = map_concurrently(lambda arn: _read_role(api, arn), sorted(used), width)
     return RoleReads({role.arn.lower(): role for role in found}, False, snapshot.denied)
 
@@ -150,16 +155,6 @@ def snapshot_documents(
     read = map_concurrently(lambda arn: _if_allowed(lambda: read_document(api, arn)), arns, width)
     found = zip(arns, read, strict=True)
     return documents | {arn: document for arn, document in found if document is not None}
-
-
-def _from_snapshot(
-    api: Api, cluster: Cluster, snapshot: Snapshot, used: Collection[str], width: int
-) -> dict[str, RoleFacts]:
-    present = {role.arn.lower(): role for role in snapshot.roles.values()}
-    reachable = [present[name] for name in _reachable(cluster, present, used)]
-    documents = snapshot_documents(api, snapshot, reachable, width)
-    facts = {name: _with_documents(role, documents) for name, role in present.items()}
-    return facts | {arn.lower(): RoleFacts(arn, "missing") for arn in used if arn.lower() not in facts}
 
 
 def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterable[str]) -> set[str]:

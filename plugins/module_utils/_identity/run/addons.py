@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..._aws.client import Api
 from ..._findings.codes import Code
@@ -87,9 +88,9 @@ class AddonRun:
 
         :arg done: the completed changes of the run.
         """
-        deleted = [change for change in done if change.action == "delete"]
         try:
-            planned = plan_addon(self.spec, self.addon, self.cluster, (), self._users(deleted))
+            users = self._users(change for change in done if change.action == "delete")
+            planned = plan_addon(self.spec, self.addon, self.cluster, (), users)
         except AwsError as error:
             return error
         if not isinstance(planned, Failure):
@@ -101,7 +102,7 @@ class AddonRun:
         failures = [*map(_explained, run.failures)]
         for change in run.changes:
             if change.target.resource == "addon" and run.check_mode:
-                self.addon = self._predicted(change)
+                self.addon = self._predicted(change) if change.after is not None else None
             elif change.target.resource == "addon" and self.wait_policy.timeout:
                 failures[:0] = self._await(change)
         return replace(run, failures=tuple(failures))
@@ -172,17 +173,14 @@ class AddonRun:
         )
         return next((failure for failure in failures if failure is not None), None)
 
-    def _predicted(self, change: Change) -> ObservedAddon | None:
-        state = change.after
-        if state is None:
-            return None
+    def _predicted(self, change: Change) -> ObservedAddon:
+        state: Mapping[str, Any] = change.after or {}
         addon = self.addon or ObservedAddon(self.spec.name, "", "ACTIVE", "")
-        roles = state.get("roles", addon.roles)
         return replace(
             addon,
-            version=str(state.get("version", addon.version)),
-            configuration=str(state.get("configuration_values", addon.configuration)),
-            roles=roles if isinstance(roles, dict) else addon.roles,
+            version=state.get("version", addon.version),
+            configuration=state.get("configuration_values", addon.configuration),
+            roles=state.get("roles", addon.roles),
         )
 
     def _await(self, change: Change) -> list[Failure]:

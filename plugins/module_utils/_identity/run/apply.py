@@ -24,7 +24,7 @@ from ..model.targets import Failure, request_failure
 from ..plan.problems import skip
 from .addons import AddonRun
 from .consistency import WaitPolicy, find_new_user, send
-from .outcome import Done, Journal, Outcome, Refusal, unfinished
+from .outcome import Done, Journal, Refusal, unfinished
 from .trust_writes import UPDATE_TRUST, write_trust
 
 
@@ -45,10 +45,9 @@ class ApplyContext:
     addon: AddonRun | None = None
 
 
-def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
+def apply_plan(plan: Plan, context: ApplyContext) -> list[Done | Refusal]:
     """Apply the changes of a plan, stage by stage. Skip a change that an earlier failure stops, with that failure as reason."""
-    done: list[Done] = []
-    refusals: list[Refusal] = []
+    results: list[Done | Refusal] = []
     stops = Stops()
     for change in plan.changes:
         if change.target in context.journal.permanent:
@@ -62,16 +61,14 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(change.target.touched, []).append(change)
-        fresh = {made.change.target.name.lower() for made in done}
+        fresh = {result.change.target.name.lower() for result in results if isinstance(result, Done)}
         apply_group = partial(_apply_group, context, stops, deletions, frozenset(fresh))
         grouped = map_concurrently(apply_group, groups.values(), context.width)
-        results = [result for results in grouped for result in results]
-        done += [result for result in results if isinstance(result, Done)]
-        refused = [result for result in results if isinstance(result, Refusal)]
-        for refusal in refused:
-            stops.add(refusal.failure, refusal.change.roles, refusal.change)
-        refusals += refused
-    return Outcome(tuple(done), tuple(refusals))
+        for result in (result for group in grouped for result in group):
+            results.append(result)
+            if isinstance(result, Refusal):
+                stops.add(result.failure, result.change.roles, result.change)
+    return results
 
 
 def _apply_group(

@@ -121,8 +121,12 @@ def _error(
 def _validate_role(role_arn: str, cluster: Cluster) -> None:
     parts = parse_role_arn(role_arn)
     if parts is None:
-        example = f"arn:{cluster.partition}:iam::{cluster.account_id}:role/name"
-        raise InputError([f"role_arn must be the ARN of an IAM role ({example}), got {role_arn!r}."])
+        raise InputError(
+            [
+                f"role_arn must be the ARN of an IAM role (arn:{cluster.partition}:iam::{cluster.account_id}:role/name), got "
+                f"{role_arn!r}."
+            ]
+        )
     if parts.account_id != cluster.account_id:
         raise InputError([foreign_role(role_arn, parts.account_id, cluster)])
 

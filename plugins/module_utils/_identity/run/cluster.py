@@ -113,19 +113,11 @@ class Module(ClientModule, Protocol):
         """End the module with a failure."""
 
 
-def module_job(module: Module) -> AwsJob:
-    """Return the job of a module whose argument spec is from ``change_spec`` or ``verify_spec``."""
-    return AwsJob(
-        module.params,
-        partial(api_for, module),
-        module.region or "",
-        module.check_mode,
-        traces=module.traces,
-    )
-
-
-def end_module(module: Module, result: ModuleResult) -> None:
-    """End a module with the result of its job."""
+def run_module(module: Module, work: Callable[[AwsJob], ModuleResult]) -> None:
+    """Run a module whose argument spec is from ``change_spec`` or ``verify_spec``, and end it with the result of ``work``."""
+    connect, region = partial(api_for, module), module.region or ""
+    job = AwsJob(module.params, connect, region, module.check_mode, traces=module.traces)
+    result = job.guarded(partial(work, job))
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

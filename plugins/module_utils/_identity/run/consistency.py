@@ -177,9 +177,8 @@ def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
 
 def _is_unseen(change: Change, observed: Observed) -> bool:
     resource_type = find_resource_type(change.target)
-    if not resource_type.was_read(observed, change.target):
-        return False
-    return not resource_type.is_visible(resource_type.find(observed, change.target), change)
+    resource = resource_type.find(observed, change.target)
+    return resource_type.was_read(observed, change.target) and not resource_type.is_visible(resource, change)
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:

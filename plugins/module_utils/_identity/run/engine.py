@@ -41,7 +41,7 @@ from .consistency import (
     unseen,
     without_unseen,
 )
-from .outcome import Journal, Outcome, Refusal, Run
+from .outcome import Done, Journal, Refusal, Run
 from .trust_writes import hold_trust
 
 # A conflict means that another process is changing the same resources. Give up after two more rounds.
@@ -176,37 +176,36 @@ class Engine:
         unlisted = find_unlisted(desired, surroundings, frozenset(key for key in keys if key is not None))
         return (*self.journal.findings, *unlisted, *left)
 
-    def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
+    def _retryable(self, desired: Desired, results: Sequence[Done | Refusal], first: bool) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.
 
         Before that, write trust policies of this run again if another run has overwritten them.
 
         :arg first: whether this was the first round.
         """
-        reasons: set[ErrorKind | None] = set()
-        if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
+        # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM: try
+        # once more.
+        reasons: set[ErrorKind | None] = {ErrorKind.MISSING, ErrorKind.FULL} if first else set()
+        if hold_trust(
+            self.api, (result.change for result in results if isinstance(result, Done)), self.wait_policy
+        ):
             # EKS may have refused these changes because grants were missing from the trust policies.
             reasons.add(ErrorKind.ROLE_NOT_USABLE)
-        if first:
-            # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM:
-            # try once more.
-            reasons |= {ErrorKind.MISSING, ErrorKind.FULL}
         workloads = {workload.key: workload for workload in desired.workloads}
 
         def is_retryable(refusal: Refusal) -> bool:
             """Return whether another round may succeed. EKS may accept a role that an interrupted run created a moment ago."""
-            if refusal.conflict or refusal.reason in reasons:
+            conflict = refusal.failure.cause is not None and refusal.failure.cause.conflict
+            if conflict or refusal.reason in reasons:
                 return True
             if refusal.reason is not ErrorKind.ROLE_NOT_USABLE or refusal.awaited:
                 return False
             (key,) = refusal.change.workloads
             role, spec = workloads[key].role, workloads[key].association
             role_arn = self.cluster.role_arn(role) if role is not None else spec.role_arn
-            disabled = bool(spec.disable_session_tags)
-            subject = trust_subject(self.cluster, key, role_arn, disabled)
+            subject = trust_subject(self.cluster, key, role_arn, bool(spec.disable_session_tags))
             return may_become_usable(self.api, role_arn, subject)
 
-        retryable = map_concurrently(is_retryable, outcome.refusals, self.width)
-        return {
-            refusal.change.target for refusal, soon in zip(outcome.refusals, retryable, strict=True) if soon
-        }
+        refusals = [result for result in results if isinstance(result, Refusal)]
+        retryable = map_concurrently(is_retryable, refusals, self.width)
+        return {refusal.change.target for refusal, soon in zip(refusals, retryable, strict=True) if soon}

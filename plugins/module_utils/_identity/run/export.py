@@ -20,7 +20,7 @@ from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import trust_policy
-from ..inputs.options import parse_account_id, parse_cluster_name
+from ..inputs.options import parse_cluster_name
 from ..inputs.run_input import read_input, refuse_files
 from ..model.associations import ASSOCIATION_SETTINGS, AssociationSpec, ObservedAssociation
 from ..model.attributes import changed_from_default
@@ -32,10 +32,8 @@ from ..model.policies import POLICY_SETTINGS, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS, TRUST_SCOPES, ObservedRole, RoleSpec
 from ..plan.trust import desired_grants, foreign_statements
 from ..read.associations import read_all_associations
-from ..read.cluster import find_cluster
-from ..read.observe import Observer
 from ..read.roles import read_document, read_policy, read_role
-from .cluster import AwsJob, ModuleResult
+from .cluster import AwsJob, ModuleResult, open_cluster
 from .consistency import WaitPolicy
 from .engine import Engine
 from .guard import Guard, interrupted_result
@@ -103,7 +101,9 @@ def export_workloads(estate: Estate) -> list[_Row]:
     }
     users: dict[str, list[Workload]] = {}
     for key, association in sorted(exported.items()):
-        users.setdefault(_role_name(association).lower(), []).append(_user(key, association))
+        spec = AssociationSpec(disable_session_tags=association.disable_session_tags)
+        user = Workload(key, RoleSpec(_role_name(association)), association=spec)
+        users.setdefault(_role_name(association).lower(), []).append(user)
     definitions = {
         name: _role_row(role, estate.cluster, users[name])
         for name in users
@@ -117,11 +117,6 @@ def export_workloads(estate: Estate) -> list[_Row]:
 
 def _role_name(association: ObservedAssociation) -> str:
     return association.role_arn.rpartition("/")[2]
-
-
-def _user(key: WorkloadKey, association: ObservedAssociation) -> Workload:
-    settings = AssociationSpec(disable_session_tags=association.disable_session_tags)
-    return Workload(key, RoleSpec(_role_name(association)), association=settings)
 
 
 def _workload_row(association: ObservedAssociation, role_row: _Row | None, estate: Estate) -> _Row:
@@ -188,13 +183,10 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         workloads cannot contain.
     :raises AwsError: if a resource cannot be read.
     """
-    params = job.params
-    name, width = parse_cluster_name(params["cluster_name"]), params["concurrency"]
-    chosen = frozenset(namespaces)
-    with Guard(params["deadline"] or None) as guard:
-        api = job.open()
-        cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
-        observer = Observer(api, cluster, width)
+    name, chosen = parse_cluster_name(job.params["cluster_name"]), frozenset(namespaces)
+    with Guard(job.params["deadline"] or None) as guard:
+        observer = open_cluster(job, name)
+        cluster = observer.cluster
         present = read_all_associations(observer)
         # A misspelt namespace would give an empty list.
         inhabited = sorted({key.namespace for key in present})
@@ -208,12 +200,12 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         associations = {
             key: association for key, association in present.items() if not chosen or key.namespace in chosen
         }
-        estate = read_estate(api, cluster, associations, width)
+        estate = read_estate(observer.api, cluster, associations, observer.width)
         rows = export_workloads(estate)
         parsed = read_input({"cluster_name": name, "workloads": rows}, refuse_files)
         desired = Desired(parsed.workloads, Options(owner=default_owner(cluster.region, name)))
         observed = observer.observe(desired, present=associations)
-        engine = Engine(api, cluster, width, WaitPolicy(0, time.monotonic, pause))
+        engine = Engine(observer.api, cluster, observer.width, WaitPolicy(0, time.monotonic, pause))
         run = engine.run(desired, "present", check_mode=True, first_look=observed)
         planned = build_result(run)
     if guard.cause is not None:

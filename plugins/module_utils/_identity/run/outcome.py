@@ -47,11 +47,6 @@ class Refusal:
         return self.failure.cause.kind if self.failure.cause is not None else None
 
     @property
-    def conflict(self) -> bool:
-        """Return whether another process changed the resource in the meantime, so that a new plan may succeed."""
-        return self.failure.cause is not None and self.failure.cause.conflict
-
-    @property
     def perhaps_made(self) -> bool:
         """Return whether the change may be complete although reads do not show it yet.
 
@@ -60,22 +55,13 @@ class Refusal:
         """
         if self.change.action in ("delete", "detach"):
             return self.reason is ErrorKind.MISSING
-        if self.failure.cause is not None and self.failure.cause.once_only:
-            return True
-        return self.change.action == "create" and self.reason is ErrorKind.EXISTS
+        once_only = self.failure.cause is not None and self.failure.cause.once_only
+        return once_only or (self.change.action == "create" and self.reason is ErrorKind.EXISTS)
 
     @property
     def outcome_unknown(self) -> bool:
         """Return whether the change may have been carried out completely or partly."""
         return self.failure.partly or (self.failure.cause is not None and self.failure.cause.outcome_unknown)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The completed and the refused changes of one plan."""
-
-    done: tuple[Done, ...]
-    refusals: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +258,4 @@ class Journal:
             keys = tuple(left or [workload.key for workload in desired.workloads])
             if keys or not failures:
                 failures.append(request_failure(cause, keys, associations_target(cluster.name), "read"))
-        done = () if check_mode else self.done
-        findings = self.findings
-        return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)
+        return Run(desired, state, observed, self.plan, self.done, tuple(failures), self.findings, check_mode)

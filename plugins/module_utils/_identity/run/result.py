@@ -116,10 +116,8 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
     verb = "cannot" if run.check_mode else "could not"
     place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
-    total = len(run.desired.workloads)
-    if run.desired.purge is not None:
-        # A purge may also fail for workloads that are not listed.
-        total = len(failed.union(workload.key for workload in run.desired.workloads))
+    # A purge may also fail for workloads that are not listed.
+    total = len(failed.union(workload.key for workload in run.desired.workloads))
     lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     if not failed:
         kind = "add-on" if any(failure.target.resource == "addon" for failure in causes) else "resources"
@@ -127,8 +125,7 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     groups = _by_cause(run, causes)
     for group in groups[:SHOWN_FAILURES]:
         lines += _cause_lines(group)
-    more = sum(map(len, groups[SHOWN_FAILURES:]))
-    if more:
+    if more := sum(map(len, groups[SHOWN_FAILURES:])):
         lines.append(f"- and {more} more, listed in failures.")
     if run.check_mode:
         lines.append("Nothing was changed.")

@@ -43,7 +43,7 @@ def write_trust(
     ``journal`` has earlier changes of the run to the same trust policy, which reads may not show yet.
     """
     place = (change.target.resource, change.target.touched)
-    completed = [done.change for done in journal.done]
+    completed = (done.change for done in journal.done)
     earlier = [made for made in completed if (made.target.resource, made.target.touched) == place]
 
     def merged() -> Call:

@@ -31,7 +31,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     apply_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
-    Outcome,
+    Done,
+    Refusal,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     Clock,
@@ -96,16 +97,16 @@ def change(
 
 def apply(
     api: Script, *changes: Change, clock: Clock | None = None, timeout: float = 60, **context: Any
-) -> Outcome:
+) -> list[Done | Refusal]:
     return apply_plan(Plan(changes), ApplyContext(api, wait_policy(clock, timeout), **context))
 
 
-def done(outcome: Outcome) -> list[str]:
-    return [named(applied.change) for applied in outcome.done]
+def done(results: list[Done | Refusal]) -> list[str]:
+    return [named(applied.change) for applied in results if isinstance(applied, Done)]
 
 
-def failures(outcome: Outcome) -> tuple[Failure, ...]:
-    return tuple(refusal.failure for refusal in outcome.refusals)
+def failures(results: list[Done | Refusal]) -> tuple[Failure, ...]:
+    return tuple(refusal.failure for refusal in results if isinstance(refusal, Refusal))
 
 
 ATTACH: dict[str, Any] = {"stage": Stage.ATTACH, "resource": "attachment", "policy": "p", "action": "attach"}

@@ -13,6 +13,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Workload,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     associations_target,
@@ -27,16 +31,16 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER,
     HERE,
     REGION,
-    desired,
     key,
-    workload,
 )
 
 APP, TWO = key("app"), key("two")
 
 
 def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False) -> Run:
-    spec = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
+    failed = sorted({key for failure in failures for key in failure.workloads})
+    keys = [*failed, *(key(f"other-{number}") for number in range(workloads))][:workloads]
+    spec = Desired(tuple(Workload(key, None) for key in keys))
     return Run(spec, "present", Observed(HERE), Plan(), (), failures, (), check_mode)
 
 
