@@ -25,7 +25,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/inputs": 1900,
     "module_utils/_identity/kubernetes": 2500,
     "module_utils/_identity/model": 1637,
-    "module_utils/_identity/plan": 2050,
+    "module_utils/_identity/plan": 1999,
     "module_utils/_identity/read": 1049,
     "module_utils/_identity/report": 1071,
     "module_utils/_identity/run": 1697,

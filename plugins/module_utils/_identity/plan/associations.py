@@ -88,7 +88,15 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
     if not forced and not is_own(association.tags, owner):
         return _refused(spec, association, owner) if differences else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
-        return _needs_disabled_tags(association)
+        return Failure(
+            (key,),
+            association_target(key),
+            "update",
+            Code.SESSION_TAGS_CONFLICT,
+            f"association {association.association_id} of {key.cluster} {key} has a session policy, which EKS allows only with "
+            "session tags turned off.",
+            "Leave out disable_session_tags: false, because EKS cannot remove the session policy.",
+        )
     if ASSOCIATION_SESSION_POLICY.name in new and not spec.session_policy:
         return Failure(
             (association.key,),
@@ -147,19 +155,6 @@ def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
         f"add-on {association.owner_arn}, which would undo a direct change.",
         f"{'Remove the service account from' if action == 'delete' else 'Change the role in'} the add-on's "
         "podIdentityAssociations, or set ⟨force⟩: true.",
-    )
-
-
-def _needs_disabled_tags(association: ObservedAssociation) -> Failure:
-    key = association.key
-    return Failure(
-        (key,),
-        association_target(key),
-        "update",
-        Code.SESSION_TAGS_CONFLICT,
-        f"association {association.association_id} of {key.cluster} {key} has a session "
-        "policy, which EKS allows only with session tags turned off.",
-        "Leave out disable_session_tags: false, because EKS cannot remove the session policy.",
     )
 
 

@@ -46,7 +46,7 @@ from ..._policy.trust.federation import (
     without_federation,
 )
 from ..._policy.trust.statements import MARKED_SID, TrustGrant, read_grants, trust_policy, writer_of
-from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
+from ..._policy.trust.trust import check_trust
 from ..model.associations import ObservedAssociation
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, Check
 from ..model.cluster import Cluster
@@ -78,7 +78,6 @@ _EVERYTHING = NamedPolicy(
     "everything",
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
 )
-_NO_PODS = PodCredentials()
 _SHOWN = 5
 
 
@@ -293,11 +292,12 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
         role_arn = recorded[0]
     role = state.role(role_arn)
     role_arn = role.arn if role is not None else role_arn
-    pods = state.pods.get(key, _NO_PODS)
+    pods = state.pods.get(key, PodCredentials())
     stage: MigrationStage = "irsa"
     trusted = "yes"
     if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
-        trusted = _usability(state.cluster, association, role) if role is not None else "yes"
+        subject = trust_subject(state.cluster, key, role_arn, association.disable_session_tags)
+        trusted = check_trust(role.trust, subject).usable if role is not None else "yes"
         if trusted != "no" or not account.role_arn:
             stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     elif association is None and recorded and not account.role_arn and key in state.accounts:
@@ -337,13 +337,6 @@ def _held(key: WorkloadKey, hold: str) -> Finding:
         remedy,
         key,
     )
-
-
-def _usability(cluster: Cluster, association: ObservedAssociation, role: ObservedRole) -> str:
-    """Return whether the trust policy of the role allows the workload of the association: "yes", "no" or "conditional"."""
-    subject = trust_subject(cluster, association.key, role.arn, association.disable_session_tags)
-    trust = prepare_trust(role.trust)
-    return "yes" if is_usable(trust, subject) else check_trust(trust, subject).usable
 
 
 def _access_finding(key: WorkloadKey, role: ObservedRole, trusted: str) -> Finding:
@@ -689,12 +682,11 @@ def _with_tools(state: MigrationState, migrants: Sequence[Migrant]) -> list[Migr
     for migrant in migrants:
         if not migrant.blockers and migrant.stage != "finished":
             users.setdefault(migrant.role_arn, []).append(migrant)
-    notes: dict[WorkloadKey, Finding] = {}
-    for arn, concerned in users.items():
-        role = state.role(arn)
-        tool = find_tool(role, state.options.tool) if role is not None else ""
-        if role is not None and tool:
-            notes[concerned[0].key] = _managed_role(state, role, tool, concerned)
+    notes = {
+        concerned[0].key: _managed_role(state, role, tool, concerned)
+        for arn, concerned in users.items()
+        if (role := state.role(arn)) is not None and (tool := find_tool(role, state.options.tool))
+    }
     return [
         replace(migrant, notes=(*migrant.notes, notes[migrant.key])) if migrant.key in notes else migrant
         for migrant in migrants

@@ -56,28 +56,38 @@ def plan_policies(scene: Scene) -> None:
 def _plan_present(
     scene: Scene, spec: PolicySpec, policy: ObservedPolicy, users: tuple[WorkloadKey, ...], holders: _Holders
 ) -> None:
-    options, present = scene.options, policy.tags or {}
+    options, target, present = scene.options, policy_target(policy.arn), policy.tags or {}
     owned, same = is_own(present, options.owner), _same_document(spec, policy)
-    if same and not owned and not options.adopt:
-        # A policy of another owner with the same document is used unchanged.
-        scene.findings += tags_kept(
-            Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}", present, spec.tags, users[0]
-        )
-        return
     if not owned and not options.adopt:
-        target = policy_target(policy.arn)
-        scene.fail(refuse_other(target, present, options.owner, users, "it has another document"))
+        # A policy of another owner with the same document is used unchanged.
+        if same:
+            code, subject = Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}"
+            scene.findings += tags_kept(code, subject, present, spec.tags, users[0])
+        else:
+            scene.fail(refuse_other(target, present, options.owner, users, "it has another document"))
         return
     notes: list[Finding] = []
     if not same or not owned:
         other_users = _find_other_users(scene, policy, holders)
         if other_users and not options.changes_shared(users):
             unread = scene.observed.unread.get(Target("users", policy.arn))
+            prefix = f"policy {policy.arn} is unchanged, because its users could not be read: "
             scene.fail(
-                _unread(policy, unread, users) if unread is not None else _refused(policy, users, other_users)
+                request_failure(unread.error, users, target, "update", prefix=prefix)
+                if unread is not None
+                else _refused(policy, users, other_users)
             )
             return
-        notes = [_changed_for(policy, users[0], other_users)] if other_users else []
+        if other_users:
+            names = sentence(listed(other_users, _SHOWN))
+            note = Finding(
+                Code.POLICY_USED_ELSEWHERE,
+                f"policy {policy.arn} is changed, also for users outside this run: {names}",
+                "Notify the owners of these users, and define the same document in every list with the policy.",
+                users[0],
+                raised_as="warning",
+            )
+            notes.append(note)
     change = _update(scene, spec, policy, users)
     scene.changes += [replace(change, notes=tuple(notes))] if change is not None else []
 
@@ -209,11 +219,6 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
     )
 
 
-def _unread(policy: ObservedPolicy, unread: Failure, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    text = f"policy {policy.arn} is unchanged, because its users could not be read: "
-    return request_failure(unread.error, workloads, policy_target(policy.arn), "update", prefix=text)
-
-
 def _refused(
     policy: ObservedPolicy, workloads: tuple[WorkloadKey, ...], other_users: Sequence[str]
 ) -> Failure:
@@ -226,14 +231,4 @@ def _refused(
         f"because of users outside this run: {listed(other_users, _SHOWN)}.",
         "Give the policy another name here, or apply all lists that use it in one run. To change it for all of these users, set "
         "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists.",
-    )
-
-
-def _changed_for(policy: ObservedPolicy, key: WorkloadKey, other_users: Sequence[str]) -> Finding:
-    return Finding(
-        Code.POLICY_USED_ELSEWHERE,
-        f"policy {policy.arn} is changed, also for users outside this run: {sentence(listed(other_users, _SHOWN))}",
-        "Notify the owners of these users, and define the same document in every list with the policy.",
-        key,
-        raised_as="warning",
     )

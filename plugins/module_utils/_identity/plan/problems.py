@@ -255,20 +255,6 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
     )
 
 
-def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
-    """Report that a role has a permissions boundary, although its workloads do not list a permissions boundary."""
-    return Finding(
-        Code.ROLE_RESTRICTED,
-        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of the "
-        "role's configuration, and is kept.",
-        "If it is intended, list it as role.permissions_boundary. Otherwise find out who restricts the role and why (event "
-        "PutRolePermissionsBoundary of the role in CloudTrail). To remove it, set permissions_boundary: '' in the role and run "
-        "again.",
-        key,
-        raised_as="warning",
-    )
-
-
 def policy_still_used(arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
     return Finding(
         Code.RESOURCE_KEPT,

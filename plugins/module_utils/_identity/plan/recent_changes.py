@@ -21,7 +21,6 @@ from ..model.names import is_aws_managed, is_own
 from ..model.observed import YOUNG, Observed, calculate_age, is_young
 from ..model.roles import ObservedRole
 from ..model.shared import own_grants
-from ..model.targets import association_target, associations_target, policy_target, role_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +61,19 @@ def latest_change(workload: Workload, observed: Observed, owner: str | None = No
 
 
 def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
-    """Report the resources that a removal does not find, but that may exist because the workload changed recently."""
-    findings = []
-    for workload in desired.workloads:
-        change = latest_change(workload, observed, desired.options.owner)
-        missing = list(_missing(workload, observed)) if change else []
-        if change is None or not missing:
-            continue
-        pronoun = "it" if len(missing) == 1 else "them"
-        findings.append(
-            Finding(
-                Code.NOT_YET_VISIBLE,
-                f"this run did not find {' and '.join(missing)}, but may have missed {pronoun}: {change.reason}",
-                f"Run again in {in_minutes(change.minutes_left)}.",
-                workload.key,
-                raised_as="warning",
-            )
+    """Report the workloads of which a removal does not find all resources, if they changed recently and so may exist."""
+    return [
+        Finding(
+            Code.NOT_YET_VISIBLE,
+            f"this run did not find all resources of {workload.key}, but may have missed some: {change.reason}",
+            f"Run again in {in_minutes(change.minutes_left)}.",
+            workload.key,
+            raised_as="warning",
         )
-    return findings
+        for workload in desired.workloads
+        if (change := latest_change(workload, observed, desired.options.owner)) is not None
+        and not _is_complete(workload, observed)
+    ]
 
 
 def in_minutes(number: int) -> str:
@@ -125,19 +119,14 @@ def _allows(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str
     )
 
 
-def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
-    """Yield a description of each resource of a workload that was not found and that this collection would have created."""
-    unread = observed.unread
-    listing = associations_target(workload.key.cluster)
-    if (
-        workload.key not in observed.associations
-        and not {listing, association_target(workload.key)} & unread.keys()
-    ):
-        yield "the association"
-    role = workload.role
-    if role is not None and not role.existing and observed.roles.get(role.name.lower(), role) is None:
-        yield role_target(role.name).label
-    for spec in workload.policies:
-        arn = observed.cluster.policy_arn(spec)
-        if spec.document is not None and observed.policies.get(arn, spec) is None:
-            yield policy_target(arn).label
+def _is_complete(workload: Workload, observed: Observed) -> bool:
+    """Return whether each resource that this collection would have created for a workload was found, or could not be read."""
+    role, key = workload.role, workload.key
+    created = {
+        observed.cluster.policy_arn(spec): spec for spec in workload.policies if spec.document is not None
+    }
+    return (
+        (key in observed.associations or observed.association_failure(key) is not None)
+        and (role is None or role.existing or observed.roles.get(role.name.lower(), role) is not None)
+        and all(observed.policies.get(arn, spec) is not None for arn, spec in created.items())
+    )

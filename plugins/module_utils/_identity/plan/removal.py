@@ -12,7 +12,7 @@ Both take the same: associations, the statements of the owner, roles that nobody
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -54,7 +54,9 @@ def plan_departures(scene: Scene, removes: bool) -> None:
     unread = {key: failure for key in sorted(keys) if (failure := observed.association_failure(key))}
     scene.fail(*(failure.for_workloads((key,)) for key, failure in unread.items()))
     listed_workloads = {workload.key: workload for workload in desired.workloads}
-    roles = {role.arn.lower(): role for role in _known_roles(observed)}
+    read = filter(None, observed.roles.values())
+    known = (*(inventory.roles if inventory is not None else ()), *observed.former_roles.values(), *read)
+    roles = {role.arn.lower(): role for role in known}
     kept = set[WorkloadKey]()
     for key in sorted(keys & associations.keys()):
         role = roles.get(associations[key].role_arn.lower())
@@ -109,12 +111,6 @@ def _delete(
             scene.findings.append(_recorded(association, recorded, "is deleted"))
         return True
     return False
-
-
-def _known_roles(observed: Observed) -> Iterator[ObservedRole]:
-    yield from observed.inventory.roles if observed.inventory is not None else ()
-    yield from observed.former_roles.values()
-    yield from filter(None, observed.roles.values())
 
 
 def _has_record(observed: Observed, role: ObservedRole, key: WorkloadKey) -> bool:
@@ -194,9 +190,8 @@ def plan_leaving(scene: Scene, removes: bool) -> None:
 
 def _leave_former_roles(scene: Scene) -> None:
     """Take back the statements for workloads that have left a role that the run does not list."""
-    named = {shared.spec.name.lower() for shared in scene.roles}
     for name, role in sorted(scene.observed.former_roles.items()):
-        if name not in named:
+        if name not in scene.listed_names:
             keys = tuple(sorted(scene.holders.get(role.arn.lower(), ())))
             plan_left_role(scene, role, keys, may_delete=False)
 
@@ -221,9 +216,8 @@ def _tear_down(scene: Scene) -> None:
             arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared)
             for arn in arns:
                 lost.setdefault(arn, set()).add(f"role {role.name}")
-    listed_names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}
     for name, role in sorted(observed.former_roles.items()):
-        if name not in listed_names:
+        if name not in scene.listed_names:
             plan_left_role(scene, role, tuple(sorted(scene.gone)), may_delete=False)
     for arn, (policy_spec, users) in shared_policies(observed.cluster, desired.workloads).items():
         policy = observed.policies.get(arn)
@@ -255,10 +249,9 @@ def _purge(scene: Scene, inventory: Inventory) -> None:
     for key, association in sorted(inventory.associations.items()):
         for arn in association.roles:
             users.setdefault(arn.lower(), []).append(key)
-    listed_names = {shared.spec.name.lower() for shared in scene.roles}
     lost = Counter[str]()
     for role in inventory.roles:
-        if role.name.lower() in listed_names or not _belongs_to(scene, role, cluster, users):
+        if role.name.lower() in scene.listed_names or not _belongs_to(scene, role, cluster, users):
             continue
         keys = [key for key in users.get(role.arn.lower(), ()) if key in scene.gone]
         named = named_workloads(cluster, own_grants(cluster, scene.options.owner, role.trust))

@@ -160,7 +160,8 @@ class _RolePlan:
         self.used_by = f"the role can also be used by {listed(self.other_users, 5)}"
         self.changes_shared = self.options.changes_shared(self.keys)
         # Failures of the workloads that leave the role prevent that something is taken from it.
-        leavers = self._leavers(self.role.arn) if self.role is not None else ()
+        arn = self.role.arn.lower() if self.role is not None else ""
+        leavers = [key for key in scene.holders.get(arn, ()) if scene.leaves(key, arn)]
         self.concerned = frozenset((self.name,)) | scene.roles_of(leavers)
 
     def add(self) -> list[Failure]:
@@ -178,9 +179,6 @@ class _RolePlan:
             self.scene.changes += [created, *self._attachments(())]
             return []
         return self._update(role) if self.changes_role else self._match(role)
-
-    def _leavers(self, arn: str) -> list[WorkloadKey]:
-        return [key for key in self.scene.holders.get(arn.lower(), ()) if self.scene.leaves(key, arn)]
 
     def _find_obstacle(self) -> Failure | None:
         """Return the failure that prevents any change of the role, or None."""

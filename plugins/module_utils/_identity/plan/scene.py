@@ -40,7 +40,7 @@ class Scene:
     remove. With ``everything``, in a purge, the list is the whole truth about the owner's resources of the cluster.
     ``listed_arns`` has the ARNs of listed roles by workload. By lower-case ARN of a role, ``users`` has the workloads that list
     the role, and ``holders`` the workloads whose association has it. ``role_names`` has, by workload, the lower-case names of the
-    role that it lists and of the roles that it has.
+    role that it lists and of the roles that it has, and ``listed_names`` the lower-case names of all listed roles.
     """
 
     def __init__(self, desired: Desired, observed: Observed, workloads: Sequence[Workload]) -> None:
@@ -66,10 +66,12 @@ class Scene:
             if user.role is not None and workloads
         }
         self.users, self.holders = _by_role({**arns, **self.listed_arns}), _by_role(present)
-        self.role_names: dict[WorkloadKey, set[str]] = {}
-        for workload in desired.workloads:
-            if workload.role is not None:
-                self.role_names[workload.key] = {workload.role.name.lower()}
+        self.role_names: dict[WorkloadKey, set[str]] = {
+            workload.key: {workload.role.name.lower()}
+            for workload in desired.workloads
+            if workload.role is not None
+        }
+        self.listed_names = set[str]().union(*self.role_names.values())
         inventory = observed.inventory.associations if observed.inventory is not None else {}
         for key, association in {**inventory, **observed.associations}.items():
             names = {parts.name.lower() for arn in association.roles if (parts := parse_role_arn(arn))}

@@ -19,7 +19,6 @@ from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, listed, sentence
 from ..model.names import OWNER_TAG, is_own
 from ..model.observed import Observed, UnlistedAssociations
-from ..model.roles import ObservedRole
 from ..model.shared import named_workloads, own_grants, shared_roles
 
 SHOWN_ASSOCIATIONS = 10
@@ -35,7 +34,27 @@ def find_unlisted(
 
     :arg deleted: the workloads whose associations the run deletes.
     """
-    findings = _unused_grants(desired, observed)
+    cluster, owner = observed.cluster, desired.options.owner
+    findings = [
+        Finding(
+            Code.TRUST_WITHOUT_ASSOCIATION,
+            f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
+            f"{describe_place(observed.cluster)}.",
+            "If another run is about to create the association, no action is needed. Otherwise revoke the "
+            "grant: run for this cluster alone, either with ⟨purge⟩: true, or with ⟨state⟩: absent and only that workload with "
+            "this role. To look for an association: "
+            f"aws eks list-pod-identity-associations --cluster-name {observed.cluster.name} --namespace {key.namespace} "
+            f"--service-account {key.service_account} --region {observed.cluster.region}",
+            key,
+        )
+        for shared in shared_roles(observed.cluster, desired.workloads)
+        if (role := observed.roles.get(shared.spec.name.lower())) is not None
+        and shared.spec.trust_policy is None
+        for key in sorted(
+            named_workloads(cluster, own_grants(cluster, owner, role.trust)) & observed.unassociated
+        )
+        if desired.purge is None
+    ]
     unlisted = observed.unlisted or UnlistedAssociations()
     unlisted = replace(unlisted, keys=tuple(key for key in unlisted.keys if key not in deleted))
     if unlisted.keys:
@@ -67,33 +86,6 @@ def find_empty_list(workloads: Collection[Workload]) -> list[Finding]:
     ]
 
 
-def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return a finding for each workload that the trust policy of a managed role names and that has no association."""
-    return [
-        Finding(
-            Code.TRUST_WITHOUT_ASSOCIATION,
-            f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
-            f"{describe_place(observed.cluster)}.",
-            "If another run is about to create the association, no action is needed. Otherwise revoke the "
-            "grant: run for this cluster alone, either with ⟨purge⟩: true, or with ⟨state⟩: absent and only that workload with "
-            "this role. To look for an association: "
-            f"aws eks list-pod-identity-associations --cluster-name {observed.cluster.name} --namespace {key.namespace} "
-            f"--service-account {key.service_account} --region {observed.cluster.region}",
-            key,
-        )
-        for shared in shared_roles(observed.cluster, desired.workloads)
-        if (role := observed.roles.get(shared.spec.name.lower())) is not None
-        and shared.spec.trust_policy is None
-        for key in sorted(_named(desired, observed, role) & observed.unassociated)
-        if desired.purge is None
-    ]
-
-
-def _named(desired: Desired, observed: Observed, role: ObservedRole) -> set[WorkloadKey]:
-    cluster = observed.cluster
-    return named_workloads(cluster, own_grants(cluster, desired.options.owner, role.trust))
-
-
 def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, desired: Desired) -> Finding:
     owner, purges = desired.options.owner, desired.purge is not None
     described = [unlisted.described[key] for key in unlisted.keys if key in unlisted.described]
@@ -104,7 +96,11 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, des
     owners = sorted({association.tags.get(OWNER_TAG, "(none)") for association in foreign})
     parts = (
         _part(len(managed), "managed", ([str(association.key) for association in managed])),
-        _part(len(unmanaged), "not managed", map(_with_role, unmanaged)),
+        _part(
+            len(unmanaged),
+            "not managed",
+            (f"{found.key} with role {found.role_arn.rpartition('/')[2]}" for found in unmanaged),
+        ),
         _part(len(foreign), "of other owners", owners),
         _part(len(unlisted.addons), "of EKS add-ons", map(str, unlisted.addons)),
         _part(len(unlisted.failed), "that could not be read", map(str, unlisted.failed)),
@@ -153,7 +149,3 @@ def _text(error: AwsError) -> str:
 
 def _part(count: int, label: str, names: Iterable[str]) -> str:
     return f"{count} {label} ({listed(names, SHOWN_ASSOCIATIONS)})" if count else ""
-
-
-def _with_role(association: ObservedAssociation) -> str:
-    return f"{association.key} with role {association.role_arn.rpartition('/')[2]}"

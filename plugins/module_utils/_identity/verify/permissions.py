@@ -49,7 +49,7 @@ from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from ..model.targets import Failure, role_target
 from ..plan.attachments import only_denies
-from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
+from ..plan.problems import attached_extra, restricted_by_policy
 from ..plan.scene import selected_roles
 from ..plan.trust import reasons, trust_subject
 from .trust import tags_disabled
@@ -439,7 +439,16 @@ def _extra_policies(
         elif (administers := _administers(role, document)) or managed:
             yield _extra_policy(shared, role, name, attached, administers)
     if managed and role.permissions_boundary and shared.spec.permissions_boundary is None:
-        yield boundary_set(role, key)
+        yield Finding(
+            Code.ROLE_RESTRICTED,
+            f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of the "
+            "role's configuration, and is kept.",
+            "If it is intended, list it as role.permissions_boundary. Otherwise find out who restricts the role and why (event "
+            "PutRolePermissionsBoundary of the role in CloudTrail). To remove it, set permissions_boundary: '' in the role and "
+            "run again.",
+            key,
+            raised_as="warning",
+        )
 
 
 def _extra_policy(
