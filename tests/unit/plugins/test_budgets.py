@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_aws": 764,
     "module_utils/_findings": 247,
     "module_utils/_identity": 105,
-    "module_utils/_identity/access": 1427,
+    "module_utils/_identity/access": 1414,
     "module_utils/_identity/inputs": 1900,
     "module_utils/_identity/kubernetes": 2500,
     "module_utils/_identity/model": 1637,
@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1071,
     "module_utils/_identity/run": 1697,
     "module_utils/_identity/verify": 694,
-    "module_utils/_policy": 3522,
+    "module_utils/_policy": 3499,
     "modules": 364,
     "plugin_utils": 2930,
 }

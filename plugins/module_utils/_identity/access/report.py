@@ -16,10 +16,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Any, Final, cast
 
-from ..._findings.finding import WorkloadKey
 from ..._findings.text import visible_values
 from ..._policy.evaluation.rules import Request, Rule
 from ..._policy.language.context import Context
@@ -28,6 +27,7 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
+from .assumption import RoleGraph
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .nodes import NodeRole, node_roles
@@ -88,14 +88,9 @@ def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
     return sorted(map(named, found.values()), key=lambda part: part.name)
 
 
-@dataclass
-class _Numbers:
-    """Consecutive numbers, from 0, for keys: each new key gets the next number."""
-
-    by_key: dict[Any, int] = field(default_factory=dict)
-
-    def number(self, key: Any) -> int:
-        return self.by_key.setdefault(key, len(self.by_key))
+def _number(numbers: dict[Any, int], key: Any) -> int:
+    """Return the number of a key: consecutive numbers, from 0, in the order in which keys were first used."""
+    return numbers.setdefault(key, len(numbers))
 
 
 @dataclass
@@ -106,11 +101,11 @@ class _Builder:
     only: Sequence[str]
     judge: UseJudge | None = None
     questions: Sequence[AccessQuestion] = ()
-    _policies: _Numbers = field(default_factory=_Numbers)
-    _roles: _Numbers = field(default_factory=_Numbers)
-    _shown_profiles: _Numbers = field(default_factory=_Numbers)
-    _chains: _Numbers = field(default_factory=_Numbers)
-    _rules: _Numbers = field(default_factory=_Numbers)
+    _policies: dict[Any, int] = field(default_factory=dict)
+    _roles: dict[Any, int] = field(default_factory=dict)
+    _shown_profiles: dict[Any, int] = field(default_factory=dict)
+    _chains: dict[Any, int] = field(default_factory=dict)
+    _rules: dict[Any, int] = field(default_factory=dict)
     _spellings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,29 +117,36 @@ class _Builder:
         self._numbers = {
             (member.cluster.arn, member.key): number for number, member in enumerate(self._estate.members)
         }
+        self._profiles = {
+            (member.cluster.arn, member.key): self._tables.profile(
+                role, member.context(role), credential.association
+            )
+            for member in self._estate.members
+            if (credential := member.role_credential) is not None
+            and (role := self._estate.role(credential.effective_arn)).state == "read"
+        }
+        graph = RoleGraph(self._estate, self._tables)
+        self._finder = RiskFinder(self._estate, self._tables, self._profiles, self._name, graph, self.judge)
 
     @property
     def report(self) -> _Row:
         """Return the whole report."""
-        finder = self._finder
-        risks = finder.find()
+        risks = self._finder.find()
         workloads = [self._workload(member) for member in self._estate.members]
         risk_rows = [self._risk(risk) for risk in risks]
-        profile_rows = [
-            self._profile(self._tables.profiles[number]) for number in self._shown_profiles.by_key
-        ]
+        profile_rows = [self._profile(self._tables.profiles[number]) for number in self._shown_profiles]
         chain_rows = [
             {**self._reduced(profile), **_present(unread=[title for _layer, title in profile.unread])}
-            for profile in map(self._tables.profiles.__getitem__, self._chains.by_key)
+            for profile in map(self._tables.profiles.__getitem__, self._chains)
         ]
-        clusters = [self._cluster(part, finder) for part in self.parts]
+        clusters = [self._cluster(part) for part in self.parts]
         question_rows = [self._question(question, workloads) for question in self.questions]
         rule_rows = [
             {**rule.as_dict(), **_present(statement=next(iter(self._places([rule.statement])), None))}
-            for rule in self._rules.by_key
+            for rule in self._rules
         ]
-        role_rows = [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles.by_key]
-        policies = map(self._tables.policies.__getitem__, self._policies.by_key)
+        role_rows = [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles]
+        policies = map(self._tables.policies.__getitem__, self._policies)
         services = sorted(
             {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
         )
@@ -155,7 +157,7 @@ class _Builder:
             "only": list(self.only),
             "catalogue": self.catalogue.version,
             **({"unused_days": self.judge.days} if self.judge is not None else {}),
-            "notes": self._notes(finder),
+            "notes": self._notes(),
             "clusters": clusters,
             "services": {name: title for name in services if (title := self.catalogue.services.get(name))},
             "policies": [
@@ -188,42 +190,27 @@ class _Builder:
             },
         }
 
-    @cached_property
-    def _finder(self) -> RiskFinder:
-        return RiskFinder(self._estate, self._tables, self._profiles, self._name, self.judge)
-
-    @cached_property
-    def _profiles(self) -> dict[tuple[str, WorkloadKey], Profile]:
-        profiles = {}
-        for member in self._estate.members:
-            credential = member.role_credential
-            if credential is None:
-                continue
-            role = self._estate.role(credential.effective_arn)
-            if role.state == "read":
-                profiles[member.cluster.arn, member.key] = self._tables.profile(
-                    role, member.context(role), credential.association
-                )
-        return profiles
-
     def _name(self, member: AccessMember) -> str:
         if len(self.parts) == 1:
             return str(member.key)
         return f"{self.parts[self._clusters[member.cluster.arn]].name} {member.key}"
 
-    def _notes(self, finder: RiskFinder) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = [*REPORT_LIMITS, *([] if self.catalogue.version else [NO_CATALOGUE])]
-        notes += finder.unknown_uses()
+        notes += self._finder.unknown_uses()
         for part in self.parts:
             prefix = f"{part.name}: " if len(self.parts) > 1 else ""
             notes += [
                 f"{prefix}{note}"
-                for note in (*part.notes, *_node_notes(part, node_roles(self._estate, finder.graph, part)))
+                for note in (
+                    *part.notes,
+                    *_node_notes(part, node_roles(self._estate, self._finder.graph, part)),
+                )
             ]
             notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
         return list(dict.fromkeys(notes))
 
-    def _cluster(self, part: ClusterFacts, finder: RiskFinder) -> _Row:
+    def _cluster(self, part: ClusterFacts) -> _Row:
         cluster: Cluster | None = part.cluster
         return {
             "key": part.name,
@@ -239,7 +226,7 @@ class _Builder:
                         "sources": list(entry.sources),
                         "administers": entry.administers,
                     }
-                    for entry in node_roles(self._estate, finder.graph, part)
+                    for entry in node_roles(self._estate, self._finder.graph, part)
                 ],
                 node_roles_unread=part.nodes.unread if part.nodes is not None else "",
             ),
@@ -268,9 +255,9 @@ class _Builder:
             }
             row |= {"pods": pods} if any(pods.values()) else {}
         if profile is not None:
-            row["profile"] = self._shown_profiles.number(profile.number)
+            row["profile"] = _number(self._shown_profiles, profile.number)
         means = self._finder.means[member.cluster.arn, member.key]
-        chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
+        chains = [[name, _number(self._chains, further.number)] for name, further in means.chains.items()]
         return row | _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
 
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
@@ -278,8 +265,7 @@ class _Builder:
         request = Request(question.action, question.resource)
         cover = cache(partial(AccessRule.cover, question=request))
         by_profile = {
-            number: answer(self._tables.profiles[number].rules, cover)
-            for number in self._shown_profiles.by_key
+            number: answer(self._tables.profiles[number].rules, cover) for number in self._shown_profiles
         }
         found = []
         for number, (member, row) in enumerate(zip(self._estate.members, workloads, strict=True)):
@@ -352,9 +338,13 @@ class _Builder:
 
     def _profile(self, profile: Profile) -> _Row:
         return {
-            "policies": [self._policies.number(number) for number in profile.policies],
-            **({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {}),
-            **({"session": self._policies.number(profile.session)} if profile.session is not None else {}),
+            "policies": [_number(self._policies, number) for number in profile.policies],
+            **(
+                {"boundary": _number(self._policies, profile.boundary)}
+                if profile.boundary is not None
+                else {}
+            ),
+            **({"session": _number(self._policies, profile.session)} if profile.session is not None else {}),
             **_present(unread=[title for _layer, title in profile.unread]),
             **self._reduced(profile),
             "cells": [self._cell(profile, cell) for cell in profile.cells],
@@ -365,11 +355,11 @@ class _Builder:
             "layers": [
                 {
                     "name": _LAYERS.get(name, f"the permissions boundary {role_name(name)}"),
-                    "allow": list(map(self._rules.number, allows)),
+                    "allow": list(map(partial(_number, self._rules), allows)),
                 }
                 for name, allows in profile.rules.layers
             ],
-            "deny": list(map(self._rules.number, profile.rules.denies)),
+            "deny": list(map(partial(_number, self._rules), profile.rules.denies)),
         }
 
     def _cell(self, profile: Profile, cell: Cell) -> _Row:
@@ -396,7 +386,7 @@ class _Builder:
             "certain": risk.is_certain,
             "workloads": [self._numbers[member.cluster.arn, member.key] for member in risk.members],
             **_present(
-                statements=[[self._policies.number(policy), place] for policy, place in risk.statements],
+                statements=[[_number(self._policies, policy), place] for policy, place in risk.statements],
                 roles=[self._role(arn) for arn in risk.roles],
                 detail=list(risk.detail),
             ),
@@ -404,7 +394,7 @@ class _Builder:
 
     def _role(self, arn: str) -> int:
         self._spellings.setdefault(arn.lower(), arn)
-        return self._roles.number(arn.lower())
+        return _number(self._roles, arn.lower())
 
     def _role_row(self, role: RoleFacts) -> _Row:
         row: _Row = {
@@ -420,7 +410,7 @@ class _Builder:
         return (
             row
             | _present(
-                policies=[self._policies.number(number) for number in profile.policies],
+                policies=[_number(self._policies, number) for number in profile.policies],
                 unread=[title for _layer, title in profile.unread],
                 use=self._use(role),
                 trust=statement_rows(trust.policy, role.trust) if trust and role.trust else [],
@@ -434,7 +424,11 @@ class _Builder:
                     for guest in self._estate.guests(role)
                 ],
             )
-            | ({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {})
+            | (
+                {"boundary": _number(self._policies, profile.boundary)}
+                if profile.boundary is not None
+                else {}
+            )
         )
 
     def _use(self, role: RoleFacts) -> _Row:
@@ -452,7 +446,7 @@ class _Builder:
         )
 
     def _places(self, rules: Iterable[Rule | None]) -> list[list[int]]:
-        return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]
+        return [[_number(self._policies, policy), place] for policy, place in self._tables.places(rules)]
 
 
 def _node_notes(part: ClusterFacts, roles: Iterable[NodeRole]) -> Iterator[str]:

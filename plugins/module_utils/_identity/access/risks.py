@@ -65,6 +65,7 @@ class RiskFinder:
     tables: AccessTables
     profiles: Mapping[tuple[str, WorkloadKey], Profile]
     name: Callable[[AccessMember], str]
+    graph: RoleGraph
     judge: UseJudge | None = None
 
     def find(self) -> list[Risk]:
@@ -99,10 +100,6 @@ class RiskFinder:
             (graph.session(roles[arn], profiles[number], members[0].context(roles[arn])), tuple(members))
             for (arn, number), members in groups.items()
         ]
-
-    @cached_property
-    def graph(self) -> RoleGraph:
-        return RoleGraph(self.estate, self.tables)
 
     def _permission_risks(self) -> Iterator[Risk]:
         for session, members in self._holdings:

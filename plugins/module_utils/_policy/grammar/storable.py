@@ -185,25 +185,18 @@ def storability(
         return Storability((Reason(True, "", str(error), ""),))
     return Storability(
         (
-            *_version(policy, content, kind),
-            *_id(content, kind),
+            *_document_reasons(policy, content, kind),
             *_statements(policy, content, kind, existing),
             *size_reasons(text, kind, trust_limit),
         )
     )
 
 
-def _id(content: Mapping[str, object], kind: str) -> Iterator[Reason]:
-    """Yield a reason if IAM rejects the Id of the document. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
-    if "Id" not in content:
-        return
-    if kind != "trust":
-        yield Reason(True, "", "only resource-based policies may have an Id", "Remove the Id.")
-    elif content["Id"] is None:
-        yield Reason(True, "", "the Id is null, and it must be text", "Remove the Id, or set a value.")
+def _document_reasons(policy: Policy, content: Mapping[str, object], kind: str) -> Iterator[Reason]:
+    """Yield the reasons why IAM rejects or may reject the Version or the Id of a document.
 
-
-def _version(policy: Policy, content: Mapping[str, object], kind: str) -> Iterator[Reason]:
+    Source: IAM User Guide, "IAM JSON policy elements: Id".
+    """
     if policy.version == LEGACY_VERSION and kind != "trust":
         version = "has version 2008-10-17" if "Version" in content else "has no version"
         managed = kind in ("managed", "boundary")
@@ -214,6 +207,10 @@ def _version(policy: Policy, content: Mapping[str, object], kind: str) -> Iterat
             + ("" if managed else "; AWS does not document whether this applies to other policies"),
             'Set "Version": "2012-10-17".',
         )
+    if "Id" in content and kind != "trust":
+        yield Reason(True, "", "only resource-based policies may have an Id", "Remove the Id.")
+    elif "Id" in content and content["Id"] is None:
+        yield Reason(True, "", "the Id is null, and it must be text", "Remove the Id, or set a value.")
 
 
 def _statements(

@@ -202,7 +202,8 @@ class Glob:
             self.tokens, request, 0, len(request)
         ):
             return Cover.ALL
-        return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE
+        overlaps = _walk(self.tokens, request, 0, len(request), overlap=True)
+        return Cover.SOME if overlaps else Cover.NONE
 
 
 def compile_glob(text: str) -> Glob:
@@ -299,11 +300,6 @@ class WildText(str):
 @lru_cache(_CACHED)
 def _literal_text(text: str) -> WildText:
     return WildText(text, wild=False)
-
-
-def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
-    """Return whether at least one text matches both patterns: ``pattern`` and the request with wildcards."""
-    return _walk(pattern, request, 0, len(request), overlap=True)
 
 
 def _walk(

@@ -77,8 +77,16 @@ class Service:
         self._prefix = prefix
         self._data = data
         # The answers are kept, because the policies of many roles have the same actions and resources.
-        self.matching: Callable[[str], frozenset[str]] = cache(self._matching)
-        self.fitting_types: Callable[[str], frozenset[str]] = cache(self._fitting_types)
+        # ``matching`` returns the names of the actions that a pattern in lower case, such as s3:get*, matches. ``fitting_types``
+        # returns the resource types to which a resource in a policy can refer.
+        self.matching: Callable[[str], frozenset[str]] = cache(
+            lambda pattern: frozenset(filter(action_expression(pattern).fullmatch, self.actions))
+        )
+        self.fitting_types: Callable[[str], frozenset[str]] = cache(
+            lambda resource: frozenset(
+                name for name, form in self._formats.items() if form is None or form.fits(resource)
+            )
+        )
 
     @cached_property
     def actions(self) -> Mapping[str, ServiceAction]:
@@ -119,14 +127,6 @@ class Service:
     def _formats(self) -> Mapping[str, ArnFormat | None]:
         return {kind: ArnFormat(arn) if arn else None for kind, arn in self.arns.items()}
 
-    def _fitting_types(self, resource: str) -> frozenset[str]:
-        """Return the resource types to which a resource in a policy can refer."""
-        return frozenset(name for name, form in self._formats.items() if form is None or form.fits(resource))
-
-    def _matching(self, pattern: str) -> frozenset[str]:
-        """Return the names of the actions that a pattern in lower case, such as s3:get*, matches."""
-        return frozenset(filter(action_expression(pattern).fullmatch, self.actions))
-
 
 class Catalogue:
     """The AWS services with their actions and resource types.
@@ -136,7 +136,10 @@ class Catalogue:
 
     def __init__(self, data: Any = None) -> None:
         self._data = data
-        self.service: Callable[[str], Service] = cache(self._service)
+        # A service that is not in the catalogue has no actions.
+        self.service: Callable[[str], Service] = cache(
+            lambda prefix: Service(prefix, data if prefix in self.services else None)
+        )
         self.by_service: Callable[[Rule], Mapping[str, Sequence[str]]] = cache(self._by_service)
 
     @property
@@ -149,10 +152,6 @@ class Catalogue:
         """Return the full names of all services, such as Amazon S3, by their prefixes, such as s3."""
         prefixes = self._data.services.get_service_keys() if self._data is not None else ()
         return {prefix: str(self._data.services.get_service_name(prefix)) for prefix in prefixes}
-
-    def _service(self, prefix: str) -> Service:
-        """Return a service. A service that is not in the catalogue has no actions."""
-        return Service(prefix, self._data if prefix in self.services else None)
 
     @property
     def action_names(self) -> dict[str, list[str]]:

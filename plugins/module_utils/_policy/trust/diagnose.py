@@ -138,19 +138,6 @@ def _is_specific(value: str, arn: bool) -> bool:
     return "${" not in value and len(parts) > place and not set("*?") & set(parts[place])
 
 
-def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
-    """Explain that no Allow statement names the caller: one finding for each Allow statement, or one if there are none."""
-    if not allows:
-        return [
-            Finding(
-                Code.TRUST_ACTION_NOT_ALLOWED,
-                "The policy has no Allow statement, so every request is denied.",
-                f"Add a statement that allows {_name_caller(request)} sts:AssumeRole and sts:TagSession.",
-            )
-        ]
-    return [_explain_principal(rule.statement, request) for rule in allows]
-
-
 def _explain_principal(statement: Statement, request: Request) -> Finding:
     label, caller = statement.label, _name_caller(request)
     kind = "AWS" if request.caller is None or request.caller.service is None else "Service"
@@ -292,7 +279,13 @@ def diagnose(
     allows = [rule for rule in rules if rule.allow]
     matching = [rule for rule in allows if rule.matches_caller(requests[0].caller)]
     if not matching:
-        findings.extend(_explain_principals(allows, requests[0]))
+        findings += [_explain_principal(rule.statement, requests[0]) for rule in allows] or [
+            Finding(
+                Code.TRUST_ACTION_NOT_ALLOWED,
+                "The policy has no Allow statement, so every request is denied.",
+                f"Add a statement that allows {_name_caller(requests[0])} sts:AssumeRole and sts:TagSession.",
+            )
+        ]
         return findings
     for request, action in zip(requests, ACTIONS, strict=False):
         granting = [rule for rule in matching if rule.matches_action(request)]

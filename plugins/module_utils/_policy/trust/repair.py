@@ -82,9 +82,11 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> Sugge
         )
     added: StatementObject | None = None
     if judge(_rules(trust, statements), inquiry.needed, inquiry.context).usable != YES:
+        used = {statement.get("Sid") for statement in statements}
+        names = (f"{inquiry.remedy.sid}{number or ''}" for number in range(len(used) + 1))
         # All known values of the workload.
         added = {
-            "Sid": _unused_sid(statements, inquiry.remedy.sid),
+            "Sid": next(sid for sid in names if sid not in used),
             "Effect": "Allow",
             "Principal": dict(inquiry.remedy.principal),
             "Action": list(ACTIONS),
@@ -134,12 +136,6 @@ def _with_value(statement: StatementObject, operator: str, key: str, value: str)
     unique = list(dict.fromkeys(values))
     tests = {**tests, spelling: unique if len(unique) > 1 else unique[0]}
     return {**statement, "Condition": {**block, name: tests}}
-
-
-def _unused_sid(statements: Sequence[StatementObject], sid: str) -> str:
-    used = {statement.get("Sid") for statement in statements}
-    names = (f"{sid}{number or ''}" for number in range(len(used) + 1))
-    return next(name for name in names if name not in used)
 
 
 def _rules(trust: TrustPolicy, statements: Sequence[StatementObject]) -> tuple[Rule, ...]:

@@ -243,17 +243,13 @@ def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[o
     for statement in document_statements(document):
         if _closed_for(statement):
             continue
-        marked = _marked_grants(statement)
+        sid = MARKED_SID.fullmatch(str(statement.get("Sid"))) if isinstance(statement, Mapping) else None
+        marked = read_statement(statement, sid[1]) if sid is not None else None
         if marked is None:
             foreign.append(statement)
         else:
             grants |= marked
     return grants, foreign
-
-
-def _marked_grants(statement: object) -> set[TrustGrant] | None:
-    sid = MARKED_SID.fullmatch(str(statement.get("Sid"))) if isinstance(statement, Mapping) else None
-    return read_statement(statement, sid[1]) if sid is not None else None
 
 
 def read_statement(statement: object, writer: str = "") -> set[TrustGrant] | None:
