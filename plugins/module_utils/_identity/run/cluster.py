@@ -115,8 +115,9 @@ class Module(ClientModule, Protocol):
 
 def run_module(module: Module, work: Callable[[AwsJob], ModuleResult]) -> None:
     """Run a module whose argument spec is from ``change_spec`` or ``verify_spec``, and end it with the result of ``work``."""
-    connect, region = partial(api_for, module), module.region or ""
-    job = AwsJob(module.params, connect, region, module.check_mode, traces=module.traces)
+    job = AwsJob(
+        module.params, partial(api_for, module), module.region or "", module.check_mode, module.traces
+    )
     result = job.guarded(partial(work, job))
     if result.pop("failed", False):
         module.fail_json(**result)

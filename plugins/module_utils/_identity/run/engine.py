@@ -152,8 +152,9 @@ class Engine:
         if exceeds_default_quota(plan) and (quotas := read_quotas(self.api)) != Quotas():
             observed = replace(observed, quotas=quotas)
             plan = make_plan(desired, observed, state == "absent")
-        if self.addon is not None:
-            plan = self.addon.add_change(plan, [done.change for done in self.journal.done])
+        made = [done.change for done in self.journal.done]
+        if self.addon is not None and not any(change.target.resource == "addon" for change in made):
+            plan = self.addon.add_change(plan, made)
         self.journal.begin(observed, plan)
         if self.approve is not None:
             self.approve(plan.changes)

@@ -440,3 +440,30 @@ def test_agent_is_kept_for_an_association_that_is_newer_than_the_plan() -> None:
         ("AGENT_IN_USE", "1 service account of the cluster would lose its credentials: default/new.")
     ]
     assert "eks:DeleteAddon" not in aws.writes
+
+
+def test_second_round_does_not_wait_for_the_addon_of_the_first() -> None:
+    aws, listed = FakeAws(), desired(workload())
+    present: list[dict[str, Any]] = []
+
+    def describe(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if not present:
+            raise classify("eks:DescribeAddon", "ResourceNotFoundException", "No addon")
+        return {"addon": present[0]}
+
+    def create(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        present.append({"addonName": AGENT_ADDON, "addonVersion": NEWEST, "status": "CREATING"})
+        return {"addon": present[0]}
+
+    aws.replace("eks:DescribeAddon", describe)
+    aws.replace("eks:CreateAddon", create)
+    conflict = classify("eks:CreatePodIdentityAssociation", "ResourceInUseException", "Taken.")
+    aws.fail_on("eks:CreatePodIdentityAssociation", conflict)
+    bound = engine(aws, listed)
+    addon = agent_run(aws, bound.cluster, agent(), bound.wait_policy, check_mode=False)
+    run = replace(bound, addon=addon).run(listed, "present", False)
+    assert [failure.error_code for failure in run.failures] == ["ADDON_NOT_READY"]
+    assert [named(done.change) for done in run.done][0::4] == [
+        f"create addon {AGENT_ADDON}",
+        "create association default/app",
+    ]
