@@ -23,7 +23,8 @@ def play(sandbox: Sandbox, folder: Path, playbook: str, *extra: str) -> tuple[st
     (folder / "fields.yml").write_text("awx_job_id: 7\n", encoding="utf-8")
     options = [part for text in ("@fields.yml", *extra) for part in ("-e", text)]
     done = sandbox.run(
-        *("env", "-C", folder, f"PWD={folder}", "ansible-playbook", f"workload_identity.aws.{playbook}"),
+        # As under ansible-runner, PWD is not the working directory.
+        *("env", "-C", folder, "PWD=/", "ansible-playbook", f"workload_identity.aws.{playbook}"),
         *("-e", f"@{EXAMPLE}", *options),
         env={"ANSIBLE_SHOW_CUSTOM_STATS": "true", "COLUMNS": "1000"},
     )
