@@ -179,9 +179,9 @@ def failure_headline(
     codes += [finding["code"] for finding in unexplained(failures, failing)]
     counts = Counter(codes)
     named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in counts.items())
-    end = " Nothing was changed." if check_mode else ""
     return visible(
-        f"{_verdict(aws, failures, failing, unknown)}{f': {named}' if named else ''}. The reasons are above.{end}"
+        f"{_verdict(aws, failures, failing, unknown)}{f': {named}' if named else ''}. The reasons are above."
+        f"{' Nothing was changed.' if check_mode else ''}"
     )
 
 
@@ -212,8 +212,9 @@ def _verdict(
         (len(warned), f"{'has' if len(warned) == 1 else 'have'} warnings (pod_identity_fail_on is warning)"),
     ]
     (count, first), *rest = [part for part in parts if part[0]]
-    plural = "" if (len(listed_keys) if total else count) == 1 else "s"
-    subject = f"{count}{total} workload{plural} of {cluster}"
+    subject = (
+        f"{count}{total} workload{'' if (len(listed_keys) if total else count) == 1 else 's'} of {cluster}"
+    )
     return ", ".join([f"{subject} {first}", *(f"{count} {verb}" for count, verb in rest)])
 
 

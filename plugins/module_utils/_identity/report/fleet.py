@@ -137,11 +137,12 @@ def fleet_lines(
     """
     failed = sum(bool(result.failure) for result in ended)
     done = "planned" if check_mode else "done"
-    plural = "" if clusters == 1 else "s"
-    total = f"{len(ended) - failed} of {clusters} cluster{plural} {done}, {failed} failed"
-    unchanged = "; nothing was changed" if check_mode else ""
+    total = (
+        f"{len(ended) - failed} of {clusters} cluster{'' if clusters == 1 else 's'} {done}, {failed} failed"
+    )
+    total += f", {len(waiting)} pending" if waiting else ""
     # The counts precede the table, which may be long.
-    lines = [f"{total}{f', {len(waiting)} pending' if waiting else ''}{unchanged}."]
+    lines = [f"{total}{'; nothing was changed' if check_mode else ''}."]
     if ended and all(result.report and not member(result.report, "summary")["workloads"] for result in ended):
         lines.append(NOTHING_VERIFIED)
     if shown is None or len(shown) == len(ended):
@@ -314,8 +315,10 @@ def _order(report: Object) -> tuple[str, int]:
 
 def _step(report: Object) -> ReportStep:
     """Return the step of a report. A report without a valid step is a plan or an apply, depending on check mode."""
-    mode = report_step(verifies=False, check_mode=bool(report.get("check_mode")))
-    return next((step for step in _STEPS if step == report.get("step")), mode)
+    return next(
+        (step for step in _STEPS if step == report.get("step")),
+        report_step(verifies=False, check_mode=bool(report.get("check_mode"))),
+    )
 
 
 def _names(report: Object) -> tuple[str, ...]:
@@ -370,10 +373,9 @@ def _undone(steps: Mapping[ReportStep, Object]) -> str:
     number = as_number(member(plan, "summary")["changes"])
     if not number:
         return _reason(plan) if plan["failed"] else ""
-    planned = Ended("", "", "", applied=plan).changes
-    removals_first = sorted(planned, key=lambda change: not change.removes)
+    removals_first = sorted(Ended("", "", "", applied=plan).changes, key=lambda change: not change.removes)
     lines = [f"- {change.line}" for change in removals_first[:SHOWN_CHANGES]]
     if (more := number - len(lines)) > 0:
         lines.append(f"- {more} {'more ' if lines else ''}in the output of the plan")
-    head = f"The plan has {number} change{'' if number == 1 else 's'} that no job reported as done:"
-    return "\n".join([head, *lines, NOT_APPLIED])
+    lines.insert(0, f"The plan has {number} change{'' if number == 1 else 's'} that no job reported as done:")
+    return "\n".join([*lines, NOT_APPLIED])

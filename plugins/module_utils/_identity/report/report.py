@@ -42,6 +42,7 @@ from .text import (
     describe_change,
     describe_kubernetes_change,
     report_lines,
+    undo_lines,
     with_unchecked,
     worst_of,
 )
@@ -180,7 +181,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             [*_notes(aws, kubernetes.error, failures, findings)],
             settings.check_mode,
             settings.path,
-        ),
+        )
+        + ([] if settings.check_mode else undo_lines(aws.state, aws.changes, len(aws.workloads))),
         "failed": failed,
         "failure": failure_text(aws, kubernetes, failing) if failed else "",
         "headline": (
@@ -370,8 +372,10 @@ def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Statu
 def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check]) -> VerifiedRow:
     statuses = {check.status for check in checks}
     status = next((status for status in WORST_FIRST if status in statuses), PASS)
-    row = {**workload.row, "checks": [check_row(check) for check in checks], "status": status}
-    return cast(VerifiedRow, row)
+    return cast(
+        VerifiedRow,
+        {**workload.row, "checks": [check_row(check) for check in checks], "status": status},
+    )
 
 
 def _finding_row(finding: Finding, ignore: Collection[str]) -> ReportedFindingRow:
@@ -382,8 +386,7 @@ def _finding_row(finding: Finding, ignore: Collection[str]) -> ReportedFindingRo
 
 
 def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
-    failing = ("error", "warning") if fail_on == "warning" else ("error",)
-    return row["severity"] in failing and not row.get("accepted")
+    return row["severity"] in ("error", fail_on) and not row.get("accepted")
 
 
 def _notes(

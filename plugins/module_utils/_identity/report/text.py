@@ -172,14 +172,59 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     outcome = "plan" if check_mode else "done"
     head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
     counts = wrapped(f"{_counted(changes)}.", "  ", "  ") if changes else []
-    unchanged = "; nothing was changed" if check_mode else ""
-    return [f"{head}: {count}{unchanged}.", *counts, *_shown_changes(changes, check_mode, place)]
+    count += "; nothing was changed" if check_mode else ""
+    return [f"{head}: {count}.", *counts, *_shown_changes(changes, check_mode, place)]
+
+
+# Up to this number of workloads, the line about the undo has a complete command.
+SHOWN_CREATED = 10
+
+
+def undo_lines(state: str, changes: Sequence[Object], listed_workloads: int) -> list[str]:
+    """Return the runs that take the changes in AWS back, as a line that is wrapped.
+
+    A teardown takes back new associations with their new roles, and the former list every other change. Changes of add-ons and
+    service accounts are left out.
+
+    :arg listed_workloads: the number of workloads of the run. For all of them, the teardown needs no selection.
+    """
+    created = {
+        (as_text(row["resource"]), as_text(row["name"])) for row in changes if row["action"] == "create"
+    }
+    names = [
+        as_text(row["workload"])
+        for row in changes
+        if (row["resource"], row["action"]) == ("association", "create")
+    ]
+    others = [
+        row
+        for row in changes
+        if row["action"] != "create"
+        and row["resource"] != "addon"
+        and ("role", as_text(row["name"]).partition(" ")[0]) not in created
+    ]
+    selection = (
+        ",".join(names) if len(names) <= SHOWN_CREATED else "(the workloads of the created associations)"
+    )
+    only = f" and -e pod_identity_only={selection}" if len(names) < listed_workloads else ""
+    steps = [
+        step
+        for applies, step in (
+            (state == "absent", "workload_identity.aws.site with the same variables"),
+            (state != "absent" and names, f"workload_identity.aws.teardown with the same variables{only}"),
+            (state != "absent" and others, "workload_identity.aws.site with the former list"),
+        )
+        if applies and changes
+    ]
+    return wrapped(visible(f"To undo these changes, run {', then '.join(steps)}."), "", "  ") if steps else []
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
     """Return lines with the numbers of a cluster's changes by kind, and its changes."""
-    head = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
-    return [*head, *_shown_changes(changes, check_mode, "the report of the cluster")]
+    return [
+        *wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  "),
+        *_shown_changes(changes, check_mode, "the report of the cluster"),
+    ]
 
 
 def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
@@ -196,8 +241,10 @@ def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) 
     if more > 0:
         ordered.sort(key=lambda change: not change.removes)
     limit = None if check_mode else SHOWN_CHANGES
-    lines = [line for change in ordered[:limit] for line in change.screen_lines]
-    return [*lines, *([] if check_mode or more <= 0 else [f"    and {more} more, listed in {place}"])]
+    return [
+        *(line for change in ordered[:limit] for line in change.screen_lines),
+        *([] if check_mode or more <= 0 else [f"    and {more} more, listed in {place}"]),
+    ]
 
 
 def _counted(changes: Sequence[ChangeText]) -> str:
@@ -321,8 +368,8 @@ def place_lines(place: Place) -> list[str]:
         ("region", place["region"]),
         ("as", place["caller_arn"]),
     )
-    line = ", ".join(f"{noun} {name}" for noun, name in parts if name or noun == "Cluster")
-    return wrapped(visible(line), "", "  ")
+    texts = (f"{noun} {name}" for noun, name in parts if name or noun == "Cluster")
+    return wrapped(visible(", ".join(texts)), "", "  ")
 
 
 def _verified_line(summary: ReportSummary) -> str:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
@@ -248,7 +248,7 @@ def find_losing_pods(reader: ClusterReader, aws: AwsResult, now: datetime) -> li
             Code.POD_LOSES_ROLE,
             f"the run deletes the association of {key}, so its running Pods lose role {roles[key]}: "
             f"{listed([f'{name} of {owner}' if owner.kind else name for name, owner in users], SHOWN_USERS)}. "
-            "Their present credentials expire within six hours.",
+            f"Their present credentials expire within six hours, by {now + timedelta(hours=6):%Y-%m-%d %H:%M} UTC.",
             "If the Pods still need AWS, list the workload again, or give them another service account.",
             key,
         )

@@ -43,6 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     COLUMNS,
     SHOWN_ROWS,
     WIDTH,
+    undo_lines,
     workload_table,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
@@ -448,3 +449,51 @@ def test_role_asserts_every_fact() -> None:
 @pytest.mark.parametrize("code", Code)
 def test_every_code_belongs_to_a_check(code: Code) -> None:
     assert code.check in get_args(CheckName)
+
+
+def change_row(action: str, resource: str, name: str, workload: str = "shop/api") -> dict[str, str]:
+    return {"action": action, "resource": resource, "name": name, "workload": workload}
+
+
+CREATED = (
+    change_row("create", "policy", "p"),
+    change_row("create", "role", "r"),
+    change_row("attach", "attachment", "r p"),
+    change_row("create", "association", "shop/api"),
+)
+MANY = tuple(change_row("create", "association", name, name) for name in map("shop/{}".format, range(11)))
+TEARDOWN = "workload_identity.aws.teardown with the same variables"
+FORMER = "workload_identity.aws.site with the former list"
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "listed", "undo"),
+    [
+        ("present", CREATED, 1, TEARDOWN),
+        ("present", CREATED, 3, f"{TEARDOWN} and -e pod_identity_only=shop/api"),
+        ("present", (*CREATED, change_row("create", "addon", "a")), 1, TEARDOWN),
+        ("present", (*CREATED, change_row("update", "trust_policy", "q")), 1, f"{TEARDOWN}, then {FORMER}"),
+        ("present", (*CREATED, change_row("attach", "attachment", "q p")), 1, f"{TEARDOWN}, then {FORMER}"),
+        ("present", (change_row("update", "role", "r"),), 1, FORMER),
+        ("present", (change_row("delete", "association", "shop/old"),), 1, FORMER),
+        ("present", MANY, 11, TEARDOWN),
+        (
+            "present",
+            MANY,
+            12,
+            f"{TEARDOWN} and -e pod_identity_only=(the workloads of the created associations)",
+        ),
+        (
+            "absent",
+            (change_row("delete", "role", "r"),),
+            1,
+            "workload_identity.aws.site with the same variables",
+        ),
+        ("present", (), 1, ""),
+        ("absent", (), 1, ""),
+        ("", (), 1, ""),
+    ],
+)
+def test_run_ends_with_its_undo(state: str, changes: Any, listed: int, undo: str) -> None:
+    text = " ".join(map(str.strip, undo_lines(state, changes, listed)))
+    assert text == (f"To undo these changes, run {undo}." if undo else "")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -304,7 +305,7 @@ def test_pods_losing_their_role_are_named(state: str, check_mode: bool) -> None:
         (
             "POD_LOSES_ROLE",
             f"the run deletes the association of shop/api, so its running Pods lose role {LENDING}: web-1 of Deployment web, "
-            "debug. Their present credentials expire within six hours.",
+            f"debug. Their present credentials expire within six hours, by {build.NOW + timedelta(hours=6):%Y-%m-%d %H:%M} UTC.",
         )
     ]
 
