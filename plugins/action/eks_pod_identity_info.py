@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..plugin_utils._module_input import WorkloadsModule
+from .eks_pod_identity import ActionModule as WorkloadsModule
 
 
 class ActionModule(WorkloadsModule):

@@ -224,6 +224,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     check_sdk_version_supported,
@@ -261,7 +262,11 @@ from ..module_utils._identity.model.errors import (
 from ..module_utils._identity.read.clusters import (
     read_clusters,
 )
-from ..plugin_utils._inert_text import inert
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core before 2.19 trusts unmarked text.
+    trust_as_template = str
 
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
 # These options have Jinja expressions. Ansible's class Constructable evaluates these expressions later, for each host.
@@ -423,3 +428,18 @@ def _digest(options: Mapping[str, Any]) -> str:
     selection = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
     text = json.dumps(selection, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def inert(value: Any) -> Any:
+    """Mark a text, or every text in a mapping, so that Ansible never evaluates it as a template.
+
+    Text that may be a template is marked as unsafe, because ansible-core before 2.19 evaluates unmarked text. Other text is
+    marked as trusted, because ansible-core 2.19 and newer print untrusted text as a mapping in ``ansible-inventory --list``.
+    """
+    if isinstance(value, Mapping):
+        return {key: inert(part) for key, part in value.items()}
+    if not isinstance(value, str):
+        return value
+    # A header such as "#jinja2: variable_start_string:'[['" defines delimiters other than braces.
+    may_be_template = "{" in value or value.lstrip().startswith("#jinja2")
+    return wrap_var(value) if may_be_template else trust_as_template(value)

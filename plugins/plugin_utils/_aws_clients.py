@@ -9,12 +9,12 @@ import contextlib
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from ansible import constants, release
+from ansible import release
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.utils.display import Display
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     check_sdk_version_supported,
     get_aws_connection_info,
@@ -46,10 +46,9 @@ from ..module_utils._identity.inputs.accounts import (
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.model.accounts import AssumeRole
 from ..module_utils._identity.model.errors import InputError
-from ..module_utils._identity.run.cluster import AwsJob
 from ._task import ActionTask
 
-# Without boto3, importing this file must not fail: ``_require_sdk`` reports the missing package.
+# Without boto3, importing this file must not fail: ``require_sdk`` reports the missing package.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
 
@@ -143,19 +142,16 @@ class AwsClients:
         return Connection(region, endpoint, credentials.get("profile_name"), credentials.get("verify"))
 
 
-class _Options:
-    """A stand-in for a module, with the members that ``get_aws_connection_info`` of amazon.aws uses."""
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.params = dict(options)
-
-    def fail_json(self, *, msg: str, **_details: Any) -> NoReturn:
-        raise AnsibleBotocoreError(message=msg)
-
-
 def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
     """Return region, endpoint URL and credentials from the options and the environment. Raises AnsibleBotocoreError."""
-    region, endpoint, credentials = get_aws_connection_info(_Options(options))
+
+    def fail_json(*, msg: str, **_details: Any) -> NoReturn:
+        raise AnsibleBotocoreError(message=msg)
+
+    # These are the members of a module that amazon.aws uses.
+    region, endpoint, credentials = get_aws_connection_info(
+        SimpleNamespace(params=dict(options), fail_json=fail_json)
+    )
     return region, endpoint, credentials
 
 
@@ -168,62 +164,20 @@ def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> 
     """
     arguments_set = {name: value for name, value in connection_options.items() if value is not None}
     arguments = task.with_defaults(MODULE, arguments_set)
-    options = validated_options(arguments)
+    spec = aws_argument_spec()
+    names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
+    options = validate_arguments(spec, {name: arguments[name] for name in names & arguments.keys()})
     if has_two_credentials(options):
         raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
     return AwsClients(check_options(options), read_assume_role(arguments, ROLE))
 
 
-def job_of_task(
-    task: ActionTask,
-    module: str,
-    spec: Mapping[str, Any],
-    arguments: Mapping[str, Any],
-    check_mode: bool,
-) -> AwsJob:
-    """Validate the arguments of a module, and return a job that does the module's work in the process of the task.
+def validate_arguments(spec: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a module with their defaults, converted to the types of an argument spec.
 
-    Starting the module in another process would take longer. Call this function inside ``ActionTask.in_environment``.
-
-    :arg module: the name of the module, whose module_defaults apply.
-    :arg spec: the argument spec of the module.
-    :arg arguments: the arguments of the module.
-    :raises AnsibleError: when an argument is invalid or boto3 is missing.
+    :raises AnsibleError: when an argument is invalid.
     """
-    names = {**aws_argument_spec(), **spec}
-    checked = ArgumentSpecValidator(names).validate(task.with_defaults(module, arguments))
-    if checked.error_messages:
-        raise AnsibleError("\n".join(checked.error_messages))
-    params = dict(checked.validated_parameters)
-    clients = AwsClients({name: params[name] for name in aws_argument_spec()})
-    _require_sdk()
-    try:
-        region = "" if has_two_credentials(params) else clients.region
-    except AnsibleBotocoreError as error:
-        raise AnsibleError(str(error)) from error
-    folder = constants.DEFAULT_LOCAL_TMP
-    return AwsJob(params, clients.connect, region, check_mode, Display().verbosity >= 3, ROLE, folder)
-
-
-def _require_sdk() -> None:
-    try:
-        check_sdk_version_supported()
-    except AnsibleBotocoreError:
-        raise AnsibleError(NO_SDK.format(python=sys.executable)) from None
-
-
-def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the AWS connection options from the arguments of a module, validate them, and add defaults.
-
-    The defaults are from the environment, as in amazon.aws.
-
-    :raises AnsibleError: when an option is invalid.
-    """
-    spec = aws_argument_spec()
-    names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
-    checked = ArgumentSpecValidator(spec).validate(
-        {name: value for name, value in arguments.items() if name in names}
-    )
+    checked = ArgumentSpecValidator(spec).validate(dict(arguments))
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
     return dict(checked.validated_parameters)
@@ -236,9 +190,17 @@ def check_options(options: dict[str, Any]) -> dict[str, Any]:
     """
     if has_two_credentials(options):
         raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
-    _require_sdk()
+    require_sdk()
     try:
         _connection_info(options)
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
     return options
+
+
+def require_sdk() -> None:
+    """Check that boto3 is installed. Raises AnsibleError."""
+    try:
+        check_sdk_version_supported()
+    except AnsibleBotocoreError:
+        raise AnsibleError(NO_SDK.format(python=sys.executable)) from None

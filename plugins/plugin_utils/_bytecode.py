@@ -15,9 +15,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_file_location
-from pathlib import Path
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
 
 PLUGINS = __name__.rpartition(".plugin_utils.")[0]
@@ -29,18 +27,9 @@ class _SourceFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a module, or None to leave the import to Ansible.
-
-        :arg path: the folders of the package that contains the module, or None for a top-level module.
-        """
         if not fullname.startswith(f"{PLUGINS}.") or not path:
             return None
-        source = Path(path[0], fullname.rpartition(".")[2])
-        package = source / "__init__.py"
-        if package.is_file():
-            return spec_from_file_location(fullname, package, submodule_search_locations=[str(source)])
-        module = source.with_suffix(".py")
-        return spec_from_file_location(fullname, module) if module.is_file() else None
+        return FileFinder(path[0], (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(fullname)
 
 
 def import_cached(name: str) -> ModuleType:
@@ -53,12 +42,10 @@ def import_cached(name: str) -> ModuleType:
     """
     finder = _SourceFinder()
     sys.meta_path.insert(0, finder)
-    collects = gc.isenabled()
     gc.disable()
     try:
         return import_module(f"{PLUGINS}.plugin_utils.{name}")
     finally:
         sys.meta_path.remove(finder)
         gc.freeze()
-        if collects:
-            gc.enable()
+        gc.enable()

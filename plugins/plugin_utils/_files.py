@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import pickle
-import stat
 import tempfile
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..module_utils._identity.inputs.files import (
     locate,
     read_sources,
 )
+from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.model.errors import (
     InputError,
     sentence,
@@ -70,7 +70,8 @@ def write_private(path: str, content: str | bytes) -> None:
     """
     if reason := _why_not_replaceable(path):
         raise OSError(errno.EEXIST, reason, path)
-    handle, scratch = _scratch(path)
+    folder, name = os.path.split(path)
+    handle, scratch = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
     try:
         with open(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -81,72 +82,56 @@ def write_private(path: str, content: str | bytes) -> None:
 
 
 def why_not_writable(path: str) -> str:
-    """Return the reason why ``write_private`` would fail for a path, or "".
-
-    The function tries to create a temporary file in the same folder.
-    """
+    """Return the reason why ``write_private`` would fail for a path, or ""."""
+    folder = os.path.dirname(path) or "."
     if reason := _why_not_replaceable(path):
         return reason
-    try:
-        handle, scratch = _scratch(path)
-    except FileNotFoundError:
-        return f"the folder {os.path.dirname(path)} does not exist"
-    except OSError as error:
-        return str(error.strerror)
-    os.close(handle)
-    os.unlink(scratch)
-    return ""
+    if not os.path.isdir(folder):
+        return f"the folder {folder} does not exist"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission to write to the folder {folder}"
 
 
 def _why_not_replaceable(path: str) -> str:
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
+    if os.path.isfile(path) or not os.path.exists(path):
         return ""
-    if stat.S_ISREG(mode):
-        return ""
-    if stat.S_ISDIR(mode):
-        return "it is a folder"
-    kind = "FIFO" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
-    return f"it is a {kind}, not a regular file"
+    return "it is a folder" if os.path.isdir(path) else "it is not a regular file"
 
 
-def _scratch(path: str) -> tuple[int, str]:
-    """Create a temporary file with mode 0600 in the folder of ``path``, and return its file descriptor and path."""
-    return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+def describe_unwritable(files: Iterable[tuple[str, object]]) -> list[str]:
+    """Return a problem for each file that cannot be written.
+
+    :arg files: the name of a variable of the role, without prefix, and its value: a path, or None without a file.
+    """
+    return [
+        f"{ROLE}{name} {path} cannot be written: {reason}."
+        for name, path in files
+        if path and (reason := why_not_writable(os.path.expanduser(str(path))))
+    ]
 
 
-def hand_over(name: str, content: Any) -> dict[str, str]:
-    """Write an object to a temporary file for later tasks of this run, and return the path and the SHA-256 of the file.
+def hand_over(name: str, content: Any) -> str:
+    """Write an object to a temporary file for later tasks of this run, and return the path of the file.
 
     The result of a task contains the path instead of the object, because Ansible processes every value of a result on every
     host. Only the current user can read the file, and Ansible deletes it at exit. Pickle is acceptable here, because the
     processes of Ansible also exchange pickled objects.
     """
-    data = pickle.dumps(content)
-    digest = hashlib.sha256(data).hexdigest()
-    path = str(Path(constants.DEFAULT_LOCAL_TMP) / f"pod-identity-{name}-{digest}.pickle")
-    write_private(path, data)
-    return {"path": path, "sha256": digest}
+    path = str(Path(constants.DEFAULT_LOCAL_TMP, f"pod-identity-{name}-{uuid.uuid4()}.pickle"))
+    write_private(path, pickle.dumps(content))
+    return path
 
 
-def take_over(file: Mapping[str, str]) -> Any:
+def take_over(path: str) -> Any:
     """Read an object that ``hand_over`` wrote.
 
-    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. The
-        function checks this before it unpickles the file.
+    :raises InputError: when the file is missing, or is outside the temporary folder of this run.
     """
-    path = str(file["path"])
     if Path(path).parent != Path(constants.DEFAULT_LOCAL_TMP):
         raise InputError([f"{path} is not a file of this run. Run again."])
     try:
-        data = Path(path).read_bytes()
+        return pickle.loads(Path(path).read_bytes())
     except OSError as error:
         raise InputError([f"{path} cannot be read: {error.strerror}. Run again."]) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != file["sha256"]:
-        raise InputError([f"{path} was modified since it was written (SHA-256 {digest}). Run again."])
-    return pickle.loads(data)
 
 
 def warn_vanishing(variables: Mapping[str, Any], paths: Iterable[object]) -> list[str]:

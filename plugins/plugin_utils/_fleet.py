@@ -9,7 +9,6 @@ the reports of earlier jobs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import HAS_BOTO3
 
 from ..module_utils._aws.service_data import load_services
@@ -43,17 +41,17 @@ from ..module_utils._identity.report.fleet import (
     fleet_lines,
     gather,
 )
+from ._action import Action
 from ._aws_clients import clients_of_task
-from ._kubernetes_access import AWS_SPEC
+from ._kubernetes import AWS_VARIABLES
 from ._role_input import (
     validate_extra_variables,
 )
 from ._role_report import (
     FACT,
-    read_fact,
     read_reports,
 )
-from ._screen import printable, show_last
+from ._screen import show_report
 from ._task import ActionTask
 
 Result = dict[str, Any]
@@ -64,38 +62,24 @@ SHARED = (
     f"apply its own workloads. Leave all but one of these hosts out of the run, or correct {ROLE}cluster_name, {ROLE}region or "
     "the credentials."
 )
-NO_RESULT = "The tasks of this host ended without a result: see the output above."
-# The maximum number of concurrent requests to STS.
-_WIDTH = 10
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+class ActionModule(Action):
     """The action plugin of the tasks for many clusters."""
 
-    TRANSFERS_FILES = False
+    OPTIONS = {
+        "step": {"type": "str", "choices": ["check", "show", "gather"], "required": True},
+        "expected": {"type": "raw"},
+        "files": {"type": "raw"},
+    }
 
-    @printable
-    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _valid, options = self.validate_argument_spec(
-            argument_spec={
-                "step": {"type": "str", "choices": ["check", "show", "gather"], "required": True},
-                "expected": {"type": "raw"},
-                "files": {"type": "raw"},
-            }
-        )
-        task = ActionTask(self)
-        result["changed"] = False
-        try:
-            if options["step"] == "check":
-                with task.in_environment():
-                    return {**result, "hosts": find_shared_clusters(task, variables)}
-            if options["step"] == "show":
-                return {**result, **show_play(task, variables)}
-            return {**result, **show_reports(task, variables, options)}
-        except InputError as error:
-            return {**result, "failed": True, "msg": "\n".join(error.problems)}
+    def perform(self, task: ActionTask, variables: dict[str, Any], options: Mapping[str, Any]) -> Result:
+        if options["step"] == "check":
+            with task.in_environment():
+                return {"hosts": find_shared_clusters(task, variables)}
+        if options["step"] == "show":
+            return show_play(task, variables)
+        return show_reports(task, variables, options)
 
 
 def find_shared_clusters(task: ActionTask, variables: Mapping[str, Any]) -> dict[str, str]:
@@ -112,7 +96,7 @@ def find_shared_clusters(task: ActionTask, variables: Mapping[str, Any]) -> dict
     same_name = [
         (host, values) for hosts in by_name.values() if len(hosts) > 1 for host, values in hosts.items()
     ]
-    places = map_concurrently(lambda item: _place(task, item[1]), same_name, _WIDTH)
+    places = map_concurrently(lambda item: _place(task, item[1]), same_name)
     by_place: dict[tuple[str, str, str], list[str]] = {}
     for (host, _values), place in zip(same_name, places, strict=True):
         if place is not None:
@@ -131,10 +115,10 @@ def _connection(task: ActionTask, all_variables: Any, host: str) -> Mapping[str,
     :arg all_variables: the variables of all hosts (``hostvars``).
     """
     variables = all_variables.raw_get(host)
-    names = [name for name in ("cluster_name", "account_id", *AWS_SPEC) if f"{ROLE}{name}" in variables]
+    names = [name for name in ("cluster_name", "account_id", *AWS_VARIABLES) if f"{ROLE}{name}" in variables]
     try:
-        values: Mapping[str, Any] = task.template_for(
-            {**variables, "hostvars": all_variables}, {name: variables[f"{ROLE}{name}"] for name in names}
+        values: Mapping[str, Any] = task.template(
+            {name: variables[f"{ROLE}{name}"] for name in names}, {**variables, "hostvars": all_variables}
         )
     except AnsibleError:
         return {}
@@ -151,7 +135,7 @@ def _place(task: ActionTask, values: Mapping[str, Any]) -> tuple[str, str, str] 
     region = task.region(values.get("region"))
     try:
         if not (account_id and region):
-            clients = clients_of_task(task, {name: values.get(name) for name in AWS_SPEC})
+            clients = clients_of_task(task, {name: values.get(name) for name in AWS_VARIABLES})
             region = region or str(clients.client("sts").meta.region_name)
             account_id = account_id or read_caller(clients.api).account_id
     except (AnsibleError, AwsError, InputError):
@@ -184,14 +168,14 @@ def show_play(task: ActionTask, variables: Mapping[str, Any]) -> Result:
     if waiting and not any(result.failure for result in ended if result.host in batch):
         shown = [result for result in ended if result.host in batch]
     lines = fleet_lines(ended, len(all_hosts), waiting, task.check_mode, shown)
-    return show_last(lines, "", "", hidden=bool(task.keywords.no_log))
+    return show_report(lines, "", "", hidden=bool(task.keywords.no_log))
 
 
 def _is_first(task: ActionTask, batch: set[str]) -> bool:
     """Return whether no other host has called this function for this task and this batch."""
     name = f"pod-identity-table-{task.identity}-{min(batch)}"
     try:
-        os.close(os.open(Path(constants.DEFAULT_LOCAL_TMP, name), os.O_CREAT | os.O_EXCL, 0o600))
+        Path(constants.DEFAULT_LOCAL_TMP, name).touch(0o600, exist_ok=False)
     except FileExistsError:
         return False
     return True
@@ -202,11 +186,16 @@ def _ended(host: str, results: Mapping[str, Any], find_variables_of_host: Callab
 
     :arg results: the variables of the host without templating, among them the results of its tasks.
     """
-    report = read_fact(results, FACT)
+    # ansible-core before 2.21 stores a fact only in ``ansible_facts`` if the setting INJECT_FACTS_AS_VARS is false.
+    report = results.get(FACT) or (results.get("ansible_facts") or {}).get(FACT)
     if report:
         return end_cluster({"apply": report}, plans=True, host=host)
     result = results.get(RESULT) or {}
-    reason = str(result.get("failure") or result.get("msg") or NO_RESULT)
+    reason = str(
+        result.get("failure")
+        or result.get("msg")
+        or "The tasks of this host ended without a result: see the output above."
+    )
     cluster = str(find_variables_of_host().get(f"{ROLE}cluster_name") or host)
     return Ended(host, cluster, reason)
 
@@ -219,20 +208,15 @@ def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mappin
     """
     validate_extra_variables(task.loader)
     find_variables(variables)
-    values = read_report_variables(
-        {
-            "expected": options["expected"],
-            "report_files": options["files"],
-        }
-    )
-    reports = [*artifacts_in(variables), *read_reports("report_files", _list(values, "report_files"))]
-    lines, failure = gather(reports, _list(values, "expected"), task.check_mode)
-    return show_last(lines, failure, failure)
-
-
-def _list(values: Mapping[str, object], name: str) -> list[str]:
-    value = values.get(name)
-    return [str(part) for part in value if part] if isinstance(value, list) else []
+    names = {"expected": options["expected"], "report_files": options["files"]}
+    values: dict[str, Any] = read_report_variables(names)
+    files, expected = ([*filter(None, values.get(name) or ())] for name in ("report_files", "expected"))
+    reports = [*artifacts_in(variables), *read_reports("report_files", files)]
+    lines, failure = gather(reports, expected, task.check_mode)
+    shown = show_report(lines, failure, failure)
+    if not failure:
+        return shown
+    return {"failed": True, "msg": failure, **({"lines": shown["msg"]} if "msg" in shown else {})}
 
 
 # Ansible imports this file for the first task of a fleet, before it forks a process for each host. So the processes of all

@@ -8,17 +8,21 @@ Starting a module of kubernetes.core for each object would take much longer.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
+import hashlib
 import json
+import logging
 import os
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ansible import constants
@@ -26,21 +30,13 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._findings.text import (
-    visible,
-    visible_sentence,
-)
-from ..module_utils._identity.kubernetes.accounts.account_writes import (
-    format_diff,
-)
-from ..module_utils._identity.kubernetes.api.api_errors import (
-    ApiError,
-    parse_api_error,
-    parse_response,
-)
-from ..module_utils._identity.kubernetes.api.authentication import (
-    IDENTITY_OPTIONS,
-)
+from ..module_utils._aws.eks_token import EksToken, TokenSource, regional_client
+from ..module_utils._findings.text import visible_sentence, with_option_names
+from ..module_utils._identity.inputs.accounts import ASSUME_ROLE_OPTIONS
+from ..module_utils._identity.inputs.run_input import ROLE
+from ..module_utils._identity.kubernetes.accounts.account_writes import format_diff
+from ..module_utils._identity.kubernetes.api.api_errors import ApiError, parse_api_error, parse_response
+from ..module_utils._identity.kubernetes.api.authentication import IDENTITY_OPTIONS, uses_eks_token
 from ..module_utils._identity.kubernetes.api.cluster import (
     ApiResponse,
     Deadline,
@@ -62,34 +58,25 @@ from ..module_utils._identity.kubernetes.model.objects import (
     member,
     object_name,
 )
-from ..module_utils._identity.model.cluster import (
-    ApiServer,
-    certificate_digests,
+from ..module_utils._identity.model.cluster import ApiServer, CallerAccess, Cluster, certificate_digests
+from ..module_utils._identity.model.errors import AwsError, InputError, sentence
+from ..module_utils._identity.read.cluster import (
+    read_caller,
+    read_caller_access,
+    read_eks_target,
+    require_account,
 )
-from ..module_utils._identity.model.errors import (
-    AwsError,
-    InputError,
-    sentence,
-)
-from ._exec_plugins import bound_plugins
-from ._kubernetes_access import (
-    LIST,
-    Access,
-    no_token_message,
-    require_local,
-)
-from ._processes import (
-    alarm,
-    each_within,
-    run_within,
-)
+from ._aws_clients import AwsClients, clients_of_task
+from ._files import write_private
+from ._processes import each_within, run_within
 from ._task import ActionTask
 
 # The error message for a missing Python package or collection, or "".
 MISSING = ""
 try:
     from kubernetes.client.exceptions import ApiException
-    from kubernetes.config import ConfigException, load_incluster_config
+    from kubernetes.config import ConfigException, kube_config, load_incluster_config
+    from kubernetes.config.exec_provider import ExecProvider
     from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
     from urllib3.exceptions import HTTPError, InsecureRequestWarning
     from yaml import YAMLError
@@ -102,12 +89,12 @@ else:
         from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
         from ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner import perform_action
         from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
-        from ansible_collections.kubernetes.core.plugins.modules.k8s import argspec
     except ImportError as error:
         MISSING = f"the collection kubernetes.core cannot be used: {error}"
     else:
         # The exceptions for errors in a kubeconfig, a connection or a response.
         FAULTS: tuple[type[Exception], ...] = (
+            ApiException,
             CoreException,
             ConfigException,
             HTTPError,
@@ -119,11 +106,25 @@ else:
         )
 
 
+# The module_defaults for these modules of kubernetes.core also apply to the connection of the role.
+KUBERNETES_MODULES = ("kubernetes.core.k8s_info", "kubernetes.core.k8s")
+# The connection options of kubernetes.core that are variables of the role, with these variables. kubernetes.core reads other
+# options from environment variables (K8S_AUTH_*, KUBECONFIG).
+CONNECTION_VARIABLES = {"kubeconfig": "kubeconfig", "context": "kube_context"}
+# The variables of the role for requests to AWS.
+AWS_VARIABLES = ("region", "profile", *ASSUME_ROLE_OPTIONS)
+ELSEWHERE = (
+    "this play has {how}, but requests to Kubernetes run on the controller, as the user who runs Ansible: set "
+    "connection: local and become: false for the play, or ansible_connection: local and ansible_become: false for the host"
+)
+_now = partial(datetime.now, timezone.utc)
 # The timeouts in seconds to connect, and to wait for the next part of a response. An API server ends a request after 60
 # seconds, so the client waits slightly longer.
 REQUEST_TIMEOUT = (10, 65)
 # The time limit in seconds to read a list or to write one object, including API discovery and the client's retries.
 LONGEST_CALL = 120.0
+# A plugin that calls AWS takes some seconds. After a minute it usually waits for input, which the user cannot enter.
+PLUGIN_SECONDS = 60.0
 # The field manager of patches. Server-side apply has another one, because its fields belong to the list of workloads.
 PATCH_MANAGER = "workload-identity-patch"
 # The time limit in seconds for deleting the objects that an interrupted run has created.
@@ -134,26 +135,138 @@ AT_ONCE = 8
 LONGEST_DRY_RUNS = 180.0
 # When the task is interrupted, running writes may continue for this number of seconds.
 GRACE = 5.0
-# The module_defaults for this module of kubernetes.core also apply to writes.
-APPLY = "kubernetes.core.k8s"
 # The expected content of a response to API discovery, for error messages.
 DESCRIPTION = "description of its resources"
-NOT_STARTED = "not started, because another write failed: {cause}"
 
 
-class Connection:
-    """A connection to the Kubernetes API. Its client is created at the first request.
+class Access:
+    """Access to the Kubernetes API with the connection options of the user.
+
+    ``arguments`` are the options of kubernetes.core modules. kubernetes.core adds options from environment variables.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self.arguments = arguments
+
+    def token(self, _seconds: float, /) -> str | None:
+        """Return a bearer token, or None if kubernetes.core authenticates with the options or the environment.
+
+        :arg _seconds: the time for which the token must be valid. It is shorter if the AWS credentials expire earlier.
+        :raises AwsError: when no token can be signed.
+        """
+        return None
+
+
+class EksAccess(Access):
+    """Access with the endpoint and the certificate authority of an EKS cluster, and with tokens signed for the cluster."""
+
+    def __init__(self, arguments: Mapping[str, Any], target: Cluster, clients: AwsClients) -> None:
+        server = {"host": target.endpoint, "ca_cert": write_authority(target), "validate_certs": True}
+        super().__init__({**arguments, **server})
+        self.target, self._clients = target, clients
+        self._source = TokenSource(self._sign, _now)
+
+    def token(self, seconds: float, /) -> str | None:
+        return self._source.token(seconds).text
+
+    def caller_access(self) -> CallerAccess | None:
+        """Return facts about the caller and its EKS access entry that explain a response with status 401.
+
+        Return None if sts:GetCallerIdentity fails.
+        """
+        url = regional_client(self._clients.client).meta.endpoint_url
+        return read_caller_access(self._clients.api, self.target, str(url), _now())
+
+    def _sign(self) -> EksToken:
+        [token] = self._clients.sign_tokens([self.target.name], _now())
+        return token
+
+
+def find_access(task: ActionTask, values: Mapping[str, Any], cluster: str) -> Access:
+    """Choose how to access the Kubernetes API of an EKS cluster.
+
+    If the variables or the environment specify a kubeconfig or another connection, use that connection. Otherwise use the
+    endpoint of the EKS cluster and sign tokens. With ``kube_auth`` the user can require either of these two ways.
+
+    :arg values: the result of ``read_role_variables``.
+    :arg cluster: the name of the EKS cluster.
+    :raises InputError: when the task would run on another machine or as another user, options contradict each other, or the
+        role to assume is invalid.
+    :raises AwsError: when AWS does not return the caller or the endpoint, or the credentials belong to another account.
+    :raises AnsibleError: when an AWS option is invalid or boto3 is missing.
+    """
+    require_local(task)
+    arguments = {option: values[name] for option, name in CONNECTION_VARIABLES.items() if values.get(name)}
+    for module in KUBERNETES_MODULES:
+        arguments = task.with_defaults(module, arguments)
+    names = [name for name, value in arguments.items() if value]
+    if not uses_eks_token(values.get("kube_auth", "auto"), names, task.environment, os.environ):
+        return Access(arguments)
+    options = {name: values[name] for name in AWS_VARIABLES if values.get(name) not in (None, "")}
+    clients = clients_of_task(task, options)
+    if account_id := values.get("account_id"):
+        require_account(read_caller(clients.api), account_id, cluster, clients.region)
+    return EksAccess(arguments, read_eks_target(clients.api, cluster, clients.region), clients)
+
+
+def require_local(task: ActionTask) -> None:
+    """Check that the task runs on the controller and as the current user.
+
+    :raises InputError: when the connection or ``become`` of the task would run modules on another machine or as another
+        user.
+    """
+    transport = str(task.connection.transport)
+    if transport != "local" or task.connection.become:
+        how = "become: true" if transport == "local" else f"connection: {transport}"
+        raise InputError([ELSEWHERE.format(how=how)])
+
+
+def write_authority(target: Cluster) -> str:
+    """Write the certificate authority of a cluster to a file, and return its path.
+
+    Ansible deletes the file when Ansible exits.
+    """
+    pem = base64.b64decode(target.certificate_authority_data)
+    path = Path(constants.DEFAULT_LOCAL_TMP, f"eks-authority-{hashlib.sha256(pem).hexdigest()[:16]}.crt")
+    if not path.exists():
+        write_private(str(path), pem.decode(errors="replace"))
+    return str(path)
+
+
+class ClientCluster:
+    """The Kubernetes API of a cluster, for reads and writes of a task. The client is created at the first request.
+
+    Lists and writes are repeated after transient errors. After the deadline only deletions of Jobs are sent, because the run
+    deletes no Jobs but its own. Requests that were sent before the deadline are completed.
 
     :arg options: connection options of kubernetes.core modules. For missing options, the client reads environment variables.
     :arg access: the source of a bearer token, unless the options have credentials.
     :arg deadline: the time until which requests may be sent, or None.
+    :arg force: whether to take over fields of other field managers, of all service accounts or of those that it names as
+        "namespace/name".
     """
 
-    def __init__(self, options: Mapping[str, Any], access: Access, deadline: Deadline | None = None) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        access: Access,
+        deadline: Deadline | None = None,
+        *,
+        force: bool | Sequence[str] = False,
+        check_mode: bool = False,
+        diff: bool = False,
+    ) -> None:
         self._options, self._access, self._deadline = options, access, deadline
-        self._client: Any = None
+        self._force, self.check_mode, self.diff = force, check_mode, diff
+        self._connected: Any = None
+        self.clock = SystemClock(deadline)
+        # The client caches API discovery in a file with a predictable name in the temporary folder. Another user could create
+        # that file first, so use a folder that only the current user can access.
+        tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
+        # The role warns once about an unverified certificate. The client would repeat the warning for every request.
+        warnings.simplefilter("ignore", InsecureRequestWarning)
 
-    def client(self, *, late: bool = False) -> Any:
+    def _client(self, *, late: bool = False) -> Any:
         """Return the client for the next request.
 
         :arg late: whether the request may be sent after the deadline.
@@ -161,19 +274,21 @@ class Connection:
         """
         if self._deadline and not late:
             self._deadline.check()
-        if self._client is None:
+        if self._connected is None:
             token = self.token()
             if token is None:
-                client = get_api_client(**{**_named_kubeconfig(), **self._options})
+                client = _create_client({**_named_kubeconfig(), **self._options})
             else:
                 # Empty options prevent the client from reading other credentials from environment variables.
                 no_identity = dict.fromkeys(IDENTITY_OPTIONS, "")
                 client = get_api_client(**{**no_identity, **self._options, "api_key": token})
                 # The client calls this hook before each request.
                 client.configuration.refresh_api_key_hook = self._renew
-            _limit_requests(client)
-            self._client = client
-        return self._client
+            api = client.client.client
+            # The service layer of kubernetes.core does not set a timeout.
+            api.call_api = partial(_call_within_limit, api.call_api)
+            self._connected = client
+        return self._connected
 
     def token(self) -> str | None:
         """Return a bearer token, or None if kubernetes.core authenticates without it (see ``Access.token``).
@@ -183,48 +298,17 @@ class Connection:
         try:
             return self._access.token(LONGEST_CALL)
         except AwsError as error:
-            raise CoreException(no_token_message(error)) from error
+            message = f"no token for the cluster: {sentence(str(error))} {error.remedy}"
+            raise CoreException(str(with_option_names(message, ROLE))) from error
 
     def _renew(self, configuration: Any) -> None:
         configuration.api_key["authorization"] = f"Bearer {self.token()}"
 
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """The settings of writes.
-
-    ``defaults`` has the module_defaults of kubernetes.core.k8s. ``force`` takes over fields of other field managers, of all
-    service accounts or of those that it names as "namespace/name".
-    """
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    force: bool | Sequence[str] = False
-    check_mode: bool = False
-    diff: bool = False
-
-
-class ClientCluster:
-    """The Kubernetes API of a cluster, for reads and writes of a task.
-
-    Lists and writes are repeated after transient errors. After the deadline only deletions of Jobs are sent, because the run
-    deletes no Jobs but its own. Requests that were sent before the deadline are completed.
-
-    :arg reads: the connection for reads, with the module_defaults of kubernetes.core.k8s_info.
-    :arg writes: the connection for writes, with the module_defaults of kubernetes.core.k8s. It may be the same connection as
-        ``reads``.
-    """
-
-    def __init__(
-        self, reads: Connection, writes: Connection, options: WriteOptions, deadline: Deadline | None = None
-    ) -> None:
-        self._reads, self._writes, self._options = reads, writes, options
-        self.clock = SystemClock(deadline)
-        # The client caches API discovery in a file with a predictable name in the temporary folder. Another user could create
-        # that file first, so use a folder that only the current user can access.
-        tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
-        bound_plugins()
-        # The role warns once about an unverified certificate. The client would repeat the warning for every request.
-        warnings.simplefilter("ignore", InsecureRequestWarning)
+    def _find_resource(self, kind: str, api_version: str, *, late: bool = False) -> tuple[Any, Any]:
+        """Return the client, and the client's object for a kind of resource from API discovery."""
+        with _expect(DESCRIPTION):
+            client = self._client(late=late)
+            return client, client.resource(kind, api_version)
 
     def list_objects(self, query: Query) -> Listing:
         """List objects, with retries."""
@@ -234,11 +318,11 @@ class ClientCluster:
     def _list(self, query: Query) -> Listing:
         try:
             return _parse_listing(run_within(LONGEST_CALL, partial(self._request, query)), query.kind)
-        except (ApiException, *FAULTS) as error:
+        except FAULTS as error:
             return Listing(error=_parse_error(error))
 
     def _request(self, query: Query) -> bytes:
-        client, resource = _find_resource(self._reads, query.kind, query.api_version)
+        client, resource = self._find_resource(query.kind, query.api_version)
         response = client.get(
             resource,
             namespace=query.namespace or None,
@@ -251,31 +335,29 @@ class ClientCluster:
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
         """Send the dry runs once, without retries, because the injection probe repeats them."""
-        end = time.monotonic() + LONGEST_DRY_RUNS
         try:
-            client, pods = run_within(LONGEST_DRY_RUNS, partial(_find_resource, self._reads, "Pod", "v1"))
-            try_pod = partial(_try_pod, client, pods)
-            return each_within(end - time.monotonic(), try_pod, manifests, AT_ONCE)
-        except (ApiException, *FAULTS) as error:
+            client, pods = run_within(LONGEST_CALL, partial(self._find_resource, "Pod", "v1"))
+            return each_within(LONGEST_DRY_RUNS, partial(_try_pod, client, pods), manifests, AT_ONCE)
+        except FAULTS as error:
             return [DryRun(error=_parse_error(error))] * len(manifests)
 
     def read_version(self) -> Object:
         try:
             with _expect(DESCRIPTION):
                 return run_within(
-                    LONGEST_CALL, lambda: as_mapping(self._reads.client().client.version.get("kubernetes"))
+                    LONGEST_CALL, lambda: as_mapping(self._client().client.version.get("kubernetes"))
                 )
-        except (ApiException, *FAULTS):
+        except FAULTS:
             return {}
 
     def read_server(self) -> ApiServer:
         try:
             with _expect(DESCRIPTION):
-                settings = run_within(LONGEST_CALL, self._reads.client).configuration
+                settings = run_within(LONGEST_CALL, self._client).configuration
             authorities = (
                 Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
             )
-        except (ApiException, *FAULTS):
+        except FAULTS:
             return ApiServer()
         return ApiServer(
             str(settings.host or ""), certificate_digests(authorities), bool(settings.verify_ssl)
@@ -288,7 +370,7 @@ class ClientCluster:
     def _apply_options(self, manifest: Object) -> dict[str, Any]:
         if manifest["kind"] != "ServiceAccount":
             return {"state": "present"}
-        force = self._options.force
+        force = self._force
         forces = force if isinstance(force, bool) else str(object_name(manifest)) in force
         settings = {"field_manager": FIELD_MANAGER, "force_conflicts": forces}
         return {"state": "present", "apply": True, "server_side_apply": settings}
@@ -316,7 +398,7 @@ class ClientCluster:
         :arg late: whether the writes may be sent after the deadline.
         """
         outcomes: dict[int, _Outcome] = {}
-        send = partial(self._send, _Writer(self._options, self._writes.token, options), late)
+        send = partial(self._send, _Writer(self, options), late)
         # Create namespaces before the service accounts in them.
         for is_namespace in (True, False):
             indexes = [
@@ -339,7 +421,7 @@ class ClientCluster:
         try:
             if kinds and not writer.cause:
                 client = run_within(LONGEST_CALL, partial(self._find_client, kinds, late))
-        except (ApiException, *FAULTS) as error:
+        except FAULTS as error:
             return [writer.stop(error)] * len(manifests)
         write = partial(writer.write, client)
         return each_within(LONGEST_CALL * len(manifests), write, manifests, AT_ONCE, GRACE)
@@ -350,10 +432,10 @@ class ClientCluster:
         Look up ``kinds`` in the API first, so that the threads do not repeat the requests of the lookup.
         """
         for kind, api_version in kinds:
-            _find_resource(self._writes, kind, api_version, late=late)
-        # Copy the client, because reads may use the same client, and the setting dry_run must not apply to reads.
-        client = copy.copy(self._writes.client(late=late))
-        client.dry_run = self._options.check_mode
+            self._find_resource(kind, api_version, late=late)
+        # Copy the client, because reads use the same client, and the setting dry_run must not apply to reads.
+        client = copy.copy(self._client(late=late))
+        client.dry_run = self.check_mode
         # The API server takes the field manager of a patch from the user agent. The default of the client is also that of other
         # tools, which would set a removed annotation again.
         client.client.client.user_agent = PATCH_MANAGER
@@ -363,22 +445,18 @@ class ClientCluster:
 class BoundedEnding:
     """The clean-up of an interrupted run. It takes at most ``CLEANUP_SECONDS`` to delete the objects that the run created.
 
-    :arg write: displays a line to the user.
+    :arg tell: displays a line to the user.
     """
 
-    def __init__(self, cluster: KubernetesCluster, write: Callable[[str], None]) -> None:
-        self._cluster, self._write = cluster, write
+    def __init__(self, cluster: KubernetesCluster, tell: Callable[[str], None]) -> None:
+        self._cluster, self.tell = cluster, tell
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         try:
-            with alarm(CLEANUP_SECONDS):
-                return self._cluster.remove(manifests)
+            return run_within(CLEANUP_SECONDS, partial(self._cluster.remove, manifests))
         except TimeoutError as error:
             late = ApiError(0, str(error))
             return WriteResult(refused=dict.fromkeys(range(len(manifests)), late), error=late)
-
-    def tell(self, text: str) -> None:
-        self._write(visible(text))
 
 
 def connect(
@@ -390,7 +468,7 @@ def connect(
     """Return the interface to the Kubernetes API for a task, without sending a request.
 
     :arg access: the connection options and the source of the token.
-    :arg force: whether to take over fields of other field managers; see ``WriteOptions``.
+    :arg force: whether to take over fields of other field managers; see ``ClientCluster``.
     :arg deadline: the time until which requests may be sent, or None.
     :raises AnsibleError: when a kubeconfig, a Python package or kubernetes.core is missing.
     :raises InputError: when module_defaults are invalid, or the task would run on another machine.
@@ -398,26 +476,11 @@ def connect(
     if MISSING:
         raise AnsibleError(MISSING)
     require_local(task)
-    reads = _client_options(task, LIST, access)
-    writes = _client_options(task, APPLY, access)
-    reading = Connection(reads, access, deadline)
-    defaults = read_write_options(task.with_defaults(APPLY, access.arguments))
-    options = WriteOptions(defaults, force, task.check_mode, bool(task.keywords.diff))
-    writing = reading if writes == reads else Connection(writes, access, deadline)
-    return ClientCluster(reading, writing, options, deadline)
-
-
-class _Module:
-    """A stand-in for a module, with the members that the service layer of kubernetes.core uses."""
-
-    def __init__(self, settings: WriteOptions, options: Mapping[str, Any]) -> None:
-        self.params = {**settings.defaults, **options}
-        self.check_mode, self._diff = settings.check_mode, settings.diff
-
-    def warn(self, *_texts: Any, **_more: Any) -> None:
-        """Ignore a warning, because the role reads the objects after the writes and reports problems as findings."""
-
-    deprecate = warn
+    options = read_client_options(access.arguments)
+    if isinstance(options.get("kubeconfig"), str):
+        options["kubeconfig"] = _decrypted(task, options["kubeconfig"])
+    diff = bool(task.keywords.diff)
+    return ClientCluster(options, access, deadline, force=force, check_mode=task.check_mode, diff=diff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,36 +502,38 @@ class _Writer:
     After a write has timed out or had no credentials, the writer starts no further writes. ``cause`` is the first error of this
     kind.
 
-    :arg ready: ensures that there are valid credentials for a request, or raises CoreException.
     :arg options: returns the options of kubernetes.core.k8s for an object.
     """
 
-    def __init__(
-        self,
-        settings: WriteOptions,
-        ready: Callable[[], object],
-        options: Callable[[Object], Mapping[str, Any]],
-    ) -> None:
-        self._settings, self._ready, self._options = settings, ready, options
+    def __init__(self, cluster: ClientCluster, options: Callable[[Object], Mapping[str, Any]]) -> None:
+        self._cluster, self._options = cluster, options
         self.cause: ApiError | None = None
 
     def write(self, client: Any, manifest: Object) -> _Outcome:
         if self.cause:
-            text = NOT_STARTED.format(cause=sentence(self.cause.text))
+            text = f"not started, because another write failed: {sentence(self.cause.text)}"
             return _Outcome(error=ApiError(0, text), cause=self.cause)
         try:
-            self._ready()
+            self._cluster.token()
         except CoreException as error:
             return self.stop(error)
         definition = copy.deepcopy(dict(manifest))
-        module = _Module(self._settings, self._options(manifest))
+        # The service layer of kubernetes.core uses these members of a module. Its warnings are ignored, because the role reads
+        # the objects after the writes and reports problems as findings.
+        module = SimpleNamespace(
+            params=self._options(manifest),
+            check_mode=self._cluster.check_mode,
+            _diff=self._cluster.diff,
+            warn=lambda *_texts, **_more: None,
+            deprecate=lambda *_texts, **_more: None,
+        )
         perform = partial(perform_action, K8sService(client, module), definition, module.params)
         try:
             with _expect(as_text(definition["kind"])):
                 result = run_within(LONGEST_CALL, perform)
         except TimeoutError as error:
             return self.stop(error)
-        except (ApiException, *FAULTS) as error:
+        except FAULTS as error:
             return _Outcome(error=_parse_error(error))
         return _Outcome(
             bool(result.get("changed")), diff=format_diff(as_mapping(result.get("diff")), manifest)
@@ -485,29 +550,65 @@ class _Writer:
         return _Outcome(error=api_error, cause=self.cause or api_error)
 
 
+class _BoundedPlugin:
+    """An exec plugin of a kubeconfig. The Kubernetes client would wait for it without a limit.
+
+    :arg settings: the arguments of ``ExecProvider``.
+    """
+
+    def __init__(self, *settings: Any) -> None:
+        self._plugin = ExecProvider(*settings)
+
+    def run(self) -> Any:
+        try:
+            return run_within(PLUGIN_SECONDS, self._plugin.run)
+        except TimeoutError as error:
+            raise ConfigException(f"no credentials within {PLUGIN_SECONDS:g} seconds") from error
+
+
+def _create_client(options: Mapping[str, Any]) -> Any:
+    """Create a client for a kubeconfig or other options of the user.
+
+    If an exec plugin of the kubeconfig fails, the Kubernetes client only logs the error, and continues without credentials.
+
+    :raises CoreException: when an exec plugin fails or does not end.
+    """
+    kube_config.ExecProvider = _BoundedPlugin
+    logging.getLogger().addFilter(_raise_error)
+    try:
+        return get_api_client(**options)
+    finally:
+        logging.getLogger().removeFilter(_raise_error)
+
+
+def _raise_error(record: logging.LogRecord) -> bool:
+    """Filter the log records of the Kubernetes client: raise the error of an exec plugin."""
+    if record.funcName == "_load_from_exec_plugin":
+        text = " ".join(record.getMessage().split())
+        raise ConfigException(f"exec plugin: {text.removeprefix('exec plugin: ')}")
+    return True
+
+
+def _call_within_limit(call_api: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Send a request with a timeout."""
+    return call_api(
+        *arguments, **{**more, "_request_timeout": more.get("_request_timeout") or REQUEST_TIMEOUT}
+    )
+
+
 def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Select the connection options from the options of a module of kubernetes.core, and validate them.
 
     :raises InputError: when an option is invalid.
     """
     names = {alias for name, option in AUTH_ARG_SPEC.items() for alias in (name, *option.get("aliases", ()))}
-    valid = _validated({name: value for name, value in options.items() if name in names})
+    checked = ArgumentSpecValidator(AUTH_ARG_SPEC).validate(
+        {name: value for name, value in options.items() if name in names}
+    )
+    if checked.error_messages:
+        raise InputError([f"module_defaults of kubernetes.core: {text}" for text in checked.error_messages])
+    valid = checked.validated_parameters
     return {name: valid[name] for name in AUTH_ARG_SPEC if valid.get(name) is not None}
-
-
-def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Validate the options of kubernetes.core.k8s, and return them without the options for the connection.
-
-    :raises InputError: when an option is invalid.
-    """
-    return {name: value for name, value in _validated(options).items() if name not in AUTH_ARG_SPEC}
-
-
-def _client_options(task: ActionTask, module: str, access: Access) -> dict[str, Any]:
-    options = read_client_options(task.with_defaults(module, access.arguments))
-    if isinstance(options.get("kubeconfig"), str):
-        options["kubeconfig"] = _decrypted(task, options["kubeconfig"])
-    return options
 
 
 def _decrypted(task: ActionTask, kubeconfig: str) -> str:
@@ -515,43 +616,15 @@ def _decrypted(task: ActionTask, kubeconfig: str) -> str:
 
     :raises AnsibleError: when a file does not exist or cannot be decrypted.
     """
-    paths = [_find_file(task, path) for path in kubeconfig.split(os.pathsep)]
-    return os.pathsep.join(task.loader.get_real_file(path, decrypt=True) for path in paths)
-
-
-def _find_file(task: ActionTask, path: str) -> str:
-    try:
-        return task.find_file(path)
-    except AnsibleError as error:
-        # In ansible-core before 2.19, the error message does not contain the path of the file.
-        raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
-
-
-def _validated(options: Mapping[str, Any]) -> dict[str, Any]:
-    checked = ArgumentSpecValidator(argspec()).validate(dict(options))
-    if checked.error_messages:
-        raise InputError([f"module_defaults of kubernetes.core: {text}" for text in checked.error_messages])
-    return dict(checked.validated_parameters)
-
-
-def _limit_requests(client: Any) -> None:
-    """Set a timeout for each request, because the service layer of kubernetes.core does not set a timeout."""
-    api = client.client.client
-    call_api = api.call_api
-
-    def call_within_limit(*arguments: Any, _request_timeout: Any = None, **more: Any) -> Any:
-        return call_api(*arguments, _request_timeout=_request_timeout or REQUEST_TIMEOUT, **more)
-
-    api.call_api = call_within_limit
-
-
-def _find_resource(
-    connection: Connection, kind: str, api_version: str, *, late: bool = False
-) -> tuple[Any, Any]:
-    """Return the client, and the client's object for a kind of resource from API discovery."""
-    with _expect(DESCRIPTION):
-        client = connection.client(late=late)
-        return client, client.resource(kind, api_version)
+    paths = []
+    for path in kubeconfig.split(os.pathsep):
+        try:
+            found = task.loader.path_dwim_relative_stack(task.keywords.get_search_path(), "files", path)
+        except AnsibleError as error:
+            # In ansible-core before 2.19, the error message does not contain the path of the file.
+            raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
+        paths.append(task.loader.get_real_file(found, decrypt=True))
+    return os.pathsep.join(paths)
 
 
 def _named_kubeconfig() -> dict[str, str]:
@@ -581,7 +654,7 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
             header_params={"Connection": "close"},
         )
         pod = as_mapping(json.loads(response.data))
-    except (ApiException, *FAULTS) as error:
+    except FAULTS as error:
         return DryRun(error=_parse_error(error))
     if pod.get("kind") != "Pod":
         return DryRun(error=ApiError(0, "the response is not from the Kubernetes API: no Pod"))
@@ -604,17 +677,12 @@ def _expect(content: str) -> Iterator[None]:
 
 def _parse_listing(answer: bytes, kind: str) -> Listing:
     """Parse a response with a list of objects. For other content, such as the web page of a proxy, return an error."""
-    try:
+    with contextlib.suppress(ValueError):
         items = as_mapping(json.loads(answer)).get("items")
-    except ValueError:
-        items = None
-    if not isinstance(items, list):
-        return Listing(
-            error=ApiError(
-                0, f"the response with status 200 is not from the Kubernetes API: no list of {kind}"
-            )
-        )
-    return Listing(as_objects(items))
+        if isinstance(items, list):
+            return Listing(as_objects(items))
+    text = f"the response with status 200 is not from the Kubernetes API: no list of {kind}"
+    return Listing(error=ApiError(0, text))
 
 
 def _parse_error(error: Exception) -> ApiError:

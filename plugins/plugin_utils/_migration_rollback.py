@@ -37,6 +37,7 @@ from ..module_utils._identity.run.migration import (
 )
 from ._migration_session import MigrationSession
 from ._role_run import (
+    guarded,
     kubernetes_settings,
     restart_timeout,
 )
@@ -86,7 +87,7 @@ def _return_group(session: MigrationSession, group: MigrationGroup, associate: A
             associate(lost, f"{group.name}: creating the associations again", False)
         failed |= back | late
     used = {found.role_arn for found in session.state.associations.values()}
-    with session.guarded():
+    with guarded(session.steps):
         session.edit(session.editor().release([m for m in gone if m.key not in failed], used))
     return failed
 
@@ -94,7 +95,7 @@ def _return_group(session: MigrationSession, group: MigrationGroup, associate: A
 def _restore(session: MigrationSession, group: MigrationGroup) -> list[Migrant]:
     """Restore the IRSA statements and annotations. Return the service accounts that their roles allow with IRSA."""
     session.steps.begin(f"{group.name}: restoring IRSA")
-    with session.guarded():
+    with guarded(session.steps):
         failed = session.edit(session.editor().restore(group.migrants))
         if not session.task.check_mode:
             arns = {migrant.role_arn for migrant in group.migrants}
@@ -118,9 +119,10 @@ def _delete_associations(
     if not migrants:
         return []
     session.steps.begin(f"{group.name}: deleting the associations")
-    source = session.source(workload_rows(migrants), state="absent", agent="ignore")
-    workloads = tuple(replace(workload, returns=True) for workload in source.parsed.workloads)
-    _prepared, aws = session.run_aws(replace(source, parsed=replace(source.parsed, workloads=workloads)))
+    run = session.role_run(workload_rows(migrants), state="absent", agent="ignore")
+    workloads = tuple(replace(workload, returns=True) for workload in run.parsed.workloads)
+    run.parsed = replace(run.parsed, workloads=workloads)
+    aws = session.run_aws(run)
     session.failures += aws.failures
     kept = [finding for finding in aws.findings if finding.code in _LEFT]
     session.findings += kept

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..module_utils._aws.client import Api
 from ..module_utils._aws.interrupt import pause
 from ..module_utils._findings.finding import (
     Finding,
@@ -23,9 +21,7 @@ from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.api.api_errors import (
     AGAIN,
     ALLOW,
-    ApiError,
     manifest_failure,
-    remedy_for,
 )
 from ..module_utils._identity.kubernetes.api.cluster import (
     Deadline,
@@ -42,23 +38,17 @@ from ..module_utils._identity.kubernetes.model.objects import (
 from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
 )
-from ..module_utils._identity.kubernetes.run.irsa import (
-    IrsaEstate,
-    read_irsa,
-    unread_findings,
-)
+from ..module_utils._identity.kubernetes.run.irsa import IrsaEstate, unread_findings
 from ..module_utils._identity.kubernetes.run.losing_pods import (
     find_breakage,
 )
 from ..module_utils._identity.model.changes import Change
 from ..module_utils._identity.model.cluster import (
     describe_place,
-    judge_api_server,
 )
 from ..module_utils._identity.model.errors import (
     InputError,
     listed,
-    sentence,
 )
 from ..module_utils._identity.model.migration import (
     Migrant,
@@ -74,14 +64,12 @@ from ..module_utils._identity.plan.migration import (
     recorded_accounts,
     with_findings,
 )
-from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.report.text import (
     describe_change,
 )
 from ..module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ..module_utils._identity.run.guard import Guard
 from ..module_utils._identity.run.migration import (
     MigrationReads,
     TrustEditor,
@@ -96,22 +84,8 @@ from ..module_utils._policy.trust.federation import (
     Issuer,
     parse_issuer,
 )
-from ._kubernetes import connect
-from ._role_run import (
-    Prepared,
-    RoleError,
-    RoleInput,
-    begin_aws,
-    find_role_access,
-    parse_input,
-    prepare,
-    raise_if_ended,
-    run_aws,
-    run_kubernetes,
-)
-from ._screen import (
-    Steps,
-)
+from ._role_run import RoleError, RoleRun, guarded, raise_if_ended, read_estate
+from ._screen import Steps
 from ._task import ActionTask
 
 NO_ISSUER = (
@@ -166,38 +140,24 @@ class MigrationSession:
         :raises AwsError: when the cluster cannot be read, or the credentials belong to another account.
         """
         self.steps.begin("reading the cluster")
-        source = self.source([], agent=self.values.get("agent", "present"))
-        self.deadline = source.deadline
-        part = begin_aws(self.task, source, "main", self.task.check_mode)
-        self._job = part.job
-        self.kubernetes = connect(self.task, find_role_access(self.task, source), deadline=source.deadline)
-        self.clock = self.kubernetes.clock
-        self.opened: Observer = part.opening()
-        cluster, server = self.opened.cluster, self.kubernetes.read_server()
-        doubt = judge_api_server(cluster, server)
-        if doubt:
-            raise RoleError(f"{doubt.message} {doubt.remedy} Nothing was changed.")
+        run = self.role_run([], agent=self.values.get("agent", "present"))
+        self.deadline = run.deadline
+        self.opened, self.kubernetes = run.open()
+        self.api, self.clock = self.opened.api, self.kubernetes.clock
+        cluster, self.width = self.opened.cluster, int(run.job.params["concurrency"])
         issuer = parse_issuer(cluster.issuer)
         if issuer is None:
             raise RoleError(NO_ISSUER.format(place=describe_place(cluster), name=cluster.name))
         self.issuer: Issuer = issuer
-        self.owner = source.parsed.owner or default_owner(cluster.region, cluster.name)
+        self.owner = run.parsed.owner or default_owner(cluster.region, cluster.name)
         now = datetime.now(timezone.utc)
         self._clock_difference = (cluster.answered_at or now) - now
-        self.wait_policy = WaitPolicy(self._job.params["propagation_timeout"], time.monotonic, pause)
+        self.wait_policy = WaitPolicy(run.job.params["propagation_timeout"], time.monotonic, pause)
 
     @property
     def aws_time(self) -> datetime:
         """Return the current time by the clock of AWS, because the local clock may be wrong."""
         return datetime.now(timezone.utc) + self._clock_difference
-
-    @property
-    def api(self) -> Api:
-        return self.opened.api
-
-    @property
-    def width(self) -> int:
-        return int(self._job.params["concurrency"])
 
     def editor(self) -> TrustEditor:
         return TrustEditor(
@@ -220,21 +180,16 @@ class MigrationSession:
         """
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
-        with self.guarded():
+        with guarded(self.steps):
             associations = read_cluster_associations(self.api, cluster, self.width)
             snapshot = read_all_roles(self.api)
         named = recorded_accounts(cluster.arn, snapshot.roles.values())
         known = {*associations, *(WorkloadKey(cluster.name, *name) for name in named)}
-        estate = read_irsa(self.kubernetes, cluster.name, known, self.clock)
-        if isinstance(estate, ApiError):
-            raise RoleError(
-                f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "
-                f"{remedy_for(estate)}"
-            )
+        estate = read_estate(self.kubernetes, cluster, known)
         arns = {account.role_arn for account in estate.accounts.values()} | {
             association.role_arn for association in associations.values()
         }
-        with self.guarded():
+        with guarded(self.steps):
             reads = read_roles(self.api, cluster, snapshot, associations, filter(None, arns), self.width)
         patterns = not self.options.only or any("*" in name for name in self.options.only)
         if self.options.rollback and patterns and not reads.complete:
@@ -246,7 +201,7 @@ class MigrationSession:
         # A bulk read may not show the recent changes of this run.
         doubtful = {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}
         if doubtful := doubtful | (self._edited_roles & {role.arn for role in reads.roles.values()}):
-            with self.guarded():
+            with guarded(self.steps):
                 roles = read_again(self.api, reads.roles, doubtful, self.width)
             reads = replace(reads, roles=roles)
             self._plan(estate, reads)
@@ -307,37 +262,32 @@ class MigrationSession:
             raise InputError(problems)
         return [migrant for migrant in migrants if self.options.selects(migrant.key)]
 
-    def source(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleInput:
-        """Parse the input of a run of the role. All runs have the deadline of the migration.
+    def role_run(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleRun:
+        """Return a run of the role. All runs have the deadline of the migration.
 
         :arg rows: the entries of ``workloads`` for the service accounts of the run.
         :arg more: further variables of the role, without their prefix.
         """
         values = {**self.values, "workloads": list(rows), "state": "present", **more}
-        source = parse_input(values, self.variables, "main")
-        return replace(source, deadline=self.deadline) if self.deadline is not None else source
+        return RoleRun(self.task, self.variables, values, deadline=self.deadline)
 
-    def run_role(self, source: RoleInput) -> tuple[AwsResult, KubernetesRun]:
-        """Run the AWS part and the Kubernetes part of the role, and add their changes to the session."""
-        prepared, aws = self.run_aws(source)
-        run = run_kubernetes(self.task, prepared, aws, self.steps.begin, self.write)
-        self.changes += run.outcome.changes
-        self.diffs += run.diffs
-        self.warnings = [*self.warnings, *(text for text in run.warnings if text not in self.warnings)]
-        return aws, run
-
-    def run_aws(self, source: RoleInput) -> tuple[Prepared, AwsResult]:
-        """Run the AWS part of the role, and add its changes to the session.
-
-        Raises the errors of ``begin_aws``, ``prepare`` and ``raise_if_ended``.
-        """
-        part = begin_aws(self.task, source, "main", self.task.check_mode)
-        prepared = prepare(self.task, source, "main")
-        row = run_aws(part, prepared, "main")
+    def run_aws(self, run: RoleRun) -> AwsResult:
+        """Run the AWS part of the role, and add its changes to the session. Raises the errors of its steps."""
+        run.begin_aws()
+        run.prepare()
+        row = run.run_aws()
         self.changes += [describe_change(change).line for change in row.get("changes") or ()]
         self.diffs += row.get("diff") or ()
         raise_if_ended(row)
-        return prepared, parse_aws_result(row, prepared.cluster_name)
+        return parse_aws_result(row, run.cluster_name)
+
+    def run_kubernetes(self, run: RoleRun, aws: AwsResult) -> KubernetesRun:
+        """Run the Kubernetes part of the role, and add its changes to the session."""
+        done = run.run_kubernetes(aws, self.steps.begin, self.write)
+        self.changes += done.outcome.changes
+        self.diffs += done.diffs
+        self.warnings = [*self.warnings, *(text for text in done.warnings if text not in self.warnings)]
+        return done
 
     def patch(self, patches: Sequence[Object], verb: str) -> Collection[int]:
         """Patch service accounts. Return the indexes of those that were not patched.
@@ -375,12 +325,3 @@ class MigrationSession:
                 self.diffs.append(diff_row(change))
             role = self.state.roles.get(change.target.name.lower())
             self._edited_roles |= {role.arn} if role is not None else set()
-
-    @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
-        """Raise RoleError if a signal or an unexpected error ends the block. The changes so far are added to the session."""
-        with Guard(None) as guard:
-            yield
-        if guard.cause is not None:
-            self.add_made()
-            raise RoleError(f"{self.steps.title}: {guard.cause.text} {guard.cause.remedy}")

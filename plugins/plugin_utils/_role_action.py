@@ -9,119 +9,59 @@ and writes the report.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils._findings.codes import Code
-from ..module_utils._identity.inputs.patterns import (
-    Expansion,
-    describe_matches,
-)
-from ..module_utils._identity.inputs.role_variables import (
-    EntryPoint,
-)
+from ..module_utils._identity.inputs.patterns import Expansion, describe_matches
 from ..module_utils._identity.inputs.run_input import ROLE
-from ..module_utils._identity.kubernetes.accounts.account_plan import (
-    expected_changes,
-)
-from ..module_utils._identity.kubernetes.model.aws_result import (
-    parse_aws_result,
-)
-from ..module_utils._identity.model.errors import (
-    InputError,
-    input_message,
-)
-from ..module_utils._identity.report.report import (
-    NO_FACTS,
-)
-from ._approval import (
-    Approval,
-    read_plans,
-)
+from ..module_utils._identity.kubernetes.accounts.account_plan import expected_changes
+from ..module_utils._identity.kubernetes.model.aws_result import parse_aws_result
+from ..module_utils._identity.model.errors import InputError, input_message
+from ..module_utils._identity.report.report import NO_FACTS
+from ._action import Action
 from ._files import warn_vanishing
-from ._processes import (
-    interruptible,
-    leading_group,
-    parent_stderr,
-)
-from ._role_input import (
-    FILES,
-    read_role_variables,
-    validate_extra_variables,
-)
-from ._role_report import (
-    forget_report,
-    leave_report,
-    leave_stopped_report,
-)
-from ._role_run import (
-    begin_aws,
-    expand_patterns,
-    failing_into,
-    has_proof,
-    mark_origins,
-    parse_input,
-    prepare,
-    raise_if_ended,
-    read_ahead,
-    run_aws,
-    run_kubernetes,
-    was_interrupted,
-)
-from ._screen import (
-    Steps,
-    printable,
-    show_report,
-)
+from ._processes import interruptible, parent_stderr
+from ._role_input import FILES, read_role_variables, validate_extra_variables
+from ._role_report import FACT, Approval, leave_report, leave_stopped_report, read_plans, set_fact
+from ._role_run import RoleRun, failing_into, raise_if_ended, was_interrupted
+from ._screen import Steps, show_report
 from ._task import ActionTask
 
 # The variable with the result of the check for clusters with several hosts (pod_identity_fleet).
 CHECKED = "pod_identity_checked"
 
 
-def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
-    """Return the name of the AWS step for the progress lines on the screen."""
-    verb = "verifying" if entry_point == "verify" else "planning" if check_mode else "applying"
-    return f"{verb} policies, roles and associations"
-
-
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+class ActionModule(Action):
     """The action plugin of the role.
 
     If the run fails, its result contains the failure, but the task succeeds, unless extra variables are invalid. A later task
     of the role asserts that there is no failure.
     """
 
-    TRANSFERS_FILES = False
+    OPTIONS = {
+        "entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"},
+        "fleet": {"type": "bool", "default": False},
+    }
 
-    @printable
-    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _valid, options = self.validate_argument_spec(
-            argument_spec={
-                "entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"},
-                "fleet": {"type": "bool", "default": False},
-            }
-        )
-        entry_point: EntryPoint = options["entry_point"]
-        result["changed"] = False
-        task = ActionTask(self)
-        forget_report(task, result)
-        run = _Run(task, variables, entry_point, result, options["fleet"])
+    def perform(
+        self, task: ActionTask, variables: dict[str, Any], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        # A user must not mistake the report of an earlier run of the role for the report of this run.
+        set_fact(task, result, FACT, {})
+        run = _Run(task, variables, options, result)
         try:
             validate_extra_variables(task.loader)
         except InputError as error:
             # Fail in this task, not in the assertions of the role. If an extra variable has the name of the registered result,
             # the assertions read that variable and miss the failure.
-            run.leave_stopped_report(message := input_message(error))
-            return {"failed": True, "changed": False, "msg": message}
+            run.stop(input_message(error))
+            raise
         failure: dict[str, Any] = {}
+        write = parent_stderr()
         # After an interrupt, Ansible sends its workers the signal twice. Ignore the second one until the report is written.
-        with parent_stderr() as write, interruptible():
+        with interruptible():
             try:
                 with failing_into(failure):
                     run.perform(write)
@@ -129,15 +69,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 # Ansible no longer reads the result of an interrupted task, so write the message to the standard error of
                 # ansible-playbook.
                 write(run.interruption)
-                run.leave_stopped_report(run.interruption)
+                run.stop(run.interruption)
                 raise
             except BaseException:
                 # Ansible raises this exception when the timeout of the task expires. It also reports the timeout to the user.
-                run.leave_stopped_report(run.describe_end("the timeout of the task expired"))
+                run.stop(run.describe_end("the timeout of the task expired"))
                 raise
         if failure:
             message = str(failure.pop("msg"))
-            run.leave_stopped_report(message)
+            run.stop(message)
             # The assertions of the role fail instead of this task, because Ansible prints the complete result of a failed task.
             result |= {**failure, "failure": message, "verification": dict(NO_FACTS)}
         return result
@@ -146,21 +86,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 class _Run:
     """One run of the role. Each step adds members to ``result``, the result of the task.
 
-    :arg fleet: whether the play has many clusters, and displays a table of them after the run.
+    With the option ``fleet``, the play has many clusters, and displays a table of them after the run.
     """
 
     def __init__(
-        self,
-        task: ActionTask,
-        variables: dict[str, Any],
-        entry_point: EntryPoint,
-        result: dict[str, Any],
-        fleet: bool = False,
+        self, task: ActionTask, variables: dict[str, Any], options: Mapping[str, Any], result: dict[str, Any]
     ) -> None:
-        self.task, self._variables, self._entry_point = task, variables, entry_point
-        self._result, self._fleet = result, fleet
-        self._hidden = bool(task.keywords.no_log)
-        displays = not (self._hidden or fleet)
+        self.task, self._variables, self._options, self._result = task, variables, options, result
+        displays = not (task.keywords.no_log or options["fleet"])
         self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=displays)
         self._aws: dict[str, Any] = {}
 
@@ -171,73 +104,72 @@ class _Run:
         :raises SystemExit: when a signal ends the run.
         """
         task, variables, result, steps = self.task, self._variables, self._result, self._steps
-        entry_point = self._entry_point
         host = str(variables["inventory_hostname"])
         shared = (variables.get(CHECKED) or {}).get("hosts") or {}
         if host in shared:
             raise InputError([shared[host]])
+        entry_point = self._options["entry_point"]
         values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
-        # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise they could create
-        # Jobs after the clean-up.
-        group = leading_group() if has_proof(values) else contextlib.nullcontext()
-        with task.in_environment(), group, steps.watch(task):
+        with task.in_environment(), steps.watch(task):
             steps.begin("reading the service accounts")
-            source = parse_input(values, variables, entry_point, expands=True, loader=task.loader)
-            applies = entry_point == "main" and not task.check_mode
-            plans = read_plans(values, variables) if applies else None
-            aws_part = begin_aws(task, source, entry_point, task.check_mode)
-            source = expand_patterns(task, source, variables, entry_point, aws_part)
-            patterns = source.patterns
-            expansion = patterns.expansion or Expansion(patterns.source)
-            for line in describe_matches(patterns.patterns, expansion.origins):
+            run = RoleRun(task, variables, values, entry_point, expands=True)
+            plans = read_plans(values, variables) if run.changes and not task.check_mode else None
+            run.begin_aws()
+            run.expand_patterns()
+            expansion = run.patterns.expansion or Expansion(run.patterns.source)
+            for line in describe_matches(run.patterns.patterns, expansion.origins):
                 steps.show(line)
-            if source.parsed.unselected:
-                steps.show(f"{ROLE}only leaves out {len(source.parsed.unselected)} workloads of the list")
-            aws_part = read_ahead(aws_part, source, entry_point)
-            prepared = prepare(task, source, entry_point)
-            files = [values.get(name) for name in FILES]
-            result["warnings"] = [*prepared.warnings, *warn_vanishing(variables, files)]
-            steps.begin(_aws_step(entry_point, task.check_mode))
-            expected = expected_changes(prepared.preflight, removes=source.parsed.state == "absent")
-            approval = None if plans is None else Approval(plans, aws_part.opening().cluster, expected)
+            if run.parsed.unselected:
+                steps.show(f"{ROLE}only leaves out {len(run.parsed.unselected)} workloads of the list")
+            run.read_ahead()
+            run.prepare()
+            result["warnings"] = [*run.warnings, *warn_vanishing(variables, map(values.get, FILES))]
+            verb = "verifying" if not run.changes else "planning" if task.check_mode else "applying"
+            steps.begin(f"{verb} policies, roles and associations")
+            expected = expected_changes(run.preflight, removes=run.parsed.state == "absent")
+            approval = None if plans is None else Approval(plans, run.opening().cluster, expected)
             accepts = Code.NOT_APPROVED.value in values.get("ignore", ())
-            approve = approval.check if approval and not accepts else None
-            self._aws = run_aws(aws_part, prepared, entry_point, approve)
+            self._aws = run.run_aws(approval.check if approval and not accepts else None)
             raise_if_ended(self._aws)
             if approval:
                 steps.show(approval.conclude(self._aws))
-            mark_origins(self._aws, prepared.parsed.workloads)
-            aws = parse_aws_result(self._aws, prepared.cluster_name)
-            kubernetes_run = run_kubernetes(task, prepared, aws, steps.begin, write)
+            # Add the source pattern of a workload to the changes of its association.
+            origins = {str(item.key): item.origin.text for item in run.parsed.workloads if item.origin}
+            for row in self._aws.get("changes", ()):
+                if row["resource"] == "association" and row["workload"] in origins:
+                    row["pattern"] = origins[row["workload"]]
+            aws = parse_aws_result(self._aws, run.cluster_name)
+            kubernetes_run = run.run_kubernetes(aws, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
         result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
-        result["warnings"] += [*kubernetes_run.warnings]
-        report = leave_report(task, result, aws, kubernetes_run.outcome, values, host, expected)
-        result["verification"] = dict(report["verification"])
-        result["restarted"], result["not_restarted"] = (
-            list(kubernetes_run.restarts.names),
-            list(kubernetes_run.restarts.unmanaged),
-        )
-        result["proof_jobs"] = kubernetes_run.jobs
-        if self._fleet:
+        result["warnings"] += kubernetes_run.warnings
+        report = leave_report(task, variables, result, aws, kubernetes_run.outcome, values, expected)
+        result |= {
+            "verification": dict(report["verification"]),
+            "restarted": list(kubernetes_run.restarts.names),
+            "not_restarted": list(kubernetes_run.restarts.unmanaged),
+            "proof_jobs": kubernetes_run.jobs,
+        }
+        if self._options["fleet"]:
             result["failure"] = report["headline"]
             # Ansible shows the changes of many hosts one after the other.
             for row in result["diff"]:
                 row |= {name: f"{host}: {row[name]}" for name in ("before_header", "after_header")}
         else:
-            result |= show_report(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
+            hidden = bool(task.keywords.no_log)
+            result |= show_report(report["lines"], report["headline"], report["failure"], hidden=hidden)
 
     @property
     def interruption(self) -> str:
         """Return the message for a run that a signal ended, from the AWS part if the signal ended that part."""
-        if was_interrupted(self._aws):
-            return str(self._aws["msg"])
-        return self.describe_end("interrupted")
+        return str(self._aws["msg"]) if was_interrupted(self._aws) else self.describe_end("interrupted")
 
     def describe_end(self, cause: str) -> str:
         step = self._steps.step or "reading the variables"
         return f"{self._steps.title}: {cause} while {step}. Run again: completed changes are kept."
 
-    def leave_stopped_report(self, message: str) -> None:
-        leave_stopped_report(self.task, self._result, message, self._variables, self._entry_point, self._aws)
+    def stop(self, message: str) -> None:
+        """Leave the report of a run that ended before its report."""
+        verifies = self._options["entry_point"] == "verify"
+        leave_stopped_report(self.task, self._variables, self._result, message, self._aws, verifies=verifies)

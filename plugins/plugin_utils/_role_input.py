@@ -40,8 +40,8 @@ from ..module_utils._identity.model.errors import (
     listed,
 )
 from ._files import (
+    describe_unwritable,
     read_files,
-    why_not_writable,
 )
 from ._task import ActionTask
 
@@ -97,8 +97,6 @@ The role also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION
 template). For the Kubernetes API, it needs an EKS access entry for these credentials, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
-EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"
-NO_LIST = f"{ROLE}workloads is missing.\n"
 ELSEWHERE = (
     "This play runs on {host}, and the inventory has other hosts: {others}. If those hosts are the clusters, "
     "name the hosts or their group on the command line: -e pod_identity_hosts=all\n"
@@ -151,10 +149,9 @@ def read_role_variables(
     has_workloads = any(name in values for name in WORKLOADS)
     host = str(variables["inventory_hostname"])
     if is_unanswered(values.get("cluster_name")) or (not has_workloads and host == "localhost"):
-        is_named = not is_unanswered(values.get("cluster_name"))
-        reasons = (
-            [NO_LIST] if is_named else [EMPTY_CLUSTER_NAME] if values.get("cluster_name") is not None else []
-        )
+        reasons = [f"{ROLE}workloads is missing.\n"]
+        if is_unanswered(name := values.get("cluster_name")):
+            reasons = [] if name is None else [f"{ROLE}cluster_name is empty.\n"]
         other_hosts = [str(name) for name in variables["groups"]["all"] if name != host]
         if other_hosts and (host == "localhost" or f"{ROLE}hosts" not in variables):
             reasons.append(ELSEWHERE.format(host=host, others=listed(other_hosts)))
@@ -182,7 +179,8 @@ def parse_role_input(
     :arg loader: as for ``read_files``.
     :raises InputError: with the problems of the first check that fails: report files, or options and workloads.
     """
-    _check_files(values)
+    if unwritable := describe_unwritable((name, values.get(name)) for name in FILES):
+        raise InputError(unwritable)
     read = partial(read_files, variables=variables, loader=loader)
     options = {name: value for name, value in values.items() if name in (*INPUT_OPTIONS, "account_id")}
     # The caller has set the environment of the task.
@@ -223,17 +221,3 @@ def _workload_label(row: object) -> str:
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""
-
-
-def _check_files(values: Mapping[str, Any]) -> None:
-    """Check that the report files can be written.
-
-    :raises InputError: with each file that cannot be written.
-    """
-    unwritable = [
-        f"{ROLE}{name} {path} cannot be written: {reason}."
-        for name in FILES
-        if (path := values.get(name)) and (reason := why_not_writable(path))
-    ]
-    if unwritable:
-        raise InputError(unwritable)

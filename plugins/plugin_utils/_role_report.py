@@ -1,25 +1,31 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Publish the report of a run as a fact of the host, in files, and in the artifacts of an AWX job."""
+"""Publish the report of a run as a fact of the host, in files, and in the artifacts of an AWX job.
+
+A later run can be bound to the plan in such a report.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 
+from ..module_utils._findings.codes import Code
+from ..module_utils._findings.finding import Finding
 from ..module_utils._findings.text import visible
-from ..module_utils._identity.inputs.role_variables import (
-    EntryPoint,
-)
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
@@ -28,12 +34,29 @@ from ..module_utils._identity.kubernetes.model.aws_result import (
 from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
-from ..module_utils._identity.model.errors import InputError
+from ..module_utils._identity.model.changes import Change
+from ..module_utils._identity.model.cluster import (
+    Cluster,
+    describe_place,
+)
+from ..module_utils._identity.model.errors import (
+    NOT_APPROVED_REMEDY,
+    InputError,
+    NotApprovedError,
+)
 from ..module_utils._identity.model.names import (
     parse_role_arn,
 )
+from ..module_utils._identity.model.rows import finding_row
+from ..module_utils._identity.report.approval import (
+    describe_unapproved,
+    find_plan,
+)
 from ..module_utils._identity.report.artifact import (
     make_artifacts,
+)
+from ..module_utils._identity.report.fleet import (
+    artifacts_in,
 )
 from ..module_utils._identity.report.junit import (
     junit_text,
@@ -48,6 +71,7 @@ from ..module_utils._identity.report.rows import (
     Report,
     report_step,
 )
+from ..module_utils._identity.run.result import change_row
 from ._files import write_private
 from ._task import ActionTask
 
@@ -65,15 +89,8 @@ def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) ->
     task.action.register_host_variables({name: value}, VariableLayer.EPHEMERAL_FACT)
 
 
-def read_fact(variables: Mapping[str, Any], name: str) -> Any:
-    """Return a fact of the host, or None.
-
-    ansible-core before 2.21 stores the fact only in ``ansible_facts`` if the setting INJECT_FACTS_AS_VARS is false.
-    """
-    return variables[name] if name in variables else (variables.get("ansible_facts") or {}).get(name)
-
-
 ROOT = Path(__file__).resolve().parents[2]
+_VERSION = re.compile(r"""(?:"version"|^version): *["']?([^"'\s]+)""", re.MULTILINE)
 
 
 def read_version(root: Path = ROOT) -> str:
@@ -81,17 +98,12 @@ def read_version(root: Path = ROOT) -> str:
 
     An installed collection has MANIFEST.json, a checkout has galaxy.yml.
     """
-    try:
-        manifest = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
-        return str(manifest["collection_info"]["version"])
-    except (OSError, ValueError, KeyError):
-        pass
-    try:
-        text = (root / "galaxy.yml").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    match = re.search(r"^version: *[\"']?([^\"'\s]+)", text, re.MULTILINE)
-    return match.group(1) if match else ""
+    for name in ("MANIFEST.json", "galaxy.yml"):
+        with contextlib.suppress(OSError):
+            match = _VERSION.search((root / name).read_text(encoding="utf-8"))
+            if match:
+                return match.group(1)
+    return ""
 
 
 def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
@@ -141,58 +153,48 @@ def read_reports(variable: str, patterns: Sequence[str]) -> Iterator[Mapping[str
 FACT = "pod_identity_report"
 
 
-def forget_report(task: ActionTask, result: dict[str, Any]) -> None:
-    """Clear the report fact of an earlier run of the role, so that a user cannot mistake it for the report of this run."""
-    set_fact(task, result, FACT, {})
-
-
 def leave_report(
     task: ActionTask,
+    variables: Mapping[str, Any],
     result: dict[str, Any],
     aws: AwsResult,
     outcome: KubernetesOutcome,
     values: Mapping[str, Any],
-    host: str,
     expected: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Create the report, write its files, set its fact, and add its artifacts to the result of the task.
 
+    :arg variables: all variables of the task.
     :arg aws: the result of the AWS part of the run.
     :arg outcome: the result of the Kubernetes part.
     :arg values: the result of ``read_role_variables``.
-    :arg host: the name of the host in the inventory.
     :arg expected: the changes in Kubernetes that the run would make if AWS refused none.
     :raises AnsibleError: when a file cannot be written.
     """
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
     fail_on = values.get("fail_on", "error")
-    settings = ReportSettings(
-        task.check_mode,
-        values.get("ignore", []),
-        fail_on,
-        _now(),
-        read_version(),
-        path,
-        expected,
-    )
+    ignore = values.get("ignore", [])
+    settings = ReportSettings(task.check_mode, ignore, fail_on, _now(), read_version(), path, expected)
     report = make_report(aws, outcome, settings)
+    host = str(variables["inventory_hostname"])
     # Write the files in check mode as well, because report files do not change AWS or the cluster.
     unwritten = write_report(report, path, junit_path, fail_on, host=host)
     if unwritten:
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
     # Convert the report to JSON types, because later tasks compare its members with plain lists and text.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))
-    result |= job_artifacts(make_artifacts(report, host))
+    result |= job_artifacts(variables, partial(make_artifacts, report, host))
     return report
 
 
 def leave_stopped_report(
     task: ActionTask,
+    variables: Mapping[str, Any],
     result: dict[str, Any],
     message: str,
-    variables: Mapping[str, Any],
-    entry_point: EntryPoint,
     aws: Mapping[str, Any],
+    *,
+    verifies: bool,
 ) -> None:
     """Write the report files of a run that ended before its report, and add its artifacts to the result of the task.
 
@@ -201,67 +203,105 @@ def leave_stopped_report(
     :arg message: the reason why the run ended.
     :arg aws: the result of the AWS part of the run, or an empty mapping.
     """
-    check_mode = task.check_mode
-    report = stopped_report(
-        _place(task, variables, aws),
-        message,
-        _now(),
-        read_version(),
-        check_mode,
-        report_step(verifies=entry_point == "verify", check_mode=check_mode),
+
+    def find(name: str) -> str:
+        """Return a role variable as text, or "" if it is not text or a number, or has a template error.
+
+        A template error is ignored, because it may be the reason for the failure that is reported.
+        """
+        with contextlib.suppress(AnsibleError):
+            value = task.template(variables.get(f"{ROLE}{name}"))
+            if isinstance(value, (str, int)) and not isinstance(value, bool):
+                return str(value)
+        return ""
+
+    cluster_arn, region, role = (
+        str(aws.get("cluster_arn") or ""),
+        find("region"),
+        parse_role_arn(find("assume_role_arn")),
     )
-    changes, failures = (list(aws.get(name) or ()) for name in ("changes", "failures"))
-    report["changes"], report["failures"] = changes, failures
-    report["summary"]["changes"] = len(changes)
-    host = str(variables["inventory_hostname"])
-    files = [
-        os.path.expanduser(os.path.expandvars(_variable(task, variables, name)))
-        for name in ("report_file", "junit_file")
-    ]
-    unwritten = write_report(report, files[0], files[1], "error", host=host, stopped=True)
-    if unwritten:
-        result["warnings"] = [*result.get("warnings", ()), unwritten]
-    result |= job_artifacts(make_artifacts(report, host, stopped=True))
-
-
-def _place(task: ActionTask, variables: Mapping[str, Any], aws: Mapping[str, Any]) -> Place:
-    """Return cluster, account, region and caller of a run. A value is "" if the run ended before the value was known."""
-    role = parse_role_arn(_variable(task, variables, "assume_role_arn"))
-    cluster_arn = str(aws.get("cluster_arn") or "")
-    return {
-        "cluster_name": _variable(task, variables, "cluster_name"),
+    with contextlib.suppress(AnsibleError):
+        region = task.region(region)
+    place: Place = {
+        "cluster_name": find("cluster_name"),
         "cluster_arn": cluster_arn,
         "account_id": str(aws.get("account_id") or "") or (role.account_id if role else ""),
-        "region": arn_region(cluster_arn) or _region(task, variables),
+        "region": arn_region(cluster_arn) or region,
         "caller_arn": str(aws.get("caller_arn") or ""),
     }
-
-
-def _region(task: ActionTask, variables: Mapping[str, Any]) -> str:
-    region = _variable(task, variables, "region")
-    try:
-        return task.region(region)
-    except AnsibleError:
-        # The environment of the task may have a template error, which may be the reason why the role failed.
-        return region
-
-
-def _variable(task: ActionTask, variables: Mapping[str, Any], name: str) -> str:
-    """Return a role variable as text, or "" if it is not text or a number, or has a template error.
-
-    A template error is ignored, because it may be the reason for the failure that is reported.
-    """
-    try:
-        value = task.template(variables.get(f"{ROLE}{name}"))
-    except AnsibleError:
-        return ""
-    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    step = report_step(verifies=verifies, check_mode=task.check_mode)
+    report = stopped_report(place, message, _now(), read_version(), task.check_mode, step)
+    report["changes"], report["failures"] = (list(aws.get(name) or ()) for name in ("changes", "failures"))
+    report["summary"]["changes"] = len(report["changes"])
+    host = str(variables["inventory_hostname"])
+    path, junit_path = (
+        os.path.expanduser(os.path.expandvars(find(name))) for name in ("report_file", "junit_file")
+    )
+    unwritten = write_report(report, path, junit_path, "error", host=host, stopped=True)
+    if unwritten:
+        result["warnings"] = [*result.get("warnings", ()), unwritten]
+    result |= job_artifacts(variables, partial(make_artifacts, report, host, stopped=True))
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def job_artifacts(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the member of a task result that sets artifacts of an AWX job, or {} without data."""
-    return {"ansible_stats": {"data": dict(data), "per_host": False, "aggregate": True}} if data else {}
+def job_artifacts(variables: Mapping[str, Any], make: Callable[[], Mapping[str, object]]) -> dict[str, Any]:
+    """Return the member of a task result that sets artifacts of an AWX job, or {} if nothing would show the artifacts.
+
+    :arg variables: all variables of the task.
+    :arg make: returns the artifacts.
+    """
+    if "awx_job_id" not in variables and not constants.config.get_config_value("SHOW_CUSTOM_STATS"):
+        return {}
+    return {"ansible_stats": {"data": dict(make()), "per_host": False, "aggregate": True}}
+
+
+# The value of the variable for the plans of the earlier jobs of an AWX workflow.
+ARTIFACTS = "artifacts"
+
+
+def read_plans(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Return the reports that may contain the approved plan, or None if the run needs no approval.
+
+    :arg values: the result of ``read_role_variables``.
+    :arg variables: all variables of the task.
+    :raises InputError: when a file cannot be read.
+    """
+    source = values.get("approved")
+    if not source:
+        return None
+    return artifacts_in(variables) if source == ARTIFACTS else list(read_reports("approved", [source]))
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approved plan of a cluster.
+
+    :arg reports: the result of ``read_plans``.
+    :arg expected: the changes in Kubernetes that the run would make.
+    """
+
+    reports: Sequence[Mapping[str, Any]]
+    cluster: Cluster
+    expected: Sequence[Mapping[str, Any]]
+
+    def check(self, changes: Sequence[Change]) -> None:
+        """Compare the changes of a run with the plan. Raises NotApprovedError."""
+        if text := self._describe(map(change_row, changes)):
+            raise NotApprovedError(text.splitlines())
+
+    def _describe(self, changes: Iterable[Mapping[str, Any]]) -> str:
+        text = describe_unapproved(find_plan(self.reports, self.cluster.arn), [*changes, *self.expected])
+        return f"{describe_place(self.cluster)}: {text}" if text else ""
+
+    def conclude(self, aws: dict[str, Any]) -> str:
+        """Add a finding about changes that exceed the plan to the result of the AWS part. Return a line for the screen."""
+        text = self._describe(aws.get("changes", ()))
+        if not text:
+            return "the approved plan has all changes of this run"
+        message = text.replace(":\n- ", ": ").replace("\n- ", "; ")
+        finding = Finding(Code.NOT_APPROVED, message, NOT_APPROVED_REMEDY)
+        aws["findings"] = [finding_row(finding), *aws.get("findings", ())]
+        return "changes that the approved plan lacks are accepted"

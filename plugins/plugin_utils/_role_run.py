@@ -1,11 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps of the role.
-
-``parse_input`` reads the input, ``prepare`` the service accounts. ``run_aws`` applies or verifies the AWS resources, and
-``run_kubernetes`` applies and verifies the service accounts.
-"""
+"""The steps of a run of the role, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -13,38 +9,28 @@ import contextlib
 import secrets
 import signal
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
+from ..module_utils._aws.client import has_two_credentials
 from ..module_utils._aws.transport import begin
 from ..module_utils._findings.codes import Code
+from ..module_utils._findings.finding import WorkloadKey
 from ..module_utils._findings.text import visible
-from ..module_utils._identity.inputs.options import (
-    change_spec,
-    parse_account_id,
-    verify_spec,
-)
-from ..module_utils._identity.inputs.patterns import (
-    Candidate,
-    PatternInput,
-    Selected,
-    expand,
-)
-from ..module_utils._identity.inputs.role_variables import (
-    EntryPoint,
-)
+from ..module_utils._identity.inputs.options import change_spec, verify_spec
+from ..module_utils._identity.inputs.patterns import Candidate, PatternInput, Selected, expand
+from ..module_utils._identity.inputs.role_variables import EntryPoint
 from ..module_utils._identity.inputs.run_input import ROLE
-from ..module_utils._identity.kubernetes.accounts.account_plan import (
-    Preflight,
-    TaskState,
-    read_accounts,
-)
+from ..module_utils._identity.kubernetes.accounts.account_plan import Preflight, TaskState, read_accounts
 from ..module_utils._identity.kubernetes.api.api_errors import (
     UNAUTHORIZED,
     ApiError,
@@ -53,17 +39,9 @@ from ..module_utils._identity.kubernetes.api.api_errors import (
     unreachable_message,
     warn_unverified_tls,
 )
-from ..module_utils._identity.kubernetes.api.authentication import (
-    unauthorized_message,
-)
-from ..module_utils._identity.kubernetes.api.cluster import (
-    Deadline,
-    Query,
-    start_deadline,
-)
-from ..module_utils._identity.kubernetes.model.aws_result import (
-    AwsResult,
-)
+from ..module_utils._identity.kubernetes.api.authentication import unauthorized_message
+from ..module_utils._identity.kubernetes.api.cluster import Deadline, Query, start_deadline
+from ..module_utils._identity.kubernetes.model.aws_result import AwsResult
 from ..module_utils._identity.kubernetes.model.objects import (
     Object,
     ObjectName,
@@ -75,24 +53,15 @@ from ..module_utils._identity.kubernetes.proof.injection import (
     SAMPLE,
     InjectionSettings,
 )
-from ..module_utils._identity.kubernetes.proof.proof import (
-    ProofSettings,
-)
+from ..module_utils._identity.kubernetes.proof.proof import ProofSettings
 from ..module_utils._identity.kubernetes.run.converge import (
     KubernetesRun,
     KubernetesSettings,
     converge_kubernetes,
 )
-from ..module_utils._identity.kubernetes.run.losing_pods import (
-    find_breakage,
-)
-from ..module_utils._identity.model.cluster import (
-    describe_place,
-)
-from ..module_utils._identity.model.desired import (
-    ParsedInput,
-    Workload,
-)
+from ..module_utils._identity.kubernetes.run.irsa import IrsaEstate, read_irsa
+from ..module_utils._identity.kubernetes.run.losing_pods import find_breakage
+from ..module_utils._identity.model.cluster import Cluster, describe_place, judge_api_server
 from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -100,36 +69,23 @@ from ..module_utils._identity.model.errors import (
     input_message,
     sentence,
 )
-from ..module_utils._identity.model.observed import Observed
+from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.run.cluster import (
     AwsJob,
     ModuleResult,
-    Opening,
     begin_reading_ahead,
     change_cluster,
     open_cluster,
     verify_cluster,
 )
 from ..module_utils._identity.run.engine import Approve
-from ..module_utils._identity.run.migration import (
-    read_cluster_associations,
-)
-from ._aws_clients import job_of_task
-from ._kubernetes import (
-    BoundedEnding,
-    connect,
-)
-from ._kubernetes_access import (
-    AWS_SPEC,
-    Access,
-    EksAccess,
-    find_access,
-)
+from ..module_utils._identity.run.guard import Guard
+from ..module_utils._identity.run.migration import read_cluster_associations
+from ._aws_clients import AwsClients, require_sdk, validate_arguments
+from ._kubernetes import AWS_VARIABLES, Access, BoundedEnding, ClientCluster, EksAccess, connect, find_access
 from ._processes import raise_timeout
-from ._role_input import (
-    MissingInput,
-    parse_role_input,
-)
+from ._role_input import MissingInput, parse_role_input
+from ._screen import Steps
 from ._task import ActionTask
 
 # The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
@@ -138,7 +94,6 @@ CLUSTER_DELETED = (
     "If the cluster was deleted, remove its remaining resources in AWS with the module workload_identity.aws.eks_pod_identity "
     "and state: absent."
 )
-EMPTY = "The list of workloads is empty."
 UNMATCHED_STAY = (
     "If a pattern no longer matches a service account, the association that the pattern created remains. To remove such "
     "associations, list their service accounts by name in a teardown, or purge the cluster (pod_identity_purge)."
@@ -149,22 +104,18 @@ OWN_ERROR = (
 )
 # The status of the response to an invalid label selector.
 BAD_REQUEST = 400
-# The modules whose work the AWS part does. Their module_defaults also apply to the role.
-CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
+# The options of the modules whose work the AWS part does. The module_defaults of these modules also apply to the role.
+VERIFY_OPTIONS = ("account_id", "cluster_name", "trust_scope", *AWS_VARIABLES)
 CHANGE_OPTIONS = (
-    "account_id",
+    *VERIFY_OPTIONS,
     "adopt",
     "agent",
     "agent_version",
-    "cluster_name",
     "force",
     "purge_policies",
     "purge_tags",
     "state",
-    "trust_scope",
-    *AWS_SPEC,
 )
-VERIFY_OPTIONS = ("account_id", "cluster_name", "trust_scope", *AWS_SPEC)
 
 
 class RoleError(Exception):
@@ -198,247 +149,316 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         return {"msg": input_message(error)}
     if isinstance(error, AwsError):
         return {**aws_failure(error, None, ROLE)}
-    if isinstance(error, RoleError):
-        return {"msg": str(error), **error.details}
-    if isinstance(error, AnsibleError):
-        return {"msg": str(error)}
+    if isinstance(error, (RoleError, AnsibleError)):
+        return {"msg": str(error), **getattr(error, "details", {})}
     trace = {"exception": traceback.format_exc()} if Display().verbosity >= 3 else {}
     return {"msg": OWN_ERROR.format(error=f"{type(error).__name__}: {error}"), **trace}
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The result of ``prepare``: the input of a run, and the planned changes of service accounts.
+class RoleRun:
+    """A run of the role: its task, its input, and what its steps have read and planned.
 
-    ``values`` is the result of ``read_role_variables``, ``parsed`` the parsed workloads, and ``preflight`` the service
-    accounts with their planned changes.
+    ``begin_aws``, ``expand_patterns``, ``read_ahead``, ``prepare``, ``run_aws`` and ``run_kubernetes`` are its steps, in this
+    order. ``opening`` waits for the thread of ``begin_aws``, and returns the cluster. ``service_accounts`` are all service
+    accounts of the cluster, or None if ``expand_patterns`` did not read them. ``preflight`` has the service accounts of the
+    workloads with their planned changes.
+
+    :arg variables: all variables of the task.
+    :arg values: the result of ``read_role_variables``.
+    :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid.
+    :arg deadline: the deadline of the run, if it has started before. Otherwise the deadline in ``values`` starts now.
+    :raises InputError: as ``parse_role_input``.
     """
 
-    values: Mapping[str, Any]
-    parsed: ParsedInput
+    job: AwsJob
     access: Access
     preflight: Preflight
-    deadline: Deadline | None = None
-    warnings: Sequence[str] = ()
+
+    def __init__(
+        self,
+        task: ActionTask,
+        variables: Mapping[str, Any],
+        values: Mapping[str, Any],
+        entry_point: EntryPoint = "main",
+        *,
+        expands: bool = False,
+        deadline: Deadline | None = None,
+    ) -> None:
+        self.task, self.variables, self.values, self.entry_point = task, variables, values, entry_point
+        self.changes = entry_point == "main"
+        self.patterns = PatternInput()
+        self.parsed = parse_role_input(
+            values, variables, entry_point, self.patterns if expands else None, task.loader
+        )
+        self.deadline = deadline or start_deadline(values.get("deadline"))
+        self.warnings: list[str] = []
+        self.service_accounts: Sequence[Object] | None = None
+        self._observed: Callable[[], Any] = lambda: None
 
     @property
     def cluster_name(self) -> str:
         return self.parsed.cluster_name
 
+    def make_job(self) -> AwsJob:
+        """Return the job of the AWS part, whose options are variables of the role. Raises AnsibleError, as ``job_of_task``."""
+        names = CHANGE_OPTIONS if self.changes else VERIFY_OPTIONS
+        arguments = {name: self.values[name] for name in names if self.values.get(name) not in (None, "")}
+        if self.changes:
+            arguments |= {"verify": True, "continue_on_error": True}
+        return job_of_task(self.task, arguments, changes=self.changes)
 
-def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the role variables that configure the access to the Kubernetes API and to AWS."""
-    options = {name: values.get(name) for name in (*AWS_SPEC, "kubeconfig")}
-    return {**options, "context": values.get("kube_context")}
+    def begin_aws(self) -> None:
+        """Start a thread that reads the caller and the cluster from AWS, while this thread sends requests to Kubernetes.
 
+        :raises AnsibleError: for invalid options or a missing SDK.
+        """
+        self.job = self.make_job()
+        state = self.parsed.state if self.changes else "present"
+        self.opening = begin(partial(open_cluster, self.job, self.cluster_name, state))
 
-@dataclass(frozen=True, slots=True)
-class RoleInput:
-    """The input of a run of the role. ``values`` is the result of ``read_role_variables``.
+    def open(self) -> tuple[Observer, ClientCluster]:
+        """Connect to AWS and Kubernetes, and check that both connections lead to the same cluster.
 
-    ``service_accounts`` are all service accounts of the cluster, or None if ``expand_patterns`` did not read them.
-    """
+        :raises AwsError: when the cluster cannot be read, or the credentials belong to another account.
+        :raises RoleError: when the connections may lead to different clusters.
+        """
+        self.begin_aws()
+        kubernetes = self.connect(self.find_access())
+        opened = self.opening()
+        doubt = judge_api_server(opened.cluster, kubernetes.read_server())
+        if doubt:
+            raise RoleError(f"{doubt.message} {doubt.remedy} Nothing was changed.")
+        return opened, kubernetes
 
-    values: Mapping[str, Any]
-    parsed: ParsedInput
-    deadline: Deadline | None = None
-    patterns: PatternInput = field(default_factory=PatternInput)
-    service_accounts: Sequence[Object] | None = None
+    def expand_patterns(self) -> None:
+        """Replace the patterns of the input by workloads, one for each matching service account of the cluster.
 
+        A removal also includes associations whose service account no longer exists.
 
-def parse_input(
-    values: Mapping[str, Any],
-    variables: dict[str, Any],
-    entry_point: EntryPoint,
-    expands: bool = False,
-    loader: Any = None,
-) -> RoleInput:
-    """Parse the input, and start the deadline of the run, without sending a request.
+        :raises InputError: with all invalid label selectors, or else with all problems of the expanded list.
+        :raises AwsError: when a request to AWS fails.
+        :raises RoleError: when the service accounts or namespaces cannot be listed.
+        """
+        patterns = self.patterns
+        if not patterns.patterns:
+            return
+        opened = self.opening()
+        cluster = opened.cluster
+        reader = self.connect(self.find_access())
+        invalid: dict[str, str] = {}
 
-    :arg values: the result of ``read_role_variables``.
-    :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid.
-    :arg loader: as for ``read_files``.
-    :raises InputError: as ``parse_role_input``.
-    """
-    patterns = PatternInput()
-    parsed = parse_role_input(values, variables, entry_point, patterns if expands else None, loader)
-    return RoleInput(values, parsed, start_deadline(values.get("deadline")), patterns=patterns)
+        def read(kind: str, selector: str = "") -> Sequence[Object]:
+            listing = reader.list_objects(Query("v1", kind, "", (selector,) if selector else ()))
+            if listing.error is None:
+                return listing.items
+            if selector and listing.error.status == BAD_REQUEST:
+                invalid[selector] = sentence(listing.error.text)
+                return ()
+            raise RoleError(
+                f"The {kind}s of {describe_place(cluster)} could not be listed, but the patterns of the workloads "
+                f"need them: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
+            )
 
-
-def expand_patterns(
-    task: ActionTask,
-    source: RoleInput,
-    variables: dict[str, Any],
-    entry_point: EntryPoint,
-    part: AwsPart,
-) -> RoleInput:
-    """Replace the patterns of the input by workloads, one for each matching service account of the cluster.
-
-    A removal also includes associations whose service account no longer exists.
-
-    :arg part: the AWS part, which has begun to read the cluster.
-    :raises InputError: with all invalid label selectors, or else with all problems of the expanded list.
-    :raises AwsError: when a request to AWS fails.
-    :raises RoleError: when the service accounts or namespaces cannot be listed.
-    """
-    patterns = source.patterns
-    if not patterns.patterns:
-        return source
-    opened = part.opening()
-    cluster = opened.cluster
-    reader = connect(task, find_role_access(task, source), deadline=source.deadline)
-
-    invalid: dict[str, str] = {}
-
-    def read(kind: str, selector: str = "") -> Sequence[Object]:
-        listing = reader.list_objects(Query("v1", kind, "", (selector,) if selector else ()))
-        if listing.error is None:
-            return listing.items
-        if selector and listing.error.status == BAD_REQUEST:
-            invalid[selector] = sentence(listing.error.text)
-            return ()
-        raise RoleError(
-            f"The {kind}s of {describe_place(cluster)} could not be listed, but the patterns of the workloads "
-            f"need them: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
+        self.service_accounts = read("ServiceAccount")
+        candidates = {object_name(item) for item in self.service_accounts if not is_terminating(item)}
+        if self.parsed.state == "absent":
+            associations = read_cluster_associations(opened.api, cluster, int(self.job.params["concurrency"]))
+            candidates |= {ObjectName(key.namespace, key.service_account) for key in associations}
+        namespace_selectors, account_selectors = patterns.selectors
+        selected = Selected(
+            {
+                text: {object_name(item).name for item in read("Namespace", text)}
+                for text in namespace_selectors
+            },
+            {
+                text: {str(object_name(item)) for item in read("ServiceAccount", text)}
+                for text in account_selectors
+            },
+        )
+        if invalid:
+            raise InputError(patterns.describe_invalid(invalid))
+        patterns.expansion = expand(
+            patterns.source,
+            patterns.patterns,
+            [Candidate(*name) for name in sorted(candidates)],
+            selected,
+            cluster,
+            self.values.get("trust_scope"),
+        )
+        self.parsed = parse_role_input(
+            self.values, self.variables, self.entry_point, patterns, self.task.loader
         )
 
-    service_accounts = read("ServiceAccount")
-    candidates = {object_name(item) for item in service_accounts if not is_terminating(item)}
-    if source.parsed.state == "absent":
-        associations = read_cluster_associations(opened.api, cluster, int(part.job.params["concurrency"]))
-        candidates |= {ObjectName(key.namespace, key.service_account) for key in associations}
-    namespace_selectors, account_selectors = patterns.selectors
-    selected = Selected(
-        {text: {object_name(item).name for item in read("Namespace", text)} for text in namespace_selectors},
-        {
-            text: {str(object_name(item)) for item in read("ServiceAccount", text)}
-            for text in account_selectors
-        },
-    )
-    if invalid:
-        raise InputError(patterns.describe_invalid(invalid))
-    patterns.expansion = expand(
-        patterns.source,
-        patterns.patterns,
-        [Candidate(*name) for name in sorted(candidates)],
-        selected,
-        cluster,
-        source.values.get("trust_scope"),
-    )
-    parsed = parse_role_input(source.values, variables, entry_point, patterns, task.loader)
-    return replace(source, parsed=parsed, service_accounts=service_accounts)
+    def read_ahead(self) -> None:
+        """Start reading the state of the workloads from AWS while ``prepare`` reads from Kubernetes."""
+        self._observed = begin_reading_ahead(self.job, self.parsed, self.opening, self.changes)
 
+    def prepare(self) -> None:
+        """Read the service accounts, and plan their changes without applying them.
 
-def mark_origins(aws: Mapping[str, Any], workloads: Iterable[Workload]) -> None:
-    """Add the source pattern of a workload to the changes of its association."""
-    origins = {str(workload.key): workload.origin.text for workload in workloads if workload.origin}
-    for row in aws.get("changes", ()):
-        if row["resource"] == "association" and row["workload"] in origins:
-            row["pattern"] = origins[row["workload"]]
+        :raises InputError: when the task would run on another machine or as another user, or an option is invalid.
+        :raises AwsError: when EKS does not return the endpoint of the cluster, or the credentials belong to another account.
+        :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
+        """
+        state: TaskState = self.parsed.state if self.changes else "verify"
+        self.access = self.find_access()
+        region = self.task.region(self.values.get("region")) or "as configured"
+        try:
+            preflight = self._read_accounts(state)
+        except AnsibleError as error:
+            preflight = parse_api_error(str(error))
+        if isinstance(preflight, ApiError):
+            is_eks = isinstance(self.access, EksAccess)
+            if preflight.status == UNAUTHORIZED and isinstance(self.access, EksAccess):
+                raise RoleError(unauthorized_message(self.access.target, self.access.caller_access()))
+            raise RoleError(unreachable_message(preflight, self.cluster_name, region, with_token=is_eks))
+        expansion = self.patterns.expansion
+        if expansion is not None:
+            findings = (*preflight.plan.findings, *expansion.findings)
+            preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
+        if preflight.plan.problems:
+            raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
+        self.preflight = preflight
+        self.warnings += warn_unverified_tls(preflight.server, self.cluster_name, region)
+        if state == "absent":
+            # In a teardown these findings do not prevent the removal of the workloads that were found.
+            unmatched = expansion.findings if expansion else ()
+            ignored = self.values.get("ignore") or ()
+            shown = [finding for finding in unmatched if finding.code not in ignored]
+            self.warnings += [f"{finding.code}: {finding.message}" for finding in shown]
+            if any(finding.code == Code.PATTERN_UNMATCHED for finding in shown):
+                self.warnings.append(UNMATCHED_STAY)
+            if not self.parsed.workloads and not unmatched:
+                self.warnings.append("The list of workloads is empty.")
 
+    def _read_accounts(self, state: TaskState) -> Preflight | ApiError:
+        parsed, values = self.parsed, self.values
+        reader = self.connect(self.access)
+        preflight = read_accounts(
+            reader,
+            parsed.workloads,
+            parsed.cluster_name,
+            state,
+            parsed.owner,
+            parsed.purge if state == "present" else None,
+            bool(values.get("adopt")),
+            self.service_accounts,
+        )
+        if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
+            return preflight
+        refused = {finding.workload for finding in preflight.plan.refused}
+        breakage = find_breakage(
+            reader,
+            [workload.key for workload in parsed.workloads if workload.key not in refused],
+            preflight.accounts,
+            parsed.cluster_name,
+            datetime.now(timezone.utc),
+            bool(values.get("allow_breakage")),
+            installs_agent=values.get("agent") == "present",
+        )
+        return replace(preflight, breakage=breakage)
 
-@dataclass(frozen=True, slots=True)
-class AwsPart:
-    """The AWS part of a run of the role.
+    def run_aws(self, approve: Approve | None = None) -> ModuleResult:
+        """Apply or verify the AWS resources of the workloads.
 
-    ``opening`` waits for the thread that reads the cluster, and returns the cluster. ``read_ahead`` waits for the thread that
-    reads the state of the workloads, see ``begin_reading_ahead``.
-    """
-
-    job: AwsJob
-    opening: Opening
-    read_ahead: Callable[[], Observed | None] = lambda: None
-
-
-def begin_aws(task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool) -> AwsPart:
-    """Start a thread that reads the caller and the cluster from AWS, while this thread sends requests to Kubernetes.
-
-    :raises AnsibleError: for invalid options or a missing SDK.
-    """
-    changes = entry_point == "main"
-    names = CHANGE_OPTIONS if changes else VERIFY_OPTIONS
-    arguments = {name: source.values[name] for name in names if source.values.get(name) not in (None, "")}
-    if changes:
-        arguments |= {"verify": True, "continue_on_error": True}
-        job = job_of_task(task, CHANGE, change_spec(), arguments, check_mode)
-        opening = begin(partial(open_cluster, job, source.parsed.cluster_name, source.parsed.state))
-    else:
-        job = job_of_task(task, VERIFY, verify_spec(), arguments, check_mode)
-        opening = begin(partial(open_cluster, job, source.parsed.cluster_name))
-    return AwsPart(job, opening)
-
-
-def read_ahead(part: AwsPart, source: RoleInput, entry_point: EntryPoint) -> AwsPart:
-    """Start reading the state of the workloads from AWS while ``prepare`` reads from Kubernetes.
-
-    :arg source: the input without patterns, as ``expand_patterns`` returns it.
-    """
-    changes = entry_point == "main"
-    return replace(part, read_ahead=begin_reading_ahead(part.job, source.parsed, part.opening, changes))
-
-
-def prepare(task: ActionTask, source: RoleInput, entry_point: EntryPoint) -> Prepared:
-    """Read the service accounts, and plan their changes without applying them.
-
-    :raises InputError: when the task would run on another machine or as another user, or an option is invalid.
-    :raises AwsError: when EKS does not return the endpoint of the cluster, or the credentials belong to another account.
-    :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
-    """
-    values, parsed, deadline = source.values, source.parsed, source.deadline
-    state: TaskState = "verify" if entry_point == "verify" else parsed.state
-    access = find_role_access(task, source)
-    region = task.region(values.get("region")) or "as configured"
-    preflight = _read_accounts(task, parsed, state, values, deadline, access, source.service_accounts)
-    if isinstance(preflight, ApiError):
-        raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
-    if source.patterns.expansion is not None:
-        findings = (*preflight.plan.findings, *source.patterns.expansion.findings)
-        preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
-    if preflight.plan.problems:
-        raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
-    warnings = [*warn_unverified_tls(preflight.server, parsed.cluster_name, region)]
-    if state == "absent":
-        warnings += _expansion_warnings(source)
-        if not parsed.workloads and not (source.patterns.expansion and source.patterns.expansion.findings):
-            warnings.append(EMPTY)
-    return Prepared(values, parsed, access, preflight, deadline, warnings)
-
-
-def _expansion_warnings(source: RoleInput) -> list[str]:
-    """Return a warning for each finding of the expansion that the user does not ignore.
-
-    In a teardown these findings are warnings: they do not prevent the removal of the workloads that were found.
-    """
-    expansion, ignored = source.patterns.expansion, set(source.values.get("ignore") or ())
-    findings = [finding for finding in expansion.findings if finding.code not in ignored] if expansion else []
-    warnings = [f"{finding.code}: {finding.message}" for finding in findings]
-    if any(finding.code == Code.PATTERN_UNMATCHED for finding in findings):
-        warnings.append(UNMATCHED_STAY)
-    return warnings
-
-
-def run_aws(
-    part: AwsPart, prepared: Prepared, entry_point: EntryPoint, approve: Approve | None = None
-) -> ModuleResult:
-    """Apply or verify the AWS resources of the workloads.
-
-    :arg approve: see ``change_cluster``.
-    :returns: the result of the module eks_pod_identity, or of eks_pod_identity_info if the run only verifies.
-    """
-    job, deadline, preflight = part.job, prepared.deadline, prepared.preflight
-    if deadline:
-        # Keep the deadline at 1 second or more, because 0 means no limit.
-        job = replace(job, params={**job.params, "deadline": max(1, round(deadline.remaining + 0.5))})
-    if entry_point == "verify":
+        :arg approve: see ``change_cluster``.
+        :returns: the result of the module eks_pod_identity, or of eks_pod_identity_info if the run only verifies.
+        """
+        job, parsed, preflight = self.job, self.parsed, self.preflight
+        if self.deadline:
+            # Keep the deadline at 1 second or more, because 0 means no limit.
+            job = replace(
+                job, params={**job.params, "deadline": max(1, round(self.deadline.remaining + 0.5))}
+            )
+        if not self.changes:
+            return job.guarded(
+                lambda: verify_cluster(job, parsed, preflight.server, self.opening, self._observed)
+            )
+        breakage = (*preflight.plan.refused, *preflight.breakage)
         return job.guarded(
-            lambda: verify_cluster(job, prepared.parsed, preflight.server, part.opening, part.read_ahead)
+            lambda: change_cluster(
+                job, parsed, preflight.server, breakage, self.opening, self._observed, approve
+            )
         )
-    breakage = (*preflight.plan.refused, *preflight.breakage)
-    return job.guarded(
-        lambda: change_cluster(
-            job, prepared.parsed, preflight.server, breakage, part.opening, part.read_ahead, approve
+
+    def run_kubernetes(
+        self, aws: AwsResult, on_step: Callable[[str], None], write: Callable[[str], None]
+    ) -> KubernetesRun:
+        """Apply the service accounts, and verify them and the Pods.
+
+        :arg aws: the parsed result of ``run_aws``.
+        :arg on_step: receives the name of each step, to display it.
+        :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
+        """
+        connection = self.connect(self.access, self.values.get("force", False))
+        settings = kubernetes_settings(self.values, self.task.check_mode)
+        ending = BoundedEnding(connection, write)
+        return converge_kubernetes(
+            connection, aws, self.preflight, settings, connection.clock, on_step, ending
         )
-    )
+
+    def find_access(self) -> Access:
+        """Return the access to the Kubernetes API that the role variables configure. Raises the errors of ``find_access``."""
+        try:
+            return find_access(self.task, self.values, self.cluster_name)
+        except AwsError as error:
+            if not error.missing or self.parsed.state != "absent":
+                raise
+            raise error.with_remedy(f"{error.remedy} {CLUSTER_DELETED}") from error
+
+    def connect(self, access: Access, force: bool | Sequence[str] = False) -> ClientCluster:
+        """Return the interface to the Kubernetes API. Raises the errors of ``connect``."""
+        return connect(self.task, access, force, self.deadline)
+
+
+def job_of_task(task: ActionTask, arguments: Mapping[str, Any], *, changes: bool) -> AwsJob:
+    """Validate the arguments of a module, and return a job that does the module's work in the process of the task.
+
+    Starting the module in another process would take longer. Call this function inside ``ActionTask.in_environment``.
+
+    :arg changes: whether the module is eks_pod_identity; otherwise it is eks_pod_identity_info. Its module_defaults apply.
+    :raises AnsibleError: when an argument is invalid or boto3 is missing.
+    """
+    name, spec = ("eks_pod_identity", change_spec()) if changes else ("eks_pod_identity_info", verify_spec())
+    arguments = task.with_defaults(f"workload_identity.aws.{name}", arguments)
+    params = validate_arguments({**aws_argument_spec(), **spec}, arguments)
+    clients = AwsClients({name: params[name] for name in aws_argument_spec()})
+    require_sdk()
+    try:
+        region = "" if has_two_credentials(params) else clients.region
+    except AnsibleBotocoreError as error:
+        raise AnsibleError(str(error)) from error
+    traces, locks = Display().verbosity >= 3, constants.DEFAULT_LOCAL_TMP
+    return AwsJob(params, clients.connect, region, task.check_mode, traces, ROLE, locks)
+
+
+@contextlib.contextmanager
+def guarded(steps: Steps) -> Iterator[None]:
+    """Stop the requests of the block on an interrupt, and convert an interrupt or an unexpected error to a RoleError."""
+    with Guard(None) as guard:
+        yield
+    if guard.cause is not None:
+        raise RoleError(f"{steps.title}: {guard.cause.text} {guard.cause.remedy}")
+
+
+def read_estate(
+    kubernetes: ClientCluster,
+    cluster: Cluster,
+    known: Collection[WorkloadKey],
+    *,
+    any_variables: bool = False,
+) -> IrsaEstate:
+    """Read the service accounts that use IRSA or are in ``known``, with their Pods (see ``read_irsa``).
+
+    :raises RoleError: when the service accounts or Pods cannot be listed.
+    """
+    estate = read_irsa(kubernetes, cluster.name, known, kubernetes.clock, any_variables=any_variables)
+    if isinstance(estate, ApiError):
+        raise RoleError(
+            f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "
+            f"{remedy_for(estate)}"
+        )
+    return estate
 
 
 def raise_if_ended(aws: Mapping[str, Any]) -> None:
@@ -462,103 +482,12 @@ def was_interrupted(aws: Mapping[str, Any]) -> bool:
     return any(failure["error_code"] == Code.INTERRUPTED for failure in aws.get("failures") or ())
 
 
-def run_kubernetes(
-    task: ActionTask,
-    prepared: Prepared,
-    aws: AwsResult,
-    on_step: Callable[[str], None],
-    write: Callable[[str], None],
-) -> KubernetesRun:
-    """Apply the service accounts, and verify them and the Pods.
-
-    :arg aws: the parsed result of ``run_aws``.
-    :arg on_step: receives the name of each step, to display it.
-    :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
-    """
-    values, deadline = prepared.values, prepared.deadline
-    connection = connect(task, prepared.access, values.get("force", False), deadline)
-    return converge_kubernetes(
-        connection,
-        aws,
-        prepared.preflight,
-        kubernetes_settings(values, task.check_mode),
-        connection.clock,
-        on_step,
-        BoundedEnding(connection, write),
-    )
-
-
-def has_proof(values: Mapping[str, Any]) -> bool:
-    """Return whether the run has a runtime proof, which creates Jobs in the cluster."""
-    return bool(values.get("runtime_proof"))
-
-
-def find_role_access(task: ActionTask, source: RoleInput) -> Access:
-    """Return the access to the Kubernetes API that the role variables configure.
-
-    :raises InputError: for invalid options.
-    :raises AwsError: when the cluster cannot be read from AWS, or the credentials belong to another account.
-    """
-    values, name = source.values, source.parsed.cluster_name
-    try:
-        account_id = parse_account_id(values)
-        return find_access(
-            task, values.get("kube_auth", "auto"), name, connection_options(values), account_id
-        )
-    except AwsError as error:
-        if not error.missing or source.parsed.state != "absent":
-            raise
-        raise error.with_remedy(f"{error.remedy} {CLUSTER_DELETED}") from error
-
-
-def _read_accounts(
-    task: ActionTask,
-    parsed: ParsedInput,
-    state: TaskState,
-    values: Mapping[str, Any],
-    deadline: Deadline | None,
-    access: Access,
-    service_accounts: Sequence[Object] | None,
-) -> Preflight | ApiError:
-    purge = parsed.purge if state == "present" else None
-    try:
-        reader = connect(task, access, deadline=deadline)
-        preflight = read_accounts(
-            reader,
-            parsed.workloads,
-            parsed.cluster_name,
-            state,
-            parsed.owner,
-            purge,
-            bool(values.get("adopt")),
-            service_accounts,
-        )
-        if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
-            return preflight
-        refused = {finding.workload for finding in preflight.plan.refused}
-        keys = [workload.key for workload in parsed.workloads if workload.key not in refused]
-        now, allowed = datetime.now(timezone.utc), bool(values.get("allow_breakage"))
-        installs = values.get("agent") == "present"
-        breakage = find_breakage(
-            reader, keys, preflight.accounts, parsed.cluster_name, now, allowed, installs_agent=installs
-        )
-        return replace(preflight, breakage=breakage)
-    except AnsibleError as error:
-        return parse_api_error(str(error))
-
-
-def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> str:
-    with_token = isinstance(access, EksAccess)
-    if error.status == UNAUTHORIZED and isinstance(access, EksAccess):
-        return unauthorized_message(access.target, access.caller_access())
-    return unreachable_message(error, cluster, region, with_token=with_token)
-
-
 def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
     """Build the settings of the Kubernetes part from the role variables. Unset variables get their defaults."""
     image, pod = values.get("proof_image") or "", values.get("proof_pod") or {}
-    run = values.get("proof_run") or secrets.token_hex(4)
-    proof = ProofSettings(run, image, pod=pod, **_chosen(values, timeout="patience"))
+    patience = values.get("patience")
+    limit = {} if patience is None else {"timeout": patience}
+    proof = ProofSettings(values.get("proof_run") or secrets.token_hex(4), image, pod=pod, **limit)
     # Only a migration sets ``injection_observe``, which is not a variable. It probes every workload.
     observe = values.get("injection_observe")
     injection = InjectionSettings(
@@ -574,7 +503,7 @@ def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> Kubernet
         verify_pods=verify,
         injection=injection if verify else None,
         restart=restart_timeout(values) if values.get("restart_stale") else None,
-        proof=proof if has_proof(values) else None,
+        proof=proof if values.get("runtime_proof") else None,
         proof_skip_reason=values.get("proof_impossible"),
     )
 
@@ -582,8 +511,3 @@ def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> Kubernet
 def restart_timeout(values: Mapping[str, Any]) -> int:
     """Return the maximum time in seconds to wait until restarted Pods are replaced."""
     return int(values.get("restart_timeout", 300))
-
-
-def _chosen(values: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """Select the role variables that have a value. ``names`` maps each field of the result to a variable."""
-    return {field: values[name] for field, name in names.items() if values.get(name) is not None}

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
 
-from ._processes import set_environment
-
 
 class ActionTask:
-    """The task of an action plugin. This is the only class that uses private attributes of Ansible's action plugins."""
+    """The task of an action plugin. This is the only class that uses private attributes of Ansible's action plugins.
+
+    ``keywords`` is Ansible's object for the task, with attributes such as ``args``, ``no_log``, ``async_val`` and ``play``.
+    """
 
     def __init__(self, action: ActionBase) -> None:
         self.action = action
-
-    @property
-    def keywords(self) -> Any:
-        """Return Ansible's object for the task. Its attributes include ``args``, ``no_log``, ``async_val`` and ``play``."""
-        return self.action._task
+        self.keywords: Any = action._task
 
     @property
     def identity(self) -> str:
@@ -48,31 +45,15 @@ class ActionTask:
     def check_mode(self) -> bool:
         return bool(self.keywords.check_mode)
 
-    @property
-    def runs_here(self) -> bool:
-        """Return whether modules of the task run on this machine as the current user."""
-        return self.connection.transport == "local" and not self.connection.become
-
-    def template(self, value: Any) -> Any:
+    def template(self, value: Any, variables: Mapping[str, Any] | None = None) -> Any:
         """Evaluate the templates in a value, which may be nested.
 
+        :arg variables: the variables of another host, or None for the variables of the task.
         :raises AnsibleError: when a template fails.
         """
-        return self.templar.template(value)
-
-    def template_for(self, variables: Mapping[str, Any], value: Any) -> Any:
-        """Evaluate the templates in a value with the variables of another host.
-
-        :raises AnsibleError: when a template fails.
-        """
+        if variables is None:
+            return self.templar.template(value)
         return self.templar.copy_with_new_env(available_variables=variables).template(value)
-
-    def find_file(self, path: str) -> str:
-        """Search for a file in the folders ``files`` of the role and the play, and return its absolute path.
-
-        :raises AnsibleError: when the file does not exist.
-        """
-        return str(self.loader.path_dwim_relative_stack(self.keywords.get_search_path(), "files", path))
 
     def with_defaults(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Add the module_defaults of the task for a module to the arguments. Existing arguments take precedence.
@@ -106,12 +87,19 @@ class ActionTask:
             values |= {str(name): str(value) for name, value in templated.items()}
         return values
 
-    def in_environment(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def in_environment(self) -> Iterator[None]:
         """Set the environment of the task in this process, because clients read credentials from environment variables.
 
         Use this context manager only in the main thread, and only once, around all work of the task.
         """
-        return set_environment(self.environment)
+        original = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(original)
 
     def region(self, option: object) -> str:
         """Return the AWS region from an option, or else from the environment of the task or of this process, or "".

@@ -40,12 +40,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _kubernetes as kubernetes,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
-    failing_into,
-    parse_input,
-    prepare,
-    run_kubernetes,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_run as role_run
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
@@ -136,11 +131,12 @@ class Role:
         }
         task = ActionTask(self._action())
         failure: Json = {}
-        with failing_into(failure):
-            prepared = prepare(task, parse_input(values, {}, "main"), "main")
+        with role_run.failing_into(failure):
+            run = role_run.RoleRun(task, {}, values)
+            run.prepare()
         if failure:
             return RoleRun(failure["msg"])
-        preflight = prepared.preflight
+        preflight = run.preflight
         desired = spec.desired.with_kubernetes_findings((*preflight.plan.refused, *preflight.breakage))
         outcome = self.account.play(replace(spec, desired=desired))
         if isinstance(outcome.ended, AwsError):
@@ -153,7 +149,7 @@ class Role:
             **({"verification": outcome.verification} if outcome.verification else {}),
         }
         aws = parse_aws_result(row, spec.cluster)
-        kubernetes_run = run_kubernetes(task, prepared, aws, _ignore, _ignore)
+        kubernetes_run = run.run_kubernetes(aws, _ignore, _ignore)
         return RoleRun(report=make_report(aws, kubernetes_run.outcome, ReportSettings()))
 
     def _action(self) -> Any:
@@ -188,4 +184,4 @@ class Role:
 
 def _serves_call(thread: threading.Thread) -> bool:
     """Return whether ``run_within`` or ``each_within`` of plugin_utils._processes started this thread."""
-    return thread.name.endswith(("(run)", "(serve)"))
+    return thread.name.endswith("(run)")

@@ -32,8 +32,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_action import ActionModule
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import ActionModule
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import failing_into
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, REGION
@@ -114,7 +113,7 @@ class Harness:
         }
         task = ActionTask(self._action(check_mode))
         chosen_options = MigrationOptions(**{"observe": 0, "soak": 0, **options})
-        return migration.Migration(MigrationSession(task, {}, chosen, chosen_options, _ignore_text))
+        return migration.Migration(task, {}, chosen, chosen_options, _ignore_text)
 
     def _action(self, check_mode: bool) -> Any:
         loader = DataLoader()
@@ -148,7 +147,6 @@ class Harness:
         with (
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes, "SystemClock", return_value=self.clock),
-            mock.patch.object(migration, "leading_group", contextlib.nullcontext),
             mock.patch.object(aws_client.BotoApi, "call", call),
             mock.patch.object(kubernetes._Writer, "write", write_object),
         ):

@@ -23,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration_session as session
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_run as role_run
 from ansible_collections.workload_identity.aws.tests.migration.estate import (
     CLUSTER,
     Estate,
@@ -236,13 +237,13 @@ def test_error_after_the_first_change_is_in_the_report(
     new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = new_scene(1)
-    read, reads = session.read_irsa, []
+    read, reads = role_run.read_irsa, []
 
-    def fail_later(*arguments: Any) -> Any:
+    def fail_later(*arguments: Any, **options: Any) -> Any:
         reads.append(arguments)
-        return read(*arguments) if len(reads) < 2 else ApiError(503, "the API server is busy")
+        return read(*arguments, **options) if len(reads) < 2 else ApiError(503, "the API server is busy")
 
-    monkeypatch.setattr(session, "read_irsa", fail_later)
+    monkeypatch.setattr(role_run, "read_irsa", fail_later)
     report = scene.harness.run(step="restart", service_accounts=ONLY)
     assert "update trust policy app-00" in short(report.changes)
     assert report.failure.startswith(f"The migration of cluster {CLUSTER} (account")

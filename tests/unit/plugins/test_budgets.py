@@ -14,9 +14,9 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 # The largest number of statements (ast.stmt) of each package. A change that adds statements removes others.
 BUDGETS: Mapping[str, int] = {
-    "action": 27,
+    "action": 76,
     "doc_fragments": 29,
-    "inventory": 119,
+    "inventory": 128,
     "lookup": 86,
     "module_utils/_aws": 764,
     "module_utils/_findings": 247,
@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/verify": 694,
     "module_utils/_policy": 3499,
     "modules": 364,
-    "plugin_utils": 2930,
+    "plugin_utils": 2484,
 }
 
 # A budget is lowered once a package has this many statements less.

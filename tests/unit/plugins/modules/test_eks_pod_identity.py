@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workload_identity.aws.plugins.action.eks_pod_identity import plain_arguments
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import begin
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     change_spec,
@@ -41,7 +42,6 @@ from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity_association_info,
     eks_pod_identity_info,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import plain_arguments
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
 
 
@@ -24,7 +24,7 @@ class Timeout(BaseException):
 def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[str]]:
     left: list[str] = []
 
-    def leave(_task: Any, _result: Any, message: str, *_rest: Any) -> None:
+    def leave(_task: Any, _variables: Any, _result: Any, message: str, *_rest: Any, **_more: Any) -> None:
         # Ansible soon sends a second signal. It must not interrupt the report.
         os.kill(os.getpid(), signal.SIGTERM)
         left.append(message)
@@ -37,17 +37,17 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
             action.run(None, {"pod_identity_cluster_name": "blue"})
         return left
 
-    base = _role_action.ActionBase
+    base = ActionBase
     monkeypatch.setattr(base, "run", lambda *_arguments: {})
     monkeypatch.setattr(
         base,
         "validate_argument_spec",
         lambda *_arguments, **_options: (None, {"entry_point": "main", "fleet": False}),
     )
-    for name in ("forget_report", "validate_extra_variables"):
+    for name in ("set_fact", "validate_extra_variables"):
         monkeypatch.setattr(_role_action, name, lambda *_arguments: None)
     monkeypatch.setattr(_role_action, "leave_stopped_report", leave)
-    monkeypatch.setattr(_role_action, "parent_stderr", lambda: contextlib.nullcontext(lambda _text: None))
+    monkeypatch.setattr(_role_action, "parent_stderr", lambda: lambda _text: None)
     return run
 
 
@@ -76,7 +76,8 @@ def test_task_timeout_leaves_a_report(end: Any) -> None:
 )
 def test_interruption_is_not_reported_as_an_earlier_failure(code: str, expected: str) -> None:
     task: Any = SimpleNamespace(keywords=SimpleNamespace(no_log=False))
-    run = _role_action._Run(task, {"pod_identity_cluster_name": "blue"}, "main", {})
+    options = {"entry_point": "main", "fleet": False}
+    run = _role_action._Run(task, {"pod_identity_cluster_name": "blue"}, options, {})
     run._aws = {
         "msg": "1 of 2 workloads could not be brought to state present:",
         "failures": [{"error_code": code}],

@@ -29,7 +29,7 @@ class Task:
 
     identity, check_mode, keywords = "task", False, SimpleNamespace(no_log=False)
 
-    def template_for(self, _variables: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def template(self, values: Mapping[str, Any], _variables: Mapping[str, Any]) -> Mapping[str, Any]:
         if "{{ nobody }}" in values.values():
             raise AnsibleError("'nobody' is undefined")
         return values

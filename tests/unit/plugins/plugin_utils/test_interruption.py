@@ -51,18 +51,6 @@ with interruptible():
 """
 
 
-# In this program, the worker starts in the process group of ansible-playbook, and then creates a separate group.
-MEMBER = LEADER.replace("with interruptible():", "with interruptible(), leading_group():").replace(
-    "import interruptible", "import interruptible, leading_group"
-)
-RETURNS = """
-import os
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import leading_group
-group = os.getpgrp()
-with leading_group():
-    print(os.getpgrp() == os.getpid())
-print(os.getpgrp() == group)
-"""
 # In this program, standard error of the worker is /dev/null.
 CHILD = """
 import os
@@ -72,8 +60,7 @@ if os.fork():
 else:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
-    with parent_stderr() as write:
-        write("left:\\n- behind \\x1b[2J")
+    parent_stderr()("left:\\n- behind \\x1b[2J")
 """
 
 
@@ -119,15 +106,6 @@ def test_exit_of_the_parent_ends_the_block() -> None:
 def test_children_of_a_leader_end_too() -> None:
     done = run(LEADER, leads=True)
     assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
-
-
-def test_children_of_a_group_member_end_too() -> None:
-    done = run(MEMBER)
-    assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
-
-
-def test_process_leads_its_group_only_inside_the_block() -> None:
-    assert run(RETURNS).stdout.split() == ["True", "True"]
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="without /proc nothing is written")

@@ -6,9 +6,10 @@ objects."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,8 +39,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import alarm
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import Access
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
     FakeClock,
 )
@@ -51,6 +52,7 @@ from kubernetes.dynamic.resource import ResourceInstance
 # A time in seconds, which is longer than all time limits in these tests.
 LONG = 60
 QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
+ITEM = {"metadata": {"name": "x"}}
 
 
 class FakeClient:
@@ -93,13 +95,9 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def client_cluster(
-    options: dict[str, Any],
-    access: Any = None,
-    writing: kubernetes.WriteOptions | None = None,
-    deadline: Deadline | None = None,
+    options: dict[str, Any], access: Any = None, deadline: Deadline | None = None, **writing: Any
 ) -> kubernetes.ClientCluster:
-    connection = kubernetes.Connection(options, access or GivenAccess({}), deadline)
-    return kubernetes.ClientCluster(connection, connection, writing or kubernetes.WriteOptions(), deadline)
+    return kubernetes.ClientCluster(options, access or Access({}), deadline, **writing)
 
 
 def fake_reader(
@@ -295,7 +293,6 @@ HANGING = """
 import sys, threading, time
 from types import SimpleNamespace
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as module
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes_access as module_access
 
 module.LONGEST_DRY_RUNS = 0.5
 module.get_api_client = lambda **_options: SimpleNamespace(
@@ -303,8 +300,7 @@ module.get_api_client = lambda **_options: SimpleNamespace(
     create=lambda *_, **__: time.sleep(60),
     client=SimpleNamespace(client=SimpleNamespace(call_api=None)),
 )
-connection = module.Connection({}, module_access.GivenAccess({}))
-[trial] = module.ClientCluster(connection, connection, module.WriteOptions()).dry_run_pods([{"metadata": {}}])
+[trial] = module.ClientCluster({}, module.Access({})).dry_run_pods([{"metadata": {}}])
 print(trial.error.text)
 """
 
@@ -394,11 +390,10 @@ class Store:
 def store_cluster(
     monkeypatch: pytest.MonkeyPatch, store: Store, access: Any = None, **options: Any
 ) -> kubernetes.ClientCluster:
-    found = {"defaults": kubernetes.read_write_options({}), "diff": True, **options}
     # kubernetes.core copies the client for dry runs. Use the same fake for both, which records all writes.
     monkeypatch.setattr(Store, "__copy__", lambda self: self, raising=False)
     monkeypatch.setattr(kubernetes, "get_api_client", lambda **_options: store)
-    return client_cluster({}, access, kubernetes.WriteOptions(**found))
+    return client_cluster({}, access, **{"diff": True, **options})
 
 
 def test_namespaces_are_created_before_service_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,8 +416,7 @@ def test_no_request_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(account(0), {**JOB, "metadata": {"name": "proof", "namespace": "shop"}})
     monkeypatch.setattr(Store, "__copy__", lambda self: self, raising=False)
     monkeypatch.setattr(kubernetes, "get_api_client", lambda **_options: store)
-    options = kubernetes.WriteOptions(kubernetes.read_write_options({}))
-    cluster = client_cluster({}, None, options, Deadline(60, 0, lambda: 1))
+    cluster = client_cluster({}, None, Deadline(60, 0, lambda: 1))
     for write in (cluster.apply, cluster.patch, cluster.remove):
         assert write([account(0)]) == WriteResult(refused={0: LATE}, error=LATE, diffs=[])
     assert cluster.apply([JOB]).error == LATE
@@ -479,15 +473,15 @@ def test_interrupt_waits_for_writes_in_progress(
 
     store = Store(answer=work)
     cluster = store_cluster(monkeypatch, store)
-    with contextlib.suppress(TimeoutError), alarm(0.2):
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(SystemExit), interruptible():
         cluster.apply(accounts(20))
-        pytest.fail("it was not interrupted")
     assert sorted(ended) == sorted(store.writes) == sorted(f"apply a{number}" for number in range(8))
 
 
-def test_unknown_module_defaults_are_rejected() -> None:
+def test_invalid_module_defaults_are_rejected() -> None:
     with pytest.raises(InputError) as error:
-        kubernetes.read_write_options({"waits": True})
+        kubernetes.read_client_options({"validate_certs": "perhaps"})
     assert error.value.problems[0].startswith(
-        "module_defaults of kubernetes.core: waits. Supported parameters"
+        "module_defaults of kubernetes.core: argument 'validate_certs' is of type"
     )

@@ -24,11 +24,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    _kubernetes_access as kubernetes_access,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
-    GivenAccess,
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
+    Access,
     write_authority,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
@@ -53,7 +50,7 @@ def set_defaults(monkeypatch: pytest.MonkeyPatch, defaults: Mapping[str, Mapping
 
 
 def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
-    return kubernetes.connect(task, GivenAccess(arguments), force)
+    return kubernetes.connect(task, Access(arguments), force)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +64,7 @@ def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
 def test_remote_or_privileged_play_is_rejected(transport: str, become: bool, how: str) -> None:
     task = build_task(transport, become)
     for call in (
-        lambda: kubernetes_access.find_access(task, "auto", "blue", {}),
+        lambda: kubernetes.find_access(task, {}, "blue"),
         lambda: connected(task),
     ):
         with pytest.raises(InputError) as error:
@@ -86,6 +83,20 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         connected(build_task())
 
 
+def test_connection_uses_the_module_defaults_of_kubernetes_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that the defaults of k8s_info take precedence, and that options that do not connect are ignored."""
+    defaults = {
+        "k8s": {"ca_cert": "/k8s", "impersonate_user": "deployer", "wait": True},
+        "k8s_info": {"ca_cert": "/ca"},
+    }
+    set_defaults(monkeypatch, defaults)
+    task = build_task(check_mode=True, diff=True)
+    access = kubernetes.find_access(task, {"kube_context": "blue"}, "blue")
+    cluster = kubernetes.connect(task, access, True)
+    assert cluster._options == {"context": "blue", "ca_cert": "/ca", "impersonate_user": "deployer"}
+    assert (cluster._force, cluster.check_mode, cluster.diff) == (True, True, True)
+
+
 def test_vaulted_kubeconfig_next_to_the_play_is_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {})
     task = build_task(get_search_path=lambda: ["/play"])
@@ -94,10 +105,9 @@ def test_vaulted_kubeconfig_next_to_the_play_is_decrypted(monkeypatch: pytest.Mo
         get_real_file=lambda path, decrypt: f"{path}.plain" if decrypt else path,
     )
     cluster = connected(task, kubeconfig=os.pathsep.join(["a", "b"]))
-    assert cluster._reads._options == {"kubeconfig": "/play/files/a.plain:/play/files/b.plain"}
-    assert cluster._writes is cluster._reads
+    assert cluster._options == {"kubeconfig": "/play/files/a.plain:/play/files/b.plain"}
     content = {"clusters": []}
-    assert connected(task, kubeconfig=content)._reads._options == {"kubeconfig": content}
+    assert connected(task, kubeconfig=content)._options == {"kubeconfig": content}
 
 
 def test_cleanup_after_an_interrupt_has_a_time_limit(
@@ -111,10 +121,10 @@ def test_cleanup_after_an_interrupt_has_a_time_limit(
     monkeypatch.setattr(kubernetes, "CLEANUP_SECONDS", 0.1)
     lines: list[str] = []
     ending = kubernetes.BoundedEnding(Slow(), lines.append)
-    late = ApiError(0, "no result within 0.1 seconds")
+    late = ApiError(0, "no complete response within 0.1 seconds")
     assert ending.remove([JOB]) == WriteResult(refused={0: late}, error=late)
-    ending.tell("left: \x1b[2J")
-    assert lines == ["left: \\x1b[2J"]
+    ending.tell("left")
+    assert lines == ["left"]
 
 
 def test_certificate_authority_is_in_a_private_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import show_report
 
 DONE = {"failure": "", "headline": "", "lines": ["Done: 1 change.", "  create role r"]}
 FAILED = {
@@ -31,36 +31,36 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     config = SimpleNamespace(get_config_value=lambda _name: callback)
     monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
-    return show_last(report["lines"], report["headline"], report["failure"])
+    return show_report(report["lines"], report["headline"], report["failure"])
 
 
 @pytest.mark.parametrize(
     ("callback", "report", "lines", "result"),
     [
-        ("default", DONE, ["Done: 1 change.\n  create role r"], {}),
+        ("default", DONE, ["Done: 1 change.\n  create role r"], {"failure": ""}),
         (
             "default",
             FAILED,
             ["Done: 0 changes."],
-            {"failed": True, "msg": FAILED["headline"]},
+            {"failure": FAILED["headline"]},
         ),
         (
             "ansible.posix.json",
             DONE,
             [],
-            {"msg": DONE["lines"], "_ansible_verbose_always": True},
+            {"failure": "", "msg": DONE["lines"], "_ansible_verbose_always": True},
         ),
         (
             "awx_display",
             FAILED,
             ["Done: 0 changes."],
-            {"failed": True, "msg": FAILED["headline"]},
+            {"failure": FAILED["headline"]},
         ),
         (
             "ansible.posix.json",
             FAILED,
             [],
-            {"failed": True, "msg": "What failed.", "lines": FAILED["lines"]},
+            {"failure": "What failed.", "msg": FAILED["lines"], "_ansible_verbose_always": True},
         ),
     ],
     ids=["success", "failure", "data callback", "AWX, failure", "data callback, failure"],
@@ -81,6 +81,6 @@ def test_awx_events_have_a_limited_size(printed: list[str], monkeypatch: pytest.
     """Print a table with many rows, and a message with one long line. AWX gets them in several events."""
     rows = [f"cluster-{number:04}  111122223333  us-west-2  {'é' * number}" for number in range(300)]
     long = " ".join(["arn:aws:iam::111122223333:role/app"] * 100)
-    assert run("awx_display", {**DONE, "lines": [*rows, "", long]}, monkeypatch) == {}
+    assert run("awx_display", {**DONE, "lines": ["", *rows, "", long]}, monkeypatch) == {"failure": ""}
     assert max(len(event.encode()) for event in printed) <= screen.EVENT_BYTES
     assert "\n".join(printed).split() == [*" ".join(rows).split(), *long.split()]

@@ -9,16 +9,36 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import printable, show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._action import Action
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import show_report
+
+
+class Printing(Action):
+    """An action whose result, or error, is an argument of the task."""
+
+    def __init__(self, outcome: dict[str, Any] | Exception) -> None:
+        self._task, self._outcome = None, outcome
+
+    def validate_argument_spec(self, argument_spec: object) -> tuple[None, object]:
+        return None, argument_spec
+
+    def perform(self, *_arguments: Any) -> dict[str, Any]:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+@pytest.fixture(autouse=True)
+def base(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ActionBase, "run", lambda *_arguments: {})
 
 
 def test_result_of_an_action_is_escaped() -> None:
-    @printable
-    def run(result: dict[str, Any]) -> dict[str, Any]:
-        return result
-
-    assert run({"msg": "a\u202e\nb", "rows": [{"\x9b": "\u2066"}], "changed": True}) == {
+    outcome = {"msg": "a\u202e\nb", "rows": [{"\x9b": "\u2066"}], "changed": True}
+    assert Printing(outcome).run() == {
         "msg": "a\\u202e\nb",
         "rows": [{"\\x9b": "\\u2066"}],
         "changed": True,
@@ -26,27 +46,26 @@ def test_result_of_an_action_is_escaped() -> None:
 
 
 def test_error_of_an_action_is_escaped() -> None:
-    @printable
-    def run(error: Exception) -> dict[str, Any]:
-        raise error
-
     with pytest.raises(AnsibleActionFail, match=r"^got: a\\u202e$"):
-        run(AnsibleError("got: a\u202e"))
+        Printing(AnsibleError("got: a\u202e")).run()
     plain = AnsibleError("got: a")
     with pytest.raises(AnsibleError) as raised:
-        run(plain)
+        Printing(plain).run()
     assert raised.value is plain
 
 
-@pytest.mark.parametrize(
-    ("failure", "result"), [("", {}), ("it failed\nhere", {"failed": True, "msg": "it failed"})]
-)
+def test_invalid_input_fails_the_task() -> None:
+    assert Printing(InputError(["no name"])).run() == {
+        "changed": False,
+        "failed": True,
+        "msg": "no name. Nothing was changed.",
+    }
+
+
+@pytest.mark.parametrize("form", ["text", "events", "data"])
 def test_no_log_task_has_no_output(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    failure: str,
-    result: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
-    monkeypatch.setattr(screen, "is_for_people", lambda: True)
-    assert show_last(["a", "b"], failure.partition("\n")[0], failure, hidden=True) == result
+    monkeypatch.setattr(screen, "output_form", lambda: form)
+    assert show_report(["a", "b"], "it failed", "it failed\nhere", hidden=True) == {"failure": "it failed"}
     assert capsys.readouterr().out == ""

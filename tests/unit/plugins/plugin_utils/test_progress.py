@@ -12,24 +12,27 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
-    is_text,
+    output_form,
 )
 
 
 @pytest.mark.parametrize(
-    ("callback", "expected"),
+    ("callback", "form"),
     [
-        ("default", True),
-        ("ansible.builtin.default", True),
-        ("minimal", True),
-        ("community.general.yaml", True),
-        ("awx_display", False),
-        ("ansible.posix.json", False),
-        ("ansible.posix.jsonl", False),
+        ("default", "text"),
+        ("ansible.builtin.default", "text"),
+        ("minimal", "text"),
+        ("community.general.yaml", "text"),
+        ("awx_display", "events"),
+        ("tower_display", "events"),
+        ("ansible.posix.json", "data"),
+        ("ansible.posix.jsonl", "data"),
+        ("community.general.null", "data"),
     ],
 )
-def test_progress_is_only_for_text_callbacks(callback: str, expected: bool) -> None:
-    assert is_text(callback) is expected
+def test_callback_has_a_form_of_output(monkeypatch: pytest.MonkeyPatch, callback: str, form: str) -> None:
+    display_lines(monkeypatch, callback)
+    assert output_form() == form
 
 
 TASK: Any = SimpleNamespace(keywords=SimpleNamespace(no_log=False, async_val=0))

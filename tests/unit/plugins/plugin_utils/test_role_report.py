@@ -29,8 +29,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
             _templar=SimpleNamespace(template=lambda value: value),
         )
         result: dict[str, Any] = {}
-        everything = {"inventory_hostname": "host", **variables}
-        leave_stopped_report(ActionTask(action), result, message, everything, "main", facts or {})
+        everything = {"inventory_hostname": "host", "awx_job_id": 7, **variables}
+        leave_stopped_report(ActionTask(action), everything, result, message, facts or {}, verifies=False)
         return result
 
     monkeypatch.delenv("AWS_REGION", raising=False)

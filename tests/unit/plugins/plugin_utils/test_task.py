@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import set_environment
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 
@@ -26,22 +24,3 @@ def test_environment_of_a_task_is_restored(monkeypatch: pytest.MonkeyPatch) -> N
     with ActionTask(action).in_environment():
         assert (os.environ["FIRST"], os.environ["SECOND"]) == ("of the play", "of the task")
     assert (os.environ["FIRST"], os.environ.get("SECOND")) == ("of the shell", None)
-
-
-def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that a thread cannot set environment variables: it could restore an old value while a module starts."""
-    monkeypatch.setenv("FIRST", "of the shell")
-    errors: list[Exception] = []
-
-    def work() -> None:
-        try:
-            with set_environment({"FIRST": "of the thread"}):
-                pass
-        except RuntimeError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert [str(error) for error in errors] == ["only the main thread sets variables of the process"]
-    assert os.environ["FIRST"] == "of the shell"

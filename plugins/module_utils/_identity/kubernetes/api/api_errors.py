@@ -197,7 +197,7 @@ _PROBLEMS = (
         " ",
     ),
     ConnectionProblem(
-        r"exec plugin.*so it was ended",
+        r"exec plugin.*no credentials within",
         "was not contacted, as the kubeconfig's exec plugin did not end",
         "Ansible runs the plugin without a terminal or browser, so it cannot prompt for a login or a code. "
         "Log in first, so that the plugin uses its stored credentials, or use a kubeconfig with a token. "

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workload_identity.aws.plugins.action.eks_pod_identity import plain_arguments
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
     FileSource,
 )
@@ -45,7 +46,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import plain_arguments
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

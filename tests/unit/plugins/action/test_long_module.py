@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import WorkloadsModule
+from ansible_collections.workload_identity.aws.plugins.action.eks_pod_identity import (
+    ActionModule as WorkloadsModule,
+)
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.action.eks_pod_identity import plain_arguments
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import plain_arguments
 
 
 def test_error_names_file_and_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._inert_text import inert
+from ansible_collections.workload_identity.aws.plugins.inventory.eks_clusters import inert
 
 TEXTS = [
     "prod",
