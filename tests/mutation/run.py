@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make random small errors (mutants) in the functions of plugins, and count how many the unit tests notice.
 
-Usage: python tests/mutation/run.py [--count 300] [--seed 1] [--only plugins/module_utils/_policy] [TEST ...]
+Usage: python tests/mutation/run.py [--count 300] [--seed 1] [--only plugins/module_utils/_policy] [--jobs PROCESSES]
+  [--limit CPU_SECONDS_OF_A_MUTANT] [--least PERCENTAGE_TO_NOTICE] [TEST ...]
 
-One process collects the tests (the default is tests/unit) and runs them once, to record which test runs which line. For each
+One process collects the tests (the default is tests/unit). It runs them once, to record which test runs which line. For each
 mutant it then forks a process that changes the function in memory, and runs the tests of this line until one fails, the quick and
 specific ones first. A mutant that exceeds the time limit counts as noticed. It needs Python 3.12.
 """
@@ -13,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import ast
-import copy
 import functools
 import gc
 import importlib
+import operator
 import os
 import pickle
 import random
@@ -24,9 +25,9 @@ import resource
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -35,20 +36,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.workload_identity.aws"
-OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq,
-    ast.Lt: ast.GtE,
-    ast.Gt: ast.LtE,
-    ast.In: ast.NotIn,
-    ast.Is: ast.IsNot,
-    ast.NotEq: ast.Eq,
-    ast.GtE: ast.Gt,
-    ast.LtE: ast.Lt,
-    ast.NotIn: ast.In,
-    ast.IsNot: ast.Is,
-}
-SURVIVED, KILLED = 0, 1
-Lines = frozenset[tuple[str, int]]
+PAIRS = ((ast.Eq, ast.NotEq), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.In, ast.NotIn), (ast.Is, ast.IsNot))
+OPPOSITES: Mapping[type[ast.AST], Any] = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
+Line = tuple[str, int]
+# The lines of plugins that a test runs, and its duration in seconds.
+Covered = tuple[frozenset[Line], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +53,19 @@ class Mutant:
     text: str
 
 
-@dataclass(slots=True)
-class Coverage:
-    """By test: the lines of plugins that it runs, and its duration. Tests that fail without a mutant are left out."""
-
-    lines: dict[str, Lines] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-
-
 def changed(node: ast.AST) -> ast.AST | None:
     """Return the mutated node, or None if there is no mutation of this kind of node."""
     match node:
-        case ast.Compare(left, [operator, *rest], comparators) if type(operator) in OPPOSITES:
-            return ast.Compare(left, [OPPOSITES[type(operator)](), *rest], comparators)
-        case ast.BoolOp(operator, values):
-            return ast.BoolOp(ast.Or() if isinstance(operator, ast.And) else ast.And(), values)
+        case ast.Compare(left, [first, *rest], comparators) if type(first) in OPPOSITES:
+            return ast.Compare(left, [OPPOSITES[type(first)](), *rest], comparators)
+        case ast.BoolOp(kind, values):
+            return ast.BoolOp(ast.Or() if isinstance(kind, ast.And) else ast.And(), values)
         case ast.UnaryOp(ast.Not(), operand):
             return operand
         case ast.IfExp(test, body, orelse):
             return ast.IfExp(test, orelse, body)
-        case ast.comprehension(target, iterable, [_first, *rest], is_async):
-            return ast.comprehension(target, iterable, rest, is_async)
-        case ast.BinOp(left, ast.Add(), right):
-            return ast.BinOp(left, ast.Sub(), right)
-        case ast.BinOp(left, ast.Sub(), right):
-            return ast.BinOp(left, ast.Add(), right)
+        case ast.BinOp(left, ast.Add() | ast.Sub() as kind, right):
+            return ast.BinOp(left, ast.Sub() if isinstance(kind, ast.Add) else ast.Add(), right)
         case ast.Constant(bool() as value):
             return ast.Constant(not value)
         case ast.Constant(int() as value):
@@ -95,39 +74,27 @@ def changed(node: ast.AST) -> ast.AST | None:
             return ast.Return(ast.Constant(None))
         case ast.Expr(ast.Call()) | ast.Continue() | ast.Break() | ast.AugAssign():
             return ast.Pass()
-        case ast.If(test, body, orelse):
+        case ast.If(test, [first, *_rest] as body, orelse) if "AssertionError" not in ast.unparse(first):
             return ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
     return None
 
 
 def candidates(path: str) -> Iterator[Mutant]:
-    """Yield the possible mutants of a file: nodes in functions, without assertions and annotations."""
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    inside: set[ast.AST] = set()
+    """Yield the possible mutants in the functions of a file."""
+    nodes = list(ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))))
     statements: dict[ast.AST, int] = {}
-    for function in ast.walk(tree):
-        if isinstance(function, (ast.FunctionDef, ast.Lambda)):
-            body = function.body if isinstance(function.body, list) else [function.body]
-            inside |= {node for statement in body for node in ast.walk(statement)}
-        if isinstance(function, ast.stmt):
+    inside: set[ast.AST] = set()
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef):
+            inside |= {part for statement in node.body for part in ast.walk(statement)}
+        if isinstance(node, ast.stmt):
             # An inner statement follows its outer one, and replaces its line.
-            statements |= dict.fromkeys(ast.walk(function), function.lineno)
-    guards = (node for node in ast.walk(tree) if isinstance(node, ast.If) and _guards(node))
-    skipped = {part for guard in guards for part in ast.walk(guard)}
-    for number, node in enumerate(ast.walk(tree)):
-        if node in inside and node not in skipped and (new := changed(node)) is not None:
-            place = node.target if isinstance(node, ast.comprehension) else node
-            lines = (getattr(place, "lineno", 0), statements[node])
-            new_text = "(filter removed)" if isinstance(new, ast.comprehension) else ast.unparse(_fixed(new))
-            yield Mutant(path, number, lines, f"{type(node).__name__} → {new_text.splitlines()[0][:90]}")
-
-
-def _guards(node: ast.If) -> bool:
-    return isinstance(node.body[0], ast.Raise) and "AssertionError" in ast.unparse(node.body[0])
-
-
-def _fixed(node: ast.AST) -> ast.AST:
-    return ast.fix_missing_locations(copy.deepcopy(node))
+            statements |= dict.fromkeys(ast.walk(node), node.lineno)
+    for number, node in enumerate(nodes):
+        if node in inside and (new := changed(node)) is not None:
+            text = ast.unparse(new).partition("\n")[0][:90]
+            lines = (getattr(node, "lineno", 0), statements[node])
+            yield Mutant(path, number, lines, f"{type(node).__name__} → {text}")
 
 
 def install(mutant: Mutant) -> None:
@@ -145,25 +112,20 @@ def install(mutant: Mutant) -> None:
             return self.generic_visit(node)
 
     mutated = ast.fix_missing_locations(Replace().visit(tree))
-    new = _functions(compile(mutated, mutant.path, "exec"))
-    old = _functions(compile(source, mutant.path, "exec"))
-    different = {key for key, code in new.items() if key in old and code != old[key]}
+    new, old = (_functions(compile(content, mutant.path, "exec")) for content in (mutated, source))
     for item in gc.get_objects():
         if isinstance(item, FunctionType) and real(item.__code__.co_filename) == mutant.path:
             key = (item.__code__.co_qualname, item.__code__.co_firstlineno)
-            if key in different and item.__code__.co_freevars == new[key].co_freevars:
+            if new.get(key) != old.get(key) and item.__code__.co_freevars == new[key].co_freevars:
                 item.__code__ = new[key]
         elif isinstance(item, functools._lru_cache_wrapper) and item.__module__.startswith(PACKAGE):
             item.cache_clear()
 
 
 def _functions(code: CodeType) -> dict[tuple[str, int], CodeType]:
-    found = {}
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            found[constant.co_qualname, constant.co_firstlineno] = constant
-            found |= _functions(constant)
-    return found
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    found = {(part.co_qualname, part.co_firstlineno): part for part in inner}
+    return found | {key: part for constant in inner for key, part in _functions(constant).items()}
 
 
 @functools.cache
@@ -176,10 +138,11 @@ def real(path: str) -> str:
 class Tests:
     """A plugin of pytest that calls a function with the collected tests, instead of running them."""
 
+    items: dict[str, pytest.Item]
+    is_failed = False
+
     def __init__(self, work: Callable[[Tests], None]) -> None:
         self.work = work
-        self.items: dict[str, pytest.Item] = {}
-        self.is_failed = False
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = {item.nodeid: item for item in session.items}
@@ -190,19 +153,17 @@ class Tests:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.is_failed = self.is_failed or report.failed
 
-    def warm(self) -> None:
-        """Run a test of each file in this process, so that the forked processes inherit loaded modules and data."""
-        for name in {name.partition("::")[0]: name for name in self.items}.values():
-            self.passes(self.items[name], None)
+    def run(self, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+        """Run tests one after the other. Yield the name of each, and whether it passed."""
+        for name, following in zip_longest(names, names[1:]):
+            self.is_failed = False
+            item, nextitem = self.items[name], self.items.get(following)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+            yield name, not self.is_failed
 
-    def passes(self, item: pytest.Item, following: pytest.Item | None) -> bool:
-        self.is_failed = False
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        return not self.is_failed
-
-    def cover(self, names: Sequence[str]) -> Coverage:
-        """Run the tests, and record the lines of plugins that each of them runs."""
-        monitoring, coverage, lines = sys.monitoring, Coverage(), set[tuple[str, int]]()
+    def cover(self, names: Sequence[str]) -> dict[str, Covered]:
+        """Run the tests. Return the lines of plugins that each of them runs, without the tests that fail."""
+        monitoring, lines = sys.monitoring, set[Line]()
 
         def record(code: CodeType, line: int) -> object:
             if path := real(code.co_filename):
@@ -212,121 +173,94 @@ class Tests:
         monitoring.use_tool_id(monitoring.COVERAGE_ID, "mutation")
         monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, record)
         monitoring.set_events(monitoring.COVERAGE_ID, monitoring.events.LINE)
-        for name, following in zip(names, [*names[1:], None], strict=True):
+        found, started = {}, time.monotonic()
+        for name, passed in self.run(names):
+            if passed:
+                found[name] = (frozenset(lines), time.monotonic() - started)
             lines.clear()
             monitoring.restart_events()
             started = time.monotonic()
-            if self.passes(self.items[name], self.items[following] if following else None):
-                coverage.lines[name] = frozenset(lines)
-                coverage.seconds[name] = time.monotonic() - started
-            else:
-                coverage.failed.append(name)
-        return coverage
+        return found
 
-    def survives(self, mutant: Mutant | None, names: Sequence[str]) -> str:
-        """Return the name of the first test that fails with the mutant, or ""."""
+    def first_failure(self, mutant: Mutant | None, names: Sequence[str]) -> str:
+        """Return the name of the first test that fails with the mutant, or without a mutant, or ""."""
         if mutant:
             install(mutant)
-        for name, following in zip(names, [*names[1:], None], strict=True):
-            if not self.passes(self.items[name], self.items[following] if following else None):
-                return name
-        return ""
+        return next((name for name, passed in self.run(names) if not passed), "")
 
 
 def forked(calls: Sequence[Callable[[], Any]], jobs: int, limit: int) -> list[Any]:
-    """Call each function in a process of its own, at most ``jobs`` at a time. Return the results, None for a killed process."""
-    results: list[Any] = [None] * len(calls)
-    running: dict[int, tuple[int, Path]] = {}
+    """Call each function in a separate process. Return the results, None for a process that ends at the limit of CPU seconds."""
+    running: set[int] = set()
+
+    def wait(number: int) -> None:
+        while len(running) > number:
+            ended, status = os.wait()
+            running.remove(ended)
+            if os.waitstatus_to_exitcode(status) > 0:
+                raise RuntimeError("a forked process failed")
+
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
-        for index, call in enumerate(calls):
-            path = Path(folder, str(index))
-            if not (process := os.fork()):
-                _work(call, path, limit)
-            running[process] = (index, path)
-            while len(running) >= jobs or (running and index == len(calls) - 1):
-                ended, _status = os.wait()
-                number, file = running.pop(ended)
-                results[number] = pickle.loads(file.read_bytes()) if file.exists() else None
-    return results
-
-
-def _work(call: Callable[[], Any], path: Path, limit: int) -> None:
-    silent = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(silent, stream)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    try:
-        path.write_bytes(pickle.dumps(call()))
-    finally:
-        os._exit(0)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=300, help="the number of mutants")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="plugins", help="the folder or file of the mutants")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--limit", type=int, default=60, help="the CPU seconds of a mutant")
-    parser.add_argument("--least", type=int, default=93, help="the percentage that the tests must notice")
-    parser.add_argument("tests", nargs="*", default=["tests/unit"])
-    options = parser.parse_args()
-    verdicts: list[int] = []
-
-    def work(tests: Tests) -> None:
-        verdicts.append(measure(tests, options))
-
-    os.environ["PYTHONPATH"] = str(ROOT / ".collections")
-    pytest.main(["-q", "--no-header", "-p", "no:xdist", *options.tests], plugins=[Tests(work)])
-    return max(verdicts, default=2)
+        paths = [Path(folder, str(index)) for index in range(len(calls))]
+        for call, path in zip(calls, paths, strict=True):
+            wait(jobs - 1)
+            if process := os.fork():
+                running.add(process)
+                continue
+            code = 1
+            try:
+                resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+                path.write_bytes(pickle.dumps(call()))
+                code = 0
+            finally:
+                os._exit(code)
+        wait(0)
+        return [pickle.loads(path.read_bytes()) if path.exists() else None for path in paths]
 
 
 def measure(tests: Tests, options: argparse.Namespace) -> int:
     names = list(tests.items)
-    tests.warm()
-    size = len(names) // options.jobs + 1
-    parts = [names[start : start + size] for start in range(0, len(names), size)]
-    coverage = Coverage()
-    for found in forked([functools.partial(tests.cover, part) for part in parts], options.jobs, 3600):
-        coverage.lines |= found.lines
-        coverage.seconds |= found.seconds
-        coverage.failed += found.failed
-    print(f"{len(names)} tests, {len(coverage.failed)} of them fail without a mutant", flush=True)
-    by_line: dict[tuple[str, int], list[str]] = {}
-    for name, lines in coverage.lines.items():
+    # The forked processes inherit the modules and data that a test of each file loads.
+    list(tests.run([*{name.partition("::")[0]: name for name in names}.values()]))
+    middle = len(names) // 2
+    halves = [functools.partial(tests.cover, part) for part in (names[:middle], names[middle:])]
+    covered: dict[str, Covered] = functools.reduce(operator.or_, forked(halves, options.jobs, 3600))
+    print(f"{len(names)} tests, {len(names) - len(covered)} of them fail without a mutant", flush=True)
+    by_line: dict[Line, list[str]] = {}
+    for name, (lines, _seconds) in sorted(covered.items(), key=lambda item: len(item[1][0]) * item[1][1]):
         for line in lines:
             by_line.setdefault(line, []).append(name)
     root = ROOT / options.only
     files = [root] if root.is_file() else sorted(root.rglob("*.py"))
     possible = [mutant for file in files for mutant in candidates(str(file.relative_to(ROOT)))]
     chosen = random.Random(options.seed).sample(possible, min(options.count, len(possible)))
-
-    def cost(name: str) -> float:
-        return coverage.seconds[name] * len(coverage.lines[name])
-
-    near = []
-    for mutant in chosen:
-        line, statement = mutant.lines
-        found = by_line.get((mutant.path, line)) or by_line.get((mutant.path, statement)) or ()
-        near.append(sorted(found, key=cost))
-    calls = [
-        functools.partial(tests.survives, mutant, found) for mutant, found in zip(chosen, near, strict=True)
-    ]
+    near = [next(filter(None, (by_line.get((m.path, line)) for line in m.lines)), []) for m in chosen]
+    calls = [functools.partial(tests.first_failure, *pair) for pair in zip(chosen, near, strict=True)]
     killers = forked(calls, options.jobs, options.limit)
-    survivors = [mutant for mutant, killer in zip(chosen, killers, strict=True) if killer == ""]
+    # A test that also fails alone without a mutant notices nothing.
+    alone = [functools.partial(tests.first_failure, None, [name]) for name in {*killers} - {"", None}]
+    missed = {"", *forked(alone, options.jobs, 600)}
+    survivors = [mutant for mutant, killer in zip(chosen, killers, strict=True) if killer in missed - {None}]
     for mutant in sorted(survivors, key=lambda mutant: (mutant.path, mutant.lines)):
         print(f"survived {mutant.path}:{mutant.lines[0]}: {mutant.text}")
-    folders = Counter(str(Path(mutant.path).parent) for mutant in survivors)
-    print("\n".join(f"{count} survived in {folder}" for folder, count in folders.most_common(10)))
-    noticed = len(chosen) - len(survivors)
-    share = 100 * noticed / max(len(chosen), 1)
-    slow = killers.count(None)
-    print(
-        f"{noticed} of {len(chosen)} mutants noticed ({share:.1f} %), {slow} by the time limit; seed {options.seed}"
-    )
+    share = 100 * (1 - len(survivors) / len(chosen))
+    counts = f"{len(chosen) - len(survivors)} of {len(chosen)} mutants noticed ({share:.1f} %)"
+    print(f"{counts}, {killers.count(None)} by the time limit; seed {options.seed}")
     return 0 if share >= options.least else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Count the random mutants that the unit tests notice.")
+    parser.add_argument("--only", default="plugins")
+    for name, default in {"count": 300, "seed": 1, "jobs": 2, "limit": 60, "least": 90}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("tests", nargs="*", default=["tests/unit"])
+    options = parser.parse_args()
+    results: list[int] = []
+    os.environ["PYTHONPATH"] = str(ROOT / ".collections")
+    plugin = Tests(lambda tests: results.append(measure(tests, options)))
+    pytest.main(["-q", "--no-header", "-p", "no:xdist", *options.tests], plugins=[plugin])
+    return max(results, default=2)
 
 
 if __name__ == "__main__":
