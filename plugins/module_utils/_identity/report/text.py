@@ -335,7 +335,7 @@ def report_lines(
     changes: Sequence[ChangeText] | None,
     rows: Sequence[VerifiedRow],
     summary: ReportSummary,
-    notes: Iterable[Note],
+    notes: Sequence[Note],
     check_mode: bool,
     path: str = "",
 ) -> list[str]:
@@ -357,7 +357,15 @@ def report_lines(
         summary["workloads"] or summary["changes"] or any(label == "failed" for label, _row in notes)
     ):
         lines += ["", NOTHING_VERIFIED]
-    return [*lines, *note_lines(sorted(notes, key=note_order), f", listed in {everything}")]
+    return [
+        *lines,
+        *note_lines(sorted(notes, key=note_order), f", listed in {everything}"),
+        *(
+            ["  Codes: docs/codes.md, or the lookup workload_identity.aws.pod_identity_codes"]
+            if notes
+            else []
+        ),
+    ]
 
 
 def place_lines(place: Place) -> list[str]:
