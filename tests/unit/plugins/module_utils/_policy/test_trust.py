@@ -748,3 +748,13 @@ def test_conditional_verdict_has_keys(case):
     _name, document, subject, keys, _why = case
     found = check_trust(document, subject)
     assert (found.usable, list(found.conditional_on)) == ("conditional", keys)
+
+
+def test_role_of_another_account_is_unusable():
+    found = check_trust(policy(allow()), replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/r"))
+    assert found.usable == "no"
+    assert found.findings[0].code == "TRUST_ROLE_IN_OTHER_ACCOUNT"
+    assert found.findings[0].message == (
+        "The role is in account 444455556666, the cluster in 111122223333: EKS rejects a role of"
+        " another account, whatever its trust policy allows."
+    )

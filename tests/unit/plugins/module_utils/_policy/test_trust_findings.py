@@ -12,6 +12,31 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+
+
+SERVICE = {"Service": "pods.eks.amazonaws.com"}
+
+
+BOTH = ["sts:AssumeRole", "sts:TagSession"]
+
+
+OURS = {
+    "Sid": "AllowEksAuthToAssumeRoleForPodIdentity",
+    "Effect": "Allow",
+    "Principal": SERVICE,
+    "Action": BOTH,
+    "Condition": {
+        "StringEquals": {
+            "aws:SourceAccount": "111122223333",
+            "aws:RequestTag/eks-cluster-arn": CLUSTER,
+            "aws:RequestTag/kubernetes-namespace": "default",
+            "aws:RequestTag/kubernetes-service-account": "my-service-account",
+        }
+    },
+}
+
+
+CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 KNOWN = Subject(cluster_arn=CLUSTER, namespace="default", service_account="my-service-account")
 UNTAGGED = replace(KNOWN, session_tags=False)
 SERVICE = {"Service": "pods.eks.amazonaws.com"}
@@ -311,3 +336,15 @@ def test_lints_do_not_change_verdict(case):
     assert found.usable == "yes"
     assert (finding(found, code).severity, finding(found, code).message) == (severity, message)
     assert finding(found, code).remedy
+
+
+def test_possible_deny_is_a_warning():
+    found = check_trust(
+        policy(OURS, allow(Effect="Deny", Condition=equals(RequestTag__kubernetes_pod_name="x"))), KNOWN
+    )
+    reported = finding(found, "TRUST_MAY_BE_DENIED")
+    assert (reported.severity, reported.statement) == ("warning", "Statement 2")
+    assert reported.message == (
+        "Statement 2 denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com for some requests, because of"
+        " StringEquals aws:RequestTag/kubernetes-pod-name 'x'."
+    )

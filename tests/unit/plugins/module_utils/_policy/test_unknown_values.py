@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 
 VPC, TAGS, ARN = "aws:SourceVpc", "aws:TagKeys", "aws:PrincipalArn"
@@ -57,6 +58,12 @@ def judge(statements, resource=RESOURCE, keys=None, action="s3:GetObject"):
 
 def like(key, *patterns):
     return {"StringLike": {key: list(patterns)}}
+
+
+NOW, EPOCH, TEAM = "aws:CurrentTime", "aws:EpochTime", "aws:RequestTag/Team"
+NEW_YEAR, NEW_YEAR_SECONDS = "2026-01-01T00:00:00Z", "1767225600"
+NO_TAGS, HAS_TEAM = {"Null": {TAGS: "true"}}, {"Null": {TEAM: "false"}}
+IS_TEAM = {"ForAnyValue:StringEquals": {TAGS: "team"}}
 
 
 # Cases in which the values of several keys depend on each other.
@@ -377,3 +384,38 @@ KNOWN = [
 def test_resources(case):
     _name, identity, action, resource, session, decision = case
     assert permission(identity, action, resource, session) == decision
+
+
+def test_star_as_tag_value_is_literal():
+    identity = [statement("s3:*", "arn:aws:s3:::b/${aws:PrincipalTag/team}")]
+    context = pod_context().assume({"aws:principaltag/team": ("*",)})
+    layers = permission_layers([NamedPolicy("p", {"Version": "2012-10-17", "Statement": identity})])
+    assert (
+        check_permission(layers, Required("s3:GetObject", "arn:aws:s3:::b/*"), context).decision
+        == "conditional"
+    )
+
+
+def test_action_with_space_is_quoted():
+    document = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": SERVICE, "Action": " sts:AssumeRole"},
+    }
+    checked = check_policy(document, Subject())
+    (finding,) = [f for f in checked.verdict.findings if f.code == "TRUST_NOT_STORABLE"]
+    assert finding.message == (
+        "IAM rejects the document: Statement 1: the action ' sts:AssumeRole' does not belong to AWS STS, and a trust"
+        " policy may only have actions that assume a role."
+    )
+    assert checked.suggestion is None
+
+
+def test_source_arn_of_cluster_or_absent():
+    condition = {
+        "Null": {"aws:SourceArn": "false"},
+        "ArnEquals": {"aws:SourceArn": "arn:aws:eks:*:*:cluster/other"},
+    }
+    found = check_trust(trust(("Allow", condition)), Subject(cluster_arn=CLUSTER))
+    assert found.usable == "no"
+    (finding,) = [f for f in found.findings if f.code == "TRUST_CONDITION_UNMATCHED"]
+    assert finding.message.endswith(f"but the request has '{CLUSTER}', or no such key.")

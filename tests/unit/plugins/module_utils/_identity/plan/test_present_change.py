@@ -386,3 +386,15 @@ def test_adopt_changes_the_owner_of_a_workload() -> None:
         ("OWNER_CHANGED", "warning", f"the owner of {resource} changes from 'a' to 'b'.")
         for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
     }
+
+
+def test_already_disabled_session_tags_set_the_default_scope() -> None:
+    """Check that the plan does not narrow the trust policy: its conditions would need session tags, which the association
+    disables."""
+    aws = converged_account(workload(disable_session_tags=True))
+    found = plan(aws, desired(workload()))
+    assert names(found) == []
+    assert [finding.code for finding in found.findings] == [
+        "ASSOCIATION_SETTINGS_EXTRA",
+        "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
+    ]

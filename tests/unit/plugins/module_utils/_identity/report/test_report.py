@@ -497,3 +497,22 @@ FORMER = "workload_identity.aws.site with the former list"
 def test_run_ends_with_its_undo(state: str, changes: Any, listed: int, undo: str) -> None:
     text = " ".join(map(str.strip, undo_lines(state, changes, listed)))
     assert text == (f"To undo these changes, run {undo}." if undo else "")
+
+
+def test_failures_are_shown_first() -> None:
+    existing = changed(
+        findings=[
+            {**ADDON, "severity": severity, "code": code}
+            for severity, code in (
+                ("info", "RESOURCE_KEPT"),
+                ("warning", "PURGE_WAITS"),
+                ("error", "ROLE_MISSING"),
+            )
+        ]
+    )
+    lines = report_for(existing, ignore=["PURGE_WAITS"])["lines"]
+    assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == [
+        "error",
+        "info",
+        "accepted",
+    ]

@@ -343,3 +343,19 @@ def test_rejected_release_is_a_failure(error: ApiError, is_there: bool, failures
     assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("release", message) for message in failures
     ]
+
+
+def test_restored_fields_are_a_failure() -> None:
+    cluster = FakeCluster(undone=frozenset({"api"}))
+    kube_run = run(cluster, account(applied("team"), labels={"team": "shop"}))
+    assert kube_run.outcome.changes == []
+    assert [
+        (failure["action"], failure["error_code"], failure["message"])
+        for failure in kube_run.outcome.failures
+    ] == [
+        (
+            "release",
+            "SERVICE_ACCOUNT_NOT_KEPT",
+            "it still has labels or annotations that this collection applied: another process restores them.",
+        )
+    ]
