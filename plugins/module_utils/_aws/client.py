@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from .transport import DEFAULT_WIDTH, OutOfTime, RateLimiter, Retries, call_with
 
 # Importing this file must not fail without botocore, because AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
+    from botocore import xform_name
     from botocore.config import Config
     from botocore.credentials import DeferredRefreshableCredentials
     from botocore.exceptions import BotoCoreError, ClientError, PaginationError
@@ -171,7 +171,7 @@ class BotoApi:
         try:
             with self._free:
                 raise_if_interrupted()
-                request = partial(getattr(channel.client, snake_case(operation)), **parameters)
+                request = partial(getattr(channel.client, xform_name(operation)), **parameters)
                 response = cast("Response", call_within(self._attempt_seconds, request))
         except OutOfTime as error:
             text = f"no complete response within {self._attempt_seconds:g} s"
@@ -229,11 +229,6 @@ def _pages(
             yield page
     except PaginationError as error:
         raise malformed(service, operation, str(error)) from error
-
-
-def snake_case(operation: str) -> str:
-    """Return the name of the boto3 method for an API operation, such as "create_role" for "CreateRole"."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
 # How a list request continues, by service, for the paginator of botocore. It reads no items here, so any key can be its result.
@@ -308,8 +303,7 @@ class Connection:
     verify: bool | str | None = None
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+_now = partial(datetime.now, timezone.utc)
 
 
 class AssumedSession:
@@ -324,7 +318,11 @@ class AssumedSession:
     """
 
     def __init__(
-        self, role: AssumeRole, source: Api, connection: Connection, now: Callable[[], datetime] = _now
+        self,
+        role: AssumeRole,
+        source: Api,
+        connection: Connection,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self._role = role
         self._source = source
