@@ -340,22 +340,13 @@ class AccessEstate:
         decisions = {CONDITIONAL}
         if layers is not None:
             decisions = {found.decision for found in check_chain_permissions(layers, subject, target.arn)}
-        if decisions <= {ALLOWED, CONDITIONAL}:
-            if CONDITIONAL in decisions or role.unread:
-                yield (
-                    "depends",
-                    "Whether the role may assume the target role depends on conditions or unread policies.",
-                )
-        elif role.unread:
-            yield (
-                "depends",
-                f"The readable policies of role {role_name(role.arn)} do not allow it to assume the target role.",
-            )
-        else:
-            yield (
-                "no",
-                f"The policies of role {role_name(role.arn)} do not allow it to assume the target role.",
-            )
+        if not decisions <= {ALLOWED, CONDITIONAL}:
+            readable = "readable " if role.unread else ""
+            reason = f"The {readable}policies of role {role_name(role.arn)} do not allow it to assume the target role."
+            yield "depends" if role.unread else "no", reason
+        elif CONDITIONAL in decisions or role.unread:
+            reason = "Whether the role may assume the target role depends on conditions or unread policies."
+            yield "depends", reason
         if trust is None:
             yield "unknown", f"The target role {target.arn} could not be read."
             return

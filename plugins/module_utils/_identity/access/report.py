@@ -319,22 +319,22 @@ class _Builder:
 
     def _credential(self, entry: Credential, wins: bool) -> _Row:
         association = entry.association
-        row: _Row = {"kind": entry.kind, "wins": wins}
-        row |= {"role": self._role(entry.role_arn)} if entry.role_arn else {}
-        row |= {"target": self._role(entry.target_arn)} if entry.target_arn else {}
-        if association is not None:
-            row |= {"session_tags": False} if association.disable_session_tags else {}
-            row |= _present(
-                association=association.association_id,
-                addon=association.addon,
-                since=association.created_at,
-            )
-        return row | _present(
-            usable=entry.usable,
-            why=entry.reason,
-            where=entry.owner,
-            variables=list(entry.variables),
-        )
+        roles = {"role": entry.role_arn, "target": entry.target_arn}
+        return {
+            "kind": entry.kind,
+            "wins": wins,
+            **{name: self._role(arn) for name, arn in roles.items() if arn},
+            **({"session_tags": False} if association and association.disable_session_tags else {}),
+            **_present(
+                association=association.association_id if association else "",
+                addon=association.addon if association else "",
+                since=association.created_at if association else "",
+                usable=entry.usable,
+                why=entry.reason,
+                where=entry.owner,
+                variables=list(entry.variables),
+            ),
+        }
 
     def _profile(self, profile: Profile) -> _Row:
         return {
@@ -434,16 +434,18 @@ class _Builder:
     def _use(self, role: RoleFacts) -> _Row:
         if self.judge is None or role.use is None:
             return {}
-        verdict = self.judge.judge_role(role)
-        row: _Row = {"state": verdict.usage, "why": f"It {verdict.reason}."}
-        row |= _present(created=role.use.created_at)
-        row |= {"last": role.use.last} if role.use.last is not None else {}
-        times = role.use.services
-        return row | (
-            {"services": dict(times), "untracked": self.judge.untracked(times, role.use.actions)}
-            if times is not None
-            else {}
-        )
+        verdict, times = self.judge.judge_role(role), role.use.services
+        return {
+            "state": verdict.usage,
+            "why": f"It {verdict.reason}.",
+            **_present(created=role.use.created_at),
+            **({"last": role.use.last} if role.use.last is not None else {}),
+            **(
+                {"services": dict(times), "untracked": self.judge.untracked(times, role.use.actions)}
+                if times is not None
+                else {}
+            ),
+        }
 
     def _places(self, rules: Iterable[Rule | None]) -> list[list[int]]:
         return [[_number(self._policies, policy), place] for policy, place in self._tables.places(rules)]

@@ -198,23 +198,21 @@ class RiskFinder:
                 )
             places = self.estate.places.get(arn, [])
             clusters = len({cluster for cluster, _namespace in places})
+            texts = {}
             if len(set(places)) > 1:
                 scope = f"{clusters} clusters" if clusters > 1 else f"{len(set(places))} namespaces"
                 outside = len(places) - len(members)
                 hidden = f", {outside} of them not in this report" if outside else ""
-                text = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
-                yield Risk("ROLE_SHARED", role.arn, text, tuple(members), roles=(role.arn,))
+                texts["ROLE_SHARED"] = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
             if role.state == "missing":
-                text = f"Role {role.arn} does not exist, but {list_members(self.name, members)} would use it."
-                yield Risk("ROLE_MISSING", role.arn, text, tuple(members), roles=(role.arn,))
-            if role.state == "unread" or role.unread:
-                unread = listed(title for _layer, title in role.unread)
-                text = (
-                    f"Policies of role {name} could not be read: {unread}."
-                    if unread
-                    else f"Role {role.arn} could not be read."
-                )
-                yield Risk("ACCESS_UNKNOWN", role.arn, text, tuple(members), roles=(role.arn,))
+                users = list_members(self.name, members)
+                texts["ROLE_MISSING"] = f"Role {role.arn} does not exist, but {users} would use it."
+            if unread := listed(title for _layer, title in role.unread):
+                texts["ACCESS_UNKNOWN"] = f"Policies of role {name} could not be read: {unread}."
+            elif role.state == "unread":
+                texts["ACCESS_UNKNOWN"] = f"Role {role.arn} could not be read."
+            for code, text in texts.items():
+                yield Risk(code, role.arn, text, tuple(members), roles=(role.arn,))
 
     def _guest_risks(self) -> Iterator[Risk]:
         """Yield the other principals of each trust policy, without the roles and clusters of the report that use the role."""
