@@ -96,14 +96,12 @@ def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options |
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:
-    """Read the account in bulk. If a request fails, or ``singles`` is below BULK_THRESHOLD, the snapshot is empty.
+    """Read the account in bulk. If a request fails, the snapshot is empty.
 
     :arg singles: the number of individual requests that the bulk read replaces. A bulk read stops at half of this number.
     :arg role_details: read descriptions and session durations of roles as well.
     :arg policies: read managed policies as well.
     """
-    if singles < BULK_THRESHOLD:
-        return Snapshot()
     # The maximum number of pages of each operation.
     budget = singles // (4 if role_details else 2)
     kinds = {"Filter": ["Role", "LocalManagedPolicy"] if policies else ["Role"]}

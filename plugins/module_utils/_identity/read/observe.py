@@ -115,9 +115,9 @@ class Observer(Reader):
             look.read_former_roles()
         return Observed(
             cluster=look.cluster,
-            roles=_in_order(look.roles, specs),
-            policies=_in_order(look.policies, policies),
-            associations={key: look.associations[key] for key in sorted(look.associations)},
+            roles=dict(sorted(look.roles.items())),
+            policies=dict(sorted(look.policies.items())),
+            associations=dict(sorted(look.associations.items())),
             failures=tuple(sorted(look.failures.values(), key=attrgetter("target"))),
             bulk_denied=next((snapshot.denied for snapshot in look.snapshots), ""),
             documents=look.documents,
@@ -381,9 +381,3 @@ def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) ->
     if spec.document is None or not (own or options.adopt):
         return False
     return bool(policy.versions) or not own
-
-
-def _in_order(reads: Mapping[str, Observation | None], first: Iterable[str]) -> dict[str, Observation | None]:
-    """Return the resources that workloads list, in the order of the workloads, then all other resources that were read."""
-    names = [name for name in first if name in reads]
-    return {name: reads[name] for name in dict.fromkeys((*names, *sorted(reads)))}
