@@ -116,7 +116,7 @@ class Engine:
         plan, observed = self._plan(desired, state, observed)
         for turn in range(0 if check_mode else ROUNDS):
             context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, turn > 0, self.addon)
-            retryable = self._retryable(desired, apply_plan(plan, context), first=turn == 0)
+            retryable = self._retryable(desired, observed.cluster, apply_plan(plan, context), first=turn == 0)
             self.journal.give_up(retryable)
             if not retryable or turn == ROUNDS - 1:
                 break
@@ -177,11 +177,14 @@ class Engine:
         unlisted = find_unlisted(desired, surroundings, frozenset(key for key in keys if key is not None))
         return (*self.journal.findings, *unlisted, *left)
 
-    def _retryable(self, desired: Desired, results: Sequence[Done | Refusal], first: bool) -> set[Target]:
+    def _retryable(
+        self, desired: Desired, cluster: Cluster, results: Sequence[Done | Refusal], first: bool
+    ) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.
 
         Before that, write trust policies of this run again if another run has overwritten them.
 
+        :arg cluster: the cluster of the observation, which knows the ARNs of roles with another path.
         :arg first: whether this was the first round.
         """
         # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM: try
@@ -203,8 +206,8 @@ class Engine:
                 return False
             (key,) = refusal.change.workloads
             role, spec = workloads[key].role, workloads[key].association
-            role_arn = self.cluster.role_arn(role) if role is not None else spec.role_arn
-            subject = trust_subject(self.cluster, key, role_arn, bool(spec.disable_session_tags))
+            role_arn = cluster.role_arn(role) if role is not None else spec.role_arn
+            subject = trust_subject(cluster, key, role_arn, bool(spec.disable_session_tags))
             return may_become_usable(self.api, role_arn, subject)
 
         refusals = [result for result in results if isinstance(result, Refusal)]

@@ -77,6 +77,15 @@ def test_does_not_wait_for_an_old_role() -> None:
     assert clock.pauses == []
 
 
+def test_waits_for_a_young_role_with_another_path() -> None:
+    aws, clock = FakeAws(), Clock()
+    create_role(aws, "my-role", TRUST_BARE, Path="/team/")
+    aws.eks.role_changed("my-role")
+    aws.eks.waits["my-role"] = 1
+    assert run(aws, desired(workload(policies=[])), clock=clock).failures == ()
+    assert [row["roleArn"] for row in aws.state()["associations"]] == [role_arn("team/my-role")]
+
+
 ONE_PAGE: Raw = {"clusterName": CLUSTER}
 NEXT_PAGE = ONE_PAGE | {"nextToken": encoded(f"{99:012d}")}
 
