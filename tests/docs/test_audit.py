@@ -9,7 +9,6 @@ import json
 import shlex
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risk_kinds import (
     RISK_KINDS,
 )
-from ansible_collections.workload_identity.aws.tests.migration.estate import ACCOUNT, Estate
+from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
 from botocore.session import get_session
 from botocore.validate import ParamValidator
-from sandbox.aws.control import AwsControl
 from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "audit.md"
@@ -141,27 +139,6 @@ def test_report(cluster: Cluster) -> None:
     assert all((cluster.folder / name).stat().st_mode & 0o777 == 0o600 for name in names.values())
 
 
-@pytest.mark.release
-def test_unused_permissions(cluster: Cluster) -> None:
-    control = AwsControl(cluster.sandbox.show_environment(cluster.folder)["AWS_ENDPOINT_URL"])
-    control.grow_older(ACCOUNT, 100 * 86400)
-    day = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    times = {"s3": day, "s3:CreateBucket": "", "s3:ListAllMyBuckets": day}
-    control.patch_role(ACCOUNT, "ci", RoleLastUsed={"LastUsedDate": day}, LastAccessed=times)
-    done = cluster.audit("pod_identity_audit_unused_days=90", "pod_identity_audit_file=uses.json")
-    assert done.returncode == 0, done.stdout
-    assert "AccessDenied" not in done.stdout
-    report = json.loads((cluster.folder / "uses.json").read_text(encoding="utf-8"))
-    uses = {row["name"]: row["use"]["state"] for row in report["roles"] if row["state"] == "read"}
-    assert uses.pop("ci") == "used"
-    assert set(uses.values()) == {"unused"}
-    text = "Role ci has not used dynamodb, ec2, eks, iam, sqs and 1 more in the last 90 days."
-    assert [risk["text"] for risk in report["risks"] if risk["code"] == "SERVICES_UNUSED"] == [text]
-    text = "IAM has recorded no use of s3:CreateBucket by role ci in the last 90 days."
-    assert [risk["text"] for risk in report["risks"] if risk["code"] == "ACTIONS_UNUSED"] == [text]
-    assert f"low ACTIONS_UNUSED {text}" in done.stdout
-
-
 def test_commands_match_the_api_of_access_analyzer() -> None:
     """The sandbox has no IAM Access Analyzer, so this test compares the commands with the API model of botocore."""
     model = get_session().get_service_model("accessanalyzer")
@@ -179,16 +156,3 @@ def test_commands_match_the_api_of_access_analyzer() -> None:
     assert get[6] == "generatedPolicyResult.generatedPolicies[0].policy"
     result = model.operation_model("GetGeneratedPolicy").output_shape.members["generatedPolicyResult"]
     assert result.members["generatedPolicies"].member.members["policy"].type_name == "string"
-
-
-@pytest.mark.release
-@pytest.mark.parametrize("action", ["s3:GetObject", "s3:GetBucketLocation"])
-def test_generated_policy_is_checked(cluster: Cluster, action: str) -> None:
-    statement = {"Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::my-pod-secrets-bucket/*"}
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
-    (cluster.folder / "my-policy.json").write_text(json.dumps(policy), encoding="utf-8")
-    [tasks] = [block.text for block in blocks(PAGE, "yaml") if "iam_permissions_check" in block.text]
-    play = [{"hosts": "localhost", "gather_facts": False, "tasks": yaml.safe_load(tasks)}]
-    (cluster.folder / "check.yml").write_text(yaml.safe_dump(play), encoding="utf-8")
-    done = cluster.sandbox.run("ansible-playbook", "check.yml", cwd=cluster.folder)
-    assert done.returncode == (0 if action == "s3:GetObject" else 2), done.stdout

@@ -27,18 +27,6 @@ ALL = desired(*WORKLOADS)
 ALL_NAMES = {"default/api", "default/worker", "batch/report", "batch/sync", "old/app"}
 
 
-class PropagationClock(Clock):
-    """A clock that ends the propagation delay at the first pause of the run."""
-
-    def __init__(self, account: Account) -> None:
-        super().__init__()
-        self._account = account
-
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds)
-        self._account.control.set_propagation(0)
-
-
 @pytest.mark.parametrize("seconds", [0, 1, 2, 4, 8, 15] if THOROUGH else [0, 2, 15])
 @pytest.mark.parametrize("changing", [False, True], ids=["new roles", "changed roles"])
 def test_run_waits_for_propagation(seconds: float, changing: bool, account: Account) -> None:
@@ -77,17 +65,3 @@ def test_timeout_is_named_and_next_run_completes(timeout: float, account: Accoun
     account.control.set_propagation(0)
     account.complete(ALL)
     assert account.facets() == goal, differences(account.facets(), goal)
-
-
-def test_next_run_waits_for_existing_roles(account: Account) -> None:
-    """Let a first run create the roles and give up. The second run must wait until EKS sees these roles."""
-    account.control.set_propagation(NEVER_MS)
-    first = account.run(ALL, timeout=0)
-    assert isinstance(first, Run)
-    assert first.failures
-    clock = PropagationClock(account)
-    second = account.run(ALL, clock=clock)
-    assert isinstance(second, Run)
-    assert second.failures == ()
-    assert {done.change.target.full_name for done in second.done} == ALL_NAMES
-    assert len(clock.pauses) > 0

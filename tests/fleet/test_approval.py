@@ -119,41 +119,6 @@ def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
 
 
 @pytest.mark.release
-def test_teardown_needs_its_own_plan(fleet: FleetFixture, tmp_path: Path) -> None:
-    assert fleet.play("fleet").code == 0
-    approved = plan(fleet, tmp_path)
-    refused = fleet.play("fleet", pod_identity_state="absent", pod_identity_approved=approved)
-    assert (refused.code, fleet.writes()) == (2, 0), refused.output
-    assert "- new: delete association default/app\n" in refused.output
-    approved = plan(fleet, tmp_path, pod_identity_state="absent")
-    teardown = {"pod_identity_state": "absent", "pod_identity_approved": approved}
-    more = fleet.play("site", hosts="blue", pod_identity_agent="absent", **teardown)
-    assert (more.code, fleet.writes()) == (2, 0), more.output
-    assert (
-        "lacks 1 of the 9 changes of this run:\n- new: delete add-on eks-pod-identity-agent\n" in more.output
-    )
-    removed = fleet.play("site", hosts="blue", **teardown)
-    assert removed.code == 0, removed.output
-    assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
-
-
-@pytest.mark.release
-def test_cluster_without_plan_is_not_changed(fleet: FleetFixture, tmp_path: Path) -> None:
-    plan(fleet, tmp_path)
-    only = str(tmp_path / "green.json")
-    made = fleet.play("fleet", pod_identity_approved=only)
-    assert made.code == 2
-    assert "pod_identity_approved has no completed plan of this cluster, so it lacks " in made.output
-    assert fleet.associations(PLACES[0]) == []
-    fleet.writes()
-    missing = fleet.play("fleet", pod_identity_approved=str(tmp_path / "none.json"))
-    assert (missing.code, fleet.writes()) == (2, 0)
-    assert (
-        f"pod_identity_approved: no file matches {tmp_path}/none.json. Nothing was changed." in missing.output
-    )
-
-
-@pytest.mark.release
 def test_purge_is_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
     assert fleet.play("fleet").code == 0
     fewer = {"pod_identity_workloads": [workload("app", "shared")], "pod_identity_purge": True}

@@ -261,19 +261,6 @@ def test_limit_selects_clusters(fleet: FleetFixture) -> None:
 
 
 @pytest.mark.release
-def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
-    fleet.control.patch_cluster(OWN_ACCOUNT, WEST, "prod", status="FAILED")
-    # AWX passes the list in a survey answer as text.
-    result = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial='[1, "100%"]')
-    assert result.code == 2
-    assert list(rows(result)) == ["blue"]
-    assert (
-        "0 of 4 clusters done, 1 failed, 3 pending.\nNot reached so far: green, red, grey.\n" in result.output
-    )
-    assert associations(fleet) == {host: [] for host in HOSTS}
-
-
-@pytest.mark.release
 @pytest.mark.parametrize(
     ("serial", "most", "begun"),
     [([2, "100%"], "", 4), ("50%", "0", 2), (10, 0, 4)],

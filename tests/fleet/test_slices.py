@@ -20,7 +20,6 @@ from ansible_collections.workload_identity.aws.tests.fleet.scene import (
 from ansible_collections.workload_identity.aws.tests.fleet.slices import (
     parts,
     start_elsewhere,
-    start_here,
 )
 
 pytestmark = pytest.mark.release
@@ -96,21 +95,3 @@ def test_concurrent_slices_match_one_run(
     incomplete = fleet.play("report", **ended[0][1])
     assert incomplete.code == 2
     assert "2 of 4 did not report: green, violet. The reasons are above." in incomplete.output
-
-
-def test_concurrent_slices_keep_grants_of_shared_role(
-    fleet: FleetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Run two slices at the same time that write the trust policy of one role. Each must keep the statements of the other."""
-    monkeypatch.setitem(fleet.variables, "pod_identity_workloads", [workload("reports")])
-    fleet.reset()
-    jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]
-    for printed, _artifacts in [job.end() for job in jobs]:
-        assert "1 of 1 cluster done, 0 failed." in printed
-    verified = fleet.play("verify", "--limit", "blue,green")
-    assert verified.code == 0, verified.output
-    assert verified.output.count("Verified: 1 workload") == 2
-    assert fleet.roles(OWN_ACCOUNT) == ["reports"]
-    fleet.writes()
-    again = fleet.play("fleet", "--limit", "blue")
-    assert (again.code, fleet.writes()) == (0, 0), again.output

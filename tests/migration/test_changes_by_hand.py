@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +18,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run import converge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration_session as session
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_run as role_run
 from ansible_collections.workload_identity.aws.tests.migration.estate import (
     CLUSTER,
@@ -69,20 +66,6 @@ def test_finished_service_account_without_access_fails(new_scene: Callable[..., 
         assert report.changes == []
         assert ("shop/app-00", "TRUST_NOT_USABLE", "error") in named(report.all_findings)
         assert ("shop/app-00" in report.failure) == (step != "inventory")
-
-
-@pytest.mark.release
-def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Callable[..., Scene]) -> None:
-    scene = new_scene(1)
-    scene.harness.run(step="restart", service_accounts=ONLY)
-    irsa, statement = scene.estate.trust("app-00")
-    set_trust(scene.estate, "app-00", [irsa, with_condition(statement, NAMESPACE, "shopp")])
-    seen = scene.harness.run(step="inventory", service_accounts=ONLY)
-    assert ("shop/app-00", "TRUST_NOT_USABLE", "error") in named(seen.all_findings)
-    repaired = scene.harness.run(step="restart", service_accounts=ONLY)
-    assert (repaired.failure, short(repaired.changes)) == ("", ["update trust policy app-00"])
-    scene.oracle.check("the repair")
-    assert scene.oracle.problems == []
 
 
 def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[..., Scene]) -> None:
@@ -218,21 +201,6 @@ def test_rollback_keeps_an_association_with_a_narrowed_irsa_statement(
         assert scene.oracle.problems == []
 
 
-@pytest.mark.release
-def test_rollback_names_an_edited_statement(new_scene: Callable[..., Scene]) -> None:
-    scene = new_scene(1)
-    scene.harness.run(step="restart", service_accounts=ONLY)
-    irsa, statement = scene.estate.trust("app-00")
-    edited = with_condition(statement, "aws:PrincipalTag/x", "y")
-    set_trust(scene.estate, "app-00", [irsa, statement, {**edited, "Sid": statement["Sid"][:-1] + "0"}])
-    report = scene.harness.run(rollback=True, service_accounts=ONLY)
-    assert ("shop/app-00", "TRUST_STATEMENT_STAYS", "warning") in named(report.all_findings)
-    assert [entry["Principal"] for entry in scene.estate.trust("app-00")] == [
-        irsa["Principal"],
-        statement["Principal"],
-    ]
-
-
 def test_error_after_the_first_change_is_in_the_report(
     new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,29 +248,6 @@ def test_failed_or_unknown_probe_fails_its_service_account(
 
 
 @pytest.mark.release
-def test_unprobed_service_account_fails(
-    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene = new_scene(1)
-    monkeypatch.setattr(converge, "choose_workloads", lambda *_arguments: [])
-    report = scene.harness.run(step="restart", service_accounts=["shop/app-00"])
-    assert report.failure.startswith(f"The migration of cluster {CLUSTER} (account")
-    assert "shop/app-00 failed as canary" in report.failure
-    assert ("shop/app-00", "INJECTION_UNKNOWN", "warning") in named(report.all_findings)
-
-
-@pytest.mark.release
-def test_agent_from_another_source_is_enough(new_scene: Callable[..., Scene]) -> None:
-    scene = new_scene(1)
-    scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
-    for check_mode in (True, False):
-        report = scene.harness.run(step="restart", service_accounts=ONLY, check_mode=check_mode)
-        assert report.failure == ""
-        assert [change for change in report.changes if "add-on" in change] == []
-    assert scene.estate.eks.list_addons(clusterName=CLUSTER)["addons"] == []
-
-
-@pytest.mark.release
 def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
@@ -333,29 +278,3 @@ def test_plan_has_the_changes_of_the_run(new_scene: Callable[..., Scene]) -> Non
         run = scene.harness.run(service_accounts=ONLY, **options)
         restarts = [change for change in run.changes if change.startswith("restart ")]
         assert sorted({*short(plan.changes), *restarts}) == sorted({*short(run.changes)})
-
-
-@pytest.mark.release
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a fault")])
-def test_report_after_an_abrupt_end(
-    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
-) -> None:
-    scene = new_scene(1)
-    path = tmp_path / "report.json"
-    path.write_text("a report of yesterday")
-
-    def end(*_arguments: object) -> None:
-        raise error
-
-    scene.harness.run(step="associate", service_accounts=ONLY)
-    monkeypatch.setattr(session.TrustEditor, "restore", end)
-    found = scene.harness.interrupted_run(rollback=True, service_accounts=ONLY, file=str(path))
-    report = json.loads(path.read_text())
-    assert report["failure"] == found.failure
-    assert report["changes"] == []
-    cause = (
-        "an internal error of the collection: RuntimeError: a fault"
-        if error.args
-        else "interrupted (canary: restoring IRSA"
-    )
-    assert cause in found.failure

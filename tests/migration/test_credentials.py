@@ -99,23 +99,6 @@ def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None
     assert scene.estate.snapshot() == start
 
 
-@pytest.mark.release
-def test_webhook_with_a_lasting_cache(new_scene: Callable[..., Scene]) -> None:
-    """A rollback creates the associations of the group again, restarts nothing, and leaves the other groups alone."""
-    scene = new_scene(1)
-    scene.harness.run(step="finish")
-    before = scene.estate.snapshot()
-    scene.oracle.check("the start")
-    scene.delay_webhook(10_000)
-    back = scene.harness.run(scene.checking(), rollback=True, batch=BATCH, observe=60)
-    scene.oracle.check("the rollback", is_final=True)
-    assert scene.oracle.problems == []
-    assert restarts(back) == set()
-    assert scene.estate.snapshot()["associations"] == before["associations"]
-    assert "failed in canary, so no later group was changed" in back.failure
-    assert "INJECTION_NOT_YET" in {finding.code.value for finding in back.all_findings}
-
-
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str], finished: set[str]) -> None:
     """Check that a migration has removed only the IRSA annotations, and the statements that only its service accounts need."""
     estate, now = scene.estate, scene.estate.snapshot()

@@ -88,20 +88,3 @@ def test_cache_key_contains_the_selection() -> None:
         "own_account",
         "regions",
     }
-
-
-@pytest.mark.parametrize(
-    ("name", "accepted"),
-    [
-        ("eks_clusters.yml", True),
-        ("prod.eks_clusters.yaml", True),
-        ("prod_eks_clusters.yml", True),
-        ("eks_clusters.json", False),
-        ("clusters.yml", False),
-    ],
-)
-def test_source_is_recognized_by_its_file_name(name: str, accepted: bool, tmp_path: Path) -> None:
-    path = tmp_path / name
-    assert not InventoryModule().verify_file(str(path))
-    path.write_text("plugin: workload_identity.aws.eks_clusters\n", encoding="utf-8")
-    assert InventoryModule().verify_file(str(path)) is accepted

@@ -15,7 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
-    split_commands,
     visible,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
@@ -164,20 +163,3 @@ def test_every_line_is_printable(write: Callable[[], list[str]]) -> None:
     lines = write()
     assert lines
     assert [line for line in lines if not line.isprintable()] == []
-
-
-@pytest.mark.parametrize(
-    ("remedy", "prose", "commands"),
-    [
-        ("Look: kubectl get pods", "Look:", ["kubectl get pods"]),
-        (
-            "Look: kubectl get pods: aws sts get-caller-identity",
-            "Look:",
-            ["kubectl get pods", "aws sts get-caller-identity"],
-        ),
-        ("kubectl get pods: aws iam list-roles", "", ["kubectl get pods", "aws iam list-roles"]),
-        ("Run site.yml.", "Run site.yml.", []),
-    ],
-)
-def test_commands_are_split_from_the_prose(remedy: str, prose: str, commands: list[str]) -> None:
-    assert split_commands(remedy) == (prose, commands)

@@ -387,35 +387,6 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        pytest.param(
-            {"owner": "team a"},
-            "owner must be a Kubernetes label value, because it is a label of the service accounts (1 to 63 letters, "
-            "digits, -, _ and ., with a letter or digit at both ends), got 'team a'. Nothing was changed.",
-            id="owner that is not a label value",
-        ),
-        pytest.param(
-            {"owner": ""},
-            "owner must be a Kubernetes label value, because it is a label of the service accounts (1 to 63 letters, "
-            "digits, -, _ and ., with a letter or digit at both ends), got ''. Nothing was changed.",
-            id="empty owner",
-        ),
-        pytest.param(
-            {"purge": True, "purge_limit": -1},
-            "purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1. Nothing was changed.",
-            id="negative limit",
-        ),
-    ],
-)
-def test_purge_limit_and_owner_are_validated_first(
-    run: Run, aws: FakeAws, arguments: dict[str, Any], message: str
-) -> None:
-    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], **arguments)
-    assert (result["failed"], result["msg"], aws.requests) == (True, message, [])
-
-
 # Tests of eks_pod_identity_info
 
 

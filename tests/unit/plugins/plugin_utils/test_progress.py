@@ -76,21 +76,3 @@ def test_no_time_is_displayed(
     with steps.watch(task, delay=0, interval=0.001):
         time.sleep(0.05)
     assert lines.empty()
-
-
-@pytest.mark.parametrize(
-    ("callback", "displays", "expected"),
-    [
-        ("default", True, ["my-cluster: applying 40 objects"]),
-        ("awx_display", True, ["my-cluster: applying 40 objects"]),
-        ("default", False, []),
-        ("ansible.posix.json", True, []),
-    ],
-)
-def test_step_is_displayed_when_it_begins(
-    monkeypatch: pytest.MonkeyPatch, callback: str, displays: bool, expected: list[str]
-) -> None:
-    lines = display_lines(monkeypatch, callback)
-    Steps("my-cluster", displays=displays).begin("applying 40 objects")
-    assert [lines.get_nowait() for _line in expected] == expected
-    assert lines.empty()

@@ -13,40 +13,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import as_aws_error
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
-    Interrupted,
-    pause,
-    stoppable,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     OutOfTime,
     Rate,
     Retries,
-    begin,
     call_within,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
 )
-
-
-def test_background_call_is_interrupted_with_the_waiting_thread() -> None:
-    ended = threading.Event()
-
-    def work() -> None:
-        try:
-            pause(20)
-        except Interrupted:
-            ended.set()
-            raise
-
-    result = begin(work)
-    with stoppable() as stop:
-        stop.end("SIGTERM")
-        with pytest.raises(Interrupted):
-            result()
-    assert ended.wait(10)
 
 
 def test_bounded_call_times_out() -> None:

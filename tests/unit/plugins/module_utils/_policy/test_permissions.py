@@ -605,22 +605,3 @@ def test_rejects_invalid_permissions(item, message):
     with pytest.raises(FactError) as caught:
         parse_required([item], {})
     assert str(caught.value) == message
-
-
-@pytest.mark.parametrize(
-    ("items", "context", "message"),
-    [
-        ([], {}, "required_permissions is empty. List at least one permission."),
-        (None, {}, "required_permissions is empty. List at least one permission."),
-        ([{"action": "s3:GetObject"}], None, "context is null. Set condition keys, or remove the option."),
-        (
-            [{"action": "s3:GetObject"}],
-            {"aws:a": "x", "AWS:A": "x"},
-            "context has aws:a and AWS:A, which are the same condition key. Remove one of them.",
-        ),
-    ],
-)
-def test_rejects_invalid_options(items, context, message):
-    with pytest.raises(FactError) as caught:
-        parse_required(items, context)
-    assert str(caught.value) == message

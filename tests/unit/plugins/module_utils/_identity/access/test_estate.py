@@ -144,7 +144,6 @@ DIRECT: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]] = {
     "to-nobody": ([assume("nobody"), allow("sts:AssumeRole", "arn:aws:iam::111122223333:role/no*")], {}),
     **{f"to-{role.arn.rpartition('/')[2]}": ([], {}) for role in TARGETS[:17]},
 }
-ASKED = ("s3:GetObject on payments/*", "s3:GetObject on logs/*", "secretsmanager:GetSecretValue on db")
 QUESTIONS = [
     AccessQuestion("s3:GetObject", PAYMENTS),
     AccessQuestion("s3:GetObject", LOGS),
@@ -263,28 +262,6 @@ def test_answers_of_the_estate(report: dict[str, Any]) -> None:
     assert found == EXPECTED
     assert 3 * len(found) >= 100
     assert set("".join(found.values())) == set(WORDS)
-
-
-def test_means_are_named(report: dict[str, Any]) -> None:
-    accounts = [row["service_account"] for row in report["workloads"]]
-    keys = {
-        accounts[row["workload"]]: row.get("keys", [])
-        for row in report["questions"][0]["answers"]
-        if row["answer"] in ("obtain", "unknown")
-    }
-    assert keys["attach-any"] == ["iam:AttachRolePolicy"]
-    assert keys["pods"] == ["iam:PassRole and eks:UpdatePodIdentityAssociation"]
-    assert keys["to-admin-external"] == ["role admin-external"]
-    assert keys["hop0"] == [f"role {' → '.join(f'hop{number}' for number in range(1, 10))}"]
-    assert keys["any-role"] == ["role rooted"]
-    other = role_arn("x", OTHER_ACCOUNT)
-    assert keys["rooted-denied"] == ["unread roles arn:aws:iam::*:role/*"]
-    assert keys["to-other-account"] == keys["to-way-out"] == [f"unread roles {other}"]
-    assert keys["to-other-accounts"] == ["unread roles arn:aws:iam::*:role/x"]
-    assert keys["to-opaque"] == ["unread roles arn:aws:iam::*:role/*", "role opaque"]
-    assert keys["unread"] == []
-    [secret] = [row for row in report["questions"][2]["answers"] if accounts[row["workload"]] == "irsa"]
-    assert secret["keys"] == ["role also-irsa → hop9-secret"]
 
 
 def test_unread_roles_of_the_account_make_answers_unknown() -> None:

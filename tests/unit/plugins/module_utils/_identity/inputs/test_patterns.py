@@ -28,7 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Origin,
-    Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -42,7 +41,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import HERE
 
-ARN = f"arn:aws:iam::{HERE.account_id}:role"
 CLUSTER = [
     Candidate("default", "default"),
     Candidate("kube-system", "aws-node"),
@@ -103,60 +101,6 @@ def test_matches_of_a_pattern(namespace: str, service_account: str, matches: lis
     )
 
 
-@pytest.mark.parametrize(
-    ("entries", "workloads", "conflicts"),
-    [
-        pytest.param(
-            [entry("team-*", "*"), entry("*", "w*")],
-            ["team-a/web", "team-a/worker", "team-b/web"],
-            dict.fromkeys(
-                ("team-a/web", "team-a/worker", "team-b/web"), "workloads[0] (team-*/*), workloads[1] (*/w*)"
-            ),
-            id="two patterns",
-        ),
-        pytest.param(
-            [entry("team-*", "web"), entry("team-a", "web", role={"name": "own"})],
-            ["team-b/web", "team-a/web"],
-            {"team-a/web": "workloads[1] (team-a/web), workloads[0] (team-*/web)"},
-            id="a pattern and a name",
-        ),
-        pytest.param(
-            [entry("team-b", "new"), entry("team-*", "n*")],
-            ["team-b/new"],
-            {"team-b/new": "workloads[0] (team-b/new), workloads[1] (team-*/n*)"},
-            id="a pattern and the name of a service account that the run creates",
-        ),
-        pytest.param(
-            [entry("team-b", "w*"), entry("*-b", "w*"), entry("team-b", "web")],
-            ["team-b/web"],
-            {"team-b/web": "workloads[2] (team-b/web), workloads[0] (team-b/w*), workloads[1] (*-b/w*)"},
-            id="two patterns and a name",
-        ),
-    ],
-)
-def test_service_account_that_several_entries_match_has_a_conflict(
-    entries: list[object], workloads: list[str], conflicts: dict[str, str]
-) -> None:
-    expansion = expanded(*entries)
-    assert names(expansion) == workloads
-    number = len(entries)
-    assert {
-        name: (finding.code.value, finding.message, finding.remedy, str(finding.workload))
-        for name, finding in expansion.conflicts.items()
-    } == {
-        name: (
-            "PATTERN_CONFLICT",
-            f"service account {name} matches {number} entries of the list: {places}.",
-            "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
-            name,
-        )
-        for name, places in conflicts.items()
-    }
-    assert {str(item.key): item.conflict for item in parsed(expansion)} == {
-        name: expansion.conflicts.get(name) for name in workloads
-    }
-
-
 @pytest.mark.parametrize("selector", [{"a": "b"}, ["a"], 1, "", " "])
 def test_invalid_selectors_are_reported_with_all_problems(selector: object) -> None:
     entries = [
@@ -204,29 +148,6 @@ def test_match_line_names_the_service_accounts() -> None:
 
 
 # Tests of the trust policy
-
-
-@pytest.mark.parametrize(
-    ("listed_entry", "scope"),
-    [
-        pytest.param(
-            entry("team-*", "web", role={"name": "r", "trust_scope": "cluster"}), None, id="scope of the role"
-        ),
-        pytest.param(entry("team-*", "web"), "namespace", id="scope of the run"),
-        pytest.param(entry("team-*", "web", disable_session_tags="yes"), None, id="no session tags"),
-        pytest.param(entry("team-*", "web", role={"arn": f"{ARN}/r"}), None, id="existing role"),
-        pytest.param(entry("*", "web", namespace_selector="t=1"), None, id="selector"),
-    ],
-)
-def test_trust_policy_names_each_service_account(listed_entry: dict[str, Any], scope: str | None) -> None:
-    selected = Selected({"t=1": {"team-a", "team-b"}})
-    assert expanded(listed_entry, scope=scope, selected=selected).trust_patterns == {}
-
-
-def parsed(expansion: Expansion) -> tuple[Workload, ...]:
-    source = expansion.source
-    workloads = parse_workloads(source.workloads, HERE.name, places=source.places)
-    return tuple(map(expansion.complete, workloads))
 
 
 CLUSTER_ONLY = {"aws:SourceAccount": HERE.account_id, "aws:RequestTag/eks-cluster-arn": HERE.arn}

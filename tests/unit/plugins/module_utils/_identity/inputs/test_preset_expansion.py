@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -175,34 +174,6 @@ def problems(*entries: object, run: RunValues = RUN, **fields: Any) -> list[str]
     with pytest.raises(InputError) as caught:
         policies(*entries, run=run, **fields)
     return list(caught.value.problems)
-
-
-def granted(spec: PolicySpec) -> list[tuple[object, object]]:
-    document: Any = spec.document
-    return [(statement["Action"], statement["Resource"]) for statement in document["Statement"]]
-
-
-@pytest.mark.parametrize(
-    ("parameters", "resources"),
-    [
-        pytest.param({"queue_arns": [QUEUE]}, [[QUEUE]], id="required only"),
-        pytest.param({"queue_arns": f"{QUEUE}, {QUEUE}-2"}, [[QUEUE, f"{QUEUE}-2"]], id="text"),
-        pytest.param(
-            {"queue_arns": [QUEUE], "topic_arn": "arn:aws:sns:us-west-2:111122223333:t", "key_arns": []},
-            [[QUEUE], "arn:aws:sns:us-west-2:111122223333:t"],
-            id="optional statement",
-        ),
-        pytest.param({"queue_arns": [QUEUE], "topic_arn": ""}, [[QUEUE]], id="empty text as the default"),
-        pytest.param(
-            {"queue_arns": ["arn:aws-cn:sqs:cn-north-1:111122223333:jobs"], "region": "cn-north-1"},
-            [["arn:aws-cn:sqs:cn-north-1:111122223333:jobs"]],
-            id="another partition",
-        ),
-    ],
-)
-def test_values_of_parameters(parameters: Mapping[str, Any], resources: list[object]) -> None:
-    (spec,) = policies(use("queue-writer", parameters))
-    assert [resource for _action, resource in granted(spec)] == resources
 
 
 PLACE = "workloads[0] (default/app) policies[0]"

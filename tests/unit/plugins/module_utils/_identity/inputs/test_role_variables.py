@@ -15,7 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     VARIABLES,
     check_extra_variables,
     find_variables,
-    read_report_variables,
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -284,23 +283,6 @@ def test_rejects_contradictory_variables(
     values: Mapping[str, object], entry_point: Any, problem: str
 ) -> None:
     assert find_problems(values, entry_point) == [problem]
-
-
-@pytest.mark.parametrize(
-    ("variables", "read"),
-    [
-        ({"expected": "blue\ngreen\n"}, {"expected": ["blue", "green"]}),
-        ({"expected": "blue, green"}, {"expected": ["blue", "green"]}),
-        ({"expected": "- blue\n- green\n"}, {"expected": ["blue", "green"]}),
-        (
-            {"report_files": ["a/*.json"], "expected": ["blue"]},
-            {"report_files": ["a/*.json"], "expected": ["blue"]},
-        ),
-        ({"expected": "", "report_files": None}, {}),
-    ],
-)
-def test_fleet_report_accepts_survey_answers(variables: dict[str, Any], read: dict[str, Any]) -> None:
-    assert read_report_variables(variables) == read
 
 
 @pytest.mark.parametrize(

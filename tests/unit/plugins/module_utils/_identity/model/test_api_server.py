@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     Cluster,
-    as_verification_finding,
     certificate_digests,
     judge_api_server,
 )
@@ -141,35 +140,6 @@ def test_unknown_connection_is_not_a_proof() -> None:
     assert finding is not None
     assert finding.message == (
         f"the Kubernetes API of the kubeconfig is not proven to belong to {PLACE}: the URL of the connection is unknown."
-    )
-
-
-@pytest.mark.parametrize(
-    ("server", "refusal"),
-    [
-        (
-            ApiServer(TUNNEL, OTHER),
-            "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
-            "(pod_identity_kubeconfig, pod_identity_kube_context).",
-        ),
-        (
-            ApiServer(TUNNEL),
-            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one).",
-        ),
-    ],
-    ids=["differs", "unknown"],
-)
-def test_remedy_depends_on_the_run(server: ApiServer, refusal: str) -> None:
-    finding = judge_api_server(CLUSTER, server)
-    assert finding is not None
-    assert finding.remedy == refusal
-    assert as_verification_finding(finding).message == (
-        f"{finding.message} The objects of this API may belong to another cluster, so the results of the checks of "
-        "service accounts and Pods are unknown."
-    )
-    assert as_verification_finding(finding).remedy == (
-        f"{refusal} With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
-        "certificate authority that EKS returns for the cluster."
     )
 
 

@@ -15,9 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     DamagedRecord,
     Migrant,
     MigrationOptions,
-    PodCredentials,
     Record,
-    RecordTooLarge,
     read_record,
     record_tags,
 )
@@ -59,23 +57,6 @@ def test_stage_has_its_steps(stage: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "restarts", "holds"),
-    [
-        pytest.param((), [], [], id="no Pod"),
-        pytest.param(("a", "b"), ["Deployment shop/web"], [], id="one owner"),
-        pytest.param(("c", "a"), ["DaemonSet shop/log", "Deployment shop/web"], [], id="two owners"),
-        pytest.param(("a", "d", "e"), ["Deployment shop/web"], ["Job x: wait"], id="one reason of two Pods"),
-    ],
-)
-def test_restarts_and_holds_of_some_pods(
-    names: tuple[str, ...], restarts: list[str], holds: list[str]
-) -> None:
-    owners = {"a": "Deployment shop/web", "b": "Deployment shop/web", "c": "DaemonSet shop/log"}
-    pods = PodCredentials(owners=owners, held={"d": "Job x: wait", "e": "Job x: wait", "f": "other"})
-    assert (pods.restarts(names), pods.holds(names)) == (restarts, holds)
-
-
-@pytest.mark.parametrize(
     ("patterns", "selects", "names"),
     [
         ((), True, False),
@@ -93,23 +74,6 @@ def test_options_select_and_name_a_service_account(
         selects,
         names,
     )
-
-
-@pytest.mark.parametrize(
-    ("number", "problem"),
-    [
-        pytest.param(49, "", id="exactly 50 tags"),
-        pytest.param(50, "the role would have 51 tags, and IAM allows 50", id="51 tags"),
-    ],
-)
-def test_record_fits_or_exceeds_the_tag_quota(number: int, problem: str) -> None:
-    tags, record = {f"tag-{index}": "x" for index in range(number)}, record_of(STATEMENT)
-    if not problem:
-        assert read_record(CLUSTER_ARN, record_tags(CLUSTER_ARN, record, tags)) == record
-        return
-    with pytest.raises(RecordTooLarge) as caught:
-        record_tags(CLUSTER_ARN, record, tags)
-    assert str(caught.value) == problem
 
 
 [ONE] = record_tags(CLUSTER_ARN, record_of(STATEMENT), {}).values()

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     BULK_THRESHOLD,
     Snapshot,
@@ -21,11 +19,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
-    desired,
-    document,
-    policy_arn,
-    run,
-    workload,
 )
 
 ENDLESS = [
@@ -70,25 +63,3 @@ def test_snapshot_stops_at_its_budget() -> None:
     aws.replace("iam:GetAccountAuthorizationDetails", answer)
     assert not read_snapshot(aws, BULK_THRESHOLD).complete
     assert len(aws.requests) == BULK_THRESHOLD // 2
-
-
-@pytest.mark.parametrize(
-    ("requested", "options", "is_known"),
-    [
-        ({}, None, True),
-        ({"tags": {"team": "a"}}, None, False),
-        ({"description": "Reads"}, None, False),
-        ({"description": ""}, None, False),
-        # By default, a plan does not compare descriptions, so it does not read them.
-        ({"description": "Reads"}, Options(), True),
-    ],
-)
-def test_policy_details_are_read_only_if_needed(
-    requested: dict[str, Any], options: Options | None, is_known: bool
-) -> None:
-    aws = FakeAws()
-    run(aws, desired(workload()))
-    spec = PolicySpec("my-policy", document("s3:GetObject"), **requested)
-    arn = policy_arn("my-policy")
-    found = read_snapshot(aws, BULK_THRESHOLD).find_policies({arn: spec}, options)
-    assert list(found) == ([arn] if is_known else [])

@@ -104,24 +104,6 @@ def test_cluster_that_fails_early_in_each_job_counts_once(verification: bool) ->
     assert found.lines[0] == "4 of 5 clusters done, 1 failed."
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param({"failed": None}, id="failed is null"),
-        pytest.param({"failed": "false"}, id="failed as text"),
-        pytest.param({"check_mode": 0}, id="check_mode as a number"),
-        pytest.param({"summary": None}, id="summary is null"),
-        pytest.param(
-            {"summary": {"workloads": 2, "passed": "2", "changes": 3, "findings": 0}}, id="a count as text"
-        ),
-    ],
-)
-def test_incomplete_report_fails(changed: dict[str, Any]) -> None:
-    found = gathered({**BLUE, **changed})
-    assert found.failure == "1 of 1 cluster failed: blue.host. The reasons are above."
-    assert f"  {NOT_A_REPORT}" in found.lines
-
-
 @pytest.mark.parametrize("value", [{}, None, "", "text", []])
 def test_invalid_artifact_fails(value: Any) -> None:
     found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))

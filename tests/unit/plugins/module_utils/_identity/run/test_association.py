@@ -18,9 +18,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     State,
     Workload,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    InputError,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
     AssociationError,
     Result,
@@ -260,31 +257,6 @@ def test_reads_only_the_association(operation: dict[str, Any], expected: list[st
     ensure(aws, association_input(**operation))
     names = [name.partition(":")[2].partition("PodIdentity")[0] for name, _parameters in aws.requests]
     assert [name for name in names if name not in ("DescribeCluster", "GetCallerIdentity")] == expected
-
-
-@pytest.mark.parametrize(
-    ("role", "problem"),
-    [
-        pytest.param(
-            "my-role",
-            f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'my-role'.",
-            id="not an ARN",
-        ),
-        pytest.param(
-            "arn:aws:iam::444455556666:role/r",
-            "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in "
-            f"account {ACCOUNT} (region {REGION}); EKS rejects such a role with 'Cross-account pass role is not "
-            "allowed'. Set a role of account 111122223333, and set the other role as target_role_arn.",
-            id="another account",
-        ),
-    ],
-)
-def test_invalid_role_fails_before_any_change(role: str, problem: str) -> None:
-    aws = account()
-    with pytest.raises(InputError) as caught:
-        ensure(aws, association_input(role))
-    assert caught.value.problems == (problem,)
-    assert aws.writes == []
 
 
 def test_change_counts_if_the_read_back_fails() -> None:

@@ -9,10 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
-    read_input,
-    refuse_files,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ASSOCIATION_SETTINGS,
     ObservedAssociation,
@@ -21,10 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Attribute,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    Desired,
-    Options,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     POLICY_SETTINGS,
@@ -48,38 +40,15 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     FakeAws,
     create_association,
-    create_policy,
     create_role,
     desired,
     document,
     key,
-    policy,
     policy_arn,
     role_arn,
     run,
     workload,
 )
-
-READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
-
-
-def with_managed_policy() -> FakeAws:
-    """Return an account with the AWS managed policy READ_ONLY."""
-    aws = FakeAws()
-    create_policy(aws, "AmazonS3ReadOnlyAccess")
-    aws.iam.policies[READ_ONLY] = {
-        **aws.iam.policies.pop(policy_arn("AmazonS3ReadOnlyAccess")),
-        "arn": READ_ONLY,
-    }
-    return aws
-
-
-GITHUB = {
-    "Effect": "Allow",
-    "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"},
-    "Action": "sts:AssumeRoleWithWebIdentity",
-    "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:shop/*"}},
-}
 
 
 def export(aws: FakeAws, *namespaces: str) -> dict[str, Any]:
@@ -180,33 +149,3 @@ def test_namespace_without_associations_is_refused() -> None:
         "namespaces: cluster my-cluster (account 111122223333, region us-west-2) has no association in btach. It has "
         "associations in batch, default.",
     )
-
-
-def test_300_associations_of_mixed_origin() -> None:
-    """Export associations that runs and people have created, apply the list, then remove one workload. The other
-    workloads must not change."""
-    aws = with_managed_policy()
-    managed = [
-        workload(f"managed-{n}", role={"name": f"role-{n % 50}"}, policies=[policy(f"p{n % 50}")])
-        for n in range(100)
-    ]
-    run(aws, desired(*managed))
-    for n in range(200):
-        create_role(
-            aws, f"hand-{n}", TRUST_BARE if n % 2 else trust(limited(CLUSTER_ARN), GITHUB), (READ_ONLY,)
-        )
-        create_association(aws, f"hand-{n}", f"hand-{n}", namespace=f"team-{n % 7}")
-    found = export(aws)
-    assert found["summary"] == {"workloads": 300, "left_out": 0, "changes": 0, "failures": 0}
-    rows = found["workloads"]
-    parsed = read_input({"cluster_name": CLUSTER, "workloads": rows}, refuse_files)
-    assert run(aws, Desired(parsed.workloads, Options(adopt=True))).failures == ()
-    before = aws.state()
-    one = [row for row in rows if row["service_account"] == "hand-7"]
-    leaving = read_input({"cluster_name": CLUSTER, "workloads": one, "state": "absent"}, refuse_files)
-    assert run(aws, Desired(leaving.workloads), "absent").failures == ()
-    after = aws.state()
-    assert len(after["associations"]) == 300
-    # The trust policy allows the whole account, so the role may have other users. The teardown keeps it.
-    assert after["roles"] == before["roles"]
-    assert after["policies"] == before["policies"]

@@ -287,22 +287,6 @@ def test_remedy_without_kubeconfig(text: str, summary: str) -> None:
     assert message == f"{PLACE}{summary}Nothing was changed."
 
 
-@pytest.mark.parametrize(
-    "server",
-    [
-        pytest.param(
-            ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="verified certificate"
-        ),
-        pytest.param(
-            ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"
-        ),
-        pytest.param(ApiServer("", checks_certificate=False), id="unknown connection"),
-    ],
-)
-def test_verified_or_plain_connection_has_no_warning(server: ApiServer) -> None:
-    assert warn_unverified_tls(server, "my-cluster", "us-west-2") == []
-
-
 def test_unverified_certificate_is_a_warning() -> None:
     server = ApiServer("https://abc.eks.amazonaws.com", checks_certificate=False)
     assert warn_unverified_tls(server, "my-cluster", "us-west-2") == [
