@@ -263,11 +263,8 @@ from ..module_utils._findings.text import (
     visible,
     with_option_names,
 )
-from ..module_utils._identity.inputs.accounts import (
-    assume_role_spec,
-    read_assume_role,
-)
 from ..module_utils._identity.inputs.addons import parse_addon
+from ..module_utils._identity.inputs.assume_role import assume_role_spec, read_assume_role
 from ..module_utils._identity.inputs.options import (
     parse_account_id,
     parse_cluster_name,

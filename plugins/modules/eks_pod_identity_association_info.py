@@ -165,10 +165,7 @@ from ..module_utils._aws.client import BotoApi, api_for
 from ..module_utils._aws.interrupt import ensuring_result
 from ..module_utils._aws.sdk import AwsModule
 from ..module_utils._aws.transport import map_concurrently
-from ..module_utils._identity.inputs.accounts import (
-    assume_role_spec,
-    read_assume_role,
-)
+from ..module_utils._identity.inputs.assume_role import assume_role_spec, read_assume_role
 from ..module_utils._identity.inputs.options import (
     parse_cluster_name,
     validate_options,

@@ -174,9 +174,7 @@ cluster_arn:
 
 from ..module_utils._aws.interrupt import ensuring_result
 from ..module_utils._aws.sdk import AwsModule
-from ..module_utils._identity.inputs.accounts import (
-    assume_role_spec,
-)
+from ..module_utils._identity.inputs.assume_role import assume_role_spec
 from ..module_utils._identity.run.cluster import (
     run_module,
 )

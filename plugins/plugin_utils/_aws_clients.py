@@ -20,7 +20,6 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     get_aws_connection_info,
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
-from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
 from ..module_utils._aws.client import (
     TWO_CREDENTIALS,
@@ -40,13 +39,8 @@ from ..module_utils._aws.eks_token import (
 )
 from ..module_utils._aws.service_data import new_session
 from ..module_utils._findings.text import with_option_names
-from ..module_utils._identity.inputs.accounts import (
-    read_assume_role,
-)
-from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.model.accounts import AssumeRole
 from ..module_utils._identity.model.errors import InputError
-from ._task import ActionTask
 
 # Without boto3, importing this file must not fail: ``require_sdk`` reports the missing package.
 with contextlib.suppress(ImportError):
@@ -60,8 +54,6 @@ NO_SDK = (
 _USER_AGENT = f"APN/1.0 Ansible/{release.__version__}"
 # The settings of amazon.aws that are also arguments of a client.
 _CLIENT_SETTINGS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "verify")
-# The module_defaults for this module also apply to the requests of the role.
-MODULE = "workload_identity.aws.eks_pod_identity"
 
 
 class AwsClients:
@@ -153,23 +145,6 @@ def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None
         SimpleNamespace(params=dict(options), fail_json=fail_json)
     )
     return region, endpoint, credentials
-
-
-def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> AwsClients:
-    """Return the factory of clients for a task. Call it inside ``ActionTask.in_environment``.
-
-    :arg connection_options: the connection options. Options that are missing are added from the module_defaults for MODULE.
-    :raises AnsibleError: when an option is invalid or boto3 is missing.
-    :raises InputError: when the role to assume is invalid, or the options have both a profile and access keys.
-    """
-    arguments_set = {name: value for name, value in connection_options.items() if value is not None}
-    arguments = task.with_defaults(MODULE, arguments_set)
-    spec = aws_argument_spec()
-    names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
-    options = validate_arguments(spec, {name: arguments[name] for name in names & arguments.keys()})
-    if has_two_credentials(options):
-        raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
-    return AwsClients(check_options(options), read_assume_role(arguments, ROLE))
 
 
 def validate_arguments(spec: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,7 @@ from ..module_utils._identity.report.fleet import (
     gather,
 )
 from ._action import Action
-from ._aws_clients import clients_of_task
-from ._kubernetes import AWS_VARIABLES
+from ._kubernetes import AWS_VARIABLES, clients_of_task
 from ._role_input import (
     validate_extra_variables,
 )

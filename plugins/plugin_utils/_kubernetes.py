@@ -29,10 +29,12 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
+from ..module_utils._aws.client import TWO_CREDENTIALS, has_two_credentials
 from ..module_utils._aws.eks_token import EksToken, TokenSource, regional_client
 from ..module_utils._findings.text import visible_sentence, with_option_names
-from ..module_utils._identity.inputs.accounts import ASSUME_ROLE_OPTIONS
+from ..module_utils._identity.inputs.assume_role import ASSUME_ROLE_OPTIONS, read_assume_role
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.accounts.account_writes import format_diff
 from ..module_utils._identity.kubernetes.api.api_errors import ApiError, parse_api_error, parse_response
@@ -66,7 +68,7 @@ from ..module_utils._identity.read.cluster import (
     read_eks_target,
     require_account,
 )
-from ._aws_clients import AwsClients, clients_of_task
+from ._aws_clients import AwsClients, check_options, validate_arguments
 from ._files import write_private
 from ._processes import each_within, run_within
 from ._task import ActionTask
@@ -111,6 +113,8 @@ KUBERNETES_MODULES = ("kubernetes.core.k8s_info", "kubernetes.core.k8s")
 # The connection options of kubernetes.core that are variables of the role, with these variables. kubernetes.core reads other
 # options from environment variables (K8S_AUTH_*, KUBECONFIG).
 CONNECTION_VARIABLES = {"kubeconfig": "kubeconfig", "context": "kube_context"}
+# The module_defaults for this module also apply to the requests of the role.
+MODULE = "workload_identity.aws.eks_pod_identity"
 # The variables of the role for requests to AWS.
 AWS_VARIABLES = ("region", "profile", *ASSUME_ROLE_OPTIONS)
 ELSEWHERE = (
@@ -207,6 +211,23 @@ def find_access(task: ActionTask, values: Mapping[str, Any], cluster: str) -> Ac
     if account_id := values.get("account_id"):
         require_account(read_caller(clients.api), account_id, cluster, clients.region)
     return EksAccess(arguments, read_eks_target(clients.api, cluster, clients.region), clients)
+
+
+def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> AwsClients:
+    """Return the factory of clients for a task. Call it inside ``ActionTask.in_environment``.
+
+    :arg connection_options: the connection options. Options that are missing are added from the module_defaults for MODULE.
+    :raises AnsibleError: when an option is invalid or boto3 is missing.
+    :raises InputError: when the role to assume is invalid, or the options have both a profile and access keys.
+    """
+    arguments_set = {name: value for name, value in connection_options.items() if value is not None}
+    arguments = task.with_defaults(MODULE, arguments_set)
+    spec = aws_argument_spec()
+    names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
+    options = validate_arguments(spec, {name: arguments[name] for name in names & arguments.keys()})
+    if has_two_credentials(options):
+        raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
+    return AwsClients(check_options(options), read_assume_role(arguments, ROLE))
 
 
 def require_local(task: ActionTask) -> None:

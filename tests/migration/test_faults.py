@@ -54,16 +54,16 @@ def test_denied_requests(new_scene: Callable[..., Scene], operation: str, is_bac
     scene = new_scene(1)
     start = scene.estate.snapshot()
     if is_back:
-        scene.harness.run(step="finish", service_accounts=ONLY)
+        scene.harness.run(step="finish", only=ONLY)
     scene.oracle.check("the start")
     options = {"rollback": True} if is_back else {"step": "finish"}
     fail(scene, operation, "access_denied")
-    failed = scene.harness.run(scene.checking(), service_accounts=ONLY, batch=1, **options)
+    failed = scene.harness.run(scene.checking(), only=ONLY, batch=1, **options)
     assert scene.oracle.problems == []
     assert failed.failures
     assert failed.failure
     recover(scene)
-    done = scene.harness.run(scene.checking(), service_accounts=ONLY, batch=1, **options)
+    done = scene.harness.run(scene.checking(), only=ONLY, batch=1, **options)
     scene.oracle.check("the next run", is_final=True)
     assert (scene.oracle.problems, done.failure) == ([], "")
     scene.harness.run(rollback=True)
@@ -77,7 +77,7 @@ def test_throttled_requests_are_repeated(new_scene: Callable[..., Scene], operat
     scene.oracle.check("the start")
     for options in ({"step": "finish"}, {"rollback": True}):
         fail(scene, operation, "throttle", every=9)
-        done = scene.harness.run(service_accounts=ONLY, batch=1, **options)
+        done = scene.harness.run(only=ONLY, batch=1, **options)
         recover(scene)
         scene.oracle.check(f"a run with {options}", is_final=True)
         assert (scene.oracle.problems, done.failure) == ([], "")

@@ -22,7 +22,7 @@ from ..model.accounts import (
 )
 from ..model.errors import Problems
 from ..model.names import ACCOUNT_ID
-from .accounts import ASSUME_ROLE_OPTIONS, EXTERNAL_ID, parse_assume_role, parse_role_by_name
+from .assume_role import ASSUME_ROLE_OPTIONS, EXTERNAL_ID, parse_assume_role, parse_role_by_name
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")

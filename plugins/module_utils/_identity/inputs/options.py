@@ -16,8 +16,8 @@ from ..model.desired import Options, PurgeScope
 from ..model.errors import Problems
 from ..model.names import ACCOUNT_ID, ACCOUNT_ID_RULE, CLUSTER_RULE, EKS_CLUSTER_NAME, OWNER_RULE, is_owner
 from ..model.roles import TRUST_SCOPES
-from .accounts import assume_role_spec
 from .addons import AGENT_STATES, parse_agent
+from .assume_role import assume_role_spec
 from .fields import Fields, read_boolean, read_integer, shown_value
 
 # The minimum values of integer options.

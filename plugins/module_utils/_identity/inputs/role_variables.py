@@ -27,8 +27,8 @@ from ..model.desired import STATES
 from ..model.errors import Problems
 from ..model.migration import ROLLBACK, STEPS, TOOLS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
-from .accounts import read_assume_role
 from .addons import AGENT_STATES, parse_agent
+from .assume_role import read_assume_role
 from .fields import CombinationRule, Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_force, read_purge_limit
 from .questions import read_questions

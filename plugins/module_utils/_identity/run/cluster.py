@@ -24,8 +24,9 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
-from ..inputs.accounts import has_many_policies, read_assume_role, validate_accounts, validate_attachments
+from ..inputs.accounts import has_many_policies, validate_accounts, validate_attachments
 from ..inputs.addons import parse_agent
+from ..inputs.assume_role import read_assume_role
 from ..inputs.options import parse_account_id, parse_cluster_name, run_options, validate_options
 from ..model.accounts import AssumeRole
 from ..model.cluster import (
@@ -286,9 +287,8 @@ def verify_cluster(
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
     """
-    name = parse_cluster_name(job.params["cluster_name"])
     with Guard(job.params["deadline"] or None) as guard:
-        observer = opening() if opening else open_cluster(job, name)
+        observer = opening() if opening else open_cluster(job, parse_cluster_name(job.params["cluster_name"]))
         cluster = observer.cluster
         doubt = judge_api_server(cluster, server) if server else None
         associations = read_all_associations(observer) if parsed is None else None

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
-    read_assume_role,
     validate_accounts,
     validate_attachments,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
