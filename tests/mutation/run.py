@@ -22,6 +22,7 @@ import os
 import pickle
 import random
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -210,6 +211,8 @@ def forked(calls: Sequence[Callable[[], Any]], jobs: int, limit: int) -> list[An
             code = 1
             try:
                 resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+                # End also a process that waits forever.
+                signal.alarm(20 * limit)
                 path.write_bytes(pickle.dumps(call()))
                 code = 0
             finally:
