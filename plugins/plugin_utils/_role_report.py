@@ -13,6 +13,7 @@ import glob
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -174,12 +175,20 @@ def leave_report(
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
     fail_on = values.get("fail_on", "error")
     ignore = values.get("ignore", [])
-    settings = ReportSettings(task.check_mode, ignore, fail_on, _now(), read_version(), path, expected)
+    settings = ReportSettings(
+        task.check_mode,
+        ignore,
+        fail_on,
+        _now(),
+        read_version(),
+        path,
+        expected,
+        shutil.get_terminal_size((200, 0)).columns,
+    )
     report = make_report(aws, outcome, settings)
     host = str(variables["inventory_hostname"])
     # Write the files in check mode as well, because report files do not change AWS or the cluster.
-    unwritten = write_report(report, path, junit_path, fail_on, host=host)
-    if unwritten:
+    if unwritten := write_report(report, path, junit_path, fail_on, host=host):
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
     # Convert the report to JSON types, because later tasks compare its members with plain lists and text.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))

@@ -12,6 +12,7 @@ Tags, annotations and error messages of AWS and Kubernetes may contain any chara
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 
 _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
@@ -79,7 +80,7 @@ def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
 
     :arg width: the maximum length of a line, or 0. In a table that is too wide, the gaps become narrower. A first cell that still
         does not fit is on a line above the other cells, unabridged, so that it can be copied. If the other columns alone are
-        too wide, their widest cells are truncated.
+        too wide, the table becomes a list: below each first cell, the titles with the other cells.
     """
     first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
     gap = "  "
@@ -87,19 +88,22 @@ def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
         gap = " "
         room = width - sum(widths) - len(widths)
         if room < SMALLEST_NAME:
-            room = SMALLEST_NAME
-            widest = (width - room) // len(widths) - 1
-            widths = [min(column, widest) for column in widths]
+            return [line for row in rows[1:] for line in (row[0], *_listed(rows[0], row, width))]
         first = max(len(name) for name, *_cells in rows if len(name) <= room)
     lines = []
     for name, *cells in rows:
         above, start = ([], name) if len(name) <= first else ([name], "")
-        shown = (
-            cell if len(cell) <= column else f"{cell[: column - 1]}…"
-            for cell, column in zip(cells, widths, strict=True)
-        )
-        lines += [*above, gap.join(map(str.ljust, (start, *shown), (first, *widths))).rstrip()]
+        lines += [*above, gap.join(map(str.ljust, (start, *cells), (first, *widths))).rstrip()]
     return lines
+
+
+def _listed(titles: Sequence[str], row: Sequence[str], width: int) -> list[str]:
+    return textwrap.wrap(
+        ", ".join(f"{title} {cell}" for title, cell in zip(titles[1:], row[1:], strict=True)),
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+    )
 
 
 def _shown(character: str) -> str:

@@ -37,6 +37,7 @@ from .failure import (
 from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep, ReportSummary, report_step
 from .text import (
     COLUMNS,
+    WIDTH,
     WORST_FIRST,
     Note,
     describe_change,
@@ -56,7 +57,8 @@ class ReportSettings:
 
     Findings with a code in ``ignore`` are accepted: they do not fail the run. ``fail_on`` is the lowest severity that fails
     the run. ``time`` is the time of the report in ISO 8601, ``version`` the version of this collection, and ``path`` the
-    file to which the report is written, or "". ``expected`` are the changes in Kubernetes for the approval of a plan.
+    file to which the report is written, or "". ``expected`` are the changes in Kubernetes for the approval of a plan, and
+    ``width`` is the width of the terminal.
     """
 
     check_mode: bool = False
@@ -66,6 +68,7 @@ class ReportSettings:
     version: str = ""
     path: str = ""
     expected: Sequence[Object] = ()
+    width: int = WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             [*_notes(aws, kubernetes.error, failures, findings)],
             settings.check_mode,
             settings.path,
+            min(WIDTH, settings.width),
         )
         + ([] if settings.check_mode else undo_lines(aws.state, aws.changes, len(aws.workloads))),
         "failed": failed,

@@ -176,10 +176,6 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     return [f"{head}: {count}.", *counts, *_shown_changes(changes, check_mode, place)]
 
 
-# Up to this number of workloads, the line about the undo has a complete command.
-SHOWN_CREATED = 10
-
-
 def undo_lines(state: str, changes: Sequence[Object], listed_workloads: int) -> list[str]:
     """Return the runs that take the changes in AWS back, as a line that is wrapped.
 
@@ -204,7 +200,7 @@ def undo_lines(state: str, changes: Sequence[Object], listed_workloads: int) -> 
         and ("role", as_text(row["name"]).partition(" ")[0]) not in created
     ]
     selection = (
-        ",".join(names) if len(names) <= SHOWN_CREATED else "(the workloads of the created associations)"
+        ",".join(names) if len(names) <= SHOWN_CHANGES else "(the workloads of the created associations)"
     )
     only = f" and -e pod_identity_only={selection}" if len(names) < listed_workloads else ""
     steps = [
@@ -265,8 +261,8 @@ def _plural(kind: str, number: int) -> str:
 
 
 # The columns of the table, in order: the name of the check, the title, and the fact of the report to which the check belongs.
-# Columns without a check are left out. The table is full: with twelve columns, a cell would have room for only six characters,
-# like "ATTAC…". So add new findings to one of these checks instead of a new check.
+# Columns without a check are left out. The table is full: with twelve columns, it would often be a list. So add new findings to
+# one of these checks instead of a new check.
 COLUMNS: tuple[tuple[CheckName, str, str], ...] = (
     ("trust", "TRUST", "trust"),
     ("attachment", "ATTACHED", "attachment"),
@@ -338,6 +334,7 @@ def report_lines(
     notes: Sequence[Note],
     check_mode: bool,
     path: str = "",
+    width: int = WIDTH,
 ) -> list[str]:
     """Return the lines of a report for the screen.
 
@@ -346,13 +343,14 @@ def report_lines(
     :arg rows: the verified workloads.
     :arg notes: the failures and findings to show below the table.
     :arg path: the file with the whole report, or "".
+    :arg width: the width of the terminal. The table fits in it, or becomes a list.
     """
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
     lines = place_lines(place)
     if changes is not None:
         lines += _change_lines(changes, state, check_mode, everything)
     if rows:
-        lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
+        lines += ["", _verified_line(summary), *_shown_rows(rows, everything, width)]
     elif state != "absent" and not (
         summary["workloads"] or summary["changes"] or any(label == "failed" for label, _row in notes)
     ):
@@ -396,13 +394,13 @@ def _verified_line(summary: ReportSummary) -> str:
     return f"Verified: {number} workload{'' if number == 1 else 's'}; {', '.join(counts)}."
 
 
-def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
+def _shown_rows(rows: Sequence[VerifiedRow], everything: str, width: int) -> list[str]:
     """Return the lines of the table. If it is too long, show at most SHOWN_ROWS workloads that do not pass, the worst first."""
     rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
-        return workload_table(rows)
+        return workload_table(rows, width)
     worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]
-    lines = workload_table(worst[:SHOWN_ROWS]) if worst else []
+    lines = workload_table(worst[:SHOWN_ROWS], width) if worst else []
     if (more := len(worst) - SHOWN_ROWS) > 0:
         verb = "does" if more == 1 else "do"
         return [*lines, f"  and {more} more that {verb} not pass, listed in {everything}"]
@@ -414,7 +412,7 @@ def failure_line(failure: FailureRow) -> str:
     return _resource_line(failure["action"], failure["resource"], failure["name"])
 
 
-def workload_table(rows: Sequence[VerifiedRow]) -> list[str]:
+def workload_table(rows: Sequence[VerifiedRow], width: int = WIDTH) -> list[str]:
     present = {check["name"] for row in rows for check in row["checks"]}
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
     lines = [["WORKLOAD", *(title for _name, title in columns)]]
@@ -422,7 +420,7 @@ def workload_table(rows: Sequence[VerifiedRow]) -> list[str]:
         cells = {check["name"]: _cell(check) for check in row["checks"]}
         name = visible(f"{row['namespace']}/{row['service_account']}")
         lines.append([name, *(cells.get(column, "-") for column, _title in columns)])
-    return table(lines, WIDTH)
+    return table(lines, width)
 
 
 def _cell(check: CheckRow) -> str:
