@@ -55,15 +55,13 @@ def describe_unapproved(plan: Object | None, changes: Sequence[Object]) -> str:
     :arg changes: the changes that the run would make.
     """
     digests = (plan or {}).get("change_digests")
-    approved = frozenset(map(str, digests) if isinstance(digests, (list, tuple)) else ())
+    approved = frozenset(map(str, digests if isinstance(digests, (list, tuple)) else ()))
     lines = list(filter(None, (_difference(change, approved) for change in changes)))
     if not lines:
         return ""
     subject = f"the approved plan of {as_text((plan or {}).get('time'))}"
     if plan is None:
         subject = "pod_identity_approved has no completed plan of this cluster, so it"
-    elif not isinstance(digests, (list, tuple)):
-        subject += " has no list change_digests, so another version of the collection wrote it, and it"
     head = f"{subject} lacks {len(lines)} of the {len(changes)} changes of this run:"
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return "\n- ".join([head, *lines[:_SHOWN], *more])

@@ -89,7 +89,9 @@ def to_artifact(value: object) -> object:
         return _text(value) if value else None
     if isinstance(value, Mapping):
         return {
-            _text(str(key)): _document(part) if key in _DOCUMENTS else to_artifact(part)
+            _text(str(key)): json.dumps(part, sort_keys=True)
+            if key in _DOCUMENTS and part is not None
+            else to_artifact(part)
             for key, part in value.items()
         }
     if isinstance(value, Sequence):
@@ -125,10 +127,6 @@ def keeps_its_type(text: str) -> bool:
 
 def _text(text: str) -> str:
     return text if keeps_its_type(text) else json.dumps(text)
-
-
-def _document(value: object) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True)
 
 
 def _from_json(text: str) -> object:

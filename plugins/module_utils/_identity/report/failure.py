@@ -77,15 +77,10 @@ def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[
     )
 
 
-def failure_finding(failure: FailureRow) -> FindingRow:
-    """Return a failure in the form of a finding. Its message begins with the action, like "create role my-role"."""
-    return group_finding([failure])
-
-
 def group_finding(group: Sequence[FailureRow]) -> FindingRow:
-    """Return failures with the same cause in the form of one finding.
+    """Return failures with the same cause, or a single failure, in the form of a finding.
 
-    The message begins with the actions, like "apply ServiceAccount shop/a, shop/b and 4 more". If the messages of the failures
+    The message begins with the actions, like "create role my-role". If the messages of the failures
     differ, it has the first one, with the name of its object.
     """
     first = group[0]

@@ -283,7 +283,9 @@ def _by_cluster(reports: Sequence[Object]) -> list[dict[ReportStep, Object]]:
         if arn := as_text(report.get("cluster_arn")):
             arns.setdefault(_label(report), {}).setdefault(arn, set()).add(_step(report))
     clusters: dict[str, dict[ReportStep, Object]] = {}
-    for report in sorted(reports, key=_order):
+    for report in sorted(
+        reports, key=lambda report: (as_text(report.get("time")), _STEPS.index(_step(report)))
+    ):
         step = _step(report)
         steps = clusters.setdefault(_cluster_key(report, arns), {})
         for later in _STEPS[_STEPS.index(step) :]:
@@ -307,10 +309,6 @@ def _cluster_key(report: Object, arns: Mapping[str, Mapping[str, Collection[Repo
     ]
     place = (report.get(name) for name in ("host", "cluster_name", "region", "account_id"))
     return joined[0] if joined else " ".join(map(as_text, place))
-
-
-def _order(report: Object) -> tuple[str, int]:
-    return as_text(report.get("time")), _STEPS.index(_step(report))
 
 
 def _step(report: Object) -> ReportStep:

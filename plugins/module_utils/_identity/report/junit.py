@@ -20,7 +20,7 @@ from ..._findings.text import visible
 from ..kubernetes.model.objects import Object, as_text
 from ..model.checks import FAIL, UNKNOWN
 from ..model.rows import FindingRow
-from .failure import failure_finding, unexplained
+from .failure import group_finding, unexplained
 from .rows import Report
 from .text import NOTHING_VERIFIED
 
@@ -38,7 +38,7 @@ def junit_text(report: Report, fail_on: str) -> str:
     warnings: dict[str, list[FindingRow]] = defaultdict(list)
     findings = unexplained(report["failures"], report["findings"])
     accepted = [finding for finding in findings if finding.get("accepted")]
-    for row in (*map(failure_finding, report["failures"]), *findings):
+    for row in (*(group_finding([failure]) for failure in report["failures"]), *findings):
         fails = row["severity"] in ("error", fail_on)
         if row not in accepted and (fails or row["severity"] == "warning"):
             (problems if fails else warnings)[row["workload"] if row["workload"] in names else ""].append(row)

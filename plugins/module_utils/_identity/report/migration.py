@@ -22,7 +22,7 @@ from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
 from ..model.rows import FailureRow, finding_row
-from .failure import failure_finding
+from .failure import group_finding
 from .text import SHOWN_CHANGES, SHOWN_ROWS, Note, natural, note_lines, note_order, place_lines
 
 
@@ -237,7 +237,7 @@ def migration_lines(report: MigrationReport) -> list[str]:
     left_out = [f"and {more} more, in pod_identity_report_file"] if more > 0 else []
     shown = (*others[:SHOWN_CHANGES], *left_out, *restarts)
     lines += [head, *(f"    {visible(change)}" for change in shown), "", *_table(report)]
-    notes: list[Note] = [("failed", failure_finding(row)) for row in report.failures]
+    notes: list[Note] = [("failed", group_finding([row])) for row in report.failures]
     notes += [(finding.severity, finding_row(finding)) for finding in report.all_findings]
     return [
         *lines,

@@ -129,7 +129,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     ]
     failures = [*aws.failures, *kubernetes.failures]
     findings = repair_after(failures, [_finding_row(finding, settings.ignore) for finding in found])
-    failing = [row for row in findings if _fails(row, settings.fail_on)]
+    severities = ("error", settings.fail_on)
+    failing = [row for row in findings if row["severity"] in severities and not row.get("accepted")]
     # Failed checks without a finding must fail the run by themselves.
     failed_checks = [[check for check in checks if check.status == FAIL] for _workload, checks in judged]
     unexplained_checks = any(
@@ -387,10 +388,6 @@ def _finding_row(finding: Finding, ignore: Collection[str]) -> ReportedFindingRo
     if finding.code in ignore:
         row["accepted"] = True
     return row
-
-
-def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
-    return row["severity"] in ("error", fail_on) and not row.get("accepted")
 
 
 def _notes(

@@ -250,14 +250,9 @@ def _counted(changes: Sequence[ChangeText]) -> str:
         action: [] for action in (*_ACTIONS, *sorted(verb for verb, _kind in counts))
     }
     for (action, kind), number in counts.items():
-        kinds[action].append(f"{number} {_plural(kind, number)}")
+        plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+        kinds[action].append(f"{number} {kind if number == 1 else plural}")
     return visible("; ".join(f"{action} {', '.join(texts)}" for action, texts in kinds.items() if texts))
-
-
-def _plural(kind: str, number: int) -> str:
-    if number == 1:
-        return kind
-    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
 # The columns of the table, in order: the name of the check, the title, and the fact of the report to which the check belongs.
