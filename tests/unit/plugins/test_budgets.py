@@ -27,7 +27,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/model": 1637,
     "module_utils/_identity/plan": 1999,
     "module_utils/_identity/read": 1043,
-    "module_utils/_identity/report": 1071,
+    "module_utils/_identity/report": 1058,
     "module_utils/_identity/run": 1697,
     "module_utils/_identity/verify": 694,
     "module_utils/_policy": 3499,
