@@ -9,7 +9,6 @@ import base64
 import gzip
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -74,9 +73,6 @@ LABELS = {
 }
 # The words for an access level in a sentence, if they differ from its name.
 LEVEL_WORDS = {"Unknown": "access of unknown level"}
-# The maximum length of plain JSON in the page, in characters. Longer JSON is compressed, because a report with 2,000 workloads
-# has several megabytes.
-MAX_PLAIN = 1_000_000
 # The maximum number of suggested actions, and of suggested resources.
 MAX_SUGGESTIONS = 300
 # The maximum number of links to workloads for one risk in the list of risks.
@@ -85,8 +81,6 @@ MAX_LINKS = 30
 # levels form a group, which shows at most MAX_NAMES of their names.
 MAX_SERVICES = 30
 MAX_NAMES = 8
-# The verb of an action, such as Get in GetObject.
-_VERB = re.compile("[A-Za-z][a-z]*")
 # The number of table rows in a group. A browser lays out a group only when it is near the visible part of the page.
 ROWS_TOGETHER = 50
 
@@ -141,8 +135,8 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         security_policy=_security_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        data=Markup(_embedded_json(_page_data(data))),
-        actions=Markup("null" if actions is None else _packed(_group_verbs(actions))),
+        data=Markup(_packed(_page_data(data))),
+        actions=Markup("null" if actions is None else _packed(actions)),
     )
     return page.lstrip()
 
@@ -170,43 +164,10 @@ def _suggestions(data: Mapping[str, Any], element: str) -> list[str]:
     return [value for value in sorted(found) if value != "*" and "$" not in value][:MAX_SUGGESTIONS]
 
 
-def _embedded_json(data: Mapping[str, Any]) -> str:
-    """Serialise data for a script element: without non-ASCII characters, and without characters that end the element.
-
-    JSON of more than MAX_PLAIN characters is compressed (see ``_packed``).
-    """
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    if len(text) > MAX_PLAIN:
-        return _packed(data)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
 def _packed(data: Mapping[str, Any]) -> str:
-    """Serialise data to a JSON string: base64 of the JSON, compressed with gzip."""
+    """Serialise data to a JSON string: base64 of the JSON, compressed with gzip, because large reports have several megabytes."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return json.dumps(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())
-
-
-def _group_verbs(actions: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Group actions such as GetObject by their verbs, because that saves a third of the compressed size.
-
-    :returns: for each service, a mapping from verbs to the nouns that occur with each of these verbs, such as
-        ``{"s3": {"Get,Put": "Object,ObjectAcl"}}``.
-    """
-    services: dict[str, dict[str, str]] = {}
-    for service, names in sorted(actions.items()):
-        verbs: dict[str, list[str]] = {}
-        for name in sorted(names):
-            verb = _VERB.match(name)
-            end = verb.end() if verb else 0
-            verbs.setdefault(name[end:], []).append(name[:end])
-        groups: dict[str, list[str]] = {}
-        for thing, found in verbs.items():
-            groups.setdefault(",".join(found), []).append(thing)
-        services[service] = {key: ",".join(things) for key, things in sorted(groups.items())}
-    return services
 
 
 def _security_policy(style: str, script: str) -> str:

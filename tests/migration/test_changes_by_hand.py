@@ -58,11 +58,11 @@ def named(findings: Any) -> set[tuple[str, str, str]]:
 
 def test_finished_service_account_without_access_fails(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
-    scene.harness.run(step="finish", service_accounts=ONLY)
+    scene.harness.run(step="finish", only=ONLY)
     (statement,) = scene.estate.trust("app-00")
     set_trust(scene.estate, "app-00", [with_condition(statement, NAMESPACE, "shopp")])
     for step in ("inventory", "restart", "finish"):
-        report = scene.harness.run(step=step, service_accounts=ONLY)
+        report = scene.harness.run(step=step, only=ONLY)
         assert report.changes == []
         assert ("shop/app-00", "TRUST_NOT_USABLE", "error") in named(report.all_findings)
         assert ("shop/app-00" in report.failure) == (step != "inventory")
@@ -70,11 +70,11 @@ def test_finished_service_account_without_access_fails(new_scene: Callable[..., 
 
 def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
-    scene.harness.run(step="restart", service_accounts=ONLY)
+    scene.harness.run(step="restart", only=ONLY)
     delete_association(scene.estate, "app-00")
-    report = scene.harness.run(step="inventory", service_accounts=ONLY)
+    report = scene.harness.run(step="inventory", only=ONLY)
     assert ("shop/app-00", "ASSOCIATION_MISSING", "error") in named(report.all_findings)
-    assert scene.harness.run(step="restart", service_accounts=ONLY).failure == ""
+    assert scene.harness.run(step="restart", only=ONLY).failure == ""
     scene.oracle.check("the next run")
     assert scene.oracle.problems == []
 
@@ -82,7 +82,7 @@ def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[.
 def test_rollback_restores_a_service_account_without_association(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     start = scene.estate.snapshot()
-    scene.harness.run(step="finish", service_accounts=ONLY)
+    scene.harness.run(step="finish", only=ONLY)
     delete_association(scene.estate, "two")
     found = scene.harness.run(step="inventory")
     assert ("shop/two", "ASSOCIATION_MISSING", "error") in named(found.all_findings)
@@ -99,7 +99,7 @@ def test_rollback_restores_a_service_account_without_association(new_scene: Call
 @pytest.mark.release
 def test_rollback_keeps_an_association_with_another_role(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
-    scene.harness.run(step="finish", service_accounts=ONLY)
+    scene.harness.run(step="finish", only=ONLY)
     (item,) = scene.estate.eks.list_pod_identity_associations(
         clusterName=CLUSTER, serviceAccount="two", namespace="shop"
     )["associations"]
@@ -121,7 +121,7 @@ def test_refused_restart_concerns_only_its_service_account(
 ) -> None:
     scene = new_scene(1)
     scene.kube.set_faults([{"operation": "patch daemonsets", "kind": "access_denied"}])
-    report = scene.harness.run(step=step, service_accounts=ONLY, batch=1)
+    report = scene.harness.run(step=step, only=ONLY, batch=1)
     stages = {str(item.key): item.stage for item in report.migrants}
     last = "restarted" if step == "restart" else "finished"
     assert stages == {"shop/app-00": last, "shop/one": last, "shop/two": "associated"}
@@ -129,13 +129,13 @@ def test_refused_restart_concerns_only_its_service_account(
     scene.oracle.check("the run", is_final=True)
     assert scene.oracle.problems == []
     scene.kube.set_faults([])
-    assert scene.harness.run(step=step, service_accounts=ONLY).failure == ""
+    assert scene.harness.run(step=step, only=ONLY).failure == ""
 
 
 def test_refused_restart_of_the_canary_ends_the_run(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.kube.set_faults([{"operation": "patch deployments", "kind": "access_denied"}])
-    report = scene.harness.run(step="restart", service_accounts=ONLY)
+    report = scene.harness.run(step="restart", only=ONLY)
     assert [group.name for group in report.groups] == ["canary", "group 1"]
     assert "shop/app-00 failed as canary. No other service account was changed." in report.failure
     assert scene.estate.snapshot()["associations"] == ["shop/app-00"]
@@ -145,7 +145,7 @@ def test_refused_restart_of_the_canary_ends_the_run(new_scene: Callable[..., Sce
 def test_refused_restart_of_a_rollback_gets_its_association_back(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     start = scene.estate.snapshot()
-    scene.harness.run(step="finish", service_accounts=ONLY)
+    scene.harness.run(step="finish", only=ONLY)
     scene.oracle.check("the step finish")
     scene.kube.set_faults([{"operation": "patch daemonsets", "kind": "access_denied"}])
     report = scene.harness.run(scene.checking(), rollback=True, batch=1)
@@ -164,9 +164,9 @@ def test_rollback_leaves_a_paused_deployment_unless_it_is_named(
     new_scene: Callable[..., Scene], is_named: bool
 ) -> None:
     scene = new_scene(1)
-    scene.harness.run(step="finish", service_accounts=ONLY)
+    scene.harness.run(step="finish", only=ONLY)
     scene.estate.pause("app-00")
-    names = {"service_accounts": ("shop/app-00",)} if is_named else {}
+    names = {"only": ("shop/app-00",)} if is_named else {}
     report = scene.harness.run(rollback=True, values={"restart_timeout": 4}, **names)
     if is_named:
         assert scene.estate.snapshot()["associations"] == ["shop/one", "shop/two"]
@@ -186,17 +186,17 @@ def test_rollback_keeps_an_association_with_a_narrowed_irsa_statement(
     new_scene: Callable[..., Scene], check_mode: bool
 ) -> None:
     scene = new_scene(1)
-    scene.harness.run(step="restart", service_accounts=ONLY)
+    scene.harness.run(step="restart", only=ONLY)
     irsa, statement = scene.estate.trust("app-00")
     narrow = with_condition(irsa, "aws:PrincipalTag/x", "y")
     set_trust(scene.estate, "app-00", [narrow, statement])
-    report = scene.harness.run(rollback=True, check_mode=check_mode, service_accounts=ONLY)
+    report = scene.harness.run(rollback=True, check_mode=check_mode, only=ONLY)
     assert ("shop/app-00", "MIGRATION_NOT_TRUSTED", "error") in named(report.all_findings)
     assert "shop/app-00" in report.failure
     if not check_mode:
         assert scene.estate.snapshot()["associations"] == ["shop/app-00"]
         set_trust(scene.estate, "app-00", [irsa, statement])
-        assert scene.harness.run(rollback=True, service_accounts=ONLY).failure == ""
+        assert scene.harness.run(rollback=True, only=ONLY).failure == ""
         scene.oracle.check("the next rollback")
         assert scene.oracle.problems == []
 
@@ -212,7 +212,7 @@ def test_error_after_the_first_change_is_in_the_report(
         return read(*arguments, **options) if len(reads) < 2 else ApiError(503, "the API server is busy")
 
     monkeypatch.setattr(role_run, "read_irsa", fail_later)
-    report = scene.harness.run(step="restart", service_accounts=ONLY)
+    report = scene.harness.run(step="restart", only=ONLY)
     assert "update trust policy app-00" in short(report.changes)
     assert report.failure.startswith(f"The migration of cluster {CLUSTER} (account")
     assert "could not be listed: the API server is busy" in report.failure
@@ -237,13 +237,13 @@ def test_failed_or_unknown_probe_fails_its_service_account(
         return judge(self, migrants, aws, replace(run, outcome=outcome), restarts)
 
     monkeypatch.setattr(migration.Migration, "_judge", with_probe)
-    report = scene.harness.run(step="associate", service_accounts=ONLY, canary=0)
+    report = scene.harness.run(step="associate", only=ONLY, canary=0)
     assert {str(item.key): item.stage for item in report.migrants} == dict.fromkeys(ONLY, "associated")
     assert report.failure.startswith("1 of 3 service accounts of cluster")
     assert "shop/app-00" in report.failure
     assert ("shop/app-00", code.value, code.severity) in named(report.all_findings)
     if not is_known:
-        accepted = scene.harness.run(step="associate", service_accounts=ONLY, values={"ignore": [code.value]})
+        accepted = scene.harness.run(step="associate", only=ONLY, values={"ignore": [code.value]})
         assert accepted.failure == ""
 
 
@@ -255,26 +255,26 @@ def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> 
         scene.estate.kubernetes.send(
             "DELETE", f"/api/v1/namespaces/kube-system/pods/eks-pod-identity-agent-{node}"
         )
-    plan = scene.harness.run(step="restart", service_accounts=ONLY, check_mode=True)
+    plan = scene.harness.run(step="restart", only=ONLY, check_mode=True)
     assert plan.failure == ""
     assert f"create add-on {AGENT}" in plan.changes
     assert any(change.startswith("create association shop/app-00") for change in plan.changes)
     # In the sandbox, an add-on has no Pods, so create them.
-    report = scene.harness.run(step="restart", service_accounts=ONLY)
+    report = scene.harness.run(step="restart", only=ONLY)
     assert report.changes == [f"create add-on {AGENT}"]
     assert report.failure.startswith("3 of 3 service accounts")
     assert ("shop/app-00", "ASSOCIATION_WOULD_BREAK", "error") in named(report.all_findings)
     for node in ("n1", "n2"):
         scene.estate.agent(node)
-    assert scene.harness.run(step="restart", service_accounts=ONLY).failure == ""
+    assert scene.harness.run(step="restart", only=ONLY).failure == ""
 
 
 def test_plan_has_the_changes_of_the_run(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     for options in ({"step": "associate"}, {"step": "finish"}, {"rollback": True}):
         if options == {"step": "finish"}:
-            scene.harness.run(step="restart", service_accounts=ONLY)
-        plan = scene.harness.run(service_accounts=ONLY, check_mode=True, **options)
-        run = scene.harness.run(service_accounts=ONLY, **options)
+            scene.harness.run(step="restart", only=ONLY)
+        plan = scene.harness.run(only=ONLY, check_mode=True, **options)
+        run = scene.harness.run(only=ONLY, **options)
         restarts = [change for change in run.changes if change.startswith("restart ")]
         assert sorted({*short(plan.changes), *restarts}) == sorted({*short(run.changes)})

@@ -7,10 +7,10 @@
 (async () => {
   "use strict";
 
-  // Large data is a string: the JSON, compressed with gzip, in base64.
+  // The data is null or a string: the JSON, compressed with gzip, in base64.
   async function readData(id) {
     const data = JSON.parse(document.getElementById(id).textContent);
-    if (typeof data !== "string") return data;
+    if (data === null) return null;
     const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
@@ -751,9 +751,7 @@
   async function readActions() {
     const packed = await readData("action-names");
     const found = new Map();
-    for (const [service, groups] of Object.entries(packed || {})) {
-      const pairs = Object.entries(groups).map((group) => group.map((names) => names.split(",")));
-      const names = pairs.flatMap(([verbs, things]) => verbs.flatMap((verb) => things.map((thing) => verb + thing)));
+    for (const [service, names] of Object.entries(packed || {})) {
       found.set(service, new Map(names.map((name) => [name.toLowerCase(), service + ":" + name])));
     }
     return packed && found;

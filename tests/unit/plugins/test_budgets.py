@@ -17,7 +17,7 @@ BUDGETS: Mapping[str, int] = {
     "action": 76,
     "doc_fragments": 29,
     "inventory": 128,
-    "lookup": 86,
+    "lookup": 85,
     "module_utils/_aws": 760,
     "module_utils/_findings": 247,
     "module_utils/_identity": 105,
@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/verify": 694,
     "module_utils/_policy": 3499,
     "modules": 364,
-    "plugin_utils": 2481,
+    "plugin_utils": 2456,
 }
 
 # A budget is lowered once a package has this many statements less.
