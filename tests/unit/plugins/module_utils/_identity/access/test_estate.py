@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare the answers about an estate of many roles with a table that was written by hand."""
 
