@@ -87,7 +87,7 @@ options:
     default: true
   force:
     description:
-      - Whether to change or delete an association of an EKS add-on.
+      - Whether to change or delete an association of an EKS add-on. Its tags change without this option.
     type: bool
     default: false
   propagation_timeout:
