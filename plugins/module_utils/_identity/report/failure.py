@@ -98,11 +98,19 @@ def group_finding(group: Sequence[FailureRow]) -> FindingRow:
     }
 
 
+def group_findings(findings: Sequence[ReportedFindingRow]) -> list[ReportedFindingRow]:
+    """Return one finding for all findings that differ only in their workloads, which it names."""
+    groups = group_by_cause(findings, itemgetter("severity", "code", "message", "remedy"), lambda _row: ())
+    return [
+        {**group[0], "workload": listed(dict.fromkeys(row["workload"] for row in group))} for group in groups
+    ]
+
+
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
     """Return the message and the remedy for an error that ended the Kubernetes part."""
-    verb = "removed from" if aws.state == "absent" else "applied to"
     return (
-        f"The service accounts could not be {verb} {_kubernetes_place(aws)}: {sentence(visible(error))}",
+        f"The service accounts could not be {'removed from' if aws.state == 'absent' else 'applied to'} "
+        f"{_kubernetes_place(aws)}: {sentence(visible(error))}",
         "Resolve the cause and run again; changes in AWS are kept.",
     )
 
@@ -127,7 +135,12 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> lis
     the same code.
     """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
-    reasons = {(failure["workload"], failure["error_code"]) for failure in failures}
+    # The verification repeats a failed read of the plan.
+    reasons = {
+        (failure["workload"], code)
+        for failure in failures
+        for code in (failure["error_code"], *([Code.NOT_READABLE] if failure["action"] == "read" else []))
+    }
     return [
         finding
         for finding in findings
@@ -211,6 +224,9 @@ def _verdict(
 
 
 def _kubernetes_place(aws: AwsResult) -> str:
-    cluster = aws.cluster_arn.rpartition("/")[2]
     place = f", account {aws.account_id}, region {aws.verification.region}" if aws.account_id else ""
-    return f"Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
+    return (
+        f"Kubernetes (cluster {aws.cluster_arn.rpartition('/')[2]}{place})"
+        if aws.cluster_arn
+        else "Kubernetes"
+    )

@@ -343,8 +343,13 @@ def end_cluster(steps: Mapping[ReportStep, Object], plans: bool, host: str = "")
         failures.insert(0, undone)
     elif set(steps) == {"plan"} and not plans:
         return Ended(host, cluster, ONLY_PLANNED)
-    applied = work[0] if plans or "apply" in steps else {}
-    return Ended(host, cluster, "\n".join(dict.fromkeys(failures)), last, applied)
+    return Ended(
+        host,
+        cluster,
+        "\n".join(dict.fromkeys(failures)),
+        last,
+        work[0] if plans or "apply" in steps else {},
+    )
 
 
 def _why_invalid(report: Object) -> str:

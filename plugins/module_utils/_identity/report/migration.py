@@ -262,8 +262,10 @@ def _table(report: MigrationReport) -> list[str]:
         # A long table is limited to the service accounts that need attention. A plan has all.
         unreached = {migrant.key for migrant in report.unreached}
         ordered = [pair for pair in ordered if pair[0].blockers or pair[0].key in unreached][:SHOWN_ROWS]
-    last = "REACHES" if report.check_mode else "NEXT"
-    titles = ("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP", last)
+    titles = (
+        *("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP"),
+        "REACHES" if report.check_mode else "NEXT",
+    )
     more = [f"  and {number - len(ordered)} more"] if len(ordered) < number else []
     return [head, *table([titles, *(_cells(migrant, row, report) for migrant, row in ordered)]), *more]
 

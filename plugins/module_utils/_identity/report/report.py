@@ -27,6 +27,7 @@ from .failure import (
     failure_text,
     group_failures,
     group_finding,
+    group_findings,
     kubernetes_end,
     repair_after,
     unexplained,
@@ -402,5 +403,5 @@ def _notes(
         )
     refused = [failure for failure in failures if failure["error_code"] != Code.SKIPPED]
     yield from (("failed", group_finding(group)) for group in group_failures(aws, refused))
-    for row in unexplained(failures, findings):
+    for row in group_findings(unexplained(failures, findings)):
         yield "accepted" if row.get("accepted") else row["severity"], row

@@ -466,6 +466,33 @@ def test_every_code_belongs_to_a_check(code: Code) -> None:
     assert code.check in get_args(CheckName)
 
 
+def test_findings_of_a_shared_cause_are_one() -> None:
+    unread = {**ADDON, "code": "NOT_READABLE", "message": "policy p could not be read."}
+    found = changed(findings=[{**unread, "workload": f"shop/{name}"} for name in ("api", "web", "job")])
+    assert [line for line in report_for(found)["lines"] if "NOT_READABLE" in line] == [
+        "  error NOT_READABLE shop/api, shop/web, shop/job: policy p could not be read."
+    ]
+
+
+def test_finding_about_a_read_that_failed_already_is_left_out() -> None:
+    failures = [
+        {
+            "workload": "shop/api",
+            "resource": "policy",
+            "action": action,
+            "name": "p",
+            "error_code": "AccessDenied",
+            "message": "no.",
+            "remedy": "Allow it.",
+        }
+        for action in ("read", "create")
+    ]
+    unread = {**ADDON, "code": "NOT_READABLE", "workload": "shop/api"}
+    for failure, shown in zip(failures, (False, True), strict=True):
+        lines = report_for(changed(findings=[unread], failures=[failure]))["lines"]
+        assert any("NOT_READABLE" in line for line in lines) == shown
+
+
 def change_row(action: str, resource: str, name: str, workload: str = "shop/api") -> dict[str, str]:
     return {"action": action, "resource": resource, "name": name, "workload": workload}
 
