@@ -228,7 +228,7 @@ def _pages(
         raise malformed(service, operation, str(error)) from error
 
 
-# How a list request continues, by service, for the paginator of botocore. It reads no items here, so any key can be its result.
+# The settings of the paginator of botocore, by service. It reads no items here, so any key can be its result.
 _PAGES = {
     service: {"input_token": token, "output_token": token, "result_key": token, **more}
     for service, token, more in (
@@ -307,7 +307,7 @@ class AssumedSession:
     """The session of an assumed role. Its clients share the credentials, in all regions and threads.
 
     AssumeRole is called before the first request, and again before the credentials expire. The client with the source
-    credentials sends it, with the retries of all other requests, because those of botocore end earlier if STS throttles.
+    credentials sends it with the retries of all other requests, because the retries of botocore end earlier if STS throttles.
 
     :arg source: the client that sends AssumeRole with the source credentials.
     :arg connection: the settings of the clients that ``client`` creates.
