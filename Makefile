@@ -44,7 +44,7 @@ setup-release:
 	@$(SETUP) release
 
 demo: setup-run
-	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
+	@$(SANDBOX) run -- $(VENV)/python tools/demo.py
 
 test: setup
 	@$(VENV)/python tools/run_tests.py test
@@ -66,7 +66,7 @@ presets-check: setup
 
 # BENCH="--only peers --counts 1" measures only a part; benchmarks/run.py --help lists the options.
 bench: setup
-	@PYTHONPATH=.collections:sandbox/src $(SANDBOX) run --fresh -- $(VENV)/python benchmarks/run.py $(BENCH)
+	@PYTHONPATH=.collections:sandbox/src $(SANDBOX) run -- $(VENV)/python benchmarks/run.py $(BENCH)
 
 # Debian: apt-get install chromium chromium-driver. SCREENSHOTS=FOLDER saves screenshots of the page.
 SELENIUM := selenium==4.51.0

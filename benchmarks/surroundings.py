@@ -7,14 +7,11 @@ This module needs the environment variables of ``sandbox run``, and ``sandbox/sr
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import kubernetes
-from sandbox.aws.control import AwsControl
-from sandbox.kube.control import KubeControl
+from sandbox.client import aws_control, kube_control, reset
 from workloads import namespaces
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,22 +21,15 @@ class Surroundings:
     """The sandbox, with its account, region and EKS cluster."""
 
     def __init__(self) -> None:
-        self.state = Path(os.environ["SANDBOX_STATE"])
         self.cluster = os.environ["SANDBOX_CLUSTER"]
         self.account = os.environ["AWS_ACCESS_KEY_ID"]
         self.region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
-        self._kubeconfig = self.state / "kubeconfig"
-        config = json.loads(self._kubeconfig.read_text(encoding="utf-8"))
-        server, token = config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"]
-        self._aws = AwsControl(os.environ["AWS_ENDPOINT_URL"])
-        self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
+        self._aws, self._kubernetes = aws_control(os.environ), kube_control(os.environ)
 
     def empty(self, latency_ms: float) -> None:
         """Reset the sandbox, create the namespaces of the workloads, and then delay every response by ``latency_ms``."""
-        command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
-        subprocess.run(command, check=True, capture_output=True)
-        self._kubernetes.set_latency(0)
-        api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(self._kubeconfig)))
+        reset(os.environ)
+        api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(os.environ["KUBECONFIG"]))
         for name in namespaces():
             api.create_namespace({"metadata": {"name": name}})
         self._kubernetes.set_latency(latency_ms)

@@ -41,7 +41,7 @@ def playbook(name: str, *options: str) -> str:
     :raises DemoError: when the playbook fails.
     """
     command = ["ansible-playbook", f"playbooks/{name}.yml", "-e", f"@{EXAMPLE.relative_to(ROOT)}"]
-    if uses_own_cluster():
+    if uses_real_api_server():
         options = (*options, *OWN_CLUSTER)
     command += ["-e", f"pod_identity_cluster_name={os.environ['SANDBOX_CLUSTER']}", *options]
     command_line = " ".join([*command[:4], *options])
@@ -68,9 +68,9 @@ def playbook(name: str, *options: str) -> str:
     return "".join(lines)
 
 
-def uses_own_cluster() -> bool:
-    """Return whether the demo uses a real Kubernetes cluster with emulated AWS."""
-    return os.environ["SANDBOX_KUBERNETES"] != "embedded" and os.environ["SANDBOX_AWS"] == "embedded"
+def uses_real_api_server() -> bool:
+    """Return whether the sandbox runs a real Kubernetes API server."""
+    return os.environ["SANDBOX_KUBERNETES"] != "embedded"
 
 
 def changed_count(output: str) -> int:
@@ -116,12 +116,9 @@ def demo_resources() -> Mapping[str, list[str]]:
 
 
 def demo() -> None:
-    sandbox = ROOT / ".venv-sandbox" / "bin" / "sandbox"
-    title("Endpoints of this demo")
-    print(subprocess.run([sandbox, "status"], check=True, text=True, capture_output=True).stdout)
-    if uses_own_cluster():
+    if uses_real_api_server():
         print(
-            "Skipped: the check that a new Pod would get the role. The webhook of your cluster does not use emulated AWS."
+            "Skipped: the check that a new Pod would get the role. The real API server has no webhook of EKS Pod Identity."
         )
     existing = demo_resources()
     try:

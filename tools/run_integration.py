@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def in_sandbox(name: str, targets: list[str]) -> int:
-    command = [str(SANDBOX), "run", "--fresh", "--", sys.executable, __file__, INSIDE, name, *targets]
+    command = [str(SANDBOX), "run", "--", sys.executable, __file__, INSIDE, name, *targets]
     return subprocess.run(command, check=False).returncode
 
 

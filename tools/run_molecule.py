@@ -34,7 +34,7 @@ def run(arguments: list[str], state: str) -> int:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
     options = arguments or ["--all"]
-    command: list[str | Path] = [SANDBOX, "run", "--fresh", "--", BIN / "molecule", "test", *options]
+    command: list[str | Path] = [SANDBOX, "run", "--", BIN / "molecule", "test", *options]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test `sandbox run`: exit code, output, signals and clean-up."""
+"""Test the command `sandbox run`: its environment, exit codes and signals, and the servers that it starts and stops."""
 
 from __future__ import annotations
 
@@ -8,209 +8,105 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
 
+import boto3
 import pytest
-from sandbox.processes import ProcessIdentity
+from kubernetes import client, config
+from sandbox.client import aws_control, kube_control, reset, running
 
-Sandbox = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
-Alive = Callable[[], list[str]]
-
-REPORT_SIGNALS = """
-import os, signal, sys, time
-def report(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
-    if number != signal.SIGUSR1:
-        sys.exit(40)
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-    signal.signal(number, report)
-print("ready", os.environ["SANDBOX_STATE"], flush=True)
-time.sleep(60)
-"""
+ROOT = Path(__file__).resolve().parents[2]
+SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
+OWN = {
+    "AWS_PROFILE": "mine",
+    "AWS_ENDPOINT_URL_IAM": "https://iam.example",
+    "K8S_AUTH_HOST": "https://own.example",
+    "NO_PROXY": "intranet.example",
+    "KUBECONFIG": "/nowhere",
+}
 
 
-def leftovers(tmp_path: Path) -> list[str]:
-    return [str(path) for path in (tmp_path / "tmp").glob("*/run-*")]
+def run(*arguments: str, **own: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SANDBOX, *arguments],
+        env={**os.environ, **own},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize(
-    ("command", "code"),
+    ("arguments", "code", "text"),
     [
-        pytest.param(["true"], 0, id="success"),
-        pytest.param(["sh", "-c", "exit 7"], 7, id="failure"),
-        pytest.param(["sh", "-c", "kill -TERM $$"], 143, id="killed"),
-        pytest.param(["no-such-program"], 127, id="not found"),
+        (["run", "--", "true"], 0, "AWS: http://127.0.0.1:"),
+        (["run", "--", "sh", "-c", "exit 7"], 7, "Kubernetes: embedded emulator on https://127.0.0.1:"),
+        (["run", "--", "sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM, ""),
+        (["run", "--", "no-such-command"], 127, "no-such-command: command not found"),
+        (["run", "--", "/dev/null"], 126, "/dev/null: cannot be run: Permission denied"),
+        (["run"], 2, "run needs a command, as in: sandbox run -- ansible-playbook site.yml"),
+        (["run", "--kubebuilder", "--", "true"], 1, "KUBEBUILDER_ASSETS (/nowhere) has no program etcd."),
+        (["up"], 2, "invalid choice: 'up'"),
     ],
 )
-def test_run_returns_exit_code_and_cleans_up(
-    sandbox: Sandbox, running_processes: Alive, tmp_path: Path, command: list[str], code: int
-) -> None:
-    assert sandbox("run", "--", *command).returncode == code
-    assert running_processes() == []
-    assert leftovers(tmp_path) == []
+def test_exit_code_and_message(arguments: list[str], code: int, text: str) -> None:
+    done = run(*arguments, KUBEBUILDER_ASSETS="/nowhere")
+    assert (done.returncode, text in done.stderr) == (code, True), done.stderr
 
 
-@pytest.mark.parametrize("kind", ["file", "shared folder"])
-def test_unsafe_folder_for_state_is_rejected(sandbox: Sandbox, tmp_path: Path, kind: str) -> None:
-    base = tmp_path.resolve() / "tmp" / f"workload-identity-sandbox-{os.getuid()}"
-    if kind == "file":
-        base.touch(mode=0o600)
-    else:
-        base.mkdir()
-        base.chmod(0o755)
-    result = sandbox("run", "--", "true")
-    assert (result.returncode, result.stderr) == (
-        1,
-        f"sandbox: {base} is not a folder that only you can access.\n"
-        "Remove it, or set TMPDIR to a private folder.\n",
-    )
+def test_environment_leads_to_the_sandbox_and_hides_own_settings() -> None:
+    options = ["--cluster", "blue", "--account", "444455556666", "--region", "eu-west-1"]
+    done = run("run", *options, "--", "python3", "-c", SHOW, **OWN)
+    shown = json.loads(done.stdout)
+    assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_IAM", "K8S_AUTH_HOST"} & shown.keys()
+    assert shown["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+    assert (shown["AWS_ACCESS_KEY_ID"], shown["AWS_REGION"]) == ("444455556666", "eu-west-1")
+    assert shown["SANDBOX_CLUSTER"] == "blue"
+    assert shown["KUBECONFIG"] == shown["K8S_AUTH_KUBECONFIG"] == f"{shown['SANDBOX_STATE']}/kubeconfig"
+    assert not Path(shown["SANDBOX_STATE"]).exists(), "the folder is deleted at the end"
 
 
-def test_run_writes_messages_to_stderr(sandbox: Sandbox) -> None:
-    script = "import os; print(os.environ['AWS_ENDPOINT_URL'], os.path.exists(os.environ['KUBECONFIG']))"
-    result = sandbox("run", "--", sys.executable, "-c", script)
-    url = result.stdout.split()[0]
-    assert result.stdout == f"{url} True\n"
-    assert result.stderr.startswith(f"AWS: embedded model on {url}, account ")
+def test_servers_work_together_and_can_be_reset() -> None:
+    with running(SANDBOX, "--rbac", "--kube-latency-ms", "1") as variables:
+        keys = {"aws_access_key_id": variables["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": "any-key"}
+        place = {"endpoint_url": variables["AWS_ENDPOINT_URL"], "region_name": variables["AWS_REGION"]}
+        eks, iam = (boto3.client(name, **keys, **place) for name in ("eks", "iam"))
+        cluster = eks.describe_cluster(name="my-cluster")["cluster"]
+        assert aws_control(variables).counters()["operations"] == {"eks:DescribeCluster": 1}
+        assert eks.list_addons(clusterName="my-cluster")["addons"] == ["eks-pod-identity-agent"]
+        assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["my-cluster-cluster-role"]
+        api = client.CoreV1Api(config.new_client_from_config(variables["KUBECONFIG"]))
+        assert cluster["endpoint"] == api.api_client.configuration.host
+        api.create_namespace({"metadata": {"name": "mine"}})
+        iam.create_user(UserName="someone")
+        reset(variables)
+        assert "namespaces" not in kube_control(variables).counters()["operations"]
+        assert "mine" not in [item.metadata.name for item in api.list_namespace().items]
+        assert iam.list_users()["Users"] == []
+        assert eks.list_clusters()["clusters"] == ["my-cluster"]
 
 
-def test_arguments_are_passed_unchanged(sandbox: Sandbox) -> None:
-    script = "import sys; print(sys.argv[1:])"
-    arguments = ["-v", "--", "--fresh", "a b", ""]
-    result = sandbox("run", "--", sys.executable, "-c", script, *arguments)
-    assert result.stdout == f"{arguments}\n"
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_reaches_the_command_and_ends_the_servers(number: signal.Signals) -> None:
+    command = [SANDBOX, "run", "--", "sh", "-c", "echo $AWS_ENDPOINT_URL; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        endpoint = process.stdout.readline().strip()
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+    assert not aws_control({"AWS_ENDPOINT_URL": endpoint}).ready()
 
 
-def test_dashes_are_optional(sandbox: Sandbox) -> None:
-    result = sandbox("run", "--fresh", sys.executable, "-c", "import sys; sys.exit(9)")
-    assert result.returncode == 9
-
-
-def test_run_without_command_is_a_usage_error(sandbox: Sandbox) -> None:
-    result = sandbox("run", "--")
-    assert result.returncode == 2
-    assert "run needs a command, as in: sandbox run -- ansible-playbook site.yml" in result.stderr
-
-
-def test_run_uses_running_sandbox(sandbox: Sandbox, state_folder: Path, running_processes: Alive) -> None:
-    sandbox("up")
-    result = sandbox("run", "--", "sh", "-c", "echo $SANDBOX_STATE")
-    assert result.stdout == f"{state_folder}\n"
-    assert len(running_processes()) == 2
-    assert sandbox("status").returncode == 0
-
-
-def test_fresh_starts_temporary_sandbox(sandbox: Sandbox, running_processes: Alive, tmp_path: Path) -> None:
-    sandbox("up")
-    result = sandbox("run", "--fresh", "--", "sh", "-c", "echo $SANDBOX_STATE")
-    assert result.stdout.startswith(f"{tmp_path}/tmp/")
-    assert len(running_processes()) == 2
-    assert leftovers(tmp_path) == []
-
-
-def test_nested_command_uses_outer_sandbox(sandbox: Sandbox, sandbox_python: str) -> None:
-    status = [sandbox_python, "-P", "-m", "sandbox.cli", "status", "--json"]
-    result = sandbox("run", "--", *status)
-    assert result.returncode == 0
-    assert json.loads(result.stdout)["up"] is True
-
-
-def test_signals_are_forwarded(start_sandbox: Start, running_processes: Alive, tmp_path: Path) -> None:
-    process = start_sandbox("run", "--", sys.executable, "-c", REPORT_SIGNALS)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("ready")
-    process.send_signal(signal.SIGUSR1)
-    assert process.stdout.readline() == "got SIGUSR1\n"
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert output == "got SIGTERM\n"
-    assert process.returncode == 40
-    assert running_processes() == []
-    assert leftovers(tmp_path) == []
-
-
-def test_ctrl_c_reaches_command_once(
-    sandbox_python: str, clean_environment: dict[str, str], running_processes: Alive, tmp_path: Path
-) -> None:
-    command = [sandbox_python, "-P", "-m", "sandbox.cli", "run", "--"]
-    primary, secondary = os.openpty()
-    process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *command, sys.executable, "-c", REPORT_INTERRUPTS],
-        cwd=tmp_path,
-        env={**clean_environment, "SANDBOX_STATE": str(tmp_path / "state")},
-        stdin=secondary,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    os.close(secondary)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    # Two pending signals of one kind count as one. So suspend `run` until the command has received the terminal's signal.
-    process.send_signal(signal.SIGSTOP)
-    os.write(primary, b"\x03")
-    assert process.stdout.readline() == "interrupt\n"
-    process.send_signal(signal.SIGUSR1)
-    process.send_signal(signal.SIGCONT)
-    output, _ = process.communicate(timeout=60)
-    os.close(primary)
-    assert output == "end\n"
-    assert process.returncode == 5
-    assert running_processes() == []
-
-
-REPORT_INTERRUPTS = """
-import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: print("interrupt", flush=True))
-def end(*_):
-    print("end", flush=True)
-    sys.exit(5)
-signal.signal(signal.SIGUSR1, end)
-print("ready", flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_killed_run_stops_servers_and_command(start_sandbox: Start, sandbox: Sandbox, tmp_path: Path) -> None:
-    process = start_sandbox("run", "--", sys.executable, "-c", REPORT_SIGNALS)
-    assert process.stdout is not None
-    folder = Path(process.stdout.readline().split()[1])
-    records = [*(folder / "processes").glob("*.json")]
-    servers = [ProcessIdentity.read(path) for path in records]
-    assert len(servers) == 2
-    process.kill()
-    output, _ = process.communicate(timeout=60)
-    assert output == "got SIGTERM\n"
-    assert all(server is not None and server.wait_for_exit(10) for server in servers)
-    assert leftovers(tmp_path) == [str(folder)]
-    assert sandbox("run", "--", "true").returncode == 0
-    assert leftovers(tmp_path) == []
-
-
-def test_run_stops_servers_of_killed_run(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox("run", "--", "true")
-    base = next((tmp_path / "tmp").iterdir())
-    folder = base / "run-old"
-    (folder / "processes").mkdir(parents=True)
-    ProcessIdentity(1, "another boot/1").write(folder / "owner.json")
-    leftover = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", folder])
-    identity = ProcessIdentity.find(leftover.pid)
-    assert identity is not None
-    identity.write(folder / "processes/aws.json")
-    assert sandbox("run", "--", "true").returncode == 0
-    assert leftover.wait(timeout=10) == -signal.SIGTERM
-    assert not folder.exists()
-
-
-def test_failed_start_does_not_run_command(
-    sandbox: Sandbox, running_processes: Alive, tmp_path: Path
-) -> None:
-    result = sandbox("run", "--account", "12", "--", "touch", str(tmp_path / "ran"))
-    assert result.returncode == 1
-    assert not (tmp_path / "ran").exists()
-    assert running_processes() == []
-    assert leftovers(tmp_path) == []
+def test_killed_command_leaves_no_server() -> None:
+    command = [SANDBOX, "run", "--", "sh", "-c", "echo $AWS_ENDPOINT_URL; exec sleep 5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        control = aws_control({"AWS_ENDPOINT_URL": process.stdout.readline().strip()})
+        assert control.ready()
+        process.kill()
+    deadline = time.monotonic() + 10
+    while control.ready():
+        assert time.monotonic() < deadline

@@ -18,7 +18,7 @@ from support import COLLECTIONS, Sandbox, environment
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Run a sandbox whose commands use the collection of this checkout."""
     folder = tmp_path_factory.mktemp("sandbox")
-    running = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    running.up("--kube", "embedded")
+    running = Sandbox(environment(COLLECTIONS, home=folder / "home"))
+    running.up()
     yield running
     running.down()

@@ -10,8 +10,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.client import reset, running
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
@@ -125,25 +128,18 @@ def link_dependencies(root: Path) -> None:
 
 
 class Sandbox:
-    """A sandbox, which the tests start, use and stop with the sandbox command."""
+    """A sandbox, in which the tests run commands. After ``up``, ``variables`` is the environment of its commands."""
 
-    def __init__(self, state: Path, env: Mapping[str, str]) -> None:
-        self.state = state
+    def __init__(self, env: Mapping[str, str]) -> None:
         self.env = dict(env)
+        self.variables: dict[str, str] = {}
+        self._stack = ExitStack()
 
     def up(self, *options: str) -> None:
-        done = run([SANDBOX, "--state", self.state, "up", *options], ROOT, self.env)
-        assert done.returncode == 0, done.stdout
+        self.variables = self._stack.enter_context(running(SANDBOX, *options, env=self.env))
 
     def down(self) -> None:
-        run([SANDBOX, "--state", self.state, "down"], ROOT, self.env)
-
-    def show_environment(self, folder: Path) -> dict[str, str]:
-        """Return the environment variables of commands that run in this sandbox."""
-        script = "import json, os; print(json.dumps(dict(os.environ)))"
-        shown = self.run(BIN / "python", "-c", script, cwd=folder)
-        environment: dict[str, str] = json.loads(shown.stdout.splitlines()[-1])
-        return environment
+        self._stack.close()
 
     def create_user(self, folder: Path, script: str, setup: object) -> dict[str, str]:
         """Run a script that creates a user, and return the environment variables of the user's credentials.
@@ -159,12 +155,10 @@ class Sandbox:
         return key
 
     def reset(self) -> None:
-        done = run([SANDBOX, "--state", self.state, "reset"], ROOT, self.env)
-        assert done.returncode == 0, done.stdout
+        reset(self.variables)
 
     def run(
         self, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a command with the environment variables of the sandbox. The variables in ``env`` override them."""
-        extra = [f"{key}={value}" for key, value in (env or {}).items()]
-        return run([SANDBOX, "--state", self.state, "run", "--", "env", *extra, *command], cwd, self.env)
+        return run(command, cwd, {**self.variables, **(env or {})})

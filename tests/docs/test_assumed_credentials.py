@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sandbox.client import aws_control
 from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 pytestmark = pytest.mark.release
@@ -111,11 +112,10 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("accounts")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded", "--auth")
+    sandbox = Sandbox(environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--auth")
     try:
-        done = sandbox.run(ROOT / ".venv-sandbox/bin/sandbox", "cluster", "blue", "--account", ACCOUNT)
-        assert done.returncode == 0, done.stdout
+        aws_control(sandbox.variables).create_cluster(ACCOUNT, sandbox.variables["AWS_REGION"], "blue")
         (folder / "work").mkdir()
         yield World(sandbox, folder / "work")
     finally:

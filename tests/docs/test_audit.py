@@ -55,7 +55,7 @@ class Cluster:
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
-        settings = sandbox.show_environment(folder)
+        settings = sandbox.variables
         self.estate = Estate(settings["AWS_ENDPOINT_URL"], Path(settings["KUBECONFIG"]))
         self.estate.build(1)
         setup = {
@@ -83,8 +83,8 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded", "--auth", "--rbac", "--kube-controllers", "--pod-identity-webhook")
+    sandbox = Sandbox(environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--auth", "--rbac", "--kube-controllers", "--pod-identity-webhook")
     yield Cluster(sandbox, folder)
     sandbox.down()
 

@@ -50,8 +50,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     (workloads,) = blocks(README, "yaml")
     (folder / "elsewhere" / "workloads.yml").write_text(workloads.text, encoding="utf-8")
     env = environment(folder / "installed", folder / "dependencies", home=folder / "home")
-    sandbox = Sandbox(folder / "state", env)
-    sandbox.up("--kube", "embedded")
+    sandbox = Sandbox(env)
+    sandbox.up()
     yield Machine(folder / "checkout", folder / "installed", folder / "elsewhere", sandbox)
     sandbox.down()
 

@@ -40,7 +40,7 @@ class Cluster:
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
-        shown = sandbox.show_environment(folder)
+        shown = sandbox.variables
         self.estate = Estate(shown["AWS_ENDPOINT_URL"], Path(shown["KUBECONFIG"]))
         self.estate.build(1)
         policies = [FILES / f"{name}-iam-policy.json" for name in ("verify", "migrate")]
@@ -69,8 +69,8 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded", "--auth", "--rbac", "--pod-identity-webhook", "--kube-controllers")
+    sandbox = Sandbox(environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--auth", "--rbac", "--pod-identity-webhook", "--kube-controllers")
     yield Cluster(sandbox, folder)
     sandbox.down()
 

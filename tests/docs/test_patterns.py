@@ -52,8 +52,8 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded", "--pod-identity-webhook")
+    sandbox = Sandbox(environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--pod-identity-webhook")
     yield Cluster(sandbox, folder)
     sandbox.down()
 

@@ -107,8 +107,8 @@ class Account:
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("account")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded", "--auth", "--rbac", "--pod-identity-webhook")
+    sandbox = Sandbox(environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--auth", "--rbac", "--pod-identity-webhook")
     yield Account(sandbox, folder)
     sandbox.down()
 

@@ -16,12 +16,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
-from sandbox.aws_request import AwsRequester
-from sandbox.eks import ClusterRequest, create_cluster
 from sandbox.kube.control import KubeControl
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,9 +87,8 @@ class FleetFixture:
 
     def make_clusters(self) -> None:
         """Create the clusters in AWS, each with the endpoint of its Kubernetes API, and reset the counters."""
-        port = urlsplit(self.endpoint).port or 0
         for place in self.places:
-            create_cluster(AwsRequester(port, place.account, place.region), ClusterRequest(place.cluster))
+            self.control.create_cluster(place.account, place.region, place.cluster)
             authority = (self.folder / place.host / "ca.crt").read_bytes()
             self.control.patch_cluster(
                 place.account,

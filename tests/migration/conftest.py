@@ -4,10 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +13,7 @@ from ansible_collections.workload_identity.aws.tests.migration.estate import Est
 from ansible_collections.workload_identity.aws.tests.migration.harness import Harness
 from ansible_collections.workload_identity.aws.tests.migration.oracle import Oracle
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
-from sandbox.aws.control import AwsControl
-from sandbox.kube.control import KubeControl
+from sandbox.client import aws_control, kube_control, running
 
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
@@ -34,10 +29,7 @@ class Servers:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
         self.endpoint, self.kubeconfig = environment["AWS_ENDPOINT_URL"], Path(environment["KUBECONFIG"])
-        kubernetes = Estate(self.endpoint, self.kubeconfig).kubernetes
-        authority = self.kubeconfig.parent / "kubernetes" / "ca.crt"
-        self.aws = AwsControl(self.endpoint)
-        self.kube = KubeControl(kubernetes.server, authority, kubernetes.token)
+        self.aws, self.kube = aws_control(environment), kube_control(environment)
         self._members: dict[str, list[Member]] = {}
         self._save("empty")
 
@@ -70,24 +62,9 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    state = tmp_path_factory.mktemp("migration") / "state"
-    base = {**os.environ, "SANDBOX_STATE": str(state)}
-    start = [SANDBOX, "up", "--kube", "embedded", "--kube-controllers", "--pod-identity-webhook"]
-    subprocess.run(start, env=base, check=True, stdout=subprocess.DEVNULL)
-    try:
-        command = [
-            SANDBOX,
-            "run",
-            "--",
-            sys.executable,
-            "-c",
-            "import json, os; print(json.dumps(dict(os.environ)))",
-        ]
-        printed = subprocess.run(command, env=base, check=True, capture_output=True, text=True)
-        yield Servers(json.loads(printed.stdout.splitlines()[-1]))
-    finally:
-        subprocess.run([SANDBOX, "down"], env=base, check=True, stdout=subprocess.DEVNULL)
+def servers() -> Iterator[Servers]:
+    with running(SANDBOX, "--kube-controllers", "--pod-identity-webhook") as environment:
+        yield Servers(environment)
 
 
 @pytest.fixture

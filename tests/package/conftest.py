@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from sandbox.client import reset, running
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -21,7 +21,6 @@ SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
 # By default, use only the newest ansible-core.
 CORES = SUPPORTED if os.environ.get("CORES") == "all" else SUPPORTED[-1:]
 DEPENDENCIES = ("amazon", "kubernetes")
-SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 def clean_environment() -> dict[str, str]:
@@ -87,32 +86,24 @@ def cores(
 
 
 @contextlib.contextmanager
-def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
+def new_sandbox(*options: str) -> Iterator[Mapping[str, str]]:
     """Run a new sandbox. Yield its environment variables."""
-    run([SANDBOX, "up", "--state", state, *options], clean_environment(), state.parent)
-    try:
-        script = f'. "$1"; exec {VENV}/bin/python -c "$2"'
-        shell = ["sh", "-c", script, "sh", state / "env.sh", SHOW_ENVIRONMENT]
-        variables = run(shell, clean_environment(), state.parent).stdout
-        yield {name: value for name, value in json.loads(variables).items() if os.environ.get(name) != value}
-    finally:
-        run([SANDBOX, "down", "--state", state], clean_environment(), state.parent)
+    with running(SANDBOX, *options, env=clean_environment()) as variables:
+        yield {name: value for name, value in variables.items() if os.environ.get(name) != value}
 
 
 @pytest.fixture(scope="session")
-def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """Run a sandbox. Yield its state folder and its environment variables."""
-    state = tmp_path_factory.mktemp("running") / "sandbox"
-    with sandbox_in(state) as variables:
-        yield state, variables
+def running_sandbox() -> Iterator[Mapping[str, str]]:
+    """Run a sandbox. Yield its environment variables."""
+    with new_sandbox() as variables:
+        yield variables
 
 
 @pytest.fixture
-def sandbox(running_sandbox: tuple[Path, Mapping[str, str]]) -> Mapping[str, str]:
+def sandbox(running_sandbox: Mapping[str, str]) -> Mapping[str, str]:
     """Reset the sandbox. Return its environment variables."""
-    state, variables = running_sandbox
-    run([SANDBOX, "--state", state, "reset"], clean_environment(), state.parent)
-    return variables
+    reset(running_sandbox)
+    return running_sandbox
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from .conftest import VENV, clean_environment, sandbox_in
+from .conftest import VENV, clean_environment, new_sandbox
 from .test_eks_token import KUBECONFIG
 from .test_main_job import GUIDE, recap
 
@@ -94,7 +94,7 @@ def job(installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) 
     The sandbox enforces permissions.
     """
     folder = tmp_path_factory.mktemp("assumed")
-    with sandbox_in(folder / "sandbox", "--kube", "embedded", "--account", OTHER, "--auth") as variables:
+    with new_sandbox("--account", OTHER, "--auth") as variables:
 
         def client(service: str, account: str) -> Any:
             return boto3.client(

@@ -23,7 +23,7 @@ import boto3
 import pytest
 from ansible_collections.workload_identity.aws.tests.secrets.watch import Watch, found, issued, loud
 from sandbox.aws.control import AwsControl
-from sandbox.kube.control import KubeControl
+from sandbox.client import kube_control
 
 from .conftest import ROOT, VENV, clean_environment, run
 from .test_main_job import GUIDE, playbook, recap
@@ -240,13 +240,7 @@ def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path,
 @pytest.mark.release
 def test_interrupted_run_leaves_no_files(bare: Mapping[str, str], tmp_path: Path) -> None:
     """Interrupt a run during a request to Kubernetes. Afterwards, no file may remain in the temporary folder."""
-    state = Path(bare["SANDBOX_STATE"])
-    config = json.loads((state / "kubeconfig").read_text(encoding="utf-8"))
-    control = KubeControl(
-        config["clusters"][0]["cluster"]["server"],
-        state / "kubernetes" / "ca.crt",
-        config["users"][0]["user"]["token"],
-    )
+    control = kube_control(bare)
     control.set_faults([{"operation": "patch serviceaccounts", "kind": "stall", "seconds": 20}])
     temporary = tmp_path / "tmp"
     temporary.mkdir()

@@ -22,7 +22,7 @@ from kubernetes.client import BatchV1Api, CoreV1Api
 from kubernetes.config import new_client_from_config
 from sandbox.kube.control import KubeControl
 
-from .conftest import CORES, run, sandbox_in
+from .conftest import CORES, new_sandbox, run
 from .test_main_job import recap
 
 SITE = "workload_identity.aws.site"
@@ -130,7 +130,7 @@ def test_killed_run_stops_kubernetes_requests(
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
     # The latency gives the test time to kill the run: eight threads write 15 objects each, with three requests for an object.
-    with sandbox_in(short / "sandbox", "--kube-latency-ms", "200") as sandbox:
+    with new_sandbox("--kube-latency-ms", "200") as sandbox:
         client = new_client_from_config(sandbox["KUBECONFIG"])
 
         def accounts() -> int:
@@ -198,7 +198,7 @@ def test_interrupted_proof_leaves_no_job(
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
-    with sandbox_in(short / "sandbox", "--kube-controllers") as sandbox:
+    with new_sandbox("--kube-controllers") as sandbox:
         batch = BatchV1Api(new_client_from_config(sandbox["KUBECONFIG"]))
         done = interrupt_proof(venv, {**env, **sandbox}, short, batch, interrupt)
         assert "Job" not in done.stderr
@@ -213,7 +213,7 @@ def test_interrupted_proof_names_remaining_jobs(
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
-    with sandbox_in(short / "sandbox", "--kube-controllers") as sandbox:
+    with new_sandbox("--kube-controllers") as sandbox:
         client = new_client_from_config(sandbox["KUBECONFIG"])
         settings = client.configuration
         token = settings.api_key["BearerToken"].removeprefix("Bearer ")

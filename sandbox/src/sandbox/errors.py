@@ -15,7 +15,3 @@ class SandboxError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.remedy}" if self.remedy else self.message
-
-
-class StartError(SandboxError):
-    """The error for a server or cluster that does not start or does not respond, or that rejects a request."""

@@ -1,128 +1,105 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start processes, recognise them later by their identity, and stop them."""
+"""The server processes of a sandbox."""
 
 from __future__ import annotations
 
-import json
-import os
+import ctypes
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import launch
+from sandbox.errors import SandboxError
 
-STOP_GRACE_SECONDS = 8.0
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 60.0
+STOP_SECONDS = 8.0
 POLL_SECONDS = 0.02
+LOG_LINES = 12
+READY = re.compile(rb"ready on (\S+)")
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessIdentity:
-    """The identity of a process: its ID and its start, because a later process may get the same ID."""
+class Kubernetes:
+    """A Kubernetes API server: its URL, its certificate authority in PEM, and a description."""
 
-    pid: int
-    started: str
+    endpoint: str
+    authority: Path
+    description: str
 
-    @classmethod
-    def find(cls, pid: int) -> ProcessIdentity | None:
-        """Return the identity of the process with this ID, or None if no such process runs."""
-        started = launch.start_mark(pid)
-        return None if started is None else cls(pid, started)
 
-    @classmethod
-    def read(cls, path: Path) -> ProcessIdentity | None:
-        """Read an identity from a file. Return None if the file is missing or invalid."""
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            return cls(int(record["pid"]), str(record["started"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return None
+class Server:
+    """A server process, whose output is in a log file. It is killed when this process dies (Linux)."""
 
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps({"pid": self.pid, "started": self.started}), encoding="utf-8")
+    def __init__(self, stack: ExitStack, folder: Path, name: str, command: Sequence[str]) -> None:
+        self.name = name
+        self._log = folder / f"{name}.log"
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        stack.callback(self._stop)
 
-    def is_alive(self) -> bool:
-        return launch.start_mark(self.pid) == self.started
-
-    def send(self, signal_number: int) -> bool:
-        """Send a signal to the process. Return False if it has ended.
-
-        On Linux, a pidfd is opened before the identity is checked. So the signal cannot reach another process that gets
-        the same ID in between.
-        """
-        try:
-            if hasattr(os, "pidfd_open"):
-                descriptor = os.pidfd_open(self.pid)
-                try:
-                    if not self.is_alive():
-                        return False
-                    signal.pidfd_send_signal(descriptor, signal_number)
-                finally:
-                    os.close(descriptor)
-            else:
-                if not self.is_alive():
-                    return False
-                os.kill(self.pid, signal_number)
-        except ProcessLookupError:
-            return False
-        return True
-
-    def wait_for_exit(self, seconds: float) -> bool:
-        """Wait until the process has ended. Return False if it still runs after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while self.is_alive():
-            if time.monotonic() >= deadline:
-                return False
+    def wait_until(self, is_ready: Callable[[], bool]) -> None:
+        """Wait until the server is ready. Raise SandboxError with the end of its log if it does not become ready."""
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready():
+            code = self._process.poll()
+            if code is not None or time.monotonic() >= deadline:
+                problem = (
+                    f"was not ready after {START_SECONDS:g} seconds"
+                    if code is None
+                    else f"exited with {code}"
+                )
+                lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+                text = "".join(f"\n    {line}" for line in lines) or " (empty)"
+                raise SandboxError(f"The server {self.name} {problem}. The end of its log:{text}")
             time.sleep(POLL_SECONDS)
-        return True
+
+    def address(self) -> str:
+        """Return the address that the server prints when it is ready."""
+        found: list[bytes] = []
+
+        def is_ready() -> bool:
+            match = READY.search(self._log.read_bytes())
+            found.extend([match.group(1)] if match else [])
+            return bool(found)
+
+        self.wait_until(is_ready)
+        return found[0].decode()
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
-def stop(processes: Sequence[ProcessIdentity], grace: float = STOP_GRACE_SECONDS) -> None:
-    """Send SIGTERM to all processes, and SIGKILL to the processes that still run after ``grace`` seconds."""
-    signaled = [process for process in processes if process.send(signal.SIGTERM)]
-    deadline = time.monotonic() + grace
-    for process in signaled:
-        if not process.wait_for_exit(deadline - time.monotonic()):
-            process.send(signal.SIGKILL)
-            process.wait_for_exit(grace)
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def spawn_server(
-    command: Sequence[str],
-    *,
-    record: Path,
-    log: Path,
-    folder: Path,
-    environment: Mapping[str, str],
-    die_with_parent: bool,
-) -> subprocess.Popen[bytes]:
-    """Start a server in a new session, with its output in a log file.
-
-    ``record`` is the file for the identity of the process. With ``die_with_parent``, the kernel kills the server when
-    this process dies (Linux). Call this function in the main thread: the kernel also kills the server when the calling
-    thread ends.
-    """
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [*_launcher(str(record), signal.SIGKILL if die_with_parent else None), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=dict(environment),
-            start_new_session=True,
-        )
+def _die_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def spawn_command(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a command of the user on this terminal. It gets SIGTERM when this process dies (Linux)."""
-    return subprocess.Popen([*_launcher("-", signal.SIGTERM), *command], env=dict(environment))
-
-
-def _launcher(record: str, death_signal: signal.Signals | None) -> list[str]:
-    script = str(Path(launch.__file__).resolve())
-    return [sys.executable, "-I", "-S", script, record, str(os.getpid()), str(int(death_signal or 0))]
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return int(listener.getsockname()[1])

@@ -92,6 +92,27 @@ class AwsControl:
             {"endpoint": endpoint, "certificate_authority_data": certificate_authority_data},
         )
 
+    def create_cluster(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        *,
+        agent: bool = True,
+        auto_mode: bool = False,
+        version: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create an EKS cluster with its role and, with ``agent``, the add-on of the EKS Pod Identity Agent, unless it exists."""
+        members = {
+            "name": name,
+            "agent": agent,
+            "auto_mode": auto_mode,
+            "version": version,
+            "tags": tags or {},
+        }
+        self._request("POST", "cluster", members, {"account": account, "region": region})
+
     def patch_cluster(self, account: str, region: str, cluster: str, **members: Any) -> None:
         """Set members of the response to DescribeCluster, such as status, computeConfig and version."""
         query = {"account": account, "region": region, "cluster": cluster}

@@ -25,6 +25,17 @@ from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.snapshot import snapshot
 
 Arguments = Mapping[str, str]
+SUBNETS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
+CLUSTER_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    ],
+}
 
 
 class ControlError(Exception):
@@ -56,6 +67,7 @@ class ControlHandler:
             ("GET", "faults"): self._show_faults,
             ("PUT", "faults"): self._set_faults,
             ("PUT", "kubernetes"): self._kubernetes,
+            ("POST", "cluster"): self._create_cluster,
             ("PATCH", "cluster"): self._patch_cluster,
             ("PATCH", "addon"): self._patch_addon,
             ("PATCH", "association"): self._patch_association,
@@ -133,6 +145,30 @@ class ControlHandler:
     def _kubernetes(self, _arguments: Arguments, data: Any) -> Any:
         self._cloud.settings.endpoint = str(data["endpoint"])
         self._cloud.settings.authority = str(data["certificate_authority_data"])
+        return {}
+
+    def _create_cluster(self, arguments: Arguments, data: Any) -> Any:
+        """Create an EKS cluster as the root user of an account, with its role, unless it exists. Requests are not counted."""
+        account_id, region = _names(arguments, "account", "region")
+        account, name = self._cloud.account(account_id), str(data["name"])
+        eks, role = account.eks(region), f"{name}-cluster-role"[:64]
+        if role.lower() not in account.iam.roles:
+            account.iam.CreateRole({"RoleName": role, "AssumeRolePolicyDocument": json.dumps(CLUSTER_TRUST)})
+        if name not in eks.clusters:
+            eks.caller = f"arn:aws:iam::{account_id}:root"
+            eks.strict = False
+            request = {
+                "name": name,
+                "roleArn": account.iam.arn("role", "/", role),
+                "resourcesVpcConfig": {"subnetIds": SUBNETS, "endpointPublicAccess": True},
+                "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
+                "tags": dict(data["tags"]),
+                **({"computeConfig": {"enabled": True}} if data["auto_mode"] else {}),
+                **({"version": data["version"]} if data["version"] else {}),
+            }
+            eks.CreateCluster(request)
+            if data["agent"]:
+                eks.CreateAddon({"clusterName": name, "addonName": "eks-pod-identity-agent"})
         return {}
 
     def _patch_cluster(self, arguments: Arguments, data: Any) -> Any:
