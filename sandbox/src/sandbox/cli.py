@@ -15,9 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from sandbox.aws.control import AwsControlError
+from sandbox.control_client import ControlError
 from sandbox.errors import SandboxError
-from sandbox.kube.control import KubeControlError
 from sandbox.servers import Options, Sandbox, start
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     del chosen["action"]
     try:
         return _run(Options(**chosen), command)
-    except (SandboxError, AwsControlError, KubeControlError) as error:
+    except (SandboxError, ControlError) as error:
         print(f"sandbox: {error}", file=sys.stderr, flush=True)
         return EXIT_FAILED
     except KeyboardInterrupt:

@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from sandbox.aws.control import AwsControl
-from sandbox.aws.settings import CONTROL_PREFIX, ROOT_SECRET_ACCESS_KEY
+from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+from sandbox.control_client import CONTROL_PREFIX
 from sandbox.kube.control import KubeControl
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.processes import LOOPBACK, Kubernetes, Server, free_port

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sandbox.aws.control import AwsControl, AwsControlError
+from sandbox.aws.control import AwsControl
+from sandbox.control_client import ControlError
 
 from .conftest import (
     ACCOUNT,
@@ -95,7 +96,7 @@ class TestLatency:
 
     @pytest.mark.parametrize("value", [-1, float("inf")])
     def test_rejects_invalid_duration(self, control: AwsControl, value: float) -> None:
-        with pytest.raises(AwsControlError, match="ms must be a number of at least 0"):
+        with pytest.raises(ControlError, match="ms must be a number of at least 0"):
             control.set_latency(value)
 
 
@@ -222,7 +223,7 @@ class TestCheckpoint:
         assert all(timedelta(seconds=1) <= shift < timedelta(minutes=1) for shift in shifts)
 
     def test_restore_of_unknown_checkpoint_fails(self, control: AwsControl) -> None:
-        with pytest.raises(AwsControlError, match="restore: no checkpoint start-of-nothing"):
+        with pytest.raises(ControlError, match="restore: no checkpoint start-of-nothing"):
             control.restore("start-of-nothing")
 
 
@@ -268,19 +269,19 @@ class TestClient:
         assert dates() == original
         control.grow_older(ACCOUNT, 3600)
         assert dates() == [date - timedelta(hours=1) for date in original]
-        with pytest.raises(AwsControlError, match=r"s must be a number of at least 0: -1\.0"):
+        with pytest.raises(ControlError, match=r"s must be a number of at least 0: -1\.0"):
             control.grow_older(ACCOUNT, -1)
 
     def test_patch_of_missing_resource_fails(self, control: AwsControl) -> None:
-        with pytest.raises(AwsControlError, match=f"no cluster nowhere in account {ACCOUNT}, {REGION}"):
+        with pytest.raises(ControlError, match=f"no cluster nowhere in account {ACCOUNT}, {REGION}"):
             control.patch_cluster(ACCOUNT, REGION, "nowhere", status="FAILED")
-        with pytest.raises(AwsControlError, match="no add-on x on cluster demo"):
+        with pytest.raises(ControlError, match="no add-on x on cluster demo"):
             control.patch_addon(ACCOUNT, REGION, "demo", "x", status="DEGRADED")
-        with pytest.raises(AwsControlError, match="no association a-1 on cluster demo"):
+        with pytest.raises(ControlError, match="no association a-1 on cluster demo"):
             control.patch_association(ACCOUNT, REGION, "demo", "a-1", ownerArn="x")
 
     def test_client_reports_unreachable_endpoint(self) -> None:
         control = AwsControl("http://127.0.0.1:1")
         assert control.ready() is False
-        with pytest.raises(AwsControlError, match=r"GET http://127\.0\.0\.1:1/_sandbox/counters: .*refused"):
+        with pytest.raises(ControlError, match=r"GET http://127\.0\.0\.1:1/_sandbox/counters: .*refused"):
             control.counters()

@@ -14,8 +14,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
-from sandbox.aws.control import AwsControl, AwsControlError
+from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+from sandbox.control_client import ControlError
 
 from .conftest import ACCOUNT, OTHER_ACCOUNT, REGION, Endpoint, api_error, create_cluster, create_role
 
@@ -295,7 +296,7 @@ class TestSelection:
     ],
 )
 def test_invalid_rule_is_rejected(iam: Any, control: AwsControl, rule: dict[str, Any], message: str) -> None:
-    with pytest.raises(AwsControlError) as caught:
+    with pytest.raises(ControlError) as caught:
         control.set_faults([rule])
     assert message in str(caught.value)
     assert outcomes(iam, 1) == "."

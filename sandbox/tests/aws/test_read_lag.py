@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sandbox.aws.control import AwsControl, AwsControlError
+from sandbox.aws.control import AwsControl
+from sandbox.control_client import ControlError
 
 from .conftest import (
     ACCOUNT,
@@ -377,6 +378,6 @@ class TestRules:
         ],
     )
     def test_invalid_rule_is_rejected(self, control: AwsControl, rule: dict[str, Any], message: str) -> None:
-        with pytest.raises(AwsControlError) as caught:
+        with pytest.raises(ControlError) as caught:
             control.set_read_lags([rule])
         assert message in str(caught.value)

@@ -316,23 +316,3 @@ def test_status_subresource_stores_status(kube: Any, path: str, body: Any, statu
     assert {key: obj["status"][key] for key in status} == status
     assert kube("GET", f"{path}/p") == (200, obj)
     assert kube("GET", f"{path}/p/status") == (200, obj)
-
-
-@pytest.mark.parametrize(
-    ("patch", "code"),
-    [
-        pytest.param({"spec": {"containers": [{"name": "main", "image": "new"}]}}, 200, id="image"),
-        pytest.param({"metadata": {"labels": {"a": "b"}}}, 200, id="labels"),
-        pytest.param({"spec": {"serviceAccountName": "other"}}, 422, id="service-account"),
-        pytest.param({"spec": {"nodeName": "elsewhere"}}, 422, id="node"),
-    ],
-)
-def test_update_of_immutable_pod_fields_is_rejected(kube: Any, patch: Any, code: int) -> None:
-    kube("POST", PATH, pod(account="default"))
-    strategic = "application/strategic-merge-patch+json"
-    response_code, obj = kube("PATCH", f"{PATH}/p", patch, content_type=strategic)
-    assert response_code == code
-    if code == 422:
-        assert obj["message"].startswith(
-            'Pod "p" is invalid: spec: Forbidden: pod updates may not change fields'
-        )

@@ -10,7 +10,7 @@ import errno
 import sys
 
 from sandbox.aws.gateway import Gateway
-from sandbox.aws.http import HOST, serve
+from sandbox.http import HOST, serve, stop_event
 
 
 def main() -> None:
@@ -21,11 +21,19 @@ def main() -> None:
     options = parser.parse_args()
     gateway = Gateway(auth=options.auth, latency_ms=options.latency_ms)
     try:
-        asyncio.run(serve(gateway.respond, gateway.instruments.counters.connection, options.port))
+        asyncio.run(_serve(gateway, options.port))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         sys.exit(f"embedded AWS: {HOST}:{options.port} is already in use; choose another --port")
+
+
+async def _serve(gateway: Gateway, port: int) -> None:
+    def on_ready(chosen: int) -> None:
+        print(f"embedded AWS ready on http://{HOST}:{chosen}", flush=True)
+
+    connected = gateway.instruments.counters.connection
+    await serve(gateway.respond, port, stop_event(), on_ready, connected=connected)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Any
 
 from sandbox.aws import protocol
 from sandbox.aws.authz import Rights
-from sandbox.aws.http import Request, Response
 from sandbox.aws.model.accounts import Account, Cloud, Principal
 from sandbox.aws.model.eks_auth import EksAuth
 from sandbox.aws.model.errors import Refusal
@@ -18,6 +17,7 @@ from sandbox.aws.model.tables import operation as method_of
 from sandbox.aws.protocol import Operation
 from sandbox.aws.read_lag import READS, ReadLag
 from sandbox.aws.signing import Signed, is_valid
+from sandbox.http import Request, Response
 
 REGIONS = (
     *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),

@@ -4,34 +4,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHandler, OpenerDirector, Request
 
-from sandbox.aws.settings import CONTROL_PREFIX
-
-TIMEOUT_SECONDS = 30
+from sandbox.control_client import ControlClient
 
 
-class AwsControlError(Exception):
-    """The error for a failed control request: the endpoint returned an error or did not respond."""
-
-
-class AwsControl:
+class AwsControl(ControlClient):
     """A client that controls the embedded AWS at an endpoint such as ``http://127.0.0.1:4566``."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint.rstrip("/")
-
-    def ready(self) -> bool:
-        """Return whether the endpoint responds."""
-        try:
-            return bool(self._request("GET", "ready")["ready"])
-        except AwsControlError:
-            return False
 
     def counters(self) -> dict[str, Any]:
         """Return the numbers of requests since the counters were last cleared.
@@ -40,9 +20,6 @@ class AwsControl:
         statuses {``"200"``: n}, faults {kind: n} and connections.
         """
         return self._request("GET", "counters")
-
-    def reset_counters(self) -> None:
-        self._request("DELETE", "counters")
 
     def set_latency(self, milliseconds: float) -> None:
         """Delay every response to an AWS API request."""
@@ -73,7 +50,7 @@ class AwsControl:
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Replace the rules that make requests fail.
 
-        :class:`sandbox.aws.faults.FaultRule` describes the members of a rule.
+        :class:`sandbox.faults.FaultRule` describes the members of a rule.
         """
         self._request("PUT", "faults", list(rules))
 
@@ -180,30 +157,3 @@ class AwsControl:
         Latency, propagation delay, rate limit, session lifetime and the Kubernetes endpoint do not change.
         """
         self._request("POST", "reset")
-
-    def _request(
-        self, method: str, name: str, data: Any = None, query: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        url = f"{self.endpoint}{CONTROL_PREFIX}{name}"
-        if query:
-            url += f"?{urlencode(query)}"
-        body = None if data is None else json.dumps(data).encode()
-        try:
-            with _opener().open(Request(url, body, method=method), timeout=TIMEOUT_SECONDS) as response:
-                return cast("dict[str, Any]", json.load(response))
-        except HTTPError as error:
-            text = json.load(error)["error"]
-            raise AwsControlError(f"{method} {url}: {text}") from None
-        except (URLError, OSError) as error:
-            raise AwsControlError(f"{method} {url}: {error}") from error
-
-
-def _opener() -> OpenerDirector:
-    """Return an opener for plain HTTP without proxies.
-
-    ``build_opener`` of the standard library would load TLS certificates, which takes as long as ten requests.
-    """
-    opener = OpenerDirector()
-    for handler in (HTTPHandler(), HTTPErrorProcessor(), HTTPDefaultErrorHandler()):
-        opener.add_handler(handler)
-    return opener

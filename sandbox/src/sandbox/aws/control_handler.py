@@ -16,13 +16,14 @@ from urllib.parse import parse_qs
 
 from sandbox.aws.api import Api
 from sandbox.aws.eks_tokens import RejectedToken, Target, TokenReview
-from sandbox.aws.faults import FaultRule, FaultRuleError
-from sandbox.aws.http import Response
+from sandbox.aws.faults import KINDS
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.protocol import json_response
 from sandbox.aws.read_lag import LagRule, LagRuleError
-from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.snapshot import snapshot
+from sandbox.control_client import CONTROL_PREFIX
+from sandbox.faults import FaultRule, FaultRuleError
+from sandbox.http import Response
 
 Arguments = Mapping[str, str]
 SUBNETS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
@@ -38,7 +39,7 @@ CLUSTER_TRUST = {
 }
 
 
-class ControlError(Exception):
+class InvalidRequest(Exception):
     """The error for an invalid control request. ``status`` is the HTTP status of the response."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -90,7 +91,7 @@ class ControlHandler:
         arguments = {name: values[0] for name, values in parse_qs(query).items()}
         try:
             return json_response(handler(arguments, json.loads(body or b"null")))
-        except ControlError as error:
+        except InvalidRequest as error:
             return json_response({"error": str(error)}, error.status)
         except (FaultRuleError, TypeError, ValueError) as error:
             return json_response({"error": f"{method} {path}: {error}"}, 400)
@@ -139,7 +140,7 @@ class ControlHandler:
     def _set_faults(self, _arguments: Arguments, data: Any) -> Any:
         if not isinstance(data, list):
             raise FaultRuleError("faults must be a list of rules")
-        self._instruments.faults.set([FaultRule.parse(rule) for rule in data])
+        self._instruments.faults.set([FaultRule.parse(rule, KINDS) for rule in data])
         return {"rules": len(data)}
 
     def _kubernetes(self, _arguments: Arguments, data: Any) -> Any:
@@ -250,7 +251,7 @@ class ControlHandler:
         try:
             self._cloud.restore(name)
         except KeyError:
-            raise ControlError(404, f"no checkpoint {name}") from None
+            raise InvalidRequest(404, f"no checkpoint {name}") from None
         self._read_lag.set(())
         self._instruments.clear()
         return {}
@@ -266,7 +267,7 @@ class ControlHandler:
 def _patch(record: dict[str, Any] | None, data: Mapping[str, Any], label: str) -> Any:
     """Set members of a record. Times are seconds since the epoch."""
     if record is None:
-        raise ControlError(404, f"no {label}")
+        raise InvalidRequest(404, f"no {label}")
     for name, value in data.items():
         is_time = name.endswith("At") and isinstance(value, (int, float))
         record[name] = datetime.fromtimestamp(value, timezone.utc) if is_time else value
@@ -276,7 +277,7 @@ def _patch(record: dict[str, Any] | None, data: Mapping[str, Any], label: str) -
 def _names(arguments: Arguments, *names: str) -> tuple[str, ...]:
     missing = [name for name in names if name not in arguments]
     if missing:
-        raise ControlError(400, f"missing in the query: {', '.join(missing)}")
+        raise InvalidRequest(400, f"missing in the query: {', '.join(missing)}")
     return tuple(arguments[name] for name in names)
 
 

@@ -15,25 +15,14 @@ import uuid
 
 from sandbox.aws.api import Api
 from sandbox.aws.control_handler import ControlHandler
-from sandbox.aws.faults import (
-    EMPTY200,
-    ENDLESS_PAGES,
-    HTML200,
-    MALFORMED,
-    RESET_AFTER,
-    RESET_BEFORE,
-    STALL,
-    THROTTLE,
-    TRICKLE,
-    FaultRule,
-    api_error,
-)
-from sandbox.aws.http import Connection, Request, Response
+from sandbox.aws.faults import ENDLESS_PAGES, MALFORMED, TRICKLE, api_error
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model.accounts import Cloud, Settings
 from sandbox.aws.protocol import QUERY_SERVICES, Operation, error_response, operation_of
-from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.signing import Signed, signed
+from sandbox.control_client import CONTROL_PREFIX
+from sandbox.faults import EMPTY200, HTML200, RESET_AFTER, RESET_BEFORE, STALL, THROTTLE, FaultRule
+from sandbox.http import Connection, Request, Response
 from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 
 PROXY_RESPONSES = {
@@ -66,7 +55,7 @@ class Gateway:
         if self.instruments.latency_ms:
             await asyncio.sleep(self.instruments.latency_ms / 1000)
         rule = (
-            self.instruments.faults.pick(account, signature.region, name) if accepted else FaultRule(THROTTLE)
+            self.instruments.faults.pick(name, account, signature.region) if accepted else FaultRule(THROTTLE)
         )
         if rule is None:
             await connection.send(self._answer(operation, signature, request).encoded())

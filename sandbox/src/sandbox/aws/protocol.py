@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
-from sandbox.aws.http import Request, Response
 from sandbox.aws.model.errors import Refusal
+from sandbox.http import Request, Response
 
 SERVICES = ("iam", "sts", "eks", "eks-auth", "organizations", "ec2")
 QUERY_SERVICES = frozenset(("iam", "sts", "ec2"))

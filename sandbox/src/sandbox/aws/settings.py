@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-CONTROL_PREFIX = "/_sandbox/"
-
 ROOT_SECRET_ACCESS_KEY = "sandbox-root-secret-access-key-0123456789"
 """The secret access key of root users, whose access key ID is the account ID.
 

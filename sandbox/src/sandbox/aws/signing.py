@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from sandbox.aws.http import Request
+from sandbox.http import Request
 
 _AUTHORIZATION = re.compile(
     r"Credential=([^/,\s]+)/([^/]*)/([^/]*)/([^/]*)/aws4_request,\s*SignedHeaders=([^,\s]*),\s*Signature=(\S+)"

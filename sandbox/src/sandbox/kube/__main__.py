@@ -9,13 +9,11 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from starlette.requests import Request
-
-from sandbox.kube.app import VERSION, ApiServer
+from sandbox.http import HOST, serve, stop_event
+from sandbox.kube.app import VERSION, ApiServer, tls_context
 from sandbox.kube.authentication import ADMIN, Authenticator, parse_user, review_token
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.resources import resource_table
-from sandbox.kube.server import LOOPBACK, Connections, serve
 from sandbox.kube.tls import ensure_server_files
 from sandbox.kube.webhook import fetch_associations
 
@@ -55,7 +53,6 @@ def main() -> None:
     for text in options.user:
         token, user = parse_user(text)
         users[token] = user
-    connections = Connections()
 
     def new_cluster() -> Cluster:
         return Cluster(
@@ -66,18 +63,16 @@ def main() -> None:
             root_ca=files.ca.read_text(encoding="ascii"),
         )
 
-    def abort(request: Request) -> None:
-        client = request.client
-        if client is not None:
-            connections.reset((client.host, client.port))
-
     review = partial(review_token, options.eks_auth) if options.eks_auth else None
-    server = ApiServer(new_cluster, Authenticator(users, review), abort, controllers=options.controllers)
+    server = ApiServer(new_cluster, Authenticator(users, review), controllers=options.controllers)
 
     def on_ready(port: int) -> None:
-        print(f"Kubernetes {VERSION} emulator ready on https://{LOOPBACK}:{port}", flush=True)
+        print(f"Kubernetes {VERSION} emulator ready on https://{HOST}:{port}", flush=True)
 
-    asyncio.run(serve(server.app(), options.port, files, connections, on_ready))
+    async def run() -> None:
+        await serve(server.respond, options.port, stop_event(), on_ready, tls=tls_context(files))
+
+    asyncio.run(run())
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASGI application of the API server: it authenticates and authorizes requests, and applies fault rules."""
+"""The API server: it authenticates and authorizes requests, and applies fault rules."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+import yaml
 
-from sandbox.kube import faults
+from sandbox.control_client import CONTROL_PREFIX
+from sandbox.faults import EMPTY200, HTML200, RESET_BEFORE, STALL
+from sandbox.http import Connection, Request, Response
 from sandbox.kube.authentication import Authenticator
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.control_routes import ControlRoutes
@@ -25,37 +26,32 @@ from sandbox.kube.discovery import (
     api_versions,
     version_info,
 )
-from sandbox.kube.errors import ApiError, path_not_found
+from sandbox.kube.errors import ApiError, bad_request, path_not_found, unsupported_media_type
+from sandbox.kube.faults import Instruments, api_error
 from sandbox.kube.jsontree import Json
-from sandbox.kube.negotiation import check_acceptable, media_type, parse_body
+from sandbox.kube.patch import APPLY, PATCHES
 from sandbox.kube.rbac import Attributes, denied
 from sandbox.kube.target import Target, parse_target
+from sandbox.kube.tls import ServerFiles
 from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+JSON = "application/json"
 VERSION = "v1.36.2"
 RECONCILE_SECONDS = 0.05
 TICK_SECONDS = 0.2
-STALL_SECONDS = 5.0
-Abort = Callable[[Request], None]
 
 
 class ApiServer:
-    """The API server. ``abort`` closes the connection of a request with a TCP reset."""
+    """The API server of a cluster."""
 
     def __init__(
-        self,
-        new_cluster: Callable[[], Cluster],
-        authenticator: Authenticator,
-        abort: Abort,
-        *,
-        controllers: bool = False,
+        self, new_cluster: Callable[[], Cluster], authenticator: Authenticator, *, controllers: bool = False
     ) -> None:
         self._new_cluster = new_cluster
         self.cluster = new_cluster()
         self.authenticator = authenticator
-        self.instruments = faults.Instruments()
-        self._abort = abort
+        self.instruments = Instruments()
+        self._control = ControlRoutes(self)
         self._controllers = controllers
         self._controller_task: asyncio.Task[None] | None = None
         self._reconciling: asyncio.TimerHandle | None = None
@@ -68,25 +64,19 @@ class ApiServer:
         self.cluster = self._new_cluster()
         self.instruments.clear()
 
-    def app(self) -> Starlette:
-        control = ControlRoutes(self)
-        return Starlette(
-            routes=[
-                Route("/_sandbox/{name}", control.handle, methods=METHODS),
-                Route("/{path:path}", self.handle, methods=METHODS),
-            ]
-        )
-
-    async def handle(self, request: Request) -> Response:
-        # Read the whole request first. A response to an incomplete request would close the connection, and the next
-        # request of the client could fail.
-        await request.body()
+    async def respond(self, request: Request, connection: Connection) -> None:
+        if request.path.startswith(CONTROL_PREFIX):
+            status, answer = self._control.handle(request)
+            await connection.send(json_response(answer, status).encoded())
+            return
         if self._controllers and self._controller_task is None:
             self._controller_task = asyncio.create_task(self._tick())
         try:
-            return await self._handle(request)
+            response = await self._handle(request, connection)
         except ApiError as error:
-            return error_response(error)
+            response = error_response(error)
+        if response is not None:
+            await connection.send(response.encoded())
 
     async def _tick(self) -> None:
         """Run the controllers at regular intervals."""
@@ -108,111 +98,118 @@ class ApiServer:
         self._reconciling = None
         cluster.deleter.reconcile()
 
-    async def _handle(self, request: Request) -> Response:
-        path, query = request.url.path, dict(request.query_params)
-        if path in ("/healthz", "/livez", "/readyz"):
-            return PlainTextResponse("ok")
-        cluster = self.cluster
-        target = parse_target(cluster.table, request.method, path, query)
+    async def _handle(self, request: Request, connection: Connection) -> Response | None:
+        """Return the response to a request, or None after a fault that resets the connection."""
+        query, cluster = request.parameters(), self.cluster
+        if request.path in ("/healthz", "/livez", "/readyz"):
+            return Response(200, {"Content-Type": "text/plain"}, b"ok")
+        target = parse_target(cluster.table, request.method, request.path, query)
         verb = target.verb if target else request.method.lower()
-        subject = target.subject if target else path
+        subject = target.subject if target else request.path
         rule = self.instruments.count(verb, subject, dry_run="dryRun" in query)
         if self.instruments.latency:
             await asyncio.sleep(self.instruments.latency)
         if rule is None:
-            return await self._respond(request, cluster, target, query)
+            return self._respond(request, cluster, target, query)
         rtype = target.rtype if target else None
-        error = faults.api_error(rule, f"{verb} {subject}", rtype, await _object_name(request, target))
+        error = api_error(rule, f"{verb} {subject}", rtype, _object_name(request, target))
         if error is not None:
             raise error
-        if rule.kind == faults.HTML200:
-            return Response(PROXY_PAGE, 200, {"Content-Type": HTML_TYPE})
-        if rule.kind == faults.EMPTY200:
-            return Response(b"", 200)
-        if rule.kind == faults.RESET_BEFORE:
-            self._abort(request)
-            return Response()
-        response = await self._respond(request, cluster, target, query)
-        if rule.kind == faults.STALL:
-            await asyncio.sleep(STALL_SECONDS if rule.seconds is None else rule.seconds)
-        else:
-            self._abort(request)
-        return response
+        if rule.kind == HTML200:
+            return Response(200, {"Content-Type": HTML_TYPE}, PROXY_PAGE)
+        if rule.kind == EMPTY200:
+            return Response(200, {}, b"")
+        if rule.kind == RESET_BEFORE:
+            connection.reset()
+            return None
+        response = self._respond(request, cluster, target, query)
+        if rule.kind == STALL:
+            await asyncio.sleep(rule.seconds)
+            return response
+        connection.reset()
+        return None
 
-    async def _respond(
+    def _respond(
         self, request: Request, cluster: Cluster, target: Target | None, query: Mapping[str, str]
     ) -> Response:
         user = self.authenticator.authenticate(request.headers)
         if target is None:
-            attributes = Attributes(verb=request.method.lower(), path=request.url.path)
+            attributes = Attributes(verb=request.method.lower(), path=request.path)
         else:
             attributes = target.attributes()
         if not cluster.authorizer.allows(user, attributes):
             raise denied(user, attributes, target.rtype if target else None)
-        check_acceptable(request.headers.get("accept", ""))
         if target is None:
             return discovery_response(cluster, request)
-        return await self._resource_response(request, cluster, target, query)
-
-    async def _resource_response(
-        self,
-        request: Request,
-        cluster: Cluster,
-        target: Target,
-        query: Mapping[str, str],
-    ) -> Response:
-        content_type = media_type(request.headers.get("content-type", ""))
-        body = parse_body(await request.body(), content_type, patch=target.verb == "patch")
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip() or JSON
         outcome = cluster.handle(
             target,
             query,
             content_type=content_type,
-            body=body,
+            body=_parsed(request.body, content_type, patch=target.verb == "patch"),
             agent=request.headers.get("user-agent", ""),
         )
         self._schedule_reconcile(cluster)
-        status = 201 if outcome.created else 200
-        headers = [("warning", f"299 - {json.dumps(text)}") for text in outcome.warnings]
-        return json_response(outcome.obj, status, headers)
+        return json_response(outcome.obj, 201 if outcome.created else 200)
 
 
-async def _object_name(request: Request, target: Target | None) -> str:
+def tls_context(files: ServerFiles) -> ssl.SSLContext:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls.load_cert_chain(files.certificate, files.key)
+    tls.set_alpn_protocols(["http/1.1"])
+    return tls
+
+
+def _parsed(raw: bytes, content_type: str, *, patch: bool) -> Any:
+    """Return the object or patch in a body, or None for an empty body.
+
+    Raise ApiError 415 for an unsupported media type, or 400 for a syntax error.
+    """
+    if not raw:
+        return None
+    accepted = PATCHES if patch else (JSON,)
+    if content_type not in accepted:
+        raise unsupported_media_type(accepted)
+    try:
+        return yaml.safe_load(raw) if content_type == APPLY else json.loads(raw)
+    except (ValueError, yaml.YAMLError) as error:
+        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+
+
+def _object_name(request: Request, target: Target | None) -> str:
     """Return the name of the object from the path, or from the body of a create request, or ""."""
     if target is None or target.name:
         return target.name if target else ""
     try:
-        body = json.loads(await request.body() or b"{}")
-        return str(body["metadata"]["name"])
+        return str(json.loads(request.body or b"{}")["metadata"]["name"])
     except (ValueError, KeyError, TypeError):
         return ""
 
 
-def json_response(body: Json, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Response:
+def json_response(body: Json, status: int = 200) -> Response:
     content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-    response = Response(content, status, media_type="application/json")
-    for name, value in headers or []:
-        response.headers.append(name, value)
-    return response
+    return Response(status, {"Content-Type": JSON}, content)
 
 
 def error_response(error: ApiError) -> Response:
     if error.code == 429:
         # As in Kubernetes, this response is plain text: API Priority and Fairness writes it before the API server
         # handles the request.
-        return PlainTextResponse(f"{error.message}\n", 429, dict(error.headers))
+        headers = {"Content-Type": "text/plain", **dict(error.headers)}
+        return Response(429, headers, f"{error.message}\n".encode())
     return json_response(error.status(), error.code)
 
 
 def discovery_response(cluster: Cluster, request: Request) -> Response:
     """Return the response to a discovery request. Raise ApiError 404 for an unknown path."""
     table = cluster.table
-    parts = request.url.path.strip("/").split("/")
     document: Json | None = None
-    match parts:
+    match request.path.strip("/").split("/"):
         case ["version"]:
             document = version_info(VERSION, eks=cluster.webhook.enabled)
         case ["api"]:
-            document = api_versions(request.url.netloc)
+            document = api_versions(request.headers.get("host", ""))
         case ["apis"]:
             document = api_group_list(table)
         case ["api", version]:

@@ -10,7 +10,6 @@ from sandbox.kube.errors import ApiError
 from sandbox.kube.jsontree import Json, clone, clone_object, lookup
 from sandbox.kube.operations import Operations, WriteOptions
 from sandbox.kube.resources import PODS, ResourceType
-from sandbox.kube.selectors import object_selector
 from sandbox.kube.store import Store, object_key
 
 OPTIONS = WriteOptions(manager="kube-controller-manager")
@@ -49,30 +48,6 @@ def controller(obj: Json) -> str:
     """Return the UID of the controller of an object, or "" for an object without a controller."""
     references: list[Json] = obj["metadata"].get("ownerReferences") or []
     return next((str(reference["uid"]) for reference in references if reference.get("controller")), "")
-
-
-def orphans(store: Store, kind: ResourceType) -> list[Json]:
-    """Return the objects of a kind that have no controller and are not being deleted."""
-    return [
-        obj
-        for obj in store.select(kind.qualified)
-        if not controller(obj) and not obj["metadata"].get("deletionTimestamp")
-    ]
-
-
-def adopt(store: Store, owner: Json, rtype: ResourceType, kind: ResourceType, found: list[Json]) -> None:
-    """Let an owner adopt the objects in ``found`` that its selector matches, and remove these objects from ``found``.
-
-    ``found`` has the objects of ``kind`` without a controller (see :func:`orphans`).
-    """
-    selector = object_selector(owner["spec"]["selector"])
-    namespace = owner["metadata"]["namespace"]
-    for obj in list(found):
-        if obj["metadata"]["namespace"] == namespace and selector.matches(obj):
-            references = obj["metadata"].get("ownerReferences") or []
-            references = [*references, controller_reference(owner, rtype)]
-            change(store, kind, obj, "metadata", ownerReferences=references)
-            found.remove(obj)
 
 
 def create_pod(

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.kube.bootstrap import bootstrap, register_webhook
 from sandbox.kube.deletion import Deleter, parse_delete_options
-from sandbox.kube.errors import Cause, bad_request, invalid, method_not_allowed
+from sandbox.kube.errors import Cause, invalid, method_not_allowed
 from sandbox.kube.jsontree import Json, clone_object
 from sandbox.kube.listing import as_list, list_objects, parse_selection
 from sandbox.kube.operations import Operations, Outcome, WriteOptions
@@ -70,8 +70,7 @@ class Cluster:
                 return self.operations.patch(rtype, namespace, name, content_type, body, options)
             case "delete":
                 delete_options = parse_delete_options(body, query, options.dry_run)
-                obj, warnings = self.deleter.delete(rtype, namespace, name, delete_options)
-                return Outcome(obj, False, warnings)
+                return Outcome(self.deleter.delete(rtype, namespace, name, delete_options))
         selection = parse_selection(rtype, namespace or None, query)
         if target.verb == "list":
             return Outcome(list_objects(self.store, selection, query))
@@ -143,13 +142,9 @@ def write_options(target: Target, query: Mapping[str, str], content_type: str, a
     if query.get("force") and target.verb == "patch" and not applies:
         reason = "Forbidden: may not be specified for non-apply patch"
         raise invalid("PatchOptions", "meta.k8s.io", "", [Cause("force", reason, "FieldValueForbidden")])
-    validation = query.get("fieldValidation") or "Warn"
-    if validation not in ("Ignore", "Warn", "Strict"):
-        raise bad_request(f"invalid fieldValidation: {validation}")
     return WriteOptions(
         manager=manager or agent.partition("/")[0] or "unknown",
         dry_run=dry_run == "All",
         force=query.get("force") in TRUE,
-        validation=validation,
         subresource=target.subresource,
     )

@@ -4,39 +4,18 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
-TIMEOUT_SECONDS = 30
+from sandbox.control_client import ControlClient
 
 
-class KubeControlError(Exception):
-    """The error for a failed control request: the server returned an error or did not respond."""
-
-
-class KubeControl:
+class KubeControl(ControlClient):
     """A client that controls an embedded Kubernetes API server.
 
     ``endpoint`` is its URL, ``ca_file`` the file of its certificate authority (it may be created later), and ``token``
     the bearer token of the administrator.
     """
-
-    def __init__(self, endpoint: str, ca_file: str | Path, token: str) -> None:
-        self.endpoint = endpoint.rstrip("/")
-        self._ca_file = Path(ca_file)
-        self._token = token
-
-    def ready(self) -> bool:
-        """Return whether the server responds."""
-        try:
-            return bool(self._request("GET", "ready")["ready"])
-        except KubeControlError:
-            return False
 
     def counters(self) -> dict[str, Any]:
         """Return the numbers of requests since the last reset.
@@ -46,9 +25,6 @@ class KubeControl:
         """
         return self._request("GET", "counters")
 
-    def reset_counters(self) -> None:
-        self._request("DELETE", "counters")
-
     def set_latency(self, milliseconds: float) -> None:
         """Delay the responses to API requests by this time. 0 removes the delay."""
         self._request("PUT", "latency", {"ms": milliseconds})
@@ -56,7 +32,7 @@ class KubeControl:
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Replace the rules that make requests fail.
 
-        :class:`sandbox.kube.faults.FaultRule` describes the members of a rule.
+        :class:`sandbox.faults.FaultRule` describes the members of a rule.
         """
         self._request("PUT", "faults", list(rules))
 
@@ -92,21 +68,3 @@ class KubeControl:
     def state(self) -> dict[str, Any]:
         """Return the contents of the cluster: resourceVersion, objects {``serviceaccounts``: [object]}, associations."""
         return self._request("GET", "state")
-
-    def _request(self, method: str, name: str, body: Any = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        url = f"{self.endpoint}/_sandbox/{name}"
-        request = Request(url, data=data, method=method, headers=headers)
-        try:
-            context = ssl.create_default_context(cafile=str(self._ca_file))
-            # Do not use a proxy, because a proxy could not reach the loopback address of this machine.
-            opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
-            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-                result: dict[str, Any] = json.load(response)
-        except HTTPError as error:
-            text = error.read().decode(errors="replace")
-            raise KubeControlError(f"{method} {url}: {error.code} {text}") from error
-        except (URLError, OSError) as error:
-            raise KubeControlError(f"{method} {url}: {error}") from error
-        return result

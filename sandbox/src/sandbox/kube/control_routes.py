@@ -7,13 +7,12 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
+from sandbox.faults import COMMON, FaultRule
+from sandbox.http import Request
 from sandbox.kube.authentication import Authenticator
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.errors import ApiError
-from sandbox.kube.faults import FaultRule, Instruments
+from sandbox.kube.faults import Instruments
 from sandbox.kube.jsontree import Json
 
 
@@ -37,22 +36,22 @@ class ControlRoutes:
         self._server = server
         self._checkpoints: dict[str, Json] = {}
 
-    async def handle(self, request: Request) -> Response:
-        name, method = request.path_params["name"], request.method
-        raw = await request.body()
+    def handle(self, request: Request) -> tuple[int, Json]:
+        """Return the status and the body of the response to a control request."""
+        name, method = request.path.rpartition("/")[2], request.method
         if (method, name) == ("GET", "ready"):
-            return JSONResponse({"ready": True})
+            return 200, {"ready": True}
         try:
             if not self._server.authenticator.is_admin(request.headers):
-                return _error(403, "the control endpoints need an administrator's token")
-            result = self._execute(method, name, json.loads(raw) if raw else None)
+                return 403, {"error": "the control endpoints need an administrator's token"}
+            result = self._execute(method, name, json.loads(request.body) if request.body else None)
         except ApiError as error:
-            return _error(error.code, error.message)
+            return error.code, {"error": error.message}
         except (KeyError, TypeError, ValueError) as error:
-            return _error(400, f"{method} {name}: {error}")
+            return 400, {"error": f"{method} {name}: {error}"}
         if result is None:
-            return _error(404, f"there is no control request {method} {name}")
-        return JSONResponse(result)
+            return 404, {"error": f"there is no control request {method} {name}"}
+        return 200, result
 
     def _execute(self, method: str, name: str, body: Any) -> Json | None:
         server = self._server
@@ -64,7 +63,7 @@ class ControlRoutes:
             case "PUT", "latency":
                 server.instruments.latency = float(body["ms"]) / 1000
             case "PUT", "faults":
-                server.instruments.set_rules([FaultRule.parse(item) for item in body])
+                server.instruments.faults.set([FaultRule.parse(item, COMMON) for item in body])
             case "PUT", "associations":
                 server.cluster.webhook.associations = _pairs(body)
             case "PUT", "known_associations":
@@ -95,7 +94,3 @@ class ControlRoutes:
 
 def _pairs(items: Any) -> set[tuple[str, str]]:
     return {(str(item["namespace"]), str(item["service_account"])) for item in items}
-
-
-def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status)

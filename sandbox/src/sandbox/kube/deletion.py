@@ -15,24 +15,17 @@ from typing import Any
 
 from sandbox.kube.errors import Cause, bad_request, conflict, invalid, not_found
 from sandbox.kube.jsontree import Json, clone_object, lookup
-from sandbox.kube.resources import JOBS, NAMESPACES, ResourceTable, ResourceType
+from sandbox.kube.resources import NAMESPACES, ResourceTable, ResourceType
 from sandbox.kube.store import Key, Store, object_key
 
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
-_POLICIES = ("Background", "Foreground", "Orphan")
-JOB_WARNING = (
-    "child pods are preserved by default when jobs are deleted; set"
-    " propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress"
-    " this warning"
-)
+# With Foreground, Kubernetes deletes the dependents first. Here they are deleted afterwards, as with Background.
+_POLICIES = ("Background", "Foreground")
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """The options of a deletion. An empty ``policy`` means the default propagation policy of the kind."""
+    """The options of a deletion."""
 
-    policy: str = ""
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
@@ -46,17 +39,12 @@ def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> 
             f"the object provided is unrecognized (must be of type DeleteOptions):"
             f" kind is {options.get('kind')}"
         )
-    policy = options.get("propagationPolicy") or query.get("propagationPolicy") or ""
-    orphan = options.get("orphanDependents", query.get("orphanDependents"))
-    if not policy and orphan is not None:
-        policy = "Orphan" if orphan in (True, "true") else "Background"
-    if policy and policy not in _POLICIES:
-        values = ", ".join(f'"{name}"' for name in ("Foreground", "Background", "Orphan", "nil"))
-        reason = f'Invalid value: "{policy}": Unsupported value: "{policy}": supported values: {values}'
+    policy = options.get("propagationPolicy") or query.get("propagationPolicy") or "Background"
+    if policy not in _POLICIES:
+        reason = f'Invalid value: "{policy}": supported values: "Background"'
         raise invalid("DeleteOptions", "meta.k8s.io", "", [Cause("propagationPolicy", reason)])
     preconditions = options.get("preconditions") or {}
     return DeleteOptions(
-        policy,
         preconditions.get("uid"),
         preconditions.get("resourceVersion"),
         dry_run or "All" in (options.get("dryRun") or []),
@@ -73,10 +61,8 @@ class Deleter:
         self._queue: deque[Key] = deque()
         store.on_removal(self._after_removal)
 
-    def delete(
-        self, rtype: ResourceType, namespace: str, name: str, options: DeleteOptions
-    ) -> tuple[Json, tuple[str, ...]]:
-        """Delete an object. Return the body of the response, and the warnings.
+    def delete(self, rtype: ResourceType, namespace: str, name: str, options: DeleteOptions) -> Json:
+        """Delete an object, and return the body of the response. The garbage collection deletes its dependents.
 
         Raise ApiError if the object does not exist or a precondition is not met.
         """
@@ -85,13 +71,10 @@ class Deleter:
         if obj is None:
             raise not_found(rtype, name)
         _check_preconditions(rtype, obj["metadata"], options)
-        warnings = (JOB_WARNING,) if rtype is JOBS and not options.policy else ()
-        policy = options.policy or ("Orphan" if rtype is JOBS else "Background")
         if options.dry_run:
-            return self._response(rtype, obj, removed=True), warnings
-        last = self._begin(rtype, key, obj, policy)
-        removed = self._store.get(key) is None
-        return self._response(rtype, last, removed=removed), warnings
+            return self._response(rtype, obj, removed=True)
+        last = self._begin(rtype, key, obj)
+        return self._response(rtype, last, removed=self._store.get(key) is None)
 
     def delete_all(self, rtype: ResourceType, objects: Iterable[Json], options: DeleteOptions) -> list[Json]:
         """Delete several objects, and return them."""
@@ -111,12 +94,9 @@ class Deleter:
         while self._queue:
             self._reconcile_one(self._queue.popleft())
 
-    def _begin(self, rtype: ResourceType, key: Key, obj: Json, policy: str) -> Json:
+    def _begin(self, rtype: ResourceType, key: Key, obj: Json) -> Json:
         meta = obj["metadata"]
         finalizers = list(meta.get("finalizers") or [])
-        marker = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(policy)
-        if marker and marker not in finalizers and rtype is not NAMESPACES:
-            finalizers.append(marker)
         if not finalizers and rtype is not NAMESPACES:
             return self._store.remove(key)
         marked = clone_object(obj)
@@ -137,17 +117,8 @@ class Deleter:
         if obj is None:
             return
         meta = obj["metadata"]
-        finalizers = meta.get("finalizers") or []
         if not meta.get("deletionTimestamp"):
             self._collect(key, obj)
-        elif ORPHAN in finalizers:
-            for dependent in self._store.dependents(meta["uid"]):
-                self._remove_owner(dependent, meta["uid"])
-            self._release(key, ORPHAN)
-        elif FOREGROUND in finalizers:
-            self._delete_dependents(meta["uid"])
-            if not any(self._blocks_owner(k, meta["uid"]) for k in self._store.dependents(meta["uid"])):
-                self._release(key, FOREGROUND)
         elif key.resource == NAMESPACES.qualified:
             self._empty_namespace(key)
 
@@ -155,7 +126,7 @@ class Deleter:
         """Delete an object that has owner references, if none of the owners exists."""
         owners = obj["metadata"].get("ownerReferences") or []
         if owners and not any(self._owner_lives(key, owner) for owner in owners):
-            self._begin(self._by_resource[key.resource], key, obj, "Background")
+            self._begin(self._by_resource[key.resource], key, obj)
 
     def _owner_lives(self, key: Key, owner: Json) -> bool:
         owner_key = self._owner_key(key, owner)
@@ -179,46 +150,11 @@ class Deleter:
             if waiting_key and lookup(self._store.get(waiting_key), "metadata", "deletionTimestamp"):
                 self._queue.append(waiting_key)
 
-    def _delete_dependents(self, uid: str) -> None:
-        for dependent in self._store.dependents(uid):
-            obj = self._store.get(dependent)
-            if obj is not None and not obj["metadata"].get("deletionTimestamp"):
-                self._begin(self._by_resource[dependent.resource], dependent, obj, "Foreground")
-
-    def _blocks_owner(self, key: Key, uid: str) -> bool:
-        obj = self._store.get(key)
-        owners: list[Json] = lookup(obj, "metadata", "ownerReferences") or []
-        return any(o.get("uid") == uid and bool(o.get("blockOwnerDeletion")) for o in owners)
-
-    def _remove_owner(self, key: Key, uid: str) -> None:
-        obj = self._store.get(key)
-        if obj is None:
-            return
-        copy = clone_object(obj)
-        owners = [o for o in copy["metadata"]["ownerReferences"] if o.get("uid") != uid]
-        copy["metadata"]["ownerReferences"] = owners
-        if not owners:
-            del copy["metadata"]["ownerReferences"]
-        self._store.put(key, copy)
-
-    def _release(self, key: Key, finalizer: str) -> None:
-        """Remove a finalizer from an object, and remove the object if it has no other. A namespace is queued instead."""
-        copy = clone_object(self._store.get(key) or {})
-        meta = copy["metadata"]
-        meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]
-        if not meta["finalizers"]:
-            del meta["finalizers"]
-        self._store.put(key, copy)
-        if key.resource == NAMESPACES.qualified:
-            self._queue.append(key)
-        elif "finalizers" not in meta:
-            self._store.remove(key)
-
     def _empty_namespace(self, key: Key) -> None:
         for content in self._store.keys_in(key.name):
             obj = self._store.get(content)
             if obj is not None:
-                self._begin(self._by_resource[content.resource], content, obj, "Background")
+                self._begin(self._by_resource[content.resource], content, obj)
         if self._store.keys_in(key.name):
             return
         obj = self._store.get(key)

@@ -68,18 +68,13 @@ def api_resource_list(table: ResourceTable, group: str, version: str) -> Json | 
 
 
 def _resource(rtype: ResourceType) -> Json:
-    resource: Json = {
+    return {
         "name": rtype.plural,
         "singularName": rtype.singular,
         "namespaced": rtype.namespaced,
         "kind": rtype.kind,
         "verbs": list(ALL_VERBS),
     }
-    if rtype.short_names:
-        resource["shortNames"] = list(rtype.short_names)
-    if rtype.categories:
-        resource["categories"] = list(rtype.categories)
-    return resource
 
 
 def _subresource(rtype: ResourceType, name: str) -> Json:

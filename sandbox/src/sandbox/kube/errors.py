@@ -146,27 +146,8 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "MethodNotAllowed", message, {})
 
 
-def not_acceptable(offered: Sequence[str]) -> ApiError:
-    message = f"only the following media types are accepted: {', '.join(offered)}"
-    return ApiError(406, "NotAcceptable", message, {})
-
-
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
         accepted
     )
     return ApiError(415, "UnsupportedMediaType", message, {})
-
-
-def expired(message: str, metadata: Json | None = None) -> ApiError:
-    return ApiError(410, "Expired", message, metadata=metadata)
-
-
-def too_large_version(version: int, current: int) -> ApiError:
-    """Return the error for a list at a future resource version.
-
-    A real API server waits some seconds before it returns this error.
-    """
-    text = "Too large resource version"
-    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": text}], "retryAfterSeconds": 1}
-    return ApiError(504, "Timeout", f"Timeout: {text}: {version}, current: {current}", details)

@@ -45,16 +45,3 @@ def metadata(obj: Json) -> Json:
     """Return the metadata of an object. Raise KeyError if the object has no metadata."""
     value: Json = obj["metadata"]
     return value
-
-
-def go_type(value: Any) -> str:
-    """Return the type of a value as Go's JSON decoder names it in error messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"

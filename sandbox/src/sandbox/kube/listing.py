@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sandbox.kube.errors import bad_request
-from sandbox.kube.history import continue_token, objects_at, parse_list_start
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
 from sandbox.kube.selectors import (
@@ -58,22 +60,19 @@ def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[s
 
 
 def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -> Json:
-    """Return a page of a list, as the body of a response.
+    """Return a page of a list, as the body of a response. A page begins after the last object of the previous page.
 
     As in Kubernetes, items do not have kind and apiVersion.
     """
     limit = _limit(query.get("limit", ""))
-    resource = selection.rtype.qualified
-    start = parse_list_start(store, resource, query)
-    if start.version == store.version:
-        objects = list(selection.objects(store))
-    else:
-        objects = [obj for obj in objects_at(store, resource, start.version) if selection.matches(obj)]
-    if start.last is not None:
-        objects = [obj for obj in objects if _position(obj) > start.last]
-    meta: Json = {"resourceVersion": str(start.version)}
+    objects = list(selection.objects(store))
+    if token := query.get("continue"):
+        last = _decoded(token)
+        objects = [obj for obj in objects if _position(obj) > last]
+    meta: Json = {"resourceVersion": str(store.version)}
     if limit and len(objects) > limit:
-        meta["continue"] = continue_token(start.version, _position(objects[limit - 1]))
+        position = json.dumps(_position(objects[limit - 1]))
+        meta["continue"] = base64.urlsafe_b64encode(position.encode()).decode()
         if not query.get("labelSelector") and not query.get("fieldSelector"):
             meta["remainingItemCount"] = len(objects) - limit
         objects = objects[:limit]
@@ -101,3 +100,11 @@ def _limit(text: str) -> int:
     if not text.isdigit():
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
+
+
+def _decoded(token: str) -> tuple[str, str]:
+    try:
+        namespace, name = json.loads(base64.urlsafe_b64decode(token))
+    except (binascii.Error, ValueError, TypeError):
+        raise bad_request("continue key is not valid") from None
+    return str(namespace), str(name)

@@ -15,14 +15,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from starlette.requests import Request
-
-from sandbox.kube.app import ApiServer
+from sandbox.http import HOST, serve, stop_event
+from sandbox.kube.app import ApiServer, tls_context
 from sandbox.kube.authentication import ADMIN, Authenticator, Review, review_token
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kube.resources import resource_table
-from sandbox.kube.server import LOOPBACK, Connections, listen, stop_event
 from sandbox.kube.tls import ServerFiles, ensure_server_files
 
 
@@ -57,7 +55,6 @@ class _Api:
         self.folder = folder
         self.token = token
         self.files: ServerFiles = ensure_server_files(folder)
-        self._connections = Connections()
         authority = self.files.ca.read_text(encoding="ascii")
 
         def new_cluster() -> Cluster:
@@ -69,23 +66,18 @@ class _Api:
                 root_ca=authority,
             )
 
-        self._server = ApiServer(new_cluster, Authenticator({token: ADMIN}, review), self._abort)
+        self._server = ApiServer(new_cluster, Authenticator({token: ADMIN}, review))
         self._server.instruments.latency = latency_ms / 1000
         self.endpoint = ""
 
-    def _abort(self, request: Request) -> None:
-        client = request.client
-        if client is not None:
-            self._connections.reset((client.host, client.port))
-
     async def serve(self, stop: asyncio.Event, ready: asyncio.Semaphore) -> None:
         def on_ready(port: int) -> None:
-            self.endpoint = f"https://{LOOPBACK}:{port}"
+            self.endpoint = f"https://{HOST}:{port}"
             authority = self.files.ca.read_text(encoding="ascii")
             write_kubeconfig(self.folder / "kubeconfig", self.endpoint, authority, self.token)
             ready.release()
 
-        await listen(self._server.app(), 0, self.files, self._connections, stop, on_ready)
+        await serve(self._server.respond, 0, stop, on_ready, tls=tls_context(self.files))
 
 
 async def serve_all(apis: dict[str, _Api]) -> None:

@@ -15,7 +15,6 @@ from sandbox.kube.apply import (
     server_side_apply,
     write_entries,
 )
-from sandbox.kube.decode import check_decodable, unknown_fields
 from sandbox.kube.defaults import apply_defaults
 from sandbox.kube.errors import (
     ApiError,
@@ -26,7 +25,6 @@ from sandbox.kube.errors import (
     forbidden,
     not_found,
 )
-from sandbox.kube.immutable import check_immutable
 from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
 from sandbox.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
 from sandbox.kube.status import initial_status
@@ -45,25 +43,20 @@ from sandbox.kube.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """The options of a write.
-
-    ``manager`` is the field manager. ``validation`` (Ignore, Warn or Strict) decides about unknown fields.
-    """
+    """The options of a write. ``manager`` is the field manager."""
 
     manager: str = "unknown"
     dry_run: bool = False
     force: bool = False
-    validation: str = "Warn"
     subresource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of an operation: the object, whether it was created (status 201), and texts of Warning headers."""
+    """The result of an operation: the object, and whether it was created (status 201)."""
 
     obj: Json
     created: bool = False
-    warnings: tuple[str, ...] = ()
 
 
 class Operations:
@@ -83,7 +76,7 @@ class Operations:
 
     def create(self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions) -> Outcome:
         """Create an object (POST). Raise ApiError for an error response."""
-        obj, warnings = self._decode(rtype, body, options)
+        obj = self._decode(rtype, body)
         meta = self._clean_metadata(rtype, namespace, obj)
         if meta.pop("resourceVersion", None):
             message = "resourceVersion should not be set on objects to be created"
@@ -92,19 +85,19 @@ class Operations:
             meta["name"] = meta["generateName"] + admission.random_suffix()
         self._check_namespace(rtype, namespace, meta.get("name") or "")
         stored = self._add(rtype, namespace, obj, [], self._writer(rtype, options), options)
-        return Outcome(stored, True, warnings)
+        return Outcome(stored, True)
 
     def replace(
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
         """Replace an object (PUT). Raise ApiError for an error response."""
         key, old = self.find(rtype, namespace, name)
-        new, warnings = self._decode(rtype, body, options)
+        new = self._decode(rtype, body)
         if not lookup(new, "metadata", "name"):
             new.setdefault("metadata", {})["name"] = ""
             check_valid(rtype, new)
         stored = self._commit(rtype, key, old, new, None, options)
-        return Outcome(stored, False, warnings)
+        return Outcome(stored)
 
     def patch(
         self,
@@ -122,14 +115,13 @@ class Operations:
         if content_type == patch.APPLY:
             return self._apply(rtype, namespace, name, body, options)
         key, old = self.find(rtype, namespace, name)
-        patched = patch.patched(rtype.kind, old, content_type, body)
-        new, warnings = self._decode(rtype, patched, options)
-        return Outcome(self._commit(rtype, key, old, new, None, options), False, warnings)
+        new = self._decode(rtype, patch.merge_patch(old, body))
+        return Outcome(self._commit(rtype, key, old, new, None, options))
 
     def _apply(
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
-        config, warnings = self._decode(rtype, body, options)
+        config = self._decode(rtype, body)
         uid = config["metadata"].get("uid")
         meta = self._clean_metadata(rtype, namespace, config)
         check_same_name(meta.setdefault("name", name), name)
@@ -151,11 +143,11 @@ class Operations:
             entries = server_side_apply(rtype, empty, config, writer, force=False).entries
             applied = clone_object(config)
             obj = self._add(rtype, namespace, applied, list(entries), None, options)
-            return Outcome(obj, True, warnings)
+            return Outcome(obj, True)
         check_preconditions(rtype, live["metadata"], {"uid": uid}, namespace)
         result = server_side_apply(rtype, live, config, writer, force=options.force)
         obj = self._commit(rtype, key, live, result.obj, list(result.entries), options)
-        return Outcome(obj, False, warnings)
+        return Outcome(obj)
 
     def _add(
         self,
@@ -238,8 +230,6 @@ class Operations:
         sent_entries = read_entries(new) if meta.get("managedFields") is not None else None
         apply_defaults(rtype, new)
         check_valid(rtype, new)
-        if not options.subresource:
-            check_immutable(rtype, old, new)
         if rtype.has_generation and is_new_generation(rtype, old, new):
             meta["generation"] = old["metadata"].get("generation", 0) + 1
         if entries is None:
@@ -256,29 +246,21 @@ class Operations:
             return self.store.remove(key)
         return stored
 
-    def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
-        """Check the types in a body. Return the object without unknown fields, and the warnings about them.
-
-        Only the validation Warn returns warnings. Raise ApiError 400 for a wrong type, or with Strict for an unknown field.
-        """
-        obj: Json = without_nulls(check_decodable(rtype, body))
-        unknown = unknown_fields(rtype, obj)
-        if not unknown:
-            obj.setdefault("metadata", {})
-            return obj, ()
-        texts = [f'unknown field "{name}"' for name in unknown]
-        if options.validation == "Strict":
+    def _decode(self, rtype: ResourceType, body: Any) -> Json:
+        """Return the object in a body, without null members. Raise ApiError 400 for another kind of object."""
+        is_object = isinstance(body, dict) and isinstance(body.get("metadata") or {}, dict)
+        kind, version = (
+            (body.get("kind", rtype.kind), body.get("apiVersion", rtype.group_version))
+            if is_object
+            else ("", "")
+        )
+        if (kind, version) != (rtype.kind, rtype.group_version):
             raise bad_request(
-                f'{rtype.kind} in version "{rtype.version}" cannot be handled as a {rtype.kind}:'
-                f" strict decoding error: {', '.join(texts)}"
+                f"the object provided is {version}, Kind={kind}, expected {rtype.group_version}, Kind={rtype.kind}"
             )
-        valid = {key: value for key, value in obj.items() if key not in unknown}
-        valid["metadata"] = {
-            key: value
-            for key, value in (obj.get("metadata") or {}).items()
-            if f"metadata.{key}" not in unknown
-        }
-        return valid, tuple(texts) if options.validation == "Warn" else ()
+        obj: Json = without_nulls(body)
+        obj.setdefault("metadata", {})
+        return obj
 
     def _clean_metadata(self, rtype: ResourceType, namespace: str, obj: Json) -> Json:
         meta = obj["metadata"]

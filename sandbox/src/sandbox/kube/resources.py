@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
@@ -26,16 +27,14 @@ class ResourceType:
     """
 
     group: str
-    version: str
     plural: str
     kind: str
     namespaced: bool = True
-    short_names: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     returns_deleted: bool = False
     has_generation: bool = False
+    version: str = "v1"
 
     @property
     def group_version(self) -> str:
@@ -51,169 +50,66 @@ class ResourceType:
         return self.kind.lower()
 
 
-NAMESPACES = ResourceType(
+def _core(plural: str, kind: str, **more: Any) -> ResourceType:
+    return ResourceType("", plural, kind, **more)
+
+
+def _workload(group: str, plural: str, kind: str, *fields: str) -> ResourceType:
+    return ResourceType(group, plural, kind, subresources=("status",), fields=fields, has_generation=True)
+
+
+def _global(group: str, plural: str, kind: str, **more: Any) -> ResourceType:
+    return ResourceType(group, plural, kind, namespaced=False, **more)
+
+
+_STATUS = ("status",)
+_POD_FIELDS = ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName")
+_EVENT_FIELDS = tuple(f"involvedObject.{name}" for name in ("kind", "name", "namespace", "uid"))
+
+NAMESPACES = _global(
     "",
-    "v1",
     "namespaces",
     "Namespace",
-    namespaced=False,
-    short_names=("ns",),
     subresources=("finalize", "status"),
     fields=("status.phase",),
     returns_deleted=True,
 )
-SERVICE_ACCOUNTS = ResourceType(
-    "",
-    "v1",
-    "serviceaccounts",
-    "ServiceAccount",
-    short_names=("sa",),
-    returns_deleted=True,
-)
-PODS = ResourceType(
-    "",
-    "v1",
+SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", returns_deleted=True)
+PODS = _core(
     "pods",
     "Pod",
-    short_names=("po",),
-    subresources=("status",),
-    categories=("all",),
-    fields=(
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.phase",
-        "status.podIP",
-    ),
+    subresources=_STATUS,
+    fields=(*_POD_FIELDS, "spec.hostNetwork", "status.phase", "status.podIP"),
     returns_deleted=True,
     has_generation=True,
 )
-CONFIG_MAPS = ResourceType("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
-SECRETS = ResourceType("", "v1", "secrets", "Secret", fields=("type",))
-NODES = ResourceType(
-    "",
-    "v1",
-    "nodes",
-    "Node",
-    namespaced=False,
-    short_names=("no",),
-    subresources=("status",),
-    fields=("spec.unschedulable",),
+CONFIG_MAPS = _core("configmaps", "ConfigMap")
+SECRETS = _core("secrets", "Secret", fields=("type",))
+NODES = _global("", "nodes", "Node", subresources=_STATUS, fields=("spec.unschedulable",))
+EVENTS = _core("events", "Event", fields=(*_EVENT_FIELDS, "reason", "reportingComponent", "source", "type"))
+DAEMON_SETS = _workload(APPS, "daemonsets", "DaemonSet")
+DEPLOYMENTS = _workload(APPS, "deployments", "Deployment")
+REPLICA_SETS = _workload(APPS, "replicasets", "ReplicaSet", "status.replicas")
+STATEFUL_SETS = _workload(APPS, "statefulsets", "StatefulSet")
+JOBS = _workload(BATCH, "jobs", "Job", "status.successful")
+CRON_JOBS = _workload(BATCH, "cronjobs", "CronJob")
+MUTATING_WEBHOOKS = _global(
+    ADMISSION, "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", has_generation=True
 )
-EVENTS = ResourceType(
-    "",
-    "v1",
-    "events",
-    "Event",
-    short_names=("ev",),
-    fields=(
-        "involvedObject.kind",
-        "involvedObject.name",
-        "involvedObject.namespace",
-        "involvedObject.uid",
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    ),
-)
-DAEMON_SETS = ResourceType(
-    APPS,
-    "v1",
-    "daemonsets",
-    "DaemonSet",
-    short_names=("ds",),
-    subresources=("status",),
-    categories=("all",),
-    has_generation=True,
-)
-DEPLOYMENTS = ResourceType(
-    APPS,
-    "v1",
-    "deployments",
-    "Deployment",
-    short_names=("deploy",),
-    subresources=("status",),
-    categories=("all",),
-    has_generation=True,
-)
-REPLICA_SETS = ResourceType(
-    APPS,
-    "v1",
-    "replicasets",
-    "ReplicaSet",
-    short_names=("rs",),
-    subresources=("status",),
-    categories=("all",),
-    fields=("status.replicas",),
-    has_generation=True,
-)
-STATEFUL_SETS = ResourceType(
-    APPS,
-    "v1",
-    "statefulsets",
-    "StatefulSet",
-    short_names=("sts",),
-    subresources=("status",),
-    categories=("all",),
-    has_generation=True,
-)
-JOBS = ResourceType(
-    BATCH,
-    "v1",
-    "jobs",
-    "Job",
-    subresources=("status",),
-    categories=("all",),
-    fields=("status.successful",),
-    has_generation=True,
-)
-CRON_JOBS = ResourceType(
-    BATCH,
-    "v1",
-    "cronjobs",
-    "CronJob",
-    short_names=("cj",),
-    subresources=("status",),
-    categories=("all",),
-    has_generation=True,
-)
-MUTATING_WEBHOOKS = ResourceType(
+ADMISSION_POLICIES = _global(
     ADMISSION,
-    "v1",
-    "mutatingwebhookconfigurations",
-    "MutatingWebhookConfiguration",
-    namespaced=False,
-    categories=("api-extensions",),
-    has_generation=True,
-)
-ADMISSION_POLICIES = ResourceType(
-    ADMISSION,
-    "v1",
     "validatingadmissionpolicies",
     "ValidatingAdmissionPolicy",
-    namespaced=False,
-    subresources=("status",),
-    categories=("api-extensions",),
+    subresources=_STATUS,
     has_generation=True,
 )
-ADMISSION_POLICY_BINDINGS = ResourceType(
-    ADMISSION,
-    "v1",
-    "validatingadmissionpolicybindings",
-    "ValidatingAdmissionPolicyBinding",
-    namespaced=False,
-    categories=("api-extensions",),
-    has_generation=True,
+ADMISSION_POLICY_BINDINGS = _global(
+    ADMISSION, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", has_generation=True
 )
-CLUSTER_ROLES = ResourceType(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
-CLUSTER_ROLE_BINDINGS = ResourceType(
-    RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
-)
-ROLES = ResourceType(RBAC, "v1", "roles", "Role")
-ROLE_BINDINGS = ResourceType(RBAC, "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLES = _global(RBAC, "clusterroles", "ClusterRole")
+CLUSTER_ROLE_BINDINGS = _global(RBAC, "clusterrolebindings", "ClusterRoleBinding")
+ROLES = ResourceType(RBAC, "roles", "Role")
+ROLE_BINDINGS = ResourceType(RBAC, "rolebindings", "RoleBinding")
 
 
 class ResourceTable:

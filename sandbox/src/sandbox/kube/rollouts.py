@@ -10,13 +10,11 @@ from collections.abc import Sequence
 
 from sandbox.kube.children import (
     OPTIONS,
-    adopt,
     annotate,
     change,
     controlled,
     controller_reference,
     create_pod,
-    orphans,
 )
 from sandbox.kube.deletion import DeleteOptions, Deleter
 from sandbox.kube.errors import ApiError
@@ -32,7 +30,7 @@ from sandbox.kube.resources import (
 )
 from sandbox.kube.scheduling import Scheduler
 
-BACKGROUND = DeleteOptions("Background")
+BACKGROUND = DeleteOptions()
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 REVISION_HASH = "controller-revision-hash"
@@ -58,13 +56,10 @@ class Rollouts:
             return
         self._version, self._failed = self._store.version, False
         for rtype in _OWNERS:
-            kind = REPLICA_SETS if rtype is DEPLOYMENTS else PODS
-            found = orphans(self._store, kind)
             for owner in list(self._store.select(rtype.qualified)):
                 generation = owner["metadata"].get("generation")
                 change(self._store, rtype, owner, "status", observedGeneration=generation)
                 if not owner["metadata"].get("deletionTimestamp"):
-                    adopt(self._store, owner, rtype, kind, found)
                     self._roll_out(owner, rtype)
         self._scheduler.schedule()
 
@@ -96,7 +91,6 @@ class Rollouts:
             ready = self._pods(newest) if newest is not None else []
             if newest is not None and len(list(filter(_is_ready, ready))) >= owner["spec"]["replicas"]:
                 self._scale(old, 0)
-        self._forget(owner, old)
         self._set_deployment_status(owner, newest, sets)
 
     def _scale_paused(self, owner: Json, newest: Json | None, sets: Sequence[Json]) -> None:
@@ -153,17 +147,6 @@ class Rollouts:
                 generation = item["metadata"].get("generation", 0) + 1
                 change(self._store, REPLICA_SETS, item, "metadata", generation=generation)
                 change(self._store, REPLICA_SETS, item, "spec", replicas=replicas)
-
-    def _forget(self, owner: Json, old: Sequence[Json]) -> None:
-        """Delete the oldest ReplicaSets without Pods, so that at most revisionHistoryLimit of them remain."""
-        empty = [
-            item
-            for item in sorted(old, key=_revision)
-            if not item["spec"].get("replicas") and not self._pods(item)
-        ]
-        limit = owner["spec"].get("revisionHistoryLimit", 10)
-        for item in empty[: max(0, len(empty) - limit)]:
-            self._delete(REPLICA_SETS, item)
 
     def _set_deployment_status(self, owner: Json, newest: Json | None, sets: Sequence[Json]) -> None:
         updated = self._pods(newest) if newest is not None else []

@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules by which patches and server-side apply merge lists, for each kind.
+"""The rules by which server-side apply merges lists, for each kind.
 
-Source: the extensions ``x-kubernetes-list-type``, ``x-kubernetes-list-map-keys`` and
-``x-kubernetes-patch-merge-key`` of the OpenAPI of Kubernetes 1.36.
+Source: the extensions ``x-kubernetes-list-type`` and ``x-kubernetes-list-map-keys`` of the OpenAPI of Kubernetes 1.36.
 """
 
 from __future__ import annotations
@@ -17,47 +16,42 @@ Path = tuple[str, ...]
 class ListRule:
     """The rule to merge a list: the keys that identify an item.
 
-    ``apply_keys`` are used in server-side apply, ``patch_key`` in a strategic merge patch. Without keys, the list is
-    replaced as a whole. If ``is_set``, the list has unique scalars, and new scalars are added to the list.
+    Without keys, the list is replaced as a whole. If ``is_set``, the list has unique scalars, and new scalars are added to it.
     """
 
     apply_keys: tuple[str, ...] = ()
-    patch_key: str = ""
     is_set: bool = False
 
 
 ATOMIC = ListRule()
 _SET = ListRule(is_set=True)
-_NAMED = ListRule(("name",), "name")
+_NAMED = ListRule(("name",))
 _CONTAINER_FIELDS = {
     "env": _NAMED,
-    "ports": ListRule(("containerPort", "protocol"), "containerPort"),
-    "volumeDevices": ListRule(("devicePath",), "devicePath"),
-    "volumeMounts": ListRule(("mountPath",), "mountPath"),
+    "ports": ListRule(("containerPort", "protocol")),
+    "volumeDevices": ListRule(("devicePath",)),
+    "volumeMounts": ListRule(("mountPath",)),
 }
 _POD_SPEC_FIELDS = {
     "containers": _NAMED,
     "ephemeralContainers": _NAMED,
-    "hostAliases": ListRule(("ip",), "ip"),
+    "hostAliases": ListRule(("ip",)),
     "imagePullSecrets": _NAMED,
     "initContainers": _NAMED,
     "schedulingGates": _NAMED,
-    "topologySpreadConstraints": ListRule(("topologyKey", "whenUnsatisfiable"), "topologyKey"),
+    "topologySpreadConstraints": ListRule(("topologyKey", "whenUnsatisfiable")),
     "volumes": _NAMED,
 }
 _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 _ROOT_FIELDS: dict[Path, ListRule] = {
     ("metadata", "finalizers"): _SET,
-    ("metadata", "ownerReferences"): ListRule(("uid",), "uid"),
-    ("status", "conditions"): ListRule(("type",), "type"),
+    ("metadata", "ownerReferences"): ListRule(("uid",)),
+    ("status", "conditions"): ListRule(("type",)),
 }
 _KIND_FIELDS: dict[tuple[str, Path], ListRule] = {
     ("ServiceAccount", ("secrets",)): _NAMED,
-    ("Node", ("spec", "taints")): ListRule((), "key"),
-    ("Node", ("status", "addresses")): ListRule(("type",), "type"),
-    ("Pod", ("status", "podIPs")): ListRule(("ip",), "ip"),
-    ("Pod", ("status", "hostIPs")): ListRule((), "ip"),
-    ("Job", ("status", "conditions")): ListRule((), "type"),
+    ("Node", ("status", "addresses")): ListRule(("type",)),
+    ("Pod", ("status", "podIPs")): ListRule(("ip",)),
 }
 
 

@@ -16,13 +16,12 @@ from sandbox.kube.resources import ResourceType
 _TERM = re.compile(r"(?:[^,()]|\([^()]*\))+")
 _SET_TERM = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
 _EQUALITY_TERM = re.compile(r"([^!=<>\s]+)\s*(==|=|!=)\s*([^!=<>\s]*)")
-_COMPARE_TERM = re.compile(r"([^!=<>\s]+)\s*([<>])\s*(-?\d+)")
 _EXISTS_TERM = re.compile(r"(!?)\s*([^!=<>\s,()]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A term of a label selector. ``operator`` is in, notin, exists, absent, gt or lt."""
+    """A term of a label selector. ``operator`` is in, notin, exists or absent."""
 
     key: str
     operator: str
@@ -39,10 +38,7 @@ class Requirement:
                 return value is not None
             case "absent":
                 return value is None
-        if not isinstance(value, str) or not re.fullmatch(r"-?\d+", value):
-            return False
-        bound = int(next(iter(self.values)))
-        return int(value) > bound if self.operator == "gt" else int(value) < bound
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +90,9 @@ def _requirement(term: str) -> Requirement:
     if matched := _EQUALITY_TERM.fullmatch(term):
         operator = "notin" if matched[2] == "!=" else "in"
         return Requirement(matched[1], operator, frozenset({matched[3]}))
-    if matched := _COMPARE_TERM.fullmatch(term):
-        operator = "gt" if matched[2] == ">" else "lt"
-        return Requirement(matched[1], operator, frozenset({matched[3]}))
     if matched := _EXISTS_TERM.fullmatch(term):
         return Requirement(matched[2], "absent" if matched[1] else "exists")
-    raise bad_request(f"unable to parse requirement: found '{term}', expected: in, notin, =, ==, !=, gt, lt")
+    raise bad_request(f"unable to parse requirement: found '{term}', expected: in, notin, =, ==, !=")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _INITIAL: dict[str, Json] = {
 def initial_status(rtype: ResourceType, obj: Json) -> None:
     """Set the initial status of a new object. A Node keeps a status that the request sets."""
     if rtype.kind == "Pod":
-        obj["status"] = {"phase": "Pending", "qosClass": _qos_class(obj)}
+        obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
     elif rtype.kind in _INITIAL:
         obj["status"] = dict(_INITIAL[rtype.kind])
     elif rtype.kind == "Node":
@@ -47,18 +47,3 @@ def _label_job(job: Json) -> None:
         "job-name": name,
     }
     job["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-
-
-def _qos_class(pod: Json) -> str:
-    """Return the quality of service class of a Pod, which depends on its requests and limits of CPU and memory."""
-    containers = pod["spec"].get("containers") or []
-    resources = [container.get("resources") or {} for container in containers]
-    if not any(item.get("requests") or item.get("limits") for item in resources):
-        return "BestEffort"
-    for item in resources:
-        limits, requests = item.get("limits") or {}, item.get("requests") or {}
-        if set(limits) & {"cpu", "memory"} != {"cpu", "memory"}:
-            return "Burstable"
-        if any(requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):
-            return "Burstable"
-    return "Guaranteed"

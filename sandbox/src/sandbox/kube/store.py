@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from sandbox.kube.events import Event, EventLog
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
 
@@ -31,21 +30,16 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """The objects of a cluster. ``clock`` and ``new_uid`` are parameters so that tests can replace them.
-
-    At least the last ``history`` changes of each resource are kept for lists at an earlier version.
-    """
+    """The objects of a cluster. ``clock`` and ``new_uid`` are parameters so that tests can replace them."""
 
     def __init__(
         self,
         clock: Callable[[], datetime] = utc_now,
         new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
-        history: int = 10_000,
     ) -> None:
         self._clock = clock
         self.new_uid = new_uid
         self.version = 1
-        self.events = EventLog(history)
         self._objects: dict[str, dict[str, dict[str, Json]]] = {}
         self._dependents: dict[str, set[Key]] = {}
         self._on_removal: list[Callable[[Key, Json], None]] = []
@@ -93,7 +87,6 @@ class Store:
             self._forget_owners(key, previous)
         for owner in obj["metadata"].get("ownerReferences") or []:
             self._dependents.setdefault(owner.get("uid", ""), set()).add(key)
-        self.events.append(key.resource, Event(self.version, obj, previous))
         return obj
 
     def remove(self, key: Key) -> Json:
@@ -104,7 +97,6 @@ class Store:
         self._forget_owners(key, previous)
         meta = {**previous["metadata"], "resourceVersion": str(self._next())}
         last = {**previous, "metadata": meta}
-        self.events.append(key.resource, Event(self.version, last, previous))
         for listener in self._on_removal:
             listener(key, last)
         return last

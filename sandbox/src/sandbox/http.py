@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -18,7 +20,6 @@ HOST = "127.0.0.1"
 BACKLOG = 1024
 HEADERS_SIZE = 2**18
 _NO_LINGER = struct.pack("ii", 1, 0)
-_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
 
 
 class Response(NamedTuple):
@@ -29,7 +30,7 @@ class Response(NamedTuple):
     body: bytes
 
     def encoded(self) -> bytes:
-        head = f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Status')}\r\n"
+        head = f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\n"
         # Clients measure ages of resources by the clock of AWS.
         headers = {**self.headers, "Date": formatdate(usegmt=True), "Content-Length": str(len(self.body))}
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -73,9 +74,25 @@ class Connection:
 Respond = Callable[[Request, Connection], Awaitable[None]]
 
 
-async def serve(respond: Respond, connected: Callable[[], None], port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Print one line as soon as the server accepts connections."""
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
     loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve(
+    respond: Respond,
+    port: int,
+    stop: asyncio.Event,
+    on_ready: Callable[[int], None],
+    *,
+    tls: ssl.SSLContext | None = None,
+    connected: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until ``stop`` is set. Call ``on_ready`` with the port as soon as the server accepts connections."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,12 +115,8 @@ async def serve(respond: Respond, connected: Callable[[], None], port: int) -> N
         finally:
             writer.close()
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    server = await asyncio.start_server(accept, HOST, port, backlog=BACKLOG, limit=HEADERS_SIZE)
-    address = server.sockets[0].getsockname()
-    print(f"embedded AWS ready on http://{address[0]}:{address[1]}", flush=True)
+    server = await asyncio.start_server(accept, HOST, port, backlog=BACKLOG, limit=HEADERS_SIZE, ssl=tls)
+    on_ready(server.sockets[0].getsockname()[1])
     await stop.wait()
     server.close()
     for task in list(tasks):
