@@ -297,33 +297,6 @@ class TestWrites:
         assert endpoint.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")
 
 
-class TestPages:
-    def test_role_pages_are_stale(self, iam: Any, control: AwsControl) -> None:
-        for number in range(7):
-            create_role(iam, f"r{number}")
-        control.set_read_lags([{"ms": LAG_MS}])
-        create_role(iam, "r1a")
-        iam.delete_role(RoleName="r4")
-        pages = list(iam.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 3}))
-        assert [[role["RoleName"] for role in page["Roles"]] for page in pages] == [
-            ["r0", "r1", "r2"],
-            ["r3", "r4", "r5"],
-            ["r6"],
-        ]
-
-    def test_association_pages_keep_their_order(self, resources: Resources, control: AwsControl) -> None:
-        for number in range(4):
-            resources.associate(f"s{number}")
-        control.set_read_lags([{"ms": LAG_MS}])
-        resources.eks.update_pod_identity_association(**resources.key, disableSessionTags=True)
-        resources.associate("late")
-        listing = resources.eks.get_paginator("list_pod_identity_associations")
-        pages = listing.paginate(clusterName="demo", PaginationConfig={"PageSize": 2})
-        assert [association["serviceAccount"] for page in pages for association in page["associations"]] == [
-            *("app", "s0", "s1", "s2", "s3")
-        ]
-
-
 class TestRules:
     def test_every_second_read_of_two_replicas_is_stale(
         self, resources: Resources, control: AwsControl
@@ -346,16 +319,6 @@ class TestRules:
         time.sleep(SHORT_MS / 1000)
         assert len(resources.iam.list_roles()["Roles"]) == 2
         assert len(resources.eks.list_pod_identity_associations(clusterName="demo")["associations"]) == 1
-
-    def test_unmatched_reads_are_current(self, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS, "operations": "eks:*"}])
-        assert create_role(resources.iam, "new") == resources.iam.get_role(RoleName="new")["Role"]["Arn"]
-
-    def test_last_accessed_report_is_current(self, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS}])
-        arn = f"arn:aws:iam::{ACCOUNT}:role/app"
-        job = resources.iam.generate_service_last_accessed_details(Arn=arn)["JobId"]
-        assert resources.iam.get_service_last_accessed_details(JobId=job)["JobStatus"] == "COMPLETED"
 
     def test_existing_records_are_visible(self, resources: Resources, control: AwsControl) -> None:
         control.set_read_lags([{"ms": LAG_MS}])

@@ -80,7 +80,7 @@ def test_binding_applies_to_its_subjects(
 
 
 def test_role_binding_applies_to_its_namespace(rbac_kube: Any) -> None:
-    bind(rbac_kube, "edit", {"kind": "User", "name": "bob"}, "default")
+    bind(rbac_kube, "cluster-admin", {"kind": "User", "name": "bob"}, "default")
     assert is_allowed(rbac_kube, BOB, "POST", "/api/v1/namespaces/default/serviceaccounts")
     assert not is_allowed(rbac_kube, BOB, "POST", "/api/v1/namespaces/kube-system/serviceaccounts")
     assert not is_allowed(rbac_kube, BOB, "GET", "/api/v1/serviceaccounts")

@@ -9,7 +9,7 @@ loopback only.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +18,7 @@ from sandbox.aws.api import Api
 from sandbox.aws.eks_tokens import RejectedToken, Target, TokenReview
 from sandbox.aws.faults import KINDS
 from sandbox.aws.instruments import Instruments
+from sandbox.aws.model.accounts import Session
 from sandbox.aws.protocol import json_response
 from sandbox.aws.read_lag import LagRule, LagRuleError
 from sandbox.aws.snapshot import snapshot
@@ -48,105 +49,124 @@ class InvalidRequest(Exception):
 
 
 class ControlHandler:
-    """The handler of control requests. Each control request has a method that returns the data of the JSON response."""
+    """The handler of control requests."""
 
     def __init__(self, api: Api, instruments: Instruments) -> None:
         self._cloud = api.cloud
         self._read_lag = api.read_lag
-        self._token_reviewer = TokenReview(api.cloud)
+        self._reviewer = TokenReview(api.cloud)
         self._instruments = instruments
-        self._routes: Mapping[tuple[str, str], Callable[[Arguments, Any], Any]] = {
-            ("GET", "ready"): self._ready,
-            ("GET", "counters"): self._counters,
-            ("DELETE", "counters"): self._clear_counters,
-            ("PUT", "latency"): self._latency,
-            ("PUT", "propagation"): self._propagation,
-            ("PUT", "rate-limit"): self._rate_limit,
-            ("PUT", "session-lifetime"): self._session_lifetime,
-            ("GET", "read-lag"): self._show_read_lag,
-            ("PUT", "read-lag"): self._set_read_lag,
-            ("GET", "faults"): self._show_faults,
-            ("PUT", "faults"): self._set_faults,
-            ("PUT", "kubernetes"): self._kubernetes,
-            ("POST", "cluster"): self._create_cluster,
-            ("PATCH", "cluster"): self._patch_cluster,
-            ("PATCH", "addon"): self._patch_addon,
-            ("PATCH", "association"): self._patch_association,
-            ("PATCH", "role"): self._patch_role,
-            ("POST", "age"): self._age,
-            ("GET", "associations"): self._associations,
-            ("POST", "token-review"): self._token_review,
-            ("GET", "state"): self._state,
-            ("GET", "sessions"): self._sessions,
-            ("GET", "tokens"): self._tokens,
-            ("PUT", "checkpoint"): self._save,
-            ("POST", "restore"): self._restore,
-            ("POST", "reset"): self._reset,
-        }
 
     def handle(self, method: str, path: str, query: str, body: bytes) -> Response:
-        handler = self._routes.get((method, path.removeprefix(CONTROL_PREFIX)))
-        if handler is None:
-            return json_response({"error": f"no control request {method} {path}"}, 404)
-        arguments = {name: values[0] for name, values in parse_qs(query).items()}
+        name = path.removeprefix(CONTROL_PREFIX)
+        arguments = {key: values[0] for key, values in parse_qs(query).items()}
         try:
-            return json_response(handler(arguments, json.loads(body or b"null")))
+            data = json.loads(body or b"null")
+            for part in (self._of_endpoint, self._of_resources):
+                if (found := part(f"{method} {name}", arguments, data)) is not None:
+                    return json_response(found)
         except InvalidRequest as error:
             return json_response({"error": str(error)}, error.status)
         except (FaultRuleError, TypeError, ValueError) as error:
             return json_response({"error": f"{method} {path}: {error}"}, 400)
+        return json_response({"error": f"no control request {method} {path}"}, 404)
 
-    def _ready(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"ready": True, "auth": self._cloud.settings.auth}
-
-    def _counters(self, _arguments: Arguments, _data: Any) -> Any:
-        return self._instruments.counters.snapshot()
-
-    def _clear_counters(self, _arguments: Arguments, _data: Any) -> Any:
-        self._instruments.counters.clear()
+    def _of_endpoint(self, request: str, arguments: Arguments, data: Any) -> Any:
+        """Handle a request about the endpoint: its counters, settings, faults, credentials and checkpoints."""
+        settings, instruments = self._cloud.settings, self._instruments
+        match request:
+            case "GET ready":
+                return {"ready": True, "auth": settings.auth}
+            case "GET counters":
+                return instruments.counters.snapshot()
+            case "DELETE counters":
+                instruments.counters.clear()
+            case "PUT latency":
+                instruments.latency_ms = _number(data, "ms")
+                return {"ms": instruments.latency_ms}
+            case "PUT propagation":
+                settings.propagation_ms = _number(data, "ms")
+            case "PUT session-lifetime":
+                settings.lifetime_s = _number(data, "s")
+            case "PUT rate-limit":
+                instruments.rate_limit.set(float(data["per_second"]))
+            case "PUT read-lag":
+                self._read_lag.set([LagRule.parse(rule) for rule in _listed(data, LagRuleError, "read lags")])
+                return {"rules": len(data)}
+            case "GET faults":
+                return {"rules": instruments.faults.snapshot()}
+            case "PUT faults":
+                rules = _listed(data, FaultRuleError, "faults")
+                instruments.faults.set([FaultRule.parse(rule, KINDS) for rule in rules])
+                return {"rules": len(data)}
+            case "PUT kubernetes":
+                settings.endpoint = str(data["endpoint"])
+                settings.authority = str(data["certificate_authority_data"])
+            case "POST token-review":
+                return self._review(arguments, str(data["token"]))
+            case "GET tokens":
+                return {"tokens": self._reviewer.tokens}
+            case "GET sessions":
+                return {"sessions": [_session(key, session) for key, session in self._cloud.sessions.items()]}
+            case "PUT checkpoint":
+                self._cloud.save(str(data["name"]))
+            case "POST restore":
+                self._restore(str(data["name"]))
+            case "POST reset":
+                self._cloud.wipe()
+                self._reviewer.clear()
+                self._clear()
+            case _:
+                return None
         return {}
 
-    def _latency(self, _arguments: Arguments, data: Any) -> Any:
-        self._instruments.latency_ms = _milliseconds(data)
-        return {"ms": self._instruments.latency_ms}
+    def _of_resources(self, request: str, arguments: Arguments, data: Any) -> Any:
+        """Handle a request about the resources of an account."""
+        match request:
+            case "GET state":
+                return snapshot(self._cloud.account(*_names(arguments, "account")))
+            case "POST age":
+                (account,) = _names(arguments, "account")
+                self._cloud.grow_older(account, float(data["s"]))
+                return {}
+            case "PATCH role":
+                return self._patch_role(arguments, data)
+            case "POST cluster":
+                return self._create_cluster(arguments, data)
+            case "PATCH cluster":
+                account, region, name = _names(arguments, "account", "region", "cluster")
+                cluster = self._cloud.account(account).eks(region).clusters.get(name)
+                _patch(cluster, data, f"cluster {name} in account {account}, {region}")
+                patched = {*(cluster or {}).get("_patched", ()), *data}
+                return _patch(cluster, {"_patched": sorted(patched)}, "")
+            case "PATCH addon":
+                account, region, owner, name = _names(arguments, "account", "region", "cluster", "addon")
+                addon = self._cloud.account(account).eks(region).addons.get((owner, name))
+                return _patch(addon, data, f"add-on {name} on cluster {owner} in account {account}")
+            case "PATCH association":
+                account, region, owner, name = _names(
+                    arguments, "account", "region", "cluster", "association"
+                )
+                association = self._cloud.account(account).eks(region).associations.get(name)
+                return _patch(association, data, f"association {name} on cluster {owner}")
+            case "GET associations":
+                account, region, name = _names(arguments, "account", "region", "cluster")
+                return [
+                    {"namespace": record["namespace"], "service_account": record["serviceAccount"]}
+                    for record in self._cloud.account(account).eks(region).associations.values()
+                    if record["clusterName"] == name
+                ]
+        return None
 
-    def _propagation(self, _arguments: Arguments, data: Any) -> Any:
-        self._cloud.settings.propagation_ms = _milliseconds(data)
-        return {"ms": self._cloud.settings.propagation_ms}
-
-    def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
-        self._instruments.rate_limit.set(float(data["per_second"]))
-        return {"per_second": self._instruments.rate_limit.per_second}
-
-    def _session_lifetime(self, _arguments: Arguments, data: Any) -> Any:
-        seconds = float(data["s"])
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(f"s must be a number of at least 0: {data['s']!r}")
-        self._cloud.settings.lifetime_s = seconds
-        return {"s": seconds}
-
-    def _show_read_lag(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"rules": self._read_lag.snapshot()}
-
-    def _set_read_lag(self, _arguments: Arguments, data: Any) -> Any:
-        if not isinstance(data, list):
-            raise LagRuleError("read lags must be a list of rules")
-        self._read_lag.set([LagRule.parse(rule) for rule in data])
-        return {"rules": len(data)}
-
-    def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"rules": self._instruments.faults.snapshot()}
-
-    def _set_faults(self, _arguments: Arguments, data: Any) -> Any:
-        if not isinstance(data, list):
-            raise FaultRuleError("faults must be a list of rules")
-        self._instruments.faults.set([FaultRule.parse(rule, KINDS) for rule in data])
-        return {"rules": len(data)}
-
-    def _kubernetes(self, _arguments: Arguments, data: Any) -> Any:
-        self._cloud.settings.endpoint = str(data["endpoint"])
-        self._cloud.settings.authority = str(data["certificate_authority_data"])
-        return {}
+    def _patch_role(self, arguments: Arguments, data: Any) -> Any:
+        account, name = _names(arguments, "account", "role")
+        if moment := data.get("RoleLastUsed", {}).get("LastUsedDate"):
+            data = {
+                **data,
+                "RoleLastUsed": {**data["RoleLastUsed"], "LastUsedDate": datetime.fromisoformat(moment)},
+            }
+        role = self._cloud.account(account).iam.roles.get(name.lower())
+        return _patch(role, data, f"role {name} in account {account}")
 
     def _create_cluster(self, arguments: Arguments, data: Any) -> Any:
         """Create an EKS cluster as the root user of an account, with its role, unless it exists. Requests are not counted."""
@@ -172,96 +192,30 @@ class ControlHandler:
                 eks.CreateAddon({"clusterName": name, "addonName": "eks-pod-identity-agent"})
         return {}
 
-    def _patch_cluster(self, arguments: Arguments, data: Any) -> Any:
-        account, region, name = _names(arguments, "account", "region", "cluster")
-        cluster = self._cloud.account(account).eks(region).clusters.get(name)
-        _patch(cluster, data, f"cluster {name} in account {account}, {region}")
-        if cluster is not None:
-            cluster["_patched"] = sorted({*cluster.get("_patched", ()), *data})
-        return {}
-
-    def _patch_addon(self, arguments: Arguments, data: Any) -> Any:
-        account, region, cluster, name = _names(arguments, "account", "region", "cluster", "addon")
-        addon = self._cloud.account(account).eks(region).addons.get((cluster, name))
-        return _patch(addon, data, f"add-on {name} on cluster {cluster} in account {account}")
-
-    def _patch_association(self, arguments: Arguments, data: Any) -> Any:
-        account, region, cluster, name = _names(arguments, "account", "region", "cluster", "association")
-        association = self._cloud.account(account).eks(region).associations.get(name)
-        return _patch(association, data, f"association {name} on cluster {cluster}")
-
-    def _patch_role(self, arguments: Arguments, data: Any) -> Any:
-        account, name = _names(arguments, "account", "role")
-        if moment := data.get("RoleLastUsed", {}).get("LastUsedDate"):
-            data = {
-                **data,
-                "RoleLastUsed": {**data["RoleLastUsed"], "LastUsedDate": datetime.fromisoformat(moment)},
-            }
-        role = self._cloud.account(account).iam.roles.get(name.lower())
-        return _patch(role, data, f"role {name} in account {account}")
-
-    def _associations(self, arguments: Arguments, _data: Any) -> Any:
-        """Return the associations of a cluster, for the Pod Identity webhook of the embedded Kubernetes API server."""
-        account, region, cluster = _names(arguments, "account", "region", "cluster")
-        return [
-            {"namespace": record["namespace"], "service_account": record["serviceAccount"]}
-            for record in self._cloud.account(account).eks(region).associations.values()
-            if record["clusterName"] == cluster
-        ]
-
-    def _token_review(self, arguments: Arguments, data: Any) -> Any:
+    def _review(self, arguments: Arguments, token: str) -> Any:
         """Return the user of a bearer token, or the reason why it is rejected, for the embedded Kubernetes API server."""
         target = Target(*_names(arguments, "account", "region", "cluster", "sts_host"))
         try:
-            user = self._token_reviewer.user(str(data["token"]), target)
+            user = self._reviewer.user(token, target)
         except RejectedToken as error:
             return {"refused": str(error)}
         return {"name": user.name, "groups": list(user.groups)}
 
-    def _age(self, arguments: Arguments, data: Any) -> Any:
-        (account,) = _names(arguments, "account")
-        self._cloud.grow_older(account, float(data["s"]))
-        return {}
-
-    def _state(self, arguments: Arguments, _data: Any) -> Any:
-        return snapshot(self._cloud.account(*_names(arguments, "account")))
-
-    def _sessions(self, _arguments: Arguments, _data: Any) -> Any:
-        return {
-            "sessions": [
-                {
-                    "access_key_id": key,
-                    "secret_access_key": session.secret,
-                    "session_token": session.token,
-                    "arn": session.arn,
-                }
-                for key, session in self._cloud.sessions.items()
-            ]
-        }
-
-    def _tokens(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"tokens": self._token_reviewer.tokens}
-
-    def _save(self, _arguments: Arguments, data: Any) -> Any:
-        self._cloud.save(str(data["name"]))
-        return {}
-
-    def _restore(self, _arguments: Arguments, data: Any) -> Any:
-        name = str(data["name"])
+    def _restore(self, name: str) -> None:
         try:
             self._cloud.restore(name)
         except KeyError:
             raise InvalidRequest(404, f"no checkpoint {name}") from None
-        self._read_lag.set(())
-        self._instruments.clear()
-        return {}
+        self._clear()
 
-    def _reset(self, _arguments: Arguments, _data: Any) -> Any:
+    def _clear(self) -> None:
         self._read_lag.set(())
-        self._cloud.wipe()
-        self._token_reviewer.clear()
         self._instruments.clear()
-        return {}
+
+
+def _session(key: str, session: Session) -> Any:
+    keys = {"access_key_id": key, "secret_access_key": session.secret, "session_token": session.token}
+    return {**keys, "arn": session.arn}
 
 
 def _patch(record: dict[str, Any] | None, data: Mapping[str, Any], label: str) -> Any:
@@ -281,8 +235,14 @@ def _names(arguments: Arguments, *names: str) -> tuple[str, ...]:
     return tuple(arguments[name] for name in names)
 
 
-def _milliseconds(data: Any) -> float:
-    value = float(data["ms"])
+def _number(data: Any, name: str) -> float:
+    value = float(data[name])
     if not 0 <= value < float("inf"):
-        raise ValueError(f"ms must be a number of at least 0: {data['ms']!r}")
+        raise ValueError(f"{name} must be a number of at least 0: {data[name]!r}")
     return value
+
+
+def _listed(data: Any, error: type[ValueError], label: str) -> list[Any]:
+    if not isinstance(data, list):
+        raise error(f"{label} must be a list of rules")
+    return data

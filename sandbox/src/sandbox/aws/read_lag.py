@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -84,9 +84,6 @@ class ReadLag:
         self._rules = list(rules)
         self._states.clear()
         self._reads.clear()
-
-    def snapshot(self) -> list[dict[str, Any]]:
-        return [asdict(rule) for rule in self._rules]
 
     def tables(self, account_id: str, operation: str) -> Any:
         """Return the tables that a read must see, or None for the current ones."""

@@ -20,7 +20,6 @@ from sandbox.kube.store import object_key
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _READ = ["get", "list", "watch"]
-_WRITE = [*_READ, "create", "delete", "deletecollection", "patch", "update"]
 _CORE = ["configmaps", "events", "pods", "pods/log", "pods/status", "serviceaccounts"]
 _APPS = ["daemonsets", "deployments", "replicasets", "statefulsets"]
 
@@ -40,20 +39,12 @@ def _cluster_roles() -> dict[str, list[Json]]:
         _rule(_READ, APPS, *_APPS),
         _rule(_READ, BATCH, "cronjobs", "jobs"),
     ]
-    edit = [
-        _rule(_WRITE, "", *_CORE, "secrets", "pods/eviction"),
-        _rule(_READ, "", "namespaces"),
-        _rule(_WRITE, APPS, *_APPS),
-        _rule(_WRITE, BATCH, "cronjobs", "jobs"),
-    ]
     discovery = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"]
     return {
-        "admin": [*edit, _rule(_WRITE, RBAC, "rolebindings", "roles")],
         "cluster-admin": [
             _rule(["*"], "*", "*"),
             {"nonResourceURLs": ["*"], "verbs": ["*"]},
         ],
-        "edit": edit,
         "system:discovery": [_paths(*discovery, "/version", "/version/")],
         "view": view,
     }

@@ -13,54 +13,13 @@ from typing import Any
 from sandbox.kube.jsontree import Json, clone
 from sandbox.kube.resources import RBAC, ResourceType
 
-_POD_SPEC: Json = {
-    "dnsPolicy": "ClusterFirst",
-    "schedulerName": "default-scheduler",
-    "securityContext": {},
-    "terminationGracePeriodSeconds": 30,
-}
-_CONTAINER: Json = {
-    "resources": {},
-    "terminationMessagePath": "/dev/termination-log",
-    "terminationMessagePolicy": "File",
-}
-_ROLLING = {"maxSurge": "25%", "maxUnavailable": "25%"}
 _SPECS: dict[str, Json] = {
-    "CronJob": {
-        "concurrencyPolicy": "Allow",
-        "failedJobsHistoryLimit": 1,
-        "successfulJobsHistoryLimit": 3,
-        "suspend": False,
-    },
-    "Deployment": {
-        "progressDeadlineSeconds": 600,
-        "replicas": 1,
-        "revisionHistoryLimit": 10,
-        "strategy": {"rollingUpdate": _ROLLING, "type": "RollingUpdate"},
-    },
-    "DaemonSet": {
-        "revisionHistoryLimit": 10,
-        "updateStrategy": {
-            "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
-            "type": "RollingUpdate",
-        },
-    },
+    "CronJob": {"suspend": False},
+    "Deployment": {"replicas": 1, "strategy": {"type": "RollingUpdate"}},
+    "DaemonSet": {"updateStrategy": {"type": "RollingUpdate"}},
     "ReplicaSet": {"replicas": 1},
-    "StatefulSet": {
-        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-        "podManagementPolicy": "OrderedReady",
-        "replicas": 1,
-        "revisionHistoryLimit": 10,
-        "updateStrategy": {"rollingUpdate": {"partition": 0}, "type": "RollingUpdate"},
-    },
-    "Job": {
-        "backoffLimit": 6,
-        "completionMode": "NonIndexed",
-        "completions": 1,
-        "parallelism": 1,
-        "podReplacementPolicy": "TerminatingOrFailed",
-        "suspend": False,
-    },
+    "StatefulSet": {"replicas": 1, "updateStrategy": {"type": "RollingUpdate"}},
+    "Job": {"completions": 1, "parallelism": 1, "suspend": False},
 }
 
 
@@ -85,9 +44,6 @@ def apply_defaults(rtype: ResourceType, obj: Json) -> None:
     elif kind in _SPECS:
         spec = obj.setdefault("spec", {})
         _fill(spec, _SPECS[kind])
-        for field in ("strategy", "updateStrategy"):
-            if field in _SPECS[kind]:
-                _fill_strategy(spec[field], _SPECS[kind][field])
         template = _job_spec(spec) if kind == "CronJob" else spec
         template = template.setdefault("template", {})
         template.setdefault("metadata", {})
@@ -104,21 +60,13 @@ def _job_spec(spec: Json) -> Json:
     return job_spec
 
 
-def _fill_strategy(strategy: Json, values: Json) -> None:
-    """Set the defaults of an update strategy. Only a rolling update has parameters."""
-    if strategy.setdefault("type", values["type"]) == "RollingUpdate":
-        if not isinstance(strategy.get("rollingUpdate"), dict):
-            strategy["rollingUpdate"] = {}
-        _fill(strategy["rollingUpdate"], values["rollingUpdate"])
-
-
 def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) -> None:
     """Set the defaults of a PodSpec.
 
     ``bare`` is true for a Pod and false for a template. With ``always``, the default restart policy is Always; otherwise there is
     no default.
     """
-    _fill(spec, _POD_SPEC)
+    _fill(spec, {"dnsPolicy": "ClusterFirst", "terminationGracePeriodSeconds": 30})
     if always:
         spec.setdefault("restartPolicy", "Always")
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
@@ -127,26 +75,6 @@ def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) ->
     if bare:
         spec.setdefault("serviceAccountName", "default")
         spec.setdefault("serviceAccount", spec["serviceAccountName"])
-        spec.setdefault("enableServiceLinks", True)
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-        spec.setdefault("priority", 0)
-    for field in ("initContainers", "containers"):
-        for container in spec.get(field) or []:
-            if isinstance(container, dict):
-                _container_defaults(container)
-
-
-def _container_defaults(container: Json) -> None:
-    _fill(container, _CONTAINER)
-    image = str(container.get("image", "")).rpartition("/")[2]
-    floating = "@" not in image and image.partition(":")[2] in ("", "latest")
-    container.setdefault("imagePullPolicy", "Always" if floating else "IfNotPresent")
-    for port in container.get("ports") or []:
-        port.setdefault("protocol", "TCP")
-    for variable in container.get("env") or []:
-        reference = (variable.get("valueFrom") or {}).get("fieldRef")
-        if isinstance(reference, dict):
-            reference.setdefault("apiVersion", "v1")
 
 
 def _rbac_defaults(obj: Json) -> None:

@@ -17,14 +17,7 @@ def version_info(version: str, *, eks: bool = False) -> Json:
     return {
         "major": major,
         "minor": minor,
-        "emulationMajor": major,
-        "emulationMinor": minor,
         "gitVersion": f"{version}{'-eks-0000000' if eks else ''}+sandbox",
-        "gitCommit": "",
-        "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "none",
-        "compiler": "none",
         "platform": "sandbox/emulator",
     }
 

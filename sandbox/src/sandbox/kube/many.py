@@ -58,13 +58,7 @@ class _Api:
         authority = self.files.ca.read_text(encoding="ascii")
 
         def new_cluster() -> Cluster:
-            return Cluster(
-                resource_table(),
-                rbac=False,
-                pod_identity_webhook=False,
-                follow=None,
-                root_ca=authority,
-            )
+            return Cluster(resource_table(), root_ca=authority)
 
         self._server = ApiServer(new_cluster, Authenticator({token: ADMIN}, review))
         self._server.instruments.latency = latency_ms / 1000

@@ -81,10 +81,6 @@ class Rollouts:
         old = [item for item in sets if item is not newest]
         if owner["spec"].get("paused"):
             self._scale_paused(owner, newest, sets)
-        elif lookup(owner, "spec", "strategy", "type") == "Recreate":
-            self._scale(old, 0)
-            if not any(self._pods(item) for item in old):
-                newest = self._scale_newest(owner, newest, old, template_hash)
         else:
             newest = self._scale_newest(owner, newest, old, template_hash)
             # A simple rolling update: when all new Pods are ready, delete the Pods of earlier templates.

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evaluate policies: statements, principals and conditions."""
+"""Evaluate policies: statements, principals and conditions. Conditions on numbers, dates and addresses do not hold."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -155,34 +154,6 @@ def _holds(operator: str, actual: Any, expected: list[str], context: Context) ->
     return all(map(matches, values)) if quantifier == "forallvalues" else any(map(matches, values))
 
 
-def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
-    def compared(value: str, expected: str) -> bool:
-        try:
-            return compare(float(value), float(expected))
-        except ValueError:
-            return False
-
-    return compared
-
-
-def _date(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
-    def seconds(text: str) -> str:
-        return text if text.isdigit() else str(datetime.fromisoformat(text).timestamp())
-
-    return lambda value, expected: _number(compare)(seconds(value), seconds(expected))
-
-
-def _in_network(value: str, network: str) -> bool:
-    return ipaddress.ip_address(value) in ipaddress.ip_network(network, strict=False)
-
-
-_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
-    "equals": lambda a, b: a == b,
-    "lessthan": lambda a, b: a < b,
-    "lessthanequals": lambda a, b: a <= b,
-    "greaterthan": lambda a, b: a > b,
-    "greaterthanequals": lambda a, b: a >= b,
-}
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "stringequals": lambda value, expected: value == expected,
     "stringequalsignorecase": lambda value, expected: value.lower() == expected.lower(),
@@ -190,8 +161,4 @@ _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "arnequals": like,
     "arnlike": like,
     "bool": lambda value, expected: value.lower() == expected.lower(),
-    "binaryequals": lambda value, expected: value == expected,
-    "ipaddress": _in_network,
-    **{f"numeric{name}": _number(compare) for name, compare in _COMPARISONS.items()},
-    **{f"date{name}": _date(compare) for name, compare in _COMPARISONS.items()},
 }

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM: roles and managed policies, and in less detail users, groups, instance profiles and identity providers."""
+"""IAM: roles and managed policies, and in less detail users, groups and instance profiles."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Iam(Policies):
         described = {"Description": policy["description"]} if policy["description"] else {}
         return {**self._summary(arn, *usage), **described, "PolicyVersionList": versions}
 
-    # Users, groups, instance profiles and identity providers
+    # Users, groups and instance profiles
 
     def CreateUser(self, request: Request) -> Answer:
         name, path = request["UserName"], request.get("Path", "/")
@@ -178,21 +178,6 @@ class Iam(Policies):
     def RemoveRoleFromInstanceProfile(self, request: Request) -> Answer:
         self.role(request)["profiles"].remove(request["InstanceProfileName"])
         return {}
-
-    def CreateOpenIDConnectProvider(self, request: Request) -> Answer:
-        arn = self.arn("oidc-provider", "/", request["Url"].removeprefix("https://"))
-        self.providers[arn] = {**request, "CreateDate": self.now()}
-        return {"OpenIDConnectProviderArn": arn}
-
-    def ListOpenIDConnectProviders(self, _request: Request) -> Answer:
-        return {"OpenIDConnectProviderList": [{"Arn": arn} for arn in sorted(self.providers)]}
-
-    def GetOpenIDConnectProvider(self, request: Request) -> Answer:
-        provider = self.providers.get(request["OpenIDConnectProviderArn"])
-        if provider is None:
-            text = f"OpenIDConnect Provider not found for arn {request['OpenIDConnectProviderArn']}"
-            raise Refusal("NoSuchEntity", text)
-        return {**provider, "Url": provider["Url"].removeprefix("https://")}
 
     # The last access of a role. A test sets its times; a report is complete at once.
 

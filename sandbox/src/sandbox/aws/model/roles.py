@@ -28,7 +28,7 @@ DURATION = 3600
 class Roles(Service):
     """The operations for roles."""
 
-    TABLES = ("roles", "policies", "users", "groups", "profiles", "providers", "access_keys", "trusts")
+    TABLES = ("roles", "policies", "users", "groups", "profiles", "access_keys", "trusts")
 
     def __init__(self, account_id: str) -> None:
         self.account_id = account_id
@@ -37,7 +37,6 @@ class Roles(Service):
         self.users: dict[str, Answer] = {}
         self.groups: dict[str, Answer] = {}
         self.profiles: dict[str, Answer] = {}
-        self.providers: dict[str, Answer] = {}
         self.access_keys: dict[str, Answer] = {}
         # Decides whether a role or user of another account exists.
         self.exists_elsewhere: Callable[[str], bool] = lambda _arn: True
