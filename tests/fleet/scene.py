@@ -252,10 +252,10 @@ def running_fleet(
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert found, f"the server printed {line!r}"
         endpoint = found.group()
-        options = ["--folder", str(folder), "--token", TOKEN, "--latency-ms", str(latency_ms)]
+        options = ["--cert-dir", str(folder), "--token", TOKEN, "--latency-ms", str(latency_ms)]
         options += ["--eks-auth", f"{endpoint}/_sandbox/token-review"]
         names = [f"{place.host}={place.account}/{place.region}/{place.cluster}" for place in places]
-        answer = stack.enter_context(_serving(["sandbox.kube.many", *options, *names]))
+        answer = stack.enter_context(_serving(["sandbox.kube", *options, *names]))
         servers = json.loads(answer)
         fleet = FleetFixture(folder, endpoint, places, servers)
         fleet.make_clusters()

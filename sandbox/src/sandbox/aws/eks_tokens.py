@@ -32,19 +32,8 @@ CLUSTER_HEADER = "x-k8s-aws-id"
 MAX_TOKEN_LENGTH = 4096
 MAX_SECONDS = 900
 SKEW = timedelta(minutes=5)
-PARAMETERS = frozenset(
-    {
-        "action",
-        "version",
-        "x-amz-algorithm",
-        "x-amz-credential",
-        "x-amz-date",
-        "x-amz-expires",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-amz-signedheaders",
-    }
-)
+_SIGNED = ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")
+PARAMETERS = frozenset(("action", "version", *(f"x-amz-{name}" for name in _SIGNED)))
 MASTERS = "system:masters"
 _SCOPE = ("key", "date", "region", "service", "aws4_request")
 _ASSUMED_ROLE = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")

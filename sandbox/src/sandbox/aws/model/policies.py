@@ -27,7 +27,7 @@ from sandbox.aws.model.roles import (
     with_tags,
     without_tags,
 )
-from sandbox.aws.model.tables import Answer, Request, decoded, encoded, page, without
+from sandbox.aws.model.tables import Answer, Request, page, without
 
 VERSIONS = 5
 POLICY_SIZE = 6144
@@ -170,21 +170,12 @@ class Policies(Roles):
             if (held and arn in role["attached"]) or (bounded and arn == role["boundary"])
         }
         kinds = [request["EntityFilter"]] if request.get("EntityFilter") else list(names)
-        entities = sorted((kind, name) for kind in kinds for name in names.get(kind, ()))
-        last = decoded(request["Marker"]) if request.get("Marker") else ""
-        rest = [entity for entity in entities if " ".join(entity) > last]
-        limit = int(request.get("MaxItems") or 100)
-        answer: Answer = {
-            "PolicyGroups": [],
-            "PolicyRoles": [],
-            "PolicyUsers": [],
-            "IsTruncated": len(rest) > limit,
-        }
-        for kind, name in rest[:limit]:
+        entities = [(f"{kind} {name}", (kind, name)) for kind in kinds for name in names.get(kind, ())]
+        found = page(request, "all", entities, tuple)
+        answer: Answer = {"PolicyGroups": [], "PolicyRoles": [], "PolicyUsers": []}
+        for kind, name in found.pop("all"):
             answer[f"Policy{kind}s"].append({f"{kind}Name": name})
-        if len(rest) > limit:
-            answer["Marker"] = encoded(" ".join(rest[limit - 1]))
-        return answer
+        return {**answer, **found}
 
     def TagPolicy(self, request: Request) -> Answer:
         policy = self._own_policy(request, "TagPolicy")
