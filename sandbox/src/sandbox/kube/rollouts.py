@@ -146,22 +146,9 @@ class Rollouts:
 
     def _set_deployment_status(self, owner: Json, newest: Json | None, sets: Sequence[Json]) -> None:
         updated = self._pods(newest) if newest is not None else []
-        superseded = [pod for item in sets if item is not newest for pod in self._pods(item)]
-        ready = len(list(filter(_is_ready, [*updated, *superseded])))
-        replicas = owner["spec"]["replicas"]
-        available = {"type": "Available", "status": str(ready >= replicas)}
-        change(
-            self._store,
-            DEPLOYMENTS,
-            owner,
-            "status",
-            replicas=len(updated) + len(superseded),
-            updatedReplicas=len(updated),
-            readyReplicas=ready,
-            availableReplicas=ready,
-            unavailableReplicas=max(0, replicas - ready),
-            conditions=[available],
-        )
+        pods = [pod for item in sets if item is not newest for pod in self._pods(item)] + updated
+        status = {"replicas": len(pods), "updatedReplicas": len(updated), **_ready(pods)}
+        change(self._store, DEPLOYMENTS, owner, "status", **status)
 
     def _replica_set(self, owner: Json) -> None:
         """Create missing Pods, and delete surplus Pods. As in Kubernetes, a change of the template affects only new Pods."""
@@ -174,17 +161,7 @@ class Rollouts:
         for pod in pods[replicas:]:
             self._delete(PODS, pod)
         pods = [pod for pod in self._pods(owner) if not _has_ended(pod)]
-        ready = len(list(filter(_is_ready, pods)))
-        change(
-            self._store,
-            REPLICA_SETS,
-            owner,
-            "status",
-            replicas=len(pods),
-            fullyLabeledReplicas=len(pods),
-            readyReplicas=ready,
-            availableReplicas=ready,
-        )
+        change(self._store, REPLICA_SETS, owner, "status", replicas=len(pods), **_ready(pods))
 
     def _daemon_set(self, owner: Json) -> None:
         """Run one Pod on each matching node. If the cluster has no Nodes, run a single Pod without a node."""
@@ -209,20 +186,9 @@ class Rollouts:
             if node not in running:
                 self._create(owner, DAEMON_SETS, _generated_name(owner), labels, node)
         pods = self._pods(owner)
-        ready = len(list(filter(_is_ready, pods)))
-        change(
-            self._store,
-            DAEMON_SETS,
-            owner,
-            "status",
-            desiredNumberScheduled=len(nodes),
-            currentNumberScheduled=len(pods),
-            updatedNumberScheduled=sum(_label(pod, REVISION_HASH) == revision for pod in pods),
-            numberReady=ready,
-            numberAvailable=ready,
-            numberUnavailable=len(nodes) - ready,
-            numberMisscheduled=0,
-        )
+        ready = _ready(pods)["readyReplicas"]
+        numbers = {"desiredNumberScheduled": len(nodes), "currentNumberScheduled": len(pods)}
+        change(self._store, DAEMON_SETS, owner, "status", **numbers, numberReady=ready, numberAvailable=ready)
 
     def _stateful_set(self, owner: Json) -> None:
         """Run the Pods with the ordinals of a StatefulSet. A new Pod always has the present template."""
@@ -253,21 +219,8 @@ class Rollouts:
                 # The Pods are created in the order of their ordinals.
                 break
         pods = self._pods(owner)
-        ready = len(list(filter(_is_ready, pods)))
-        updated = sum(_label(pod, REVISION_HASH) == revision for pod in pods)
-        complete = updated == len(pods)
-        change(
-            self._store,
-            STATEFUL_SETS,
-            owner,
-            "status",
-            replicas=len(pods),
-            readyReplicas=ready,
-            availableReplicas=ready,
-            updatedReplicas=updated,
-            updateRevision=revision,
-            **({"currentReplicas": updated, "currentRevision": revision} if complete else {}),
-        )
+        status = {"replicas": len(pods), "updateRevision": revision, **_ready(pods)}
+        change(self._store, STATEFUL_SETS, owner, "status", **status)
 
     def _pods(self, owner: Json) -> list[Json]:
         return controlled(self._store, owner, PODS)
@@ -308,6 +261,12 @@ def _label(obj: Json, name: str) -> str:
 
 def _has_ended(pod: Json) -> bool:
     return lookup(pod, "status", "phase") in ("Succeeded", "Failed")
+
+
+def _ready(pods: Sequence[Json]) -> dict[str, int]:
+    """Return the members of a status that count the Pods that are ready."""
+    number = len(list(filter(_is_ready, pods)))
+    return {"readyReplicas": number, "availableReplicas": number}
 
 
 def _is_ready(pod: Json) -> bool:
