@@ -28,10 +28,10 @@ OWN = {
 }
 
 
-def run(*arguments: str, **own: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [SANDBOX, *arguments],
-        env={**os.environ, **own},
+        env={**os.environ, **settings},
         check=False,
         capture_output=True,
         text=True,
@@ -60,13 +60,17 @@ def test_exit_code_and_message(arguments: list[str], code: int, text: str) -> No
 def test_environment_leads_to_the_sandbox_and_hides_own_settings() -> None:
     options = ["--cluster", "blue", "--account", "444455556666", "--region", "eu-west-1"]
     done = run("run", *options, "--", "python3", "-c", SHOW, **OWN)
-    shown = json.loads(done.stdout)
-    assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_IAM", "K8S_AUTH_HOST"} & shown.keys()
-    assert shown["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
-    assert (shown["AWS_ACCESS_KEY_ID"], shown["AWS_REGION"]) == ("444455556666", "eu-west-1")
-    assert shown["SANDBOX_CLUSTER"] == "blue"
-    assert shown["KUBECONFIG"] == shown["K8S_AUTH_KUBECONFIG"] == f"{shown['SANDBOX_STATE']}/kubeconfig"
-    assert not Path(shown["SANDBOX_STATE"]).exists(), "the folder is deleted at the end"
+    variables = json.loads(done.stdout)
+    assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_IAM", "K8S_AUTH_HOST"} & variables.keys()
+    assert variables["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+    assert (variables["AWS_ACCESS_KEY_ID"], variables["AWS_REGION"]) == ("444455556666", "eu-west-1")
+    assert variables["SANDBOX_CLUSTER"] == "blue"
+    assert (
+        variables["KUBECONFIG"]
+        == variables["K8S_AUTH_KUBECONFIG"]
+        == f"{variables['SANDBOX_STATE']}/kubeconfig"
+    )
+    assert not Path(variables["SANDBOX_STATE"]).exists(), "the folder is deleted at the end"
 
 
 def test_servers_work_together_and_can_be_reset() -> None:

@@ -73,8 +73,8 @@ def operation_of(service: str, request: Request) -> Operation:
         return Operation(service, target.rpartition(".")[2])
     if service in QUERY_SERVICES:
         name = dict(parse_qsl((request.body or request.query.encode()).decode())).get("Action", UNKNOWN)
-        known = service != "ec2" and name in _model(service).operation_names
-        return Operation(service, name, _model(service).operation_model(name) if known else None)
+        is_modelled = service != "ec2" and name in _model(service).operation_names
+        return Operation(service, name, _model(service).operation_model(name) if is_modelled else None)
     for method, pattern, model in _routes(service) if service in SERVICES else ():
         if method == request.method and (match := pattern.fullmatch(request.path)):
             return Operation(service, model.name, model, match.groupdict())

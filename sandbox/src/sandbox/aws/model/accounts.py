@@ -78,7 +78,7 @@ class Region(EksWithAddons):
 
 @dataclass(slots=True)
 class Settings:
-    """What a test can set: the time until EKS sees roles, the lifetime of sessions, the Kubernetes API server of clusters."""
+    """The settings of a test: the time until EKS sees roles, the lifetime of sessions, and the API server of clusters."""
 
     auth: bool = False
     propagation_ms: float = 0

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the services have in common: tables of records that can be copied, clock, identifiers and pages."""
+"""The base of the services: tables of records that can be copied, clock, identifiers and pages."""
 
 from __future__ import annotations
 
