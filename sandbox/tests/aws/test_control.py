@@ -102,19 +102,6 @@ class TestState:
         assert state["roles"]["app"]["AttachedPolicies"] == [policy]
         assert state["associations"][f"{REGION}/demo/default/app"]["roleArn"] == arn
 
-    def test_reads_do_not_change_state(self, iam: Any, control: AwsControl) -> None:
-        create_role(iam, "app")
-        original = control.state(ACCOUNT)
-        iam.get_role(RoleName="app")
-        iam.get_account_authorization_details()
-        assert control.state(ACCOUNT) == original
-
-    def test_writes_change_state(self, iam: Any, control: AwsControl) -> None:
-        create_role(iam, "app")
-        original = control.state(ACCOUNT)
-        iam.update_role(RoleName="app", Description="changed")
-        assert control.state(ACCOUNT) != original
-
 
 def test_reset_deletes_all_records(iam: Any, eks: Any, control: AwsControl, role_arn: str) -> None:
     create_cluster(eks, "demo")
