@@ -53,7 +53,6 @@ from ._role_report import (
 from ._screen import show_report
 from ._task import ActionTask
 
-Result = dict[str, Any]
 # The variable in which the role registers the result of a host.
 RESULT = "pod_identity_result"
 SHARED = (
@@ -72,7 +71,9 @@ class ActionModule(Action):
         "files": {"type": "raw"},
     }
 
-    def perform(self, task: ActionTask, variables: dict[str, Any], options: Mapping[str, Any]) -> Result:
+    def perform(
+        self, task: ActionTask, variables: dict[str, Any], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
         if options["step"] == "check":
             with task.in_environment():
                 return {"hosts": find_shared_clusters(task, variables)}
@@ -142,7 +143,7 @@ def _place(task: ActionTask, values: Mapping[str, Any]) -> tuple[str, str, str] 
     return str(values["cluster_name"]), account_id, region
 
 
-def show_play(task: ActionTask, variables: Mapping[str, Any]) -> Result:
+def show_play(task: ActionTask, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Display a table of the clusters of the batch. After a failure or the last batch, include all earlier batches.
 
     With a strategy such as free, each host runs the task. Then the first host that runs it after all hosts of the batch have
@@ -199,7 +200,9 @@ def _ended(host: str, results: Mapping[str, Any], find_variables_of_host: Callab
     return Ended(host, cluster, reason)
 
 
-def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mapping[str, Any]) -> Result:
+def show_reports(
+    task: ActionTask, variables: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
     """Display a table of the clusters that have reported from earlier jobs.
 
     :returns: members of the result of the task, which fails if a cluster failed or did not report.

@@ -109,11 +109,16 @@ class ActionModule(Action):
                     write(migration.interruption)
                 raise
         # The assertion of the playbook fails instead of this task, because Ansible prints a failed result in full.
-        result = {"failure": str(failure.get("msg", ""))}
+        result: dict[str, Any] = {"failure": str(failure.get("msg", ""))}
         if migration is None:
             return result
-        result |= migration.result
+        result |= {
+            "changed": bool(migration.changes),
+            "diff": migration.diffs,
+            "warnings": list(migration.warnings),
+        }
         if migration.report is not None:
+            result["migration"] = report_data(migration.report)
             hidden = bool(task.keywords.no_log)
             end = migration.report.failure or result["failure"]
             result |= show_report(migration_lines(migration.report), end, end, hidden=hidden)
@@ -142,21 +147,11 @@ def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str],
 
 @dataclass
 class Migration(MigrationSession):
-    """The migration of a cluster. Its ``result`` is also available after a failure."""
+    """The migration of a cluster."""
 
     report: MigrationReport | None = None
     _waiting: dict[WorkloadKey, datetime | None] = field(default_factory=dict)
     _kept: frozenset[WorkloadKey] = frozenset()
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """Return the members of the result of the task."""
-        found: dict[str, Any] = {
-            "changed": bool(self.changes),
-            "diff": self.diffs,
-            "warnings": list(self.warnings),
-        }
-        return found | ({"migration": report_data(self.report)} if self.report is not None else {})
 
     @property
     def interruption(self) -> str:

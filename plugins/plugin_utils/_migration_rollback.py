@@ -176,12 +176,9 @@ def _restart(
         names = [] if migrant.key in run.refused else list(run.remaining.get(migrant.key, ()))
         if names:
             late |= {migrant.key} if set(names) - migrant.pods.held.keys() else set()
-            session.warnings = [*session.warnings, _remaining(migrant.key, names)]
+            remaining = (
+                f"Pods {listed(names, 10)} of {migrant.key} still use EKS Pod Identity, and their credentials expire within 6 "
+                "hours. Recreate them, or wait for their rollout. New Pods already use IRSA."
+            )
+            session.warnings = [*session.warnings, remaining]
     return set(run.refused), late
-
-
-def _remaining(key: WorkloadKey, names: Sequence[str]) -> str:
-    return (
-        f"Pods {listed(names, 10)} of {key} still use EKS Pod Identity, and their credentials expire within 6 hours. Recreate "
-        "them, or wait for their rollout. New Pods already use IRSA."
-    )
