@@ -227,8 +227,8 @@ def plan_removal(
         )
         findings = [kept, *findings]
     return AccountPlan(
-        removed=[_service_account(key) for key in free if key in managed],
-        released=[_service_account(key) for key in free if key not in managed],
+        removed=[_service_account(key) for key in free if is_managed(accounts[key].labels)],
+        released=[_service_account(key) for key in free if not is_managed(accounts[key].labels)],
         findings=findings,
     )
 
@@ -501,8 +501,9 @@ def check_account(key: WorkloadKey, state: Preflight) -> Check:
 def _find_faults(key: WorkloadKey, state: Preflight) -> Iterator[Finding]:
     name, namespace = key.service_account, key.namespace
     account, desired = state.accounts.get(key), state.desired.get(key)
-    inhabited = {present.namespace for present in state.accounts}
-    if state.namespaces is not None and namespace not in {*state.namespaces, *inhabited}:
+    is_listed = state.namespaces is None or namespace in state.namespaces
+    # A namespace with a service account exists.
+    if account is None and not is_listed and all(key.namespace != namespace for key in state.accounts):
         yield Finding(
             Code.NAMESPACE_MISSING,
             f"namespace {namespace} does not exist.",

@@ -216,11 +216,11 @@ def read_back(cluster: KubernetesCluster, name: str, accounts: Accounts, writes:
     :arg name: the value of ``cluster`` in the keys of the workloads.
     :arg accounts: the service accounts before the writes.
     """
-    touched = [
+    touched = {
         WorkloadKey(name, *object_name(item))
         for _verb, item in writes[0].steps
         if item["kind"] == "ServiceAccount"
-    ]
+    }
     if not touched:
         return judge_writes(writes, accounts)
     listing = cluster.list_objects(accounts_query(touched))

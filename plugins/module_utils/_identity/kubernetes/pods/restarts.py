@@ -84,7 +84,7 @@ def plan_restarts(
         and not any(map(_blocks, workload.checks))
     ]
     failing = [workload for workload in passed if injection.get(workload.key) is False]
-    workloads = [workload for workload in passed if workload not in failing]
+    workloads = [workload for workload in passed if injection.get(workload.key) is not False]
     stale, unmanaged = find_stale(workloads, state)
     groups = {owner: group_by_hold(pods, state) for owner, pods in stale.items()}
     owners = [owner for owner, holds in groups.items() if "" in holds and state.find_rollout(owner)]
