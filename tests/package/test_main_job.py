@@ -129,7 +129,8 @@ def test_ansible_runner_returns_facts(
     folder = tmp_path / "job"
     (folder / "env").mkdir(parents=True)
     (folder / "project").mkdir()
-    (folder / "env" / "extravars").write_text(GUIDE.read_text(encoding="utf-8"), encoding="utf-8")
+    variables = f"{GUIDE.read_text(encoding='utf-8')}\nawx_job_id: 1\n"
+    (folder / "env" / "extravars").write_text(variables, encoding="utf-8")
     command = ["run", folder, "-p", "workload_identity.aws.site", "--ident", "first", "--json"]
     run([VENV / "bin" / "ansible-runner", *command], runner_environment(installed, sandbox), tmp_path)
     [(name, report)] = artifacts(folder, "first").items()

@@ -19,11 +19,12 @@ from .test_main_job import recap
 
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
 # An empty value of pod_identity_approved is invalid: a run must not apply changes because the name of the plan is missing.
+# pod_identity_only is not possible with pod_identity_purge.
 OPTIONS: dict[str, dict[str, Any]] = {
     name: option
     for entry in SPECS["argument_specs"].values()
     for name, option in entry["options"].items()
-    if name != "pod_identity_approved"
+    if name not in ("pod_identity_approved", "pod_identity_only")
 }
 WORKLOADS = [
     {
@@ -160,7 +161,7 @@ REFUSED = (
     pytest.param(
         "workload_identity.aws.report",
         ["-e", "pod_identity_report_files=blue, green"],
-        DROPPED.format(name="pod_identity_report_files"),
+        f"{DROPPED.format(name='pod_identity_report_files')} Nothing was changed.",
         id="a list that ends at its space",
     ),
 )
