@@ -208,6 +208,7 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
     failures |= {failure.target: failure for failure in part.failures}
     return replace(
         observed,
+        cluster=replace(part.cluster, renamed={**observed.cluster.renamed, **part.cluster.renamed}),
         **collections,
         documents={**observed.documents, **part.documents},
         failures=tuple(failures[target] for target in sorted(failures)),
