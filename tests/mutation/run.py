@@ -38,7 +38,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.workload_identity.aws"
 PAIRS = ((ast.Eq, ast.NotEq), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.In, ast.NotIn), (ast.Is, ast.IsNot))
-OPPOSITES: Mapping[type[ast.AST], Any] = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
+OPPOSITES: Mapping[type[ast.AST], Any] = {
+    first: second for pair in PAIRS for first, second in (pair, pair[::-1])
+}
 Line = tuple[str, int]
 # The lines of plugins that a test runs, and its duration in seconds.
 Covered = tuple[frozenset[Line], float]
@@ -241,8 +243,8 @@ def measure(tests: Tests, options: argparse.Namespace) -> int:
     calls = [functools.partial(tests.first_failure, *pair) for pair in zip(chosen, near, strict=True)]
     killers = forked(calls, options.jobs, options.limit)
     # A test that also fails alone without a mutant notices nothing.
-    alone = [functools.partial(tests.first_failure, None, [name]) for name in {*killers} - {"", None}]
-    missed = {"", *forked(alone, options.jobs, 600)}
+    singles = [functools.partial(tests.first_failure, None, [name]) for name in {*killers} - {"", None}]
+    missed = {"", *forked(singles, options.jobs, 600)}
     survivors = [mutant for mutant, killer in zip(chosen, killers, strict=True) if killer in missed - {None}]
     for mutant in sorted(survivors, key=lambda mutant: (mutant.path, mutant.lines)):
         print(f"survived {mutant.path}:{mutant.lines[0]}: {mutant.text}")
