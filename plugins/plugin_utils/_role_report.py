@@ -74,6 +74,7 @@ from ..module_utils._identity.report.rows import (
 )
 from ..module_utils._identity.run.result import change_row
 from ._files import write_private
+from ._screen import output_form
 from ._task import ActionTask
 
 try:
@@ -174,7 +175,6 @@ def leave_report(
     """
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
     fail_on = values.get("fail_on", "error")
-    ignore = values.get("ignore", [])
     settings = ReportSettings(
         task.check_mode,
         ignore,
@@ -257,12 +257,18 @@ def _now() -> str:
 
 
 def job_artifacts(variables: Mapping[str, Any], make: Callable[[], Mapping[str, object]]) -> dict[str, Any]:
-    """Return the member of a task result that sets artifacts of an AWX job, or {} if nothing would show the artifacts.
+    """Return the member of a task result that sets artifacts of a job, or {} if nothing reads them.
+
+    AWX, Automation Platform and ansible-runner read artifacts, and Ansible shows them with SHOW_CUSTOM_STATS.
 
     :arg variables: all variables of the task.
     :arg make: returns the artifacts.
     """
-    if "awx_job_id" not in variables and not constants.config.get_config_value("SHOW_CUSTOM_STATS"):
+    if not (
+        "awx_job_id" in variables
+        or output_form() == "events"
+        or constants.config.get_config_value("SHOW_CUSTOM_STATS")
+    ):
         return {}
     return {"ansible_stats": {"data": dict(make()), "per_host": False, "aggregate": True}}
 

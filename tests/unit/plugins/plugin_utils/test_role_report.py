@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import leave_stopped_report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
@@ -67,3 +68,22 @@ def test_unreadable_environment_leaves_an_artifact(run: Any, monkeypatch: pytest
 
     monkeypatch.setattr(ActionTask, "region", fail)
     assert "pod_identity_artifact_apply_green_eu_central_1" in run(GREEN)["ansible_stats"]["data"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "form", "count"),
+    [({}, "text", 0), ({}, "data", 0), ({}, "events", 1), ({"awx_job_id": 7}, "text", 1)],
+)
+def test_artifacts_are_made_only_if_something_reads_them(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any], form: str, count: int
+) -> None:
+    made: list[None] = []
+
+    def make() -> dict[str, object]:
+        made.append(None)
+        return {"name": "value"}
+
+    monkeypatch.setattr(_role_report, "output_form", lambda: form)
+    data = {"data": {"name": "value"}, "per_host": False, "aggregate": True}
+    assert _role_report.job_artifacts(variables, make) == ({"ansible_stats": data} if count else {})
+    assert len(made) == count
