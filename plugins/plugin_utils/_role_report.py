@@ -177,7 +177,7 @@ def leave_report(
     fail_on = values.get("fail_on", "error")
     settings = ReportSettings(
         task.check_mode,
-        ignore,
+        values.get("ignore", []),
         fail_on,
         _now(),
         read_version(),
