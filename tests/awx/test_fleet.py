@@ -349,23 +349,6 @@ def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     assert unmanaged["id"] in world.objects["inventories"]
 
 
-@pytest.mark.release
-def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
-    world = controller.emulator
-    if world is None:
-        pytest.skip("needs the emulator's state")
-    organization = world.named("organizations", "Default")["id"]
-    managed = {"name": "EKS Pod Identity: project", "description": MARK, "organization": organization}
-    project = world.create("projects", managed)["id"]
-    world.create("job_templates", {"name": "Nightly", "project": project, "playbook": "verify.yml"})
-    world.writes.clear()
-    assert message(play(controller, tmp_path, **ABSENT)) == (
-        'Objects that this role does not manage use "EKS Pod Identity: project": Nightly. Change or delete these objects first. '
-        "Nothing was changed."
-    )
-    assert world.writes == []
-
-
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
@@ -403,29 +386,6 @@ def test_missing_objects_are_named(
 ) -> None:
     assert message(play(controller, tmp_path, "--check", **extra)) == expected
     assert controller.emulator is None or controller.emulator.writes == []
-
-
-@pytest.mark.release
-def test_organization_administrator_uses_existing_credential_types(
-    controller: Target, tmp_path: Path
-) -> None:
-    world = controller.emulator
-    if world is None:
-        pytest.skip("needs the emulator's state")
-    world.superuser = False
-    assert message(play(controller, tmp_path)) == (
-        "Only a system administrator of AWX can create or delete these credential types: EKS Pod Identity: kubeconfig, "
-        "EKS Pod Identity: AWS region. Run this playbook as a system administrator, or set "
-        "awx_fleet_kubeconfig_type and awx_fleet_region_type to the "
-        "names of existing types. Nothing was changed."
-    )
-    for name, field in (("Kubeconfig", "kubeconfig"), ("Region", "region")):
-        world.create(
-            "credential_types", {"name": name, "kind": "cloud", "inputs": {"fields": [{"id": field}]}}
-        )
-    named = {"awx_fleet_kubeconfig_type": "Kubeconfig", "awx_fleet_region_type": "Region"}
-    done = play(controller, tmp_path, "--check", **named)
-    assert "These objects would be created: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
 
 
 def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:

@@ -140,15 +140,3 @@ def test_documented_policies_suffice_and_secrets_are_not_written(world: World) -
     for secret in (*secrets, *(session["access_key_id"] for session in sessions)):
         assert secret not in output
         assert [str(path) for path, text in written.items() if secret.encode() in text] == []
-
-
-def test_run_outlives_credentials(world: World) -> None:
-    """Let credentials expire so early that each request must renew them."""
-    renewals = world.control()["operations"]["sts:AssumeRole"]
-    world.set_session_lifetime(100)
-    try:
-        output = world.play({"pod_identity_state": "absent"})
-    finally:
-        world.set_session_lifetime(0)
-    assert "failed=0" in output
-    assert world.control()["operations"]["sts:AssumeRole"] > renewals + 2

@@ -107,25 +107,3 @@ def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> 
         "- pod_identity_workloads[2] (*/y): service_account_selector 'a=b=c' is not a valid label selector: "
         in text
     )
-
-
-def test_modules_refuse_patterns(cluster: Cluster) -> None:
-    arguments = {
-        "cluster_name": "my-cluster",
-        "workloads": [{"namespace": "team-*", "service_account": "x", "role": {"name": "r"}}],
-    }
-    command = (
-        "ansible",
-        "localhost",
-        "-m",
-        "workload_identity.aws.eks_pod_identity",
-        "-a",
-        json.dumps(arguments),
-    )
-    run = cluster.sandbox.run(*command, cwd=cluster.folder)
-    assert run.returncode == 2
-    assert (
-        "workloads[0] (team-*/x): namespace 'team-*' is a pattern. Only the Ansible role pod_identity accepts patterns and "
-        "selectors, because it reads the service accounts of the cluster. List the service accounts by name here, or use the "
-        "role."
-    ) in " ".join(run.stdout.split())

@@ -101,22 +101,6 @@ def test_unwritable_report_file_fails_before_changes(sandbox: Sandbox, tmp_path:
     assert "applying policies" not in done.stdout
 
 
-@pytest.mark.release
-def test_lines_are_unchanged_in_yaml_results(sandbox: Sandbox) -> None:
-    sandbox.reset()
-    command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
-    done = sandbox.run(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"})
-    assert done.returncode == 2, done.stdout
-    assert re.search(
-        r"^Cluster my-cluster, account 111122223333, region us-west-2, as ", done.stdout, re.MULTILINE
-    )
-    assert "\nVerified: 1 workload; 1 fail.\nWORKLOAD " in done.stdout
-    assert (
-        len(re.findall(r"^  error ROLE_MISSING default/my-service-account: ", done.stdout, re.MULTILINE)) == 1
-    )
-    assert UNCHECKED not in " ".join(done.stdout.split())
-
-
 UNCHECKED = "is used without checking its certificate: any server at that address gets the token."
 
 

@@ -147,21 +147,3 @@ def test_failed_read_of_an_account_affects_all_its_clusters(fleet: FleetFixture,
     assert "broken" in errors["blue"]
     assert errors == {"blue": errors["blue"], "green": errors["blue"], "red": ""}
     assert "blue, green could not be read, so the report does not include them." in done.output
-
-
-@pytest.mark.release
-def test_other_credentials_of_an_account_read_it_themselves(fleet: FleetFixture, tmp_path: Path) -> None:
-    iam = client(fleet, "iam", OWN_ACCOUNT)
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": OWN_ACCOUNT}}],
-    }
-    role = iam.create_role(RoleName="auditor", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    fleet.host_variables["green"] = {"pod_identity_assume_role_arn": role}
-    try:
-        _report, counts, _output = audit(fleet, tmp_path / "report.json")
-    finally:
-        fleet.host_variables.clear()
-        iam.delete_role(RoleName="auditor")
-    assert counts[OWN_ACCOUNT]["iam:GetAccountAuthorizationDetails"] == 2
-    assert counts[OTHER_ACCOUNT]["iam:GetAccountAuthorizationDetails"] == 1

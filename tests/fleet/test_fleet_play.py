@@ -260,23 +260,6 @@ def test_limit_selects_clusters(fleet: FleetFixture) -> None:
     assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in unknown.output
 
 
-@pytest.mark.release
-@pytest.mark.parametrize(
-    ("serial", "most", "begun"),
-    [([2, "100%"], "", 4), ("50%", "0", 2), (10, 0, 4)],
-    ids=["no limit", "limit 0", "one batch"],
-)
-def test_max_fail_percentage_limits_batches(
-    fleet: FleetFixture, serial: object, most: object, begun: int
-) -> None:
-    fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
-    result = fleet.play("fleet", pod_identity_serial=serial, pod_identity_max_fail_percentage=most)
-    assert result.code == 2
-    assert sum(map(bool, associations(fleet).values())) == begun - 1
-    pending = f", {4 - begun} pending" if begun < 4 else ""
-    assert f"{begun - 1} of 4 clusters done, 1 failed{pending}." in result.output
-
-
 SHARING = tuple(ClusterHost(f"c{number:02}", f"c{number:02}", OWN_ACCOUNT, WEST) for number in range(12))
 
 

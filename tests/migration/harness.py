@@ -93,14 +93,6 @@ class Harness:
         assert found.report is not None
         return found.report
 
-    def interrupted_run(self, **options: Any) -> MigrationReport:
-        """Run a migration that ends with an exception of the test. Return the report that the migration leaves."""
-        found = self._migration(False, {}, options)
-        with self._patched(_ignore), contextlib.suppress(KeyboardInterrupt, RuntimeError):
-            found.perform()
-        assert found.report is not None
-        return found.report
-
     def _migration(self, check_mode: bool, values: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         self.writes.clear()
         chosen = {

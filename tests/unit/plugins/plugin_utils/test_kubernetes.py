@@ -52,7 +52,6 @@ from kubernetes.dynamic.resource import ResourceInstance
 # A time in seconds, which is longer than all time limits in these tests.
 LONG = 60
 QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
-ITEM = {"metadata": {"name": "x"}}
 
 
 class FakeClient:
