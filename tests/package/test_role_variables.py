@@ -50,7 +50,8 @@ TEXTS = {
     "pod_identity_agent": "present",
     "pod_identity_agent_version": ">=v1.3.0",
     "pod_identity_trust_scope": "workload",
-    # A purge refuses this variable.
+    # Only the verification and the teardown have this variable, because a purge refuses it.
+    "pod_identity_only": "default/*",
     "pod_identity_owner": "team-a",
     "pod_identity_permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess",
     "pod_identity_deadline": "300",
@@ -93,6 +94,7 @@ def test_every_variable_accepts_text(
         name: str(paths[name]) if name in paths else as_text(name, option) for name, option in OPTIONS.items()
     }
     del texts["pod_identity_workloads_from"]
+    selection = texts.pop("pod_identity_only")
     command = [venv / "bin" / "ansible-playbook", SITE]
     extra = [part for name, text in texts.items() for part in ("-e", f"{name}='{text}'")]
     printed = run([*command, *extra], env, tmp_path).stdout
@@ -109,7 +111,7 @@ def test_every_variable_accepts_text(
 
     inventory = tmp_path / "hosts.ini"
     del texts["pod_identity_workloads"]
-    texts["pod_identity_workloads_from"] = str(files)
+    texts |= {"pod_identity_workloads_from": str(files), "pod_identity_only": selection}
     lines = [f"{name}={text}" for name, text in texts.items()]
     inventory.write_text("\n".join(["localhost", "[all:vars]", *lines, ""]), encoding="utf-8")
     for name in ("verify", "teardown"):
