@@ -19,12 +19,11 @@ from .test_main_job import recap
 
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
 # An empty value of pod_identity_approved is invalid: a run must not apply changes because the name of the plan is missing.
-# pod_identity_only is not possible with pod_identity_purge.
 OPTIONS: dict[str, dict[str, Any]] = {
     name: option
     for entry in SPECS["argument_specs"].values()
     for name, option in entry["options"].items()
-    if name not in ("pod_identity_approved", "pod_identity_only")
+    if name != "pod_identity_approved"
 }
 WORKLOADS = [
     {
