@@ -246,20 +246,6 @@ def test_interrupted_play_is_completed_by_the_next(fleet: FleetFixture) -> None:
     assert "4 of 4 clusters done, 0 failed." in completed.output
 
 
-@pytest.mark.release
-def test_limit_selects_clusters(fleet: FleetFixture) -> None:
-    result = fleet.play("fleet", "--limit", "red,blue")
-    assert result.code == 0, result.output
-    assert list(rows(result)) == ["blue", "red"]
-    assert associations(fleet) == {"blue": ["reports"], "green": [], "red": ["own", "reports"], "grey": []}
-    nobody = fleet.play("fleet", "--limit", "red", hosts="canary")
-    assert nobody.code != 0
-    assert "The limit 'red' leaves no host of 'canary', so nothing would be done." in nobody.output
-    unknown = fleet.play("fleet", hosts="nobody")
-    assert unknown.code != 0
-    assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in unknown.output
-
-
 SHARING = tuple(ClusterHost(f"c{number:02}", f"c{number:02}", OWN_ACCOUNT, WEST) for number in range(12))
 
 

@@ -16,7 +16,6 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.migration.estate import (
     CI,
     OTHER_HOST,
-    delete_association,
 )
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
@@ -25,7 +24,6 @@ ALL = os.environ.get("TIER") == "release"
 ORDINARY = 30 if ALL else 2
 # The number of service accounts whose Pods are replaced together.
 BATCH = 5
-LATE = 45
 
 
 def stages(report: Any) -> dict[str, str]:
@@ -69,34 +67,6 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[..., Scene]) -> None:
     assert set(stages(back).values()) == {"irsa"}
     assert back.failure == ""
     assert estate.snapshot() == start
-
-
-@pytest.mark.release
-@pytest.mark.parametrize("is_deleted", [False, True])
-def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None:
-    """Delete the associations by hand after the step finish, too: the Pods have lost their access, and regain it."""
-    scene = new_scene(1)
-    start = scene.estate.snapshot()
-    scene.oracle.check("the start")
-    scene.delay_webhook(LATE)
-    for step in ("restart", "finish"):
-        scene.harness.run(scene.checking(), step=step, batch=BATCH, observe=60)
-    assert (scene.oracle.problems, scene.oracle.windows) == ([], [])
-    if is_deleted:
-        for name in scene.estate.snapshot()["associations"]:
-            delete_association(scene.estate, name.partition("/")[2])
-        assert scene.late is not None
-        scene.late.note()
-        found = scene.harness.run(step="inventory")
-        assert {finding.code.value for finding in found.all_findings} >= {"ASSOCIATION_MISSING"}
-        back = scene.harness.run(rollback=True, batch=BATCH, observe=60)
-    else:
-        back = scene.harness.run(scene.checking(), rollback=True, batch=BATCH, observe=60)
-        assert scene.oracle.windows
-    scene.oracle.check("the rollback", is_final=True)
-    assert scene.oracle.problems == []
-    assert back.failure == ""
-    assert scene.estate.snapshot() == start
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str], finished: set[str]) -> None:
