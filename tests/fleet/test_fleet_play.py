@@ -141,27 +141,6 @@ def test_plan_apply_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: Pat
     assert (unchanged.code, fleet.writes()) == (0, 0), unchanged.output
 
 
-@pytest.mark.release
-@pytest.mark.parametrize("strategy", ["free", "ansible.builtin.host_pinned"])
-def test_strategy_without_lockstep_shows_one_table(fleet: FleetFixture, strategy: str) -> None:
-    fleet.host_variables["red"] = INVALID
-    result = fleet.play("fleet", strategy=strategy)
-    assert result.code == 2
-    assert result.output.count("3 of 4 clusters done, 1 failed.") == 1, result.output
-    assert list(rows(result)) == HOSTS
-    assert associations(fleet) == {
-        "blue": ["reports"],
-        "green": ["own", "reports"],
-        "red": [],
-        "grey": ["reports"],
-    }
-    fleet.host_variables.clear()
-    assert fleet.play("fleet").code == 0
-    fleet.writes()
-    again = fleet.play("fleet", strategy=strategy)
-    assert (again.code, fleet.writes()) == (0, 0), again.output
-
-
 def test_failed_clusters_do_not_stop_other_clusters(fleet: FleetFixture) -> None:
     fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
     # The host grey was copied from red, and still has the kubeconfig of that cluster.
