@@ -61,6 +61,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    begin_reading_agent,
     read_for_verification,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
@@ -295,7 +296,7 @@ class World:
         desired = self._desired()
         observer = Observer(api, cluster, WIDTH)
         observed = observer.observe(desired, planning=False, unlisted=True)
-        proof = read_for_verification(api, desired, observed, WIDTH)
+        proof = read_for_verification(api, desired, observed, WIDTH, begin_reading_agent(api, cluster))
         other = judge_api_server(cluster, self.server) if self.server else None
         lints = lint_workloads(desired.workloads, load_catalogue())
         unlisted = [

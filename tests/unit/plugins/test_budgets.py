@@ -26,7 +26,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/kubernetes": 2500,
     "module_utils/_identity/model": 1637,
     "module_utils/_identity/plan": 1999,
-    "module_utils/_identity/read": 1043,
+    "module_utils/_identity/read": 1000,
     "module_utils/_identity/report": 1058,
     "module_utils/_identity/run": 1697,
     "module_utils/_identity/verify": 694,

@@ -42,8 +42,8 @@ def read_addon_with_roles(api: Api, cluster: Cluster, name: str) -> ObservedAddo
     described = [
         describe_association(api, cluster.name, association_id) for association_id in addon.association_ids
     ]
-    associations = [association for association in described if association is not None]
-    return replace(addon, roles={found.key.service_account: found.role_arn for found in associations})
+    roles = {found.key.service_account: found.role_arn for found in described if found is not None}
+    return replace(addon, roles=roles)
 
 
 def read_role_tags(api: Api, arn: str) -> dict[str, str]:

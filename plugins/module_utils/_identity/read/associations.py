@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..._aws.client import Api, response_pages
 from ..._aws.transport import map_concurrently
@@ -46,42 +46,28 @@ FEW_WORKLOADS = 3
 MAX_DESCRIBED = 10
 
 
-@dataclass(frozen=True, slots=True)
-class _AssociationSummary:
-    """An association as ListPodIdentityAssociations returns it."""
-
-    key: WorkloadKey
-    association_id: str
-
-
-_Listing = Iterable["_AssociationSummary | Failure"]
+# The workload and the ID of an association, as ListPodIdentityAssociations returns them.
+_Summary: TypeAlias = tuple[WorkloadKey, str]
 
 
 @dataclass(slots=True)
 class Remainder:
     """The associations of the cluster whose workloads are outside the run.
 
-    ``addons`` has the workloads whose association belongs to an EKS add-on, and ``associations`` all other associations.
+    ``addons`` has the workloads whose association belongs to an EKS add-on, and ``ids`` the IDs of all other associations.
     ``more`` is true if some pages were not read. ``error`` is the error of a list request, or None.
     """
 
-    associations: list[_AssociationSummary] = field(default_factory=list)
+    ids: dict[WorkloadKey, str] = field(default_factory=dict)
     addons: list[WorkloadKey] = field(default_factory=list)
     more: bool = False
     error: AwsError | None = None
-
-    def add(self, association: _AssociationSummary, row: Mapping[str, Any]) -> None:
-        """Add an association, which belongs to an EKS add-on if its ``row`` of the list response has an owner."""
-        if row.get("ownerArn"):
-            self.addons.append(association.key)
-        else:
-            self.associations.append(association)
 
 
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
     """Return all associations of the cluster. Raises AwsError if a read fails."""
 
-    def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
+    def read(summary: _Summary | Failure) -> ObservedAssociation | None:
         result = summary if isinstance(summary, Failure) else _describe(reader, summary)
         if isinstance(result, Failure):
             raise result.error
@@ -105,11 +91,11 @@ def read_associations(
     :arg remainder: receives the associations of workloads that are not in ``keys``.
     """
 
-    def describe(summary: _AssociationSummary | Failure) -> ObservedAssociation | Failure | None:
+    def describe(summary: _Summary | Failure) -> ObservedAssociation | Failure | None:
         if isinstance(summary, Failure):
             return summary
-        present = unchanged.get(summary.key)
-        if present is not None and present.association_id == summary.association_id:
+        present = unchanged.get(summary[0])
+        if present is not None and present.association_id == summary[1]:
             return present
         return _describe(reader, summary)
 
@@ -127,16 +113,12 @@ def describe_unlisted(
     Only a description has the tag with the owner. Associations in the ``namespaces`` of the run are described first, because a
     workload that was removed from the list is probably in one of them.
     """
-    ordered = sorted(
-        remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
-    )
-    chosen = ordered[:MAX_DESCRIBED]
+    ordered = sorted(remainder.ids, key=lambda key: (key.namespace not in namespaces, key))
+    chosen = [(key, remainder.ids[key]) for key in ordered[:MAX_DESCRIBED]]
     answers = map_concurrently(partial(_describe, reader), chosen, reader.width)
-    results = {summary.key: answer for summary, answer in zip(chosen, answers, strict=True)}
+    results = dict(zip(ordered, answers, strict=False))
     # The result is None for an association that was deleted after it was listed.
-    keys = sorted(
-        summary.key for summary in remainder.associations if results.get(summary.key, summary) is not None
-    )
+    keys = sorted(key for key in remainder.ids if results.get(key, key) is not None)
     failed = {key: result for key in keys if isinstance(result := results.get(key), Failure)}
     first = next(iter(failed.values()), None)
     return UnlistedAssociations(
@@ -157,14 +139,15 @@ def has_association(reader: Reader, key: WorkloadKey) -> bool | Failure:
     return attempt(association_target(key), lambda: any(listing()))
 
 
-def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
-    read = partial(describe_association, reader.api, summary.key.cluster, summary.association_id)
-    return attempt(association_target(summary.key), read)
+def _describe(reader: Reader, summary: _Summary) -> ObservedAssociation | Failure | None:
+    key, association_id = summary
+    read = partial(describe_association, reader.api, key.cluster, association_id)
+    return attempt(association_target(key), read)
 
 
 def _list_cluster(
     reader: Reader, keys: Collection[WorkloadKey] | None, remainder: Remainder | None = None
-) -> _Listing:
+) -> Iterable[_Summary | Failure]:
     """Yield the associations of these workloads, or all associations if ``keys`` is None, and the failure of a list request.
 
     Add the associations of other workloads to ``remainder``.
@@ -175,11 +158,12 @@ def _list_cluster(
     try:
         for row in _summaries(reader.api, cluster, keys, remainder):
             key = WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"])
-            summary = _AssociationSummary(key, str(row["associationId"]))
             if keys is None or key in keys:
-                yield summary
+                yield key, row["associationId"]
+            elif remainder is not None and row.get("ownerArn"):
+                remainder.addons.append(key)
             elif remainder is not None:
-                remainder.add(summary, row)
+                remainder.ids[key] = row["associationId"]
     except AwsError as error:
         if remainder is not None:
             remainder.more, remainder.error = True, error

@@ -53,20 +53,16 @@ def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
     For a removal (``state`` is "absent"), return an empty mapping if the cluster does not exist. ListPodIdentityAssociations must
     confirm that, because a removal deletes more resources if the cluster does not exist.
     """
-
-    def describe() -> Any:
-        return api.call("eks", "DescribeCluster", {"name": name})["cluster"]
-
-    def confirm() -> bool:
-        return any(list_associations(api, name))
-
+    describe = partial(api.call, "eks", "DescribeCluster", {"name": name})
     try:
-        response: Mapping[str, Any] | None = (
-            describe() if state == "present" else read_composite(describe, lambda answer: answer, confirm)
+        answer: Mapping[str, Mapping[str, Any]] | None = (
+            describe()
+            if state == "present"
+            else read_composite(describe, lambda answer: answer, lambda: any(list_associations(api, name)))
         )
+        return answer["cluster"] if answer else {}
     except AwsError as error:
         return error
-    return response or {}
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
@@ -124,13 +120,17 @@ def read_eks_target(api: Api, name: str, region: str) -> Cluster:
         if not error.missing:
             raise
         place = f"region {region}" if region else "the configured region"
-        text = f"No cluster found for name: {name}. Requested in {place}."
-        raise classify(error.operation, error.code, text) from error
+        raise classify(
+            error.operation, error.code, f"No cluster found for name: {name}. Requested in {place}."
+        ) from error
     cluster = Cluster(**decode_cluster(str(response["arn"]), response))
     if not (cluster.endpoint and cluster.certificate_authority_data):
         status = cluster.status or "in an unknown state"
-        text = f"cluster {name} is {status}, without an endpoint and certificate authority of its Kubernetes API."
-        raise classify("eks:DescribeCluster", "ClusterNotActive", text)
+        raise classify(
+            "eks:DescribeCluster",
+            "ClusterNotActive",
+            f"cluster {name} is {status}, without an endpoint and certificate authority of its Kubernetes API.",
+        )
     return cluster
 
 
@@ -143,17 +143,16 @@ def read_caller_access(api: Api, target: Cluster, sts_url: str, now: datetime) -
     Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.
     """
     try:
-        caller = api.call("sts", "GetCallerIdentity", {})
+        caller = read_caller(api)
     except AwsError:
         return None
-    arn, date = str(caller["Arn"]), response_time(caller)
-    clock_ahead = (now - date).total_seconds() if date else None
+    clock_ahead = (now - caller.answered_at).total_seconds() if caller.answered_at else None
     host = urlsplit(sts_url).hostname or ""
     foreign_host = "" if _AWS_HOST.fullmatch(host) or _LOOPBACK.fullmatch(host) else host
     principal, unknown = "", ""
     has_entry: bool | None = None
     try:
-        principal = _access_principal(api, arn)
+        principal = _access_principal(api, caller.caller_arn)
         api.call("eks", "DescribeAccessEntry", {"clusterName": target.name, "principalArn": principal})
         has_entry = True
     except AwsError as error:
@@ -161,7 +160,7 @@ def read_caller_access(api: Api, target: Cluster, sts_url: str, now: datetime) -
             has_entry = False
         else:
             unknown = f"{error.operation}: {error.code}"
-    return CallerAccess(arn, principal, has_entry, unknown, clock_ahead, foreign_host)
+    return CallerAccess(caller.caller_arn, principal, has_entry, unknown, clock_ahead, foreign_host)
 
 
 def _access_principal(api: Api, caller_arn: str) -> str:

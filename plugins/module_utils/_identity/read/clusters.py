@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -43,19 +43,14 @@ class ApiProvider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """A region of an account or, with ``cluster``, a cluster of a ListClusters response."""
+
     access: AccountAccess
     region: str
+    cluster: str = ""
 
-    def failure(self, error: AwsError, cluster: str = "") -> UnreadClusters:
-        return UnreadClusters(self.access.account_id, self.region, cluster, error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A cluster of a ListClusters response."""
-
-    place: _Place
-    name: str
+    def failure(self, error: AwsError) -> UnreadClusters:
+        return UnreadClusters(self.access.account_id, self.region, self.cluster, error)
 
 
 def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> FoundClusters:
@@ -108,15 +103,14 @@ def _accounts(
     """Return the accounts to read, each once. Add the error of ListAccounts to ``failures``."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
-        role, members = request.organization.role, list[str]()
+        role = request.organization.role
         try:
-            members = _members(request.organization, api)
+            for account_id in _members(request.organization, api):
+                arn = f"arn:{partition}:iam::{account_id}:role/{role.name}"
+                assumed = AssumeRole(arn, role.external_id) if account_id != own_account else None
+                accounts[account_id] = AccountAccess(account_id, assumed, request.regions)
         except AwsError as error:
             failures.append(UnreadClusters("", "", "", error))
-        for account_id in members:
-            arn = f"arn:{partition}:iam::{account_id}:role/{role.name}"
-            assumed = AssumeRole(arn, role.external_id) if account_id != own_account else None
-            accounts[account_id] = AccountAccess(account_id, assumed, request.regions)
     accounts.update({access.account_id: access for access in request.accounts})
     if request.own_account:
         accounts[own_account] = AccountAccess(own_account, None, request.regions)
@@ -148,7 +142,7 @@ def _places(apis: ApiProvider, home: str, access: AccountAccess) -> _Answer[_Pla
     return [_Place(access, region) for region in regions], ()
 
 
-def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answer[_Named]:
+def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answer[_Place]:
     properties = {"region": place.region, "account": place.access.account_id}
     try:
         api = apis.api(place.access.role, place.region)
@@ -156,28 +150,27 @@ def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answ
     except AwsError as error:
         return (), [place.failure(error)]
     return [
-        _Named(place, name)
+        replace(place, cluster=name)
         for name in names
         if matches_filters({**properties, "name": name}, request.include, request.exclude, described=False)
     ], ()
 
 
-def _clusters(apis: ApiProvider, entry: _Named) -> _Answer[FoundCluster]:
-    place = entry.place
+def _clusters(apis: ApiProvider, place: _Place) -> _Answer[FoundCluster]:
     try:
         api = apis.api(place.access.role, place.region)
-        raw = api.call("eks", "DescribeCluster", {"name": entry.name})["cluster"]
+        raw = api.call("eks", "DescribeCluster", {"name": place.cluster})["cluster"]
     except AwsError as error:
         # A missing cluster was deleted after it was listed.
-        return (), [] if error.missing else [place.failure(error, entry.name)]
+        return (), [] if error.missing else [place.failure(error)]
     failures: list[UnreadClusters] = []
     try:
-        response = api.call("eks", "DescribeAddon", {"clusterName": entry.name, "addonName": AGENT_ADDON})
+        response = api.call("eks", "DescribeAddon", {"clusterName": place.cluster, "addonName": AGENT_ADDON})
         addon = decode_addon(response["addon"])
         agent = AgentAddon(True, addon.status, addon.version)
     except AwsError as error:
         agent = AgentAddon(present=False if error.missing else None)
         if not error.missing:
-            failures.append(place.failure(error, entry.name))
+            failures.append(place.failure(error))
     fields = decode_cluster(str(raw["arn"]), raw)
     return [FoundCluster(**fields, agent=agent, role=place.access.role)], failures

@@ -9,7 +9,6 @@ Sources: iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,20 +20,10 @@ REPORT_SECONDS = 120
 _REPORT_INTERVAL = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class LastUses:
-    """The times at which a role last used services and actions: UTC in ISO 8601, or "" if IAM has not recorded a use.
-
-    ``services`` has each service that the policies of the role allow, by prefix, such as "s3". ``actions`` has the actions of
-    these services that IAM tracks, by name, such as "s3:CreateBucket".
-    """
-
-    services: dict[str, str] = field(default_factory=dict)
-    actions: dict[str, str] = field(default_factory=dict)
-
-
-def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None]) -> LastUses:
-    """Return the times at which a role last used each service and each action that IAM tracks.
+def read_last_accessed(
+    api: Api, role_arn: str, sleep: Callable[[float], None]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the times at which a role last used each service and each action that IAM tracks (see ``RoleUse``).
 
     IAM tracks few actions that read or write data, and includes denied requests. Uses in the last four hours may be missing. An
     action that is not in the response is not tracked, or was not used: IAM may omit the list of actions in both cases.
@@ -51,27 +40,25 @@ def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None]) 
         if first["JobStatus"] != "IN_PROGRESS":
             break
         sleep(_REPORT_INTERVAL)
-    else:
-        reason = f"IAM did not complete it within {REPORT_SECONDS} seconds"
-        raise InputError([_no_report(role_arn, reason)])
     if first["JobStatus"] != "COMPLETED":
-        reason = str(first.get("Error", {}).get("Message") or first["JobStatus"])
-        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}")])
-    uses = LastUses()
+        reason = f"IAM did not complete it within {REPORT_SECONDS} seconds"
+        if first["JobStatus"] != "IN_PROGRESS":
+            reason = f"IAM could not create it: {first.get('Error', {}).get('Message') or first['JobStatus']}"
+        raise InputError(
+            [
+                f"The report of the last uses of role {role_arn} is missing: {sentence(reason)} Run again, or leave out "
+                "pod_identity_audit_unused_days."
+            ]
+        )
+    services: dict[str, str] = {}
+    actions: dict[str, str] = {}
     for page in response_pages(api, "iam", "GetServiceLastAccessedDetails", parameters):
         for service in page.get("ServicesLastAccessed", ()):
             prefix = str(service["ServiceNamespace"])
-            uses.services[prefix] = _time(service, "LastAuthenticated")
+            services[prefix] = _time(service, "LastAuthenticated")
             for action in service.get("TrackedActionsLastAccessed", ()):
-                uses.actions[f"{prefix}:{action['ActionName']}"] = _time(action, "LastAccessedTime")
-    return uses
-
-
-def _no_report(role_arn: str, reason: str) -> str:
-    return (
-        f"The report of the last uses of role {role_arn} is missing: {sentence(reason)} Run again, or leave out "
-        "pod_identity_audit_unused_days."
-    )
+                actions[f"{prefix}:{action['ActionName']}"] = _time(action, "LastAccessedTime")
+    return services, actions
 
 
 def _time(row: Mapping[str, Any], name: str) -> str:

@@ -30,6 +30,7 @@ from ..model.shared import (
 )
 from ..model.targets import (
     Failure,
+    Resource,
     Target,
     associations_target,
     policy_target,
@@ -104,11 +105,8 @@ class Observer(Reader):
             )
         if planning:
             look.read_extra_policies()
-        if planning and not removal:
-            look.read_policy_users()
-        if look.unlisted:
-            look.read_unassociated()
-        if planning:
+            if not removal:
+                look.read_policy_users()
             look.read_former_roles()
         return Observed(
             cluster=look.cluster,
@@ -119,7 +117,7 @@ class Observer(Reader):
             bulk_denied=next((snapshot.denied for snapshot in look.snapshots), ""),
             documents=look.documents,
             unlisted=next(iter(look.unlisted), None),
-            unassociated=frozenset(look.unassociated),
+            unassociated=look.find_unassociated() if look.unlisted else frozenset(),
             former_roles=look.former_roles,
         )
 
@@ -143,7 +141,6 @@ class _Look(Reader):
     failures: dict[Target, Failure] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
     unlisted: list[UnlistedAssociations] = field(default_factory=list)
-    unassociated: set[WorkloadKey] = field(default_factory=set)
     former_roles: dict[str, ObservedRole] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
 
@@ -189,15 +186,21 @@ class _Look(Reader):
         read = partial(read_role, self.api, self.cluster, self.specs[name], self.removal, self.inline)
         self._keep(self.roles, name, attempt(role_target(name), read))
 
-    def _read_policy(self, arn: str) -> None:
-        read = partial(read_policy, self.api, self.cluster, self.listed[arn], self.removal)
-        self._keep(self.policies, arn, attempt(policy_target(arn), read))
+    def _read_policy(self, arn: str, resource: Resource = "policy") -> None:
+        spec = self.listed.get(arn) or PolicySpec(arn=arn)
+        # A removal deletes only policies in ``listed``, and needs their versions and users.
+        read = partial(read_policy, self.api, self.cluster, spec, self.removal and arn in self.listed)
+        self._keep(self.policies, arn, attempt(Target(resource, arn), read))
 
     def find_renamed_roles(self) -> dict[str, str]:
         """Return the ARNs of roles that exist with another path or letter case than the list has, by the ARN of the list."""
-        named = {name: spec for name, spec in self.specs.items() if not spec.existing}
-        found = {self.cluster.role_arn(spec): self.roles.get(name) for name, spec in named.items()}
-        return {arn: role.arn for arn, role in found.items() if role is not None and role.arn != arn}
+        return {
+            arn: role.arn
+            for name, spec in self.specs.items()
+            if not spec.existing
+            if (role := self.roles.get(name)) is not None
+            if (arn := self.cluster.role_arn(spec)) != role.arn
+        }
 
     def find_renamed_policies(self) -> dict[str, str]:
         """Return the ARNs of policies that exist with another path or letter case than the list has, by the ARN of the list.
@@ -250,12 +253,6 @@ class _Look(Reader):
             }
         )
 
-        def read_tags(arn: str) -> None:
-            spec = self.listed.get(arn) or PolicySpec(arn=arn)
-            # A removal deletes only policies in ``listed``, and needs their versions and users.
-            request = partial(read_policy, self.api, self.cluster, spec, self.removal and arn in self.listed)
-            self._keep(self.policies, arn, attempt(Target("owner", arn), request))
-
         def read_text(arn: str) -> None:
             policy = self.policies.get(arn)
             version = policy.default_version if policy is not None else ""
@@ -269,7 +266,7 @@ class _Look(Reader):
             if arn not in self.policies
             or ((policy := self.policies[arn]) is not None and policy.tags is None)
         ]
-        map_concurrently(read_tags, untagged, self.width)
+        map_concurrently(partial(self._read_policy, resource="owner"), untagged, self.width)
         if not options.purge_policies or self.removal:
             return
         detachable = [
@@ -302,8 +299,8 @@ class _Look(Reader):
 
         map_concurrently(read, policies, self.width)
 
-    def read_unassociated(self) -> None:
-        """Find at most MAX_DESCRIBED unlisted workloads named in trust policies of the run's roles, but without an association.
+    def find_unassociated(self) -> frozenset[WorkloadKey]:
+        """Return at most MAX_DESCRIBED unlisted workloads named in trust policies of the run's roles, but without an association.
 
         A separate request confirms that each of them has no association, because the list of associations may be incomplete or
         older than the trust policy.
@@ -324,9 +321,7 @@ class _Look(Reader):
             if all(key not in unlisted for unlisted in self.unlisted)
         )
         associated = map_concurrently(partial(has_association, self), missing[:MAX_DESCRIBED], self.width)
-        self.unassociated.update(
-            key for key, present in zip(missing, associated, strict=False) if present is False
-        )
+        return frozenset(key for key, present in zip(missing, associated, strict=False) if present is False)
 
     def read_former_roles(self) -> None:
         """Read the unlisted roles that associations leave: their trust policies have statements for the workloads.
@@ -339,20 +334,17 @@ class _Look(Reader):
             if (association := self.associations.get(workload.key)) is not None and workload.role is not None
             if self.removal or association.role_arn.lower() != self.cluster.role_arn(workload.role).lower()
         }
-        names = {parts.name.lower() for arn in arns if (parts := parse_role_arn(arn)) is not None}
-        names -= self.specs.keys()
-        roles = {name: snapshot.roles.get(name) for snapshot in self.snapshots for name in names}
+        names = {parts.name.lower() for parts in map(parse_role_arn, arns) if parts} - self.specs.keys()
+        for snapshot in self.snapshots:
+            self.former_roles.update({name: snapshot.roles[name] for name in names & snapshot.roles.keys()})
 
-        def read(name: str) -> ObservedRole | Failure:
+        def read(name: str) -> None:
             request = partial(self.api.call, "iam", "GetRole", {"RoleName": name})
-            return attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
+            role = attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
+            if not isinstance(role, Failure) or not role.error.missing:
+                self._keep(self.former_roles, name, role)
 
-        missing = sorted(name for name in names if roles.get(name) is None)
-        for role in (*roles.values(), *map_concurrently(read, missing, self.width)):
-            if isinstance(role, ObservedRole):
-                self.former_roles[role.name.lower()] = role
-            elif isinstance(role, Failure) and not role.error.missing:
-                self.failures[role.target] = role
+        map_concurrently(read, sorted(names - self.former_roles.keys()), self.width)
 
     def _read_associations(self, unlisted: bool, unchanged: AssociationsByKey) -> None:
         keys = [workload.key for workload in self.desired.workloads]
@@ -363,9 +355,8 @@ class _Look(Reader):
             else:
                 self.associations[result.key] = result
         if remainder is not None and associations_target(self.cluster.name) not in self.failures:
-            remainder.associations = [
-                row for row in remainder.associations if row.key not in self.desired.unselected
-            ]
+            for key in self.desired.unselected:
+                remainder.ids.pop(key, None)
             self.unlisted.append(describe_unlisted(self, remainder, {key.namespace for key in keys}))
 
 

@@ -46,15 +46,12 @@ def none_if_missing(read: Callable[[], _Found]) -> _Found | None:
 
 
 def read_detail(read: Callable[[], _Found]) -> _Found:
-    """Read a detail of an existing resource, up to MAX_READS times while AWS reports it as missing.
+    """Read a detail of an existing resource, up to three times while AWS reports it as missing.
 
     Not every replica of IAM may have the detail yet. Raises AwsError.
     """
-    for _attempt in range(MAX_READS - 1):
-        result = _catch_missing(read)
-        if result is not None:
-            return result
-    return read()
+    result = none_if_missing(read)
+    return result if result is not None else read()
 
 
 def read_composite(

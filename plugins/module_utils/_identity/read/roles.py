@@ -39,10 +39,9 @@ def read_role(
     :arg removal: for a managed role, also read the names of its inline policies and instance profiles.
     :arg inline: also read the documents of the inline policies. If that fails, the role has no ``inline_documents``.
     """
-    if spec.arn is not None:
-        parts = parse_role_arn(spec.arn)
-        if parts is not None and parts.account_id != cluster.account_id:
-            return None
+    parts = parse_role_arn(spec.arn or "")
+    if parts is not None and parts.account_id != cluster.account_id:
+        return None
     request = {"RoleName": spec.name}
 
     def list_attached() -> list[Any]:
@@ -196,12 +195,11 @@ def read_role_policies(
 
 def _place(api: Api, region: str | None) -> str:
     """Describe the account of a request, if it can be read, and the region, if there is one, for a message."""
-    region_text = f" (region {region})" if region else ""
     try:
-        account = api.call("sts", "GetCallerIdentity", {})["Account"]
+        account = f"account {api.call('sts', 'GetCallerIdentity', {})['Account']}"
     except AwsError:
-        return f"the account of these credentials{region_text}"
-    return f"account {account}{region_text}"
+        account = "the account of these credentials"
+    return f"{account} (region {region})" if region else account
 
 
 def read_trust_policy(api: Api, role_arn: str) -> Mapping[str, object] | None:

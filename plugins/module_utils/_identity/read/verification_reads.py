@@ -121,7 +121,7 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
     )
 
 
-# The agents by the cluster part of workload keys.
+# The add-on of the agent; None if it is not installed.
 Agent: TypeAlias = "ObservedAddon | Failure | None"
 
 
@@ -132,13 +132,12 @@ def begin_reading_agent(api: Api, cluster: Cluster) -> Callable[[], Agent]:
 
 
 def read_for_verification(
-    api: Api, desired: Desired, observed: Observed, width: int, agent: Callable[[], Agent] | None = None
+    api: Api, desired: Desired, observed: Observed, width: int, agent: Callable[[], Agent]
 ) -> VerificationReads:
     """Read the data that only a verification needs.
 
-    :arg agent: the result of ``begin_reading_agent``, if the caller has called it.
+    :arg agent: the result of ``begin_reading_agent``.
     """
-    agent = agent or begin_reading_agent(api, observed.cluster)
     return _VerificationReader(api, observed.cluster, width, observed).read(desired, agent)
 
 
@@ -242,10 +241,14 @@ class _VerificationReader(Reader):
 
     def _documents(self, arns: Iterable[str]) -> dict[str, Document | Failure]:
         """Return the documents of these policies and of all policies that were already read, by ARN."""
-        documents: dict[str, Document | Failure] = dict(self.observed.documents)
-        for arn, policy in self.observed.policies.items():
-            if policy is not None and policy.document is not None:
-                documents[arn] = policy.document
+        documents: dict[str, Document | Failure] = {
+            **self.observed.documents,
+            **{
+                arn: policy.document
+                for arn, policy in self.observed.policies.items()
+                if policy is not None and policy.document is not None
+            },
+        }
         missing = {arn: arn for arn in sorted(set(arns) - set(documents))}
         return {**documents, **self._concurrently(self._document, missing)}
 

@@ -88,11 +88,11 @@ def read_last_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int) 
     def read(role: RoleFacts) -> RoleFacts:
         use = role.use or RoleUse()
         try:
-            uses = read_last_accessed(api, role.arn, pause)
+            services, actions = read_last_accessed(api, role.arn, pause)
         except (AwsError, InputError) as error:
             unread = _short(error) if isinstance(error, AwsError) else error.problems[0]
             return replace(role, use=replace(use, unread=unread))
-        return replace(role, use=replace(use, services=uses.services, actions=uses.actions))
+        return replace(role, use=replace(use, services=services, actions=actions))
 
     found = map_concurrently(read, list(existing.values()), width)
     return replace(reads, roles={**reads.roles, **dict(zip(existing, found, strict=True))})

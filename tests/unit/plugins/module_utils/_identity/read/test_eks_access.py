@@ -65,6 +65,10 @@ class Aws:
         raise AssertionError("access of a caller is read by single requests")
 
 
+def caller(arn: str) -> dict[str, Any]:
+    return {"Account": "111122223333", "Arn": arn}
+
+
 def refused(operation: str, code: str) -> AwsError:
     return classify(operation, code, "no")
 
@@ -99,13 +103,13 @@ def test_missing_cluster_is_named_with_region() -> None:
     ("responses", "access"),
     [
         pytest.param(
-            {"GetCallerIdentity": {"Arn": USER}, "DescribeAccessEntry": {}},
+            {"GetCallerIdentity": caller(USER), "DescribeAccessEntry": {}},
             CallerAccess(USER, USER, True),
             id="a user with an entry",
         ),
         pytest.param(
             {
-                "GetCallerIdentity": {"Arn": SESSION, "ResponseMetadata": DATED},
+                "GetCallerIdentity": {**caller(SESSION), "ResponseMetadata": DATED},
                 "GetRole": {"Role": {"Arn": ROLE}},
                 "DescribeAccessEntry": refused("eks:DescribeAccessEntry", "ResourceNotFoundException"),
             },
@@ -114,7 +118,7 @@ def test_missing_cluster_is_named_with_region() -> None:
         ),
         pytest.param(
             {
-                "GetCallerIdentity": {"Arn": SESSION},
+                "GetCallerIdentity": caller(SESSION),
                 "GetRole": refused("iam:GetRole", "AccessDenied"),
             },
             CallerAccess(SESSION, "", None, "iam:GetRole: AccessDenied"),
@@ -122,7 +126,7 @@ def test_missing_cluster_is_named_with_region() -> None:
         ),
         pytest.param(
             {
-                "GetCallerIdentity": {"Arn": USER},
+                "GetCallerIdentity": caller(USER),
                 "DescribeAccessEntry": refused("eks:DescribeAccessEntry", "AccessDeniedException"),
             },
             CallerAccess(USER, USER, None, "eks:DescribeAccessEntry: AccessDeniedException"),
@@ -150,7 +154,7 @@ def test_access_of_the_caller(responses: dict[str, Any], access: CallerAccess | 
     ],
 )
 def test_foreign_sts_endpoint_is_returned(url: str, host: str) -> None:
-    aws = Aws(GetCallerIdentity={"Arn": USER}, DescribeAccessEntry={})
+    aws = Aws(GetCallerIdentity=caller(USER), DescribeAccessEntry={})
     access = read_caller_access(aws, TARGET, url, NOW + timedelta())
     assert access is not None
     assert access.sts_host == host

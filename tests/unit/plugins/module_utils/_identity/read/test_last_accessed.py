@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.last_accessed import (
-    LastUses,
     read_last_accessed,
 )
 
 USED = datetime(2026, 11, 20, 2, tzinfo=timezone(timedelta(hours=2)))
 TIME = "2026-11-20T00:00:00Z"
+# The times of services and of actions.
+Uses = tuple[dict[str, str], dict[str, str]]
 
 
 class FakeReports:
@@ -43,7 +44,7 @@ class FakeReports:
         more = {"IsTruncated": True, "Marker": str(number + 1)} if number + 1 < len(self.pages) else {}
         return {"JobStatus": status, "ServicesLastAccessed": self.pages[number], "IsTruncated": False, **more}
 
-    def read(self) -> LastUses:
+    def read(self) -> Uses:
         return read_last_accessed(self, "arn:r", self.slept.append)
 
 
@@ -52,9 +53,9 @@ def service(name: str, used: datetime | None = None, **more: Any) -> dict[str, A
 
 
 # A case has the services of each page, and the expected times.
-PAGES: Mapping[str, tuple[Sequence[Sequence[Mapping[str, Any]]], LastUses]] = {
-    "a service without a use": ([[service("sqs")]], LastUses({"sqs": ""})),
-    "a used service without actions": ([[service("sqs", USED)]], LastUses({"sqs": TIME})),
+PAGES: Mapping[str, tuple[Sequence[Sequence[Mapping[str, Any]]], Uses]] = {
+    "a service without a use": ([[service("sqs")]], ({"sqs": ""}, {})),
+    "a used service without actions": ([[service("sqs", USED)]], ({"sqs": TIME}, {})),
     "used and unused actions": (
         [
             [
@@ -73,7 +74,7 @@ PAGES: Mapping[str, tuple[Sequence[Sequence[Mapping[str, Any]]], LastUses]] = {
                 )
             ]
         ],
-        LastUses({"s3": TIME}, {"s3:CreateBucket": TIME, "s3:DeleteBucket": ""}),
+        ({"s3": TIME}, {"s3:CreateBucket": TIME, "s3:DeleteBucket": ""}),
     ),
     "several pages": (
         [
@@ -81,7 +82,7 @@ PAGES: Mapping[str, tuple[Sequence[Sequence[Mapping[str, Any]]], LastUses]] = {
             [service("sns", TrackedActionsLastAccessed=[{"ActionName": "CreateTopic"}])],
             [service("sqs", USED)],
         ],
-        LastUses({"s3": "", "sns": "", "sqs": TIME}, {"s3:CreateBucket": "", "sns:CreateTopic": ""}),
+        ({"s3": "", "sns": "", "sqs": TIME}, {"s3:CreateBucket": "", "sns:CreateTopic": ""}),
     ),
 }
 

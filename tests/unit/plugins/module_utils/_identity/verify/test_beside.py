@@ -14,6 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    begin_reading_agent,
     read_for_verification,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -192,7 +193,8 @@ def read_and_verified(aws: FakeAws, config: Desired) -> list[Verified]:
         "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
     )
     observed = engine(aws, config).observer().observe(config)
-    return verify(config, observed, read_for_verification(aws, config, observed, 1))
+    agent = begin_reading_agent(aws, observed.cluster)
+    return verify(config, observed, read_for_verification(aws, config, observed, 1, agent))
 
 
 def denied_by_hand(marked: bool) -> FakeAws:
