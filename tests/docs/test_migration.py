@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
-from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
+from support import COLLECTIONS, ROOT, Sandbox, environment
 
 PAGE = ROOT / "docs" / "migration.md"
 FILES = ROOT / "examples" / "permissions"
@@ -73,14 +72,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     sandbox.up("--auth", "--rbac", "--pod-identity-webhook", "--kube-controllers")
     yield Cluster(sandbox, folder)
     sandbox.down()
-
-
-def test_files_match_page() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    for name, language in (("migrate-iam-policy.json", "json"), ("migrate-rbac.yml", "yaml")):
-        [block] = blocks(PAGE, language)
-        assert re.sub(r"\A---\n(#.*\n)+\n", "", (FILES / name).read_text(encoding="utf-8")) == block.text
-        assert f"[{name}](../examples/permissions/{name})" in text
 
 
 ACCEPTED = ("ADDON", "ROLE_NOT_USABLE", "NOT_TRUSTED", "OWN_VARIABLES")

@@ -21,7 +21,6 @@ boto3.client("iam").create_role(RoleName="reports", Path="/pod-identity/", Assum
 """
 SKIPPED = {
     "Add a second cluster, or replace one",
-    "Manage a cluster of another account",
     "Give Pods a role in another account",
 }
 
@@ -41,17 +40,17 @@ RECIPES = (
     ),
     Recipe(
         "Rename a service account",
-        "site -e @both.yml -e pod_identity_ignore=UNLISTED_ASSOCIATIONS",
+        "site -e @both.yml",
         "create association default/web",
     ),
     Recipe(
-        "Give a workload another role",
-        "site -e @moved.yml -e pod_identity_ignore=UNLISTED_ASSOCIATIONS",
+        "Give a workload another role, or rename its role",
+        "site -e @moved.yml",
         "RESOURCE_KEPT",
     ),
     Recipe(
         "Use a role of Terraform",
-        "site -e @terraform.yml -e pod_identity_ignore=UNLISTED_ASSOCIATIONS,ROLE_WITHOUT_POLICIES",
+        "site -e @terraform.yml",
         "update trust policy reports",
     ),
     Recipe("Undo a run", "teardown -e @workloads.yml", "delete role api"),
