@@ -20,7 +20,7 @@ POLICY = "arn:aws:iam::111122223333:policy/pod-identity/"
 DOCUMENT = """
 import boto3, json
 iam = boto3.client("iam")
-policy = iam.get_policy(PolicyArn="arn:aws:iam::111122223333:policy/external-dns-external-dns")["Policy"]
+policy = iam.get_policy(PolicyArn="arn:aws:iam::111122223333:policy/pod-identity/external-dns-external-dns")["Policy"]
 version = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]
 print(json.dumps([policy["Description"], version["Document"]]))
 """
