@@ -139,6 +139,13 @@ def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None
     ) in done.stdout
 
 
+def test_teardown_rejects_state_present(tmp_path: Path) -> None:
+    """Set pod_identity_state as an extra variable, which would override the value in the playbook."""
+    done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
+    assert done.returncode != 0, done.stdout
+    assert "pod_identity_state is 'present', but this play tears down the workloads." in done.stdout
+
+
 def play(
     core: Core, folder: Path, playbook: str, inventory: str, *options: str
 ) -> subprocess.CompletedProcess[str]:

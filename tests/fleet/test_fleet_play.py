@@ -179,6 +179,16 @@ def test_failed_clusters_do_not_stop_other_clusters(fleet: FleetFixture) -> None
     assert "4 of 4 clusters done, 0 failed." in repaired.output
 
 
+def test_failed_batch_stops_other_batches(fleet: FleetFixture) -> None:
+    """Give the batches as text, as AWX passes the answers of a survey."""
+    fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
+    batches = {"pod_identity_serial": '["50%", "100%"]', "pod_identity_max_fail_percentage": "0"}
+    result = fleet.play("fleet", **batches)
+    assert result.code == 2
+    assert "1 of 4 clusters done, 1 failed, 2 pending." in result.output
+    assert associations(fleet) == {"blue": ["reports"], "green": [], "red": [], "grey": []}
+
+
 @pytest.mark.release
 def test_cluster_with_two_hosts_fails_before_any_change(fleet: FleetFixture) -> None:
     """Give a cluster a second host in another batch, which is named differently and has no region and no account."""

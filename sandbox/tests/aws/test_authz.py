@@ -16,7 +16,6 @@ from .conftest import (
     OTHER_ACCOUNT,
     REGION,
     ROOT,
-    VPC,
     Endpoint,
     api_error,
     create_cluster,
@@ -246,28 +245,6 @@ class TestResourceTags:
         root.tag_role(RoleName="app", Tags=[{"Key": "owner", "Value": "us"}])
         iam.delete_role(RoleName="app")
 
-    def test_tag_condition_applies_to_user(self, auth_endpoint: Endpoint) -> None:
-        root = auth_endpoint.client("iam")
-        for name, owner in (("ours", "us"), ("theirs", "them")):
-            root.create_user(UserName=name, Tags=[{"Key": "owner", "Value": owner}])
-        condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
-        _, iam = allow(auth_endpoint, {"Action": "iam:DeleteUser", "Resource": "*", "Condition": condition})
-        assert api_error(lambda: iam.delete_user(UserName="theirs"))[1] == "AccessDenied"
-        iam.delete_user(UserName="ours")
-
-    def test_tag_condition_applies_to_node_group_not_to_its_cluster(self, auth_endpoint: Endpoint) -> None:
-        root = auth_endpoint.client("eks")
-        root.tag_resource(resourceArn=CLUSTER, tags={"owner": "us"})
-        for name, tags in (("ours", {"owner": "us"}), ("theirs", {"owner": "them"})):
-            group = {"clusterName": "demo", "nodegroupName": name, "tags": tags}
-            root.create_nodegroup(**group, nodeRole=APP, subnets=["subnet-12345678"])
-        condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
-        action = "eks:DeleteNodegroup"
-        eks, _ = allow(auth_endpoint, {"Action": action, "Resource": "*", "Condition": condition})
-        error = api_error(lambda: eks.delete_nodegroup(clusterName="demo", nodegroupName="theirs"))
-        assert error[1] == "AccessDeniedException"
-        eks.delete_nodegroup(clusterName="demo", nodegroupName="ours")
-
 
 TAGS = [{"Key": "owner", "Value": "us"}]
 NEW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/apps/new"
@@ -414,60 +391,6 @@ class TestShippedPolicy:
             for statement in statements
         ]
         assert action in api_error(lambda: create_resource(*allow(auth_endpoint, *rest)))[2]
-
-
-class TestCluster:
-    """Tests of the checks that CreateCluster makes with --auth."""
-
-    ROLE = f"arn:aws:iam::{ACCOUNT}:role/cluster"
-    NOT_ASSUMED = "Role with arn: {}, could not be assumed because it does not exist or the trusted entity is not correct"
-
-    @pytest.mark.parametrize(
-        "arn",
-        [
-            f"arn:aws:iam::{ACCOUNT}:role/nobody",
-            f"arn:aws:iam::{OTHER_ACCOUNT}:role/cluster",
-            APP,
-            "cluster",
-        ],
-    )
-    def test_unusable_role_is_rejected(self, auth_endpoint: Endpoint, arn: str) -> None:
-        eks = auth_endpoint.client("eks")
-        expected = (400, "InvalidParameterException", self.NOT_ASSUMED.format(arn))
-        assert api_error(lambda: create_cluster(eks, "new", roleArn=arn)) == expected
-
-    def test_role_requires_pass_role(self, auth_endpoint: Endpoint) -> None:
-        create_cluster_statement = {"Action": "eks:CreateCluster", "Resource": "*"}
-        eks, _ = allow(
-            auth_endpoint, create_cluster_statement, {**passed_to("pods.eks.amazonaws.com"), "Resource": "*"}
-        )
-        error = api_error(lambda: create_cluster(eks, "new"))
-        assert error == (403, "AccessDeniedException", denied("iam:PassRole", self.ROLE))
-        eks, _ = allow(
-            auth_endpoint, create_cluster_statement, {**passed_to("eks.amazonaws.com"), "Resource": "*"}
-        )
-        assert create_cluster(eks, "new")["roleArn"] == self.ROLE
-
-    @pytest.mark.parametrize(
-        ("subnets", "message"),
-        [
-            ([], "Subnets specified must be in at least two different AZs"),
-            (VPC["subnetIds"][:1] * 2, "Subnets specified must be in at least two different AZs"),
-            (
-                [*VPC["subnetIds"], "subnet-9"],
-                "The subnet ID 'subnet-9' does not exist (Service: AmazonEC2; ",
-            ),
-        ],
-    )
-    def test_invalid_subnets_are_rejected(
-        self, auth_endpoint: Endpoint, subnets: list[str], message: str
-    ) -> None:
-        eks = auth_endpoint.client("eks")
-        status, code, text = api_error(
-            lambda: create_cluster(eks, "new", resourcesVpcConfig={"subnetIds": subnets})
-        )
-        assert (status, code) == (400, "InvalidParameterException")
-        assert text.startswith(message)
 
 
 class TestAssumeRole:

@@ -16,7 +16,6 @@ from .conftest import (
     ACCOUNT,
     OTHER_ACCOUNT,
     READ_BUCKET,
-    REGION,
     Endpoint,
     api_error,
     create_cluster,
@@ -47,60 +46,6 @@ class TestCounters:
         }
         assert (counters["total"], counters["reads"], counters["writes"]) == (5, 4, 1)
         assert counters["statuses"] == {"200": 4, "404": 1}
-
-    @pytest.mark.usefixtures("cluster")
-    def test_association_operations_are_counted_by_name(
-        self, eks: Any, control: AwsControl, role_arn: str
-    ) -> None:
-        control.reset_counters()
-        association = eks.create_pod_identity_association(
-            clusterName="demo", namespace="n", serviceAccount="s", roleArn=role_arn
-        )["association"]
-        key = {"clusterName": "demo", "associationId": association["associationId"]}
-        arn = association["associationArn"]
-        eks.describe_pod_identity_association(**key)
-        eks.list_pod_identity_associations(clusterName="demo")
-        eks.update_pod_identity_association(**key, disableSessionTags=True)
-        eks.tag_resource(resourceArn=arn, tags={"a": "b"})
-        eks.list_tags_for_resource(resourceArn=arn)
-        eks.untag_resource(resourceArn=arn, tagKeys=["a"])
-        eks.delete_pod_identity_association(**key)
-        counters = control.counters()
-        verbs = ("Create", "Describe", "Update", "Delete")
-        assert counters["operations"] == {
-            **{f"eks:{verb}PodIdentityAssociation": 1 for verb in verbs},
-            "eks:ListPodIdentityAssociations": 1,
-            "eks:ListTagsForResource": 1,
-            "eks:TagResource": 1,
-            "eks:UntagResource": 1,
-        }
-        assert (counters["reads"], counters["writes"]) == (3, 5)
-
-
-class TestState:
-    def test_contains_only_records_of_account(
-        self, endpoint: Endpoint, iam: Any, eks: Any, control: AwsControl
-    ) -> None:
-        create_cluster(eks, "demo")
-        create_role(endpoint.client("iam", account=OTHER_ACCOUNT), "other")
-        policy = create_policy(iam, "p")
-        arn = create_role(iam, "app")
-        iam.attach_role_policy(RoleName="app", PolicyArn=policy)
-        eks.create_addon(clusterName="demo", addonName="coredns")
-        eks.create_pod_identity_association(
-            clusterName="demo", namespace="default", serviceAccount="app", roleArn=arn
-        )
-        state = control.state(ACCOUNT)
-        assert {kind: list(records) for kind, records in state.items()} == {
-            "roles": ["app"],
-            "policies": [policy],
-            "instance_profiles": [],
-            "clusters": [f"{REGION}/demo"],
-            "addons": [f"{REGION}/demo/coredns"],
-            "associations": [f"{REGION}/demo/default/app"],
-        }
-        assert state["roles"]["app"]["AttachedPolicies"] == [policy]
-        assert state["associations"][f"{REGION}/demo/default/app"]["roleArn"] == arn
 
 
 def test_reset_deletes_all_records(iam: Any, eks: Any, control: AwsControl, role_arn: str) -> None:
@@ -188,16 +133,6 @@ class TestCheckpoint:
 
 
 class TestClient:
-    def test_patch_association_sets_owner(self, eks: Any, control: AwsControl, role_arn: str) -> None:
-        create_cluster(eks, "demo")
-        association = eks.create_pod_identity_association(
-            clusterName="demo", namespace="n", serviceAccount="s", roleArn=role_arn
-        )["association"]
-        owner = f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/demo/vpc-cni/1"
-        control.patch_association(ACCOUNT, REGION, "demo", association["associationId"], ownerArn=owner)
-        (summary,) = eks.list_pod_identity_associations(clusterName="demo")["associations"]
-        assert summary["ownerArn"] == owner
-
     def test_grow_older_changes_dates_of_account(
         self, eks: Any, iam: Any, control: AwsControl, role_arn: str
     ) -> None:
@@ -231,11 +166,3 @@ class TestClient:
         assert dates() == [date - timedelta(hours=1) for date in original]
         with pytest.raises(ControlError, match=r"s must be a number of at least 0: -1\.0"):
             control.grow_older(ACCOUNT, -1)
-
-    def test_patch_of_missing_resource_fails(self, control: AwsControl) -> None:
-        with pytest.raises(ControlError, match=f"no cluster nowhere in account {ACCOUNT}, {REGION}"):
-            control.patch_cluster(ACCOUNT, REGION, "nowhere", status="FAILED")
-        with pytest.raises(ControlError, match="no add-on x on cluster demo"):
-            control.patch_addon(ACCOUNT, REGION, "demo", "x", status="DEGRADED")
-        with pytest.raises(ControlError, match="no association a-1 on cluster demo"):
-            control.patch_association(ACCOUNT, REGION, "demo", "a-1", ownerArn="x")

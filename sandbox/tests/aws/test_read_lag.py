@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from sandbox.aws.control import AwsControl
-from sandbox.control_client import ControlError
 
 from .conftest import (
     ACCOUNT,
     POD_IDENTITY_TRUST,
     READ_BUCKET,
-    Endpoint,
     api_error,
     create_cluster,
     create_policy,
@@ -279,23 +276,6 @@ class TestWrites:
         again = api_error(lambda: resources.eks.delete_pod_identity_association(**resources.key))
         assert again[1] == "ResourceNotFoundException"
 
-    def test_update_of_invisible_role_succeeds(self, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS}])
-        create_role(resources.iam, "new")
-        resources.iam.update_assume_role_policy(RoleName="new", PolicyDocument=OTHER_TRUST)
-        assert control.state(ACCOUNT)["roles"]["new"]["AssumeRolePolicyDocument"] == OTHER_TRUST
-
-    def test_eks_accepts_invisible_role(self, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS}])
-        arn = create_role(resources.iam, "new")
-        resources.eks.update_pod_identity_association(**resources.key, roleArn=arn)
-
-    def test_sts_has_no_lag(self, endpoint: Endpoint, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS}])
-        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-        arn = create_role(resources.iam, "new", json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-        assert endpoint.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")
-
 
 class TestRules:
     def test_every_second_read_of_two_replicas_is_stale(
@@ -319,28 +299,3 @@ class TestRules:
         time.sleep(SHORT_MS / 1000)
         assert len(resources.iam.list_roles()["Roles"]) == 2
         assert len(resources.eks.list_pod_identity_associations(clusterName="demo")["associations"]) == 1
-
-    def test_existing_records_are_visible(self, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS}])
-        create_role(resources.iam, "new")
-        control.set_read_lags([{"ms": LAG_MS}])
-        assert resources.iam.get_role(RoleName="new")
-
-    def test_reset_clears_lag(self, iam: Any, control: AwsControl) -> None:
-        control.set_read_lags([{"ms": LAG_MS}])
-        control.reset()
-        assert create_role(iam, "new") == iam.get_role(RoleName="new")["Role"]["Arn"]
-
-    @pytest.mark.parametrize(
-        ("rule", "message"),
-        [
-            ({"ms": -1}, "ms must be a number from 0 to 600000: -1"),
-            ({}, "ms must be a number from 0 to 600000: None"),
-            ({"ms": 1, "replicas": 3}, "replicas must be 1 or 2: 3"),
-            ({"ms": 1, "operation": "*"}, "unknown member of a read lag rule: operation"),
-        ],
-    )
-    def test_invalid_rule_is_rejected(self, control: AwsControl, rule: dict[str, Any], message: str) -> None:
-        with pytest.raises(ControlError) as caught:
-            control.set_read_lags([rule])
-        assert message in str(caught.value)

@@ -47,6 +47,27 @@ def test_relative_path_vanishes_only_in_awx() -> None:
     ]
 
 
+@pytest.mark.parametrize("existing", ["nothing", "file", "link", "link that leads nowhere"])
+def test_written_file_is_private_and_follows_no_link(tmp_path: Path, existing: str) -> None:
+    path, target = tmp_path / "report.json", tmp_path / "target"
+    if existing == "file":
+        path.write_text("of the run before")
+        path.chmod(0o644)
+    elif existing != "nothing":
+        path.symlink_to(target)
+    if existing == "link":
+        target.write_text("another's")
+    write_private(str(path), "{}")
+    assert (path.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("{}", False, 0o600)
+    assert (target.read_text() if target.exists() else None) == ("another's" if existing == "link" else None)
+
+
+def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_private(str(tmp_path / "report.json"), "\ud800")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_write_test_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")

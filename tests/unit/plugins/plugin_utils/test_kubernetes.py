@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from ansible import constants
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
@@ -242,6 +243,23 @@ def test_web_page_instead_of_the_api_description_is_reported(
     assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
 
 
+def test_list_has_its_selectors_and_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refusal('{"message":"busy","code":503}', 503)
+    error.headers = {"Retry-After": "7"}
+    reader, client, made = fake_reader(error, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(503, "busy", 7))
+    selectors = {"label_selector": "a=b,c", "field_selector": "status.phase!=Failed"}
+    request = {"resource": "v1 Pod", "namespace": "shop", **selectors, "serialize": False}
+    assert (client.asked, made) == ([request] * 6, [{"context": "blue"}])
+
+
+def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, _made = fake_reader({"items": []}, monkeypatch)
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
+    monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait(2))
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete response within 0.2 seconds"))
+
+
 class Renewing:
     """A fake source of credentials. It returns a new token for each request."""
 
@@ -286,6 +304,24 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
 
 
 DENIED = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Allow it.")
+
+
+def test_environment_does_not_override_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set K8S_AUTH variables, and check the configuration that kubernetes.core builds."""
+    for name in ("USERNAME", "PASSWORD", "CLIENT_CERT", "CLIENT_KEY", "KUBECONFIG", "API_KEY", "HOST"):
+        monkeypatch.setenv(f"K8S_AUTH_{name}", "of the shell")
+    found: list[Any] = []
+
+    def connect(configuration: Any, **_headers: Any) -> Any:
+        found.append(configuration)
+        return SimpleNamespace(client=SimpleNamespace(call_api=None))
+
+    monkeypatch.setattr(core_client, "create_api_client", connect)
+    reader = client_cluster({"host": "https://eks"}, Renewing())
+    assert reader.read_server() == ApiServer("https://eks", frozenset(), True)
+    [configuration] = found
+    assert configuration.api_key == {"authorization": "Bearer token-1"}
+    assert not any((configuration.username, configuration.cert_file, configuration.key_file))
 
 
 HANGING = """
@@ -395,6 +431,90 @@ def store_cluster(
     return client_cluster({}, access, **{"diff": True, **options})
 
 
+@pytest.mark.parametrize(
+    ("force", "forces"), [(True, True), (False, False), (["shop/a0"], True), (["shop/a1"], False)]
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_service_account_is_applied_with_its_own_field_manager(
+    monkeypatch: pytest.MonkeyPatch, force: bool | list[str], forces: bool, check_mode: bool
+) -> None:
+    """Check also that only the forced service accounts take over fields of others, and that check mode sends a dry run."""
+    store = Store(account(0))
+    labelled = account(0, labels={"team": "shop"})
+    written = store_cluster(monkeypatch, store, force=force, check_mode=check_mode).apply([labelled])
+    manager = {"server_side": True, "field_manager": "workload-identity", "force_conflicts": forces}
+    assert store.asked == [("apply a0", {"namespace": "shop", **manager, "dry run": check_mode})]
+    [diff] = written.diffs
+    assert (written.changed, diff["after_header"]) == (True, "ServiceAccount shop/a0")
+    diffs = [json.loads(str(diff[side])) for side in ("before", "after")]
+    assert diffs == [{"metadata": {}}, {"metadata": {"labels": {"team": "shop"}}}]
+
+
+@pytest.mark.parametrize(("objects", "changed"), [(accounts(1), False), ([], True)])
+def test_equal_object_is_unchanged(
+    monkeypatch: pytest.MonkeyPatch, objects: list[dict[str, Any]], changed: bool
+) -> None:
+    cluster = store_cluster(monkeypatch, Store(*objects), diff=False)
+    assert cluster.apply([account(0)]) == WriteResult(changed, {}, diffs=[])
+
+
+def test_job_is_created_patched_and_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check also that a patch has its own field manager, and that Pods of a Job are deleted with it."""
+    store = Store()
+    cluster = store_cluster(monkeypatch, store)
+    assert cluster.apply([JOB]).changed
+    assert not cluster.patch([JOB]).changed
+    assert not cluster.remove([JOB]).changed
+    store.objects["proof"] = JOB
+    cluster.patch([JOB])
+    assert cluster.remove([JOB]).changed
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    patch = {"name": "proof", "content_type": "application/strategic-merge-patch+json"}
+    parts = {"create": {}, "patch": patch, "delete": {"body": body}}
+    assert store.asked == [
+        (f"{verb} proof", {"namespace": "shop", **more, "dry run": False}) for verb, more in parts.items()
+    ]
+    assert store.client.client.user_agent == "workload-identity-patch"
+
+
+def test_no_write_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    def connect(**options: Any) -> None:
+        made.append(options)
+        raise ConnectionRefusedError("no route")
+
+    monkeypatch.setattr(kubernetes, "get_api_client", connect)
+    written = client_cluster({}).apply([NAMESPACE, account(0)])
+    lost = ApiError(0, "no route")
+    waiting = ApiError(0, "not started, because another write failed: no route.")
+    assert (written.error, written.refused, len(made)) == (lost, {0: lost, 1: waiting}, 1)
+
+
+def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Respond with a web page. The Kubernetes client returns it as text instead of raising an error."""
+    store = Store()
+    monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
+    text = ApiError(0, "the response with status 200 is not from the Kubernetes API: no ServiceAccount")
+    written = store_cluster(monkeypatch, store).apply(accounts(2))
+    assert written == WriteResult(False, {0: text, 1: text}, diffs=[])
+
+
+def test_only_busy_writes_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reject the namespace once, so that the service account in it must wait, and one service account for good."""
+    busy = {"create shop": 429, "apply a1": 503}
+
+    def refuse(write: str) -> None:
+        if write == "apply a2" or write in busy:
+            raise refusal('{"message":"no"}', busy.pop(write, 403))
+
+    store = Store(answer=refuse)
+    written = store_cluster(monkeypatch, store).apply([NAMESPACE, account(0), account(1), account(2)])
+    assert (written.changed, written.error, written.refused) == (True, None, {3: ApiError(403, "no")})
+    assert store.writes[:2] == ["create shop"] * 2
+    assert sorted(store.writes[2:]) == ["apply a0", "apply a1", "apply a1", "apply a2"]
+
+
 def test_namespaces_are_created_before_service_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(write: str) -> None:
         if write == "apply a1":
@@ -433,6 +553,18 @@ def hang(*names: str) -> Answer:
             threading.Event().wait(LONG)
 
     return wait
+
+
+def test_write_without_response_ends_the_pending_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.5)
+    monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
+    store = Store(answer=hang("a1"))
+    written = store_cluster(monkeypatch, store).apply(accounts(4))
+    lost = "no complete response within 0.5 seconds"
+    waiting = ApiError(0, f"not started, because another write failed: {lost}.")
+    assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
+    assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
+    assert store.writes == ["apply a0", "apply a1"]
 
 
 def test_writes_without_any_response_share_one_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,17 @@ def test_file_of_an_earlier_run_is_replaced(run: Any, tmp_path: Path) -> None:
     assert 'failures="1"' in junit.read_text(encoding="utf-8")
 
 
+def test_interrupted_run_reports_its_changes(run: Any, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    change = {"workload": "shop/api", "resource": "role", "name": "api", "action": "create"}
+    failure = {**change, "action": "delete", "message": "The run was ended by SIGTERM."}
+    facts = {"changes": [change], "failures": [failure]}
+    run({**GREEN, "pod_identity_report_file": str(report)}, "Interrupted.", facts)
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert (written["changes"], written["failures"]) == ([change], [failure])
+    assert written["summary"]["changes"] == 1
+
+
 def test_unwritable_file_is_a_warning(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "report.json"
     result = run({**GREEN, "pod_identity_report_file": str(path)})

@@ -213,6 +213,20 @@ def test_removal_keeps_service_account_of_another_owner(
     )
 
 
+@pytest.mark.parametrize(
+    ("labels", "adopt", "manifests"),
+    [
+        (TEAM_B, False, []),
+        (MANAGED, False, []),
+        (TEAM_B, True, [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]),
+    ],
+    ids=["another owner", "the default owner", "adopt"],
+)
+def test_only_adopt_changes_the_owner(labels: dict[str, str], adopt: bool, manifests: list[Object]) -> None:
+    plan = plan_apply([request()], account(labels=labels), EXISTING, "team-a", adopt)
+    assert (plan.manifests, plan.refused) == (manifests, [])
+
+
 def test_new_service_account_has_owner_label() -> None:
     plan = plan_apply([request()], {}, EXISTING, owner="team-a")
     assert plan.manifests == [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]
@@ -356,7 +370,42 @@ def test_missing_cluster_keeps_all_service_accounts() -> None:
     ]
 
 
+def test_service_account_of_a_kept_association_is_kept() -> None:
+    """Check that a teardown deletes the service account if only the role is kept, and releases one without the mark."""
+    accounts = {**account("app", labels=MANAGED), **account("kept", labels=MANAGED), **account("theirs")}
+    findings = [
+        {"code": code, "severity": "warning", "workload": f"default/{name}"}
+        for code, name in (("NOT_OWNED", "kept"), ("RESOURCE_KEPT", "app"))
+    ]
+    plan = plan_removal(accounts, parse_aws_result({**RIGHT, "findings": findings}, CLUSTER))
+    assert (plan.removed, plan.released) == ([manifest("app")], [manifest("theirs")])
+    assert [finding.code for finding in plan.findings] == ["SERVICE_ACCOUNT_KEPT"]
+
+
 # Tests of purge plans
+
+
+@pytest.mark.parametrize(
+    ("owner", "removed"),
+    [(None, [("old", "default"), ("old", "batch")]), ("a", [("owned", "default")]), ("b", [])],
+)
+def test_purge_deletes_unlisted_service_accounts_of_its_owner(
+    owner: str | None, removed: list[tuple[str, str]]
+) -> None:
+    accounts = {
+        **account("app", labels=MANAGED),
+        **account("old", labels=MANAGED),
+        **account("old", "batch", MANAGED),
+        **account("owned", labels={**MANAGED, OWNER_LABEL: "a"}),
+        **account("theirs"),
+    }
+    plan = plan_purge([request()], accounts, owner, PurgeScope(2))
+    assert plan == AccountPlan(removed=[manifest(*name) for name in removed], problems=[])
+    beyond = plan_purge([request()], accounts, None, PurgeScope(1)).problems
+    assert beyond == [
+        "purge would remove 2 service accounts that are not listed (default/old, batch/old), but "
+        "pod_identity_purge_limit is 1. Check that the list is complete, or raise the limit to 2."
+    ]
 
 
 # Tests of the lines about a plan, and of the reads before the run in AWS

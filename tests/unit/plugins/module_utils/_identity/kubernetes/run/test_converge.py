@@ -44,6 +44,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesSettings,
     converge_kubernetes,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
@@ -72,6 +73,7 @@ def holding(*names: str, **more: Any) -> FakeCluster:
     return FakeCluster(accounts=accounts, **more)
 
 
+FAILURE = {"workload": "shop/api", "resource": "role", "name": "r", "action": "create"}
 NAMESPACE: Object = {"kind": "Namespace", "metadata": {"name": "batch"}}
 PLAN = AccountPlan([NAMESPACE, manifest("api")], [manifest("late", "batch")], [manifest("old")])
 ACCOUNT = ServiceAccount(build.KEY, dict(MANAGED_BY_LABELS))
@@ -182,6 +184,14 @@ def service_account(name: str = "api", **metadata: object) -> Object:
     return {"metadata": {"namespace": "shop", "name": name, **metadata}}
 
 
+CONFLICT = 'Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team'
+OLD = service_account("old", labels=MANAGED_BY_LABELS)
+
+
+def rows(failures: Sequence[FailureRow]) -> list[tuple[str, ...]]:
+    return [(row["action"], row["name"], row["error_code"], row["message"]) for row in failures]
+
+
 WANTED: Object = {
     "kind": "ServiceAccount",
     "metadata": {"namespace": "shop", "name": "api", "labels": {"a": "1"}},
@@ -239,6 +249,136 @@ def test_failed_read_back_is_unknown() -> None:
     # The remedy does not name a playbook, because the role may be part of any playbook.
     assert kube_run.outcome.findings[0].remedy == "Run the verification, which reads it."
     assert kube_run.outcome.findings[0] in check.findings
+
+
+NOT_KEPT = (
+    "it is missing, is being deleted, or its labels and annotations differ from the applied ones: another process "
+    "changes it."
+)
+
+
+@pytest.mark.parametrize(
+    ("items", "status"),
+    [
+        ([], "fail"),
+        ([service_account(labels={"a": "2"})], "pass"),
+        ([service_account(labels={"a": "1"}, deletionTimestamp=build.AFTER)], "fail"),
+    ],
+    ids=["a conflict that counts as success, or deleted", "changed", "terminating"],
+)
+def test_lost_apply_is_a_failure(items: list[Object], status: str) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing(items)})
+    outcome = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change()).outcome
+    assert (outcome.changes, outcome.checks[build.KEY][0].status) == ([], status)
+    assert rows(outcome.failures) == [("apply", "shop/api", "SERVICE_ACCOUNT_NOT_KEPT", NOT_KEPT)]
+
+
+OWN_ACCOUNT = service_account(labels=MANAGED_BY_LABELS)
+RECREATED = "it still exists: another process recreates it."
+
+
+@pytest.mark.parametrize(
+    ("error", "left", "failures"),
+    [
+        (None, [OWN_ACCOUNT], [("remove", "shop/api", "SERVICE_ACCOUNT_NOT_KEPT", RECREATED)]),
+        (None, [service_account(labels=MANAGED_BY_LABELS, deletionTimestamp=build.AFTER)], []),
+        (ApiError(0, "reset"), [], []),
+        (ApiError(0, "reset"), [OWN_ACCOUNT], [("remove", "shop/api", "KUBERNETES_REFUSED", "reset.")]),
+    ],
+    ids=["recreated", "terminating", "lost response", "lost request"],
+)
+def test_deletion_counts_if_the_service_account_is_gone(
+    error: ApiError | None, left: list[Object], failures: list[tuple[str, ...]]
+) -> None:
+    looks = iter([[OWN_ACCOUNT], left])
+
+    class Going(FakeCluster):
+        def list_objects(self, query: Query) -> Listing:
+            return Listing(next(looks) if query.kind == "ServiceAccount" else [])
+
+        def remove(self, _manifests: Sequence[Object]) -> WriteResult:
+            return WriteResult(not error, {0: error} if error else {})
+
+    outcome = run(Going(), result={"changes": [], "state": "absent"}).outcome
+    assert (outcome.changes, rows(outcome.failures)) == (
+        [] if failures else ["remove ServiceAccount shop/api"],
+        failures,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ApiError(0, "reset"), ""),
+        (ApiError(500, "etcd"), ""),
+        (ApiError(403, "no"), "Kubernetes returned 403: no."),
+        (ApiError(409, CONFLICT), f"Kubernetes returned 409: {CONFLICT}."),
+    ],
+    ids=["no response", "server error", "rejected", "another field manager"],
+)
+def test_applied_labels_prove_only_an_unclear_write(error: ApiError, reason: str) -> None:
+    """Respond to a write with an error although the service account then has the labels. Nothing is deleted after an error."""
+
+    class Answering(FakeCluster):
+        def apply(self, _manifests: Sequence[Object]) -> WriteResult:
+            return WriteResult(False, {0: error})
+
+    cluster = Answering({"ServiceAccount": Listing([service_account(labels={"a": "1"}), OLD])})
+    kube_run = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert kube_run.changed is (not reason)
+    assert kube_run.outcome.changes == ([] if reason else ["apply ServiceAccount shop/api"])
+    failures = kube_run.outcome.failures
+    assert rows(failures) == ([("apply", "shop/api", "KUBERNETES_REFUSED", reason)] if reason else [])
+    names_force = any("pod_identity_force: true" in failure["remedy"] for failure in failures)
+    assert names_force is (error.status == 409)
+    plan = AccountPlan([WANTED], removed=[manifest("old")])
+    run(cluster, Preflight(plan=plan), result=after_a_change())
+    assert "remove old" not in cluster.log
+
+
+@pytest.mark.parametrize(
+    ("cluster", "result"),
+    [
+        (holding("old"), after_a_change(failures=[FAILURE])),
+        (holding("old", refused={"api": "forbidden: no"}), after_a_change()),
+    ],
+    ids=["AWS rejected", "Kubernetes rejected"],
+)
+def test_purge_waits_for_a_run_without_failures(cluster: FakeCluster, result: dict[str, Any]) -> None:
+    kube_run = run(cluster, Preflight(plan=PLAN), result=result)
+    assert "remove old" not in cluster.log
+    assert "remove ServiceAccount shop/old" not in kube_run.outcome.changes
+
+
+def test_write_without_result_has_no_changes() -> None:
+    kube_run = run(holding("old", broken="gone"), Preflight(plan=PLAN), result=after_a_change())
+    outcome = kube_run.outcome
+    assert (outcome.changes, outcome.error, list(outcome.failures)) == ([], "gone", [])
+    assert (kube_run.changed, outcome.checks[build.KEY][0].status) == (False, "fail")
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_check_mode_only_sends_dry_runs(check_mode: bool) -> None:
+    """A service account in a new namespace cannot be applied in a dry run, and a proof has no dry run."""
+    cluster = holding("old")
+    run(
+        cluster,
+        Preflight(plan=PLAN),
+        result=after_a_change(verification=ROLE),
+        check_mode=check_mode,
+        **PROOF,
+    )
+    assert f"apply batch api{'' if check_mode else ' late'}" in cluster.log
+    assert (f"apply {NAME}" in cluster.log) is not check_mode
+
+
+def test_namespace_with_rejected_service_accounts_is_no_change() -> None:
+    """Check that a namespace without successful writes is not reported as created: kubernetes.core treats a conflict (409) as
+    success."""
+    refused = FakeCluster(refused={"late": "no"})
+    kube_run = run(refused, Preflight(plan=AccountPlan([NAMESPACE], [manifest("late", "batch")])))
+    assert kube_run.outcome.changes == []
+    assert [row["name"] for row in kube_run.outcome.failures] == ["batch/late"]
 
 
 # Tests of restarts

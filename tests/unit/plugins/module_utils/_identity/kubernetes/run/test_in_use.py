@@ -359,3 +359,24 @@ def test_restored_fields_are_a_failure() -> None:
             "it still has labels or annotations that this collection applied: another process restores them.",
         )
     ]
+
+
+@pytest.mark.parametrize("purges", [False, True])
+def test_used_service_account_keeps_only_ownership_labels(purges: bool) -> None:
+    cluster = FakeCluster({"Pod": build.read([build.pod("debug", owner=None)])})
+    item = account(applied("team", *MANAGED_BY_LABELS), labels={**MANAGED_BY_LABELS, "team": "a", "x": "y"})
+    kube_run = purge(cluster, item, verify_pods=False) if purges else run(cluster, item)
+    assert kube_run.outcome.changes == ["release ServiceAccount shop/api"]
+    assert cluster.accounts[ObjectName("shop", "api")]["metadata"] == {
+        **IDENTITY,
+        "labels": MANAGED_BY_LABELS,
+    }
+
+
+def test_failed_recheck_prevents_release() -> None:
+    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
+    kube_run = run(cluster, account(applied("team"), labels={"team": "shop"}))
+    assert (writes(cluster), kube_run.outcome.changes) == ([], [])
+    [failure] = kube_run.outcome.failures
+    kept = "its applied labels and annotations are kept, as it could not be read again before the change: "
+    assert (failure["action"], failure["message"].startswith(kept)) == ("release", True)
