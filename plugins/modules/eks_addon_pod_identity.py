@@ -397,11 +397,8 @@ def _identity_rows(api: Api, addon: ObservedAddon | None) -> list[dict[str, Any]
         return []
     try:
         return [
-            {
-                "service_account": identity.service_account,
-                "recommended_policies": list(identity.recommended_policies),
-            }
-            for identity in read_identities(api, addon.name, addon.version)
+            {"service_account": service_account, "recommended_policies": list(policies)}
+            for service_account, policies in read_identities(api, addon.name, addon.version).items()
         ]
     except AwsError:
         # Ignore the error, because the add-on already has its desired state. The caller may lack the permission for this read.

@@ -404,7 +404,9 @@ class RoleRun:
         except AwsError as error:
             if not error.missing or self.parsed.state != "absent":
                 raise
-            raise error.with_remedy(f"{error.remedy} {CLUSTER_DELETED}") from error
+            raise error.amended(
+                error.text, error.outcome_unknown, f"{error.remedy} {CLUSTER_DELETED}"
+            ) from error
 
     def connect(self, access: Access, force: bool | Sequence[str] = False) -> ClientCluster:
         """Return the interface to the Kubernetes API. Raises the errors of ``connect``."""

@@ -445,4 +445,4 @@ def explain_refusal(error: AwsError, role: AssumeRole, region: str) -> AwsError:
     place = f"in region {region}, for" if region else "for"
     role_text = "" if role.arn in error.text else f" the role {role.arn} of"
     text = f"{sentence(error.text)} Requested {place}{role_text} account {role.account_id}."
-    return error.amended(text, error.outcome_unknown).with_remedy(remedy)
+    return error.amended(text, error.outcome_unknown, remedy)

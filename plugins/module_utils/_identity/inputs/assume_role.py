@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.accounts import AssumeRole, RoleByName
+from ..model.accounts import AssumeRole
 from ..model.errors import Problems
 from ..model.names import ROLE_ARN
 from .fields import Fields, number_as_text
@@ -65,12 +65,9 @@ def parse_assume_role(fields: Fields) -> AssumeRole | None:
     return None
 
 
-def parse_role_by_name(fields: Fields, name: str) -> RoleByName:
-    """Return the role with this name in several accounts, with the parameters to assume it. Report invalid parameters.
-
-    :arg name: the name of the role, with its path if it has one.
-    """
-    return RoleByName(name, _read_external_id(_options_with_values(fields)))
+def parse_external_id(fields: Fields) -> str:
+    """Return the external ID to assume a role, or "". Report an invalid value."""
+    return _read_external_id(_options_with_values(fields))
 
 
 def _options_with_values(fields: Fields) -> Fields:

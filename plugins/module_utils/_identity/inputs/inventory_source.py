@@ -19,7 +19,7 @@ from ..model.accounts import (
 )
 from ..model.errors import Problems
 from ..model.names import ACCOUNT_ID
-from .assume_role import ASSUME_ROLE_OPTIONS, EXTERNAL_ID, parse_assume_role, parse_role_by_name
+from .assume_role import ASSUME_ROLE_OPTIONS, EXTERNAL_ID, parse_assume_role, parse_external_id
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")
@@ -161,7 +161,8 @@ def _organization(fields: Fields) -> Organization | None:
             "organization", "role_name is missing. Set the name of the role to assume in each account."
         )
     return Organization(
-        parse_role_by_name(inner, name.lstrip("/")),
+        name.lstrip("/"),
+        parse_external_id(inner),
         include=_account_ids(inner, "include_accounts"),
         exclude=_account_ids(inner, "exclude_accounts"),
     )

@@ -32,14 +32,6 @@ class AssumeRole:
         return self.arn.split(":")[4]
 
 
-@dataclass(frozen=True, slots=True)
-class RoleByName:
-    """A role with the same name in several accounts. ``name`` may include a path, like "fleet/reader"."""
-
-    name: str
-    external_id: str = ""
-
-
 # The prefix of a filter criterion for a tag, like "tag:environment".
 TAG = "tag:"
 
@@ -98,10 +90,12 @@ class AccountAccess:
 class Organization:
     """The accounts of an AWS organization whose clusters are read, and the role to assume in each of them.
 
-    ``include`` and ``exclude`` are account IDs. With an empty ``include``, all active accounts are included.
+    ``role_name`` may include a path, like "fleet/reader". ``external_id`` is as in ``AssumeRole``. ``include`` and ``exclude``
+    are account IDs. With an empty ``include``, all active accounts are included.
     """
 
-    role: RoleByName
+    role_name: str
+    external_id: str = ""
     include: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
 

@@ -96,14 +96,6 @@ class AddonRelease:
     default: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AddonIdentity:
-    """A service account of an add-on that can have a role, and the ARNs of the managed policies that EKS recommends for it."""
-
-    service_account: str
-    recommended_policies: tuple[str, ...]
-
-
 def decode_addon(raw: Mapping[str, Any]) -> ObservedAddon:
     """Decode an add-on without its roles. Source: eks DescribeAddon."""
     issues = (raw.get("health") or {}).get("issues") or ()

@@ -15,7 +15,6 @@ from typing import Any
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import PolicyDocument, to_json
 from .attributes import Attribute, decode_attributes, decode_document, decode_time
-from .names import is_marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,6 @@ class ObservedAssociation:
     external_id: str = ""
     created_at: str = ""
     modified_at: str = ""
-
-    @property
-    def marked(self) -> bool:
-        return is_marked(self.tags)
 
     @property
     def addon(self) -> str:

@@ -102,17 +102,10 @@ def predicted_fields(attributes: Iterable[Attribute], state: Mapping[str, object
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """An attribute whose present value is not the desired value."""
-
-    attribute: Attribute
-    present: Any
-    desired: Any
-
-
-def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> list[Difference]:
-    """Return the attributes in which a definition and an observed resource differ.
+def compare(
+    attributes: Iterable[Attribute], spec: object, resource: object
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the attributes in which an observed resource and a definition differ, by name: the present and desired values.
 
     None in the definition accepts any value; an empty document removes the present document.
     """
@@ -120,24 +113,20 @@ def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> 
         (attribute, attribute.observed_value(resource), getattr(spec, attribute.name))
         for attribute in attributes
     ]
-    return [
-        Difference(attribute, present, desired or None if attribute.document else desired)
+    differing = [
+        (attribute.name, present, desired or None if attribute.document else desired)
         for attribute, present, desired in values
         if desired is not None and not attribute.equals(desired, present)
     ]
+    return {name: old for name, old, _new in differing}, {name: new for name, _old, new in differing}
 
 
-def split_states(differences: Iterable[Difference]) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the states before and after a change: the present and the desired values, by attribute name."""
-    parts = [(part.attribute.name, part.present, part.desired) for part in differences]
-    return {name: old for name, old, _new in parts}, {name: new for name, _old, new in parts}
-
-
-def update_parameters(differences: Iterable[Difference]) -> dict[str, object]:
-    """Return the request parameters that set the desired values."""
+def update_parameters(attributes: Iterable[Attribute], state: Mapping[str, Any]) -> dict[str, object]:
+    """Return the request parameters that set the values in ``state``, the state after a change."""
     return {
-        difference.attribute.parameter: difference.attribute.encode(difference.desired)
-        for difference in differences
+        attribute.parameter: attribute.encode(state[attribute.name])
+        for attribute in attributes
+        if attribute.name in state
     }
 
 
@@ -145,8 +134,11 @@ def creation(
     attributes: Iterable[Attribute], values: Mapping[str, Any]
 ) -> tuple[dict[str, object], dict[str, object]]:
     """Return the request parameters that create a resource, and its new state. Omit attributes without a value."""
-    parts = [(attribute, values.get(attribute.name)) for attribute in attributes]
-    parts = [(attribute, value) for attribute, value in parts if value not in (None, "", {})]
+    parts = [
+        (attribute, value)
+        for attribute in attributes
+        if (value := values.get(attribute.name)) not in (None, "", {})
+    ]
     parameters = {attribute.parameter: attribute.encode(value) for attribute, value in parts}
     return parameters, {attribute.name: value for attribute, value in parts}
 

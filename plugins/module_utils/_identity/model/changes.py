@@ -97,8 +97,9 @@ class Stops:
 
     def add(self, failure: Failure, roles: Iterable[str], change: Change | None = None) -> None:
         """Add a failure that concerns some roles. ``change`` is None for a failure of the plan."""
-        kind = (change.target.resource, change.action, change.stage) if change is not None else ("", "", 0)
-        blocks = kind[2] == Stage.RESTRICT or kind[:2] == ("role", "create")
+        blocks = change is not None and (
+            change.stage == Stage.RESTRICT or (change.target.resource, change.action) == ("role", "create")
+        )
         for role in roles:
             self._roles.setdefault(role, failure)
             if blocks:
@@ -162,9 +163,11 @@ def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> 
     :arg kind: "Role" or "Policy".
     :arg identity: the request parameter that identifies the role or policy.
     """
-    tag = Call("iam", f"Tag{kind}", {**identity, "Tags": iam_tags(change.set)})
-    untag = Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)})
-    return [*([untag] if change.remove else []), *([tag] if change.set else [])]
+    calls = (
+        (change.remove, Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)})),
+        (change.set, Call("iam", f"Tag{kind}", {**identity, "Tags": iam_tags(change.set)})),
+    )
+    return [call for tags, call in calls if tags]
 
 
 def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:

@@ -10,7 +10,6 @@ only this authority, or that uses this endpoint, reaches this cluster and no oth
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -74,7 +73,7 @@ class Cluster:
         """Return the SHA-256 digests of the certificate authorities; empty for invalid data."""
         try:
             pem = base64.b64decode(self.certificate_authority_data, validate=True).decode("ascii")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return frozenset()
         return certificate_digests(pem)
 
@@ -162,21 +161,31 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
     other_address = "EKS returns no endpoint for the cluster"
     if cluster.endpoint:
         other_address = f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
-    if not (cluster.endpoint or cluster.authorities):
-        reason = "EKS returns no endpoint and no certificate authority for the cluster"
-    elif not server.url:
-        reason = "the URL of the connection is unknown"
-    elif not server.checks_certificate:
-        reason = f"the connection does not check certificates, and {other_address}"
-    elif not server.authorities:
-        reason = (
-            "the connection trusts the certificate authorities of the system, or unknown ones, and "
-            f"{other_address}"
-        )
-    elif cluster.authorities:
-        reason = f"the connection also trusts certificate authorities of other servers, and {other_address}"
-    else:
-        reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
+    # The first reason that applies; the last one always does.
+    reasons = (
+        (
+            not (cluster.endpoint or cluster.authorities),
+            "EKS returns no endpoint and no certificate authority for the cluster",
+        ),
+        (not server.url, "the URL of the connection is unknown"),
+        (
+            not server.checks_certificate,
+            f"the connection does not check certificates, and {other_address}",
+        ),
+        (
+            not server.authorities,
+            f"the connection trusts the certificate authorities of the system, or unknown ones, and {other_address}",
+        ),
+        (
+            bool(cluster.authorities),
+            f"the connection also trusts certificate authorities of other servers, and {other_address}",
+        ),
+        (
+            True,
+            f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}",
+        ),
+    )
+    reason = next(text for applies, text in reasons if applies)
     return Finding(
         Code.KUBERNETES_API_UNKNOWN,
         f"{subject} is not proven to belong to {describe_place(cluster)}: {reason}.",

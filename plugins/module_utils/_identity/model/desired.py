@@ -168,11 +168,9 @@ _DOCUMENTS = {attribute.name: attribute for attribute in (TRUST_POLICY, DOCUMENT
 
 def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
     """Return the name of the first field in which two definitions differ, or "". Documents are compared by meaning."""
-    if spec is other or spec == other:
-        return ""
     for part in (part for part in fields(spec) if part.compare):
         value, other_value = getattr(spec, part.name), getattr(other, part.name)
         document = _DOCUMENTS.get(part.name)
-        if not (document.equals(value, other_value) if document else value == other_value):
+        if value != other_value and not (document and document.equals(value, other_value)):
             return part.name
     return ""

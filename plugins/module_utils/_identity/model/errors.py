@@ -34,8 +34,6 @@ class ErrorKind(Enum):
     THROTTLED = "AWS limits the rate of requests"
 
 
-# The kinds of temporary errors: a retry of the request may succeed.
-_TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.DAMAGED, ErrorKind.SERVER, ErrorKind.THROTTLED))
 # After an error of these kinds, only another read shows the present state.
 _CONFLICTS = frozenset((ErrorKind.DAMAGED, ErrorKind.EXISTS, ErrorKind.IN_USE))
 # Operations that create a second resource if the request is repeated. All other requests of this collection can be repeated.
@@ -67,17 +65,9 @@ class AwsError(Exception):
         self.outcome_unknown = outcome_unknown
         super().__init__(f"{operation}: {self.code}: {self.text}")
 
-    def amended(self, text: str, outcome_unknown: bool) -> AwsError:
-        """Return a copy of the error with another text and ``outcome_unknown``."""
-        return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
-
-    def with_remedy(self, remedy: str) -> AwsError:
-        """Return a copy of the error with another remedy."""
-        return AwsError(self.operation, self.code, self.text, self.kind, remedy, self.outcome_unknown)
-
-    @property
-    def transient(self) -> bool:
-        return self.kind in _TRANSIENT
+    def amended(self, text: str, outcome_unknown: bool, remedy: str = "") -> AwsError:
+        """Return a copy of the error with another text and ``outcome_unknown``, and with another remedy unless it is empty."""
+        return AwsError(self.operation, self.code, text, self.kind, remedy or self.remedy, outcome_unknown)
 
     @property
     def missing(self) -> bool:
@@ -205,18 +195,14 @@ def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[s
 _NAME_MARK = "\0"
 
 
-def own_names(workloads: Iterable[str], objects: Iterable[str]) -> list[str]:
-    """Return the names of the workloads and resources of a failure, the longest first.
+def own_names(workloads: Iterable[str], objects: Iterable[str]) -> set[str]:
+    """Return the names of the workloads and resources of a failure.
 
     :arg workloads: each like "namespace/service_account". The result also has the namespace and the service account.
     :arg objects: names or ARNs of the resources. For an ARN, the result also has its last part.
     """
-    names: set[str] = set()
-    for workload in workloads:
-        names.update((workload, *workload.split("/")))
-    for name_or_arn in objects:
-        names.update((name_or_arn, name_or_arn.rpartition("/")[2]))
-    return sorted(filter(None, names), key=lambda name: (-len(name), name))
+    parts = {part for workload in workloads for part in (workload, *workload.split("/"))}
+    return parts.union(*((name, name.rpartition("/")[2]) for name in objects)) - {""}
 
 
 def _without_names(text: str, names: Sequence[str]) -> str:
@@ -229,7 +215,7 @@ def _without_names(text: str, names: Sequence[str]) -> str:
 def group_by_cause(
     failures: Iterable[_T],
     read_texts: Callable[[_T], tuple[str, ...]],
-    read_names: Callable[[_T], Sequence[str]],
+    read_names: Callable[[_T], Iterable[str]],
 ) -> list[list[_T]]:
     """Group failures whose texts differ only in the names of their resources.
 

@@ -11,7 +11,6 @@ removed annotation is the ARN of the role, so it needs no record.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import zlib
@@ -188,19 +187,15 @@ class Record:
     is_wide: bool = False
 
 
-class DamagedRecord(ValueError):
-    """The error for tags of a role from which the record cannot be read."""
-
-
-class RecordTooLarge(ValueError):
-    """The error for a record that does not fit into the tags of a role."""
+class RecordError(ValueError):
+    """The error for tags of a role from which the record cannot be read, or into which it does not fit."""
 
 
 def record_tags(cluster_arn: str, record: Record, tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a role for a record; no tags for an empty record.
 
     :arg tags: the present tags of the role.
-    :raises RecordTooLarge: when the role would have too many tags.
+    :raises RecordError: when the role would have too many tags.
     """
     if not record.accounts and not record.removed:
         return {}
@@ -219,7 +214,7 @@ def record_tags(cluster_arn: str, record: Record, tags: Mapping[str, str]) -> di
         for number, part in enumerate(parts)
     }
     if (count := len({**tags, **found})) > _TAG_COUNT:
-        raise RecordTooLarge(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
+        raise RecordError(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
     return found
 
 
@@ -231,7 +226,7 @@ def record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
 def is_wide_elsewhere(cluster_arn: str, tags: Mapping[str, str]) -> bool:
     """Return whether the migration of another cluster added the statement for all associations of the account.
 
-    :raises DamagedRecord: as ``read_record``.
+    :raises RecordError: as ``read_record``.
     """
     own = _prefix(cluster_arn)
     prefixes = {key[: len(own)] for key in tags if key.startswith(_RECORD_TAG)} - {own}
@@ -241,7 +236,7 @@ def is_wide_elsewhere(cluster_arn: str, tags: Mapping[str, str]) -> bool:
 def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
     """Return the record for a cluster in the tags of a role; an empty record without such tags.
 
-    :raises DamagedRecord: when a part of the record was changed or deleted.
+    :raises RecordError: when a part of the record was changed or deleted.
     """
     return _read(_prefix(cluster_arn), tags)
 
@@ -261,8 +256,8 @@ def _read(prefix: str, tags: Mapping[str, str]) -> Record:
             tuple(Removed(index, statement) for index, statement in content["removed"]),
             bool(content["wide"]),
         )
-    except (binascii.Error, zlib.error, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise DamagedRecord(
+    except (zlib.error, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise RecordError(
             f"its record of the migration is damaged or incomplete (tags: {', '.join(keys)})"
         ) from error
 

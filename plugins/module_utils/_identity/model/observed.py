@@ -9,9 +9,10 @@ The package ``read`` creates this state. Changes younger than YOUNG may still be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.permissions.permissions import NamedPolicy
@@ -22,7 +23,15 @@ from .desired import Workload
 from .errors import AwsError
 from .policies import ObservedPolicy
 from .roles import ObservedRole
-from .targets import Failure, Target, association_target, associations_target
+from .targets import (
+    Failure,
+    Target,
+    association_key,
+    association_target,
+    associations_target,
+    policy_target,
+    role_target,
+)
 
 # IAM and EKS are eventually consistent. The collection assumes that all replicas have changes that are older than this.
 YOUNG = timedelta(minutes=5)
@@ -31,19 +40,15 @@ YOUNG = timedelta(minutes=5)
 def calculate_age(moment: str, now: datetime | None) -> timedelta | None:
     """Return the age of a time in ISO 8601; None if it is unknown."""
     try:
-        age = now - datetime.fromisoformat(moment) if now is not None else None
+        # The read may have started before the creation, so the age may be negative.
+        return max(now - datetime.fromisoformat(moment), timedelta()) if now is not None else None
     except (TypeError, ValueError):
         return None
-    # The read may have started before the creation, so the age may be negative.
-    return max(age, timedelta()) if age is not None else None
 
 
 def is_new(created_at: str, now: datetime | None) -> bool:
     """Return whether a resource is younger than YOUNG by the clock of AWS, so that its creator may still be running."""
-    return is_young(calculate_age(created_at, now))
-
-
-def is_young(age: timedelta | None) -> bool:
+    age = calculate_age(created_at, now)
     return age is not None and age < YOUNG
 
 
@@ -141,14 +146,31 @@ class Observed:
         """Return the failed reads by target."""
         return {failure.target: failure for failure in reversed(self.failures)}
 
-    @property
-    def associations_failure(self) -> Failure | None:
-        """Return the failed read of the list of associations, or None."""
-        return self.unread.get(associations_target(self.cluster.name))
+    @cached_property
+    def resources(self) -> Mapping[Target, Any]:
+        """Return the observed resources by the target of their read; None for a resource that does not exist."""
+        return {
+            **{role_target(name): role for name, role in self.roles.items()},
+            **{policy_target(arn): policy for arn, policy in self.policies.items()},
+            **{association_target(key): association for key, association in self.associations.items()},
+        }
+
+    def with_resources(self, resources: Mapping[Target, Any]) -> Observed:
+        """Return a copy with other ``resources``. An association of the value None does not exist."""
+        keys = {target: key for target in resources if (key := association_key(target)) is not None}
+        return replace(
+            self,
+            roles={target.name: role for target, role in resources.items() if target.resource == "role"},
+            policies={
+                target.name: policy for target, policy in resources.items() if target.resource == "policy"
+            },
+            associations={key: resources[target] for target, key in keys.items() if resources[target]},
+        )
 
     def association_failure(self, key: WorkloadKey) -> Failure | None:
-        """Return the failed read of the association of a workload, or None."""
-        return self.associations_failure or self.unread.get(association_target(key))
+        """Return the failed read of the association of a workload, or of the list of associations, or None."""
+        listing = associations_target(self.cluster.name)
+        return self.unread.get(listing) or self.unread.get(association_target(key))
 
 
 @dataclass(frozen=True, slots=True)

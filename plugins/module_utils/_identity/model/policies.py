@@ -14,7 +14,6 @@ from typing import Any
 
 from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
-from .names import is_marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +51,11 @@ class PolicySpec:
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """A version of a managed policy. ``number`` is 3 for the identifier "v3". ``document`` is None if it was not read."""
+    """A version of a managed policy, such as "v3". ``document`` is None if it was not read."""
 
     version_id: str
     is_default: bool
     document: Mapping[str, object] | None = None
-
-    @property
-    def number(self) -> int:
-        return int(self.version_id[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +80,6 @@ class ObservedPolicy:
     attached_to: tuple[str, ...] = ()
     user_count: int | None = None
     changed_at: str = ""
-
-    @property
-    def marked(self) -> bool:
-        return self.tags is not None and is_marked(self.tags)
 
 
 DOCUMENT = Attribute("document", "PolicyDocument", decode_document, to_json, document="identity")

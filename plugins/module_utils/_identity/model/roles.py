@@ -16,7 +16,6 @@ from typing import Any, Literal
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
-from .names import is_marked
 
 TrustScope = Literal["workload", "namespace", "cluster", "account", "anyone_in_account"]
 
@@ -65,7 +64,7 @@ class ObservedRole:
 
     ``attached`` has the ARNs of the attached policies. ``inline`` and ``instance_profiles`` are names, read in bulk or to delete
     the role. ``inline_documents`` is None if it was not read. ``created_at`` is in ISO 8601; IAM has no time of the last
-    change. IAM does not reuse ``role_id`` for another role of the same name. ``last_used`` is "" if IAM has recorded no use in
+    change. ``last_used`` is "" if IAM has recorded no use in
     its tracking period, and None if it is unknown.
     """
 
@@ -82,29 +81,21 @@ class ObservedRole:
     inline_documents: Mapping[str, Mapping[str, object]] | None = None
     instance_profiles: tuple[str, ...] = ()
     created_at: str = ""
-    role_id: str = ""
     last_used: str | None = field(default=None, compare=False)
-
-    @property
-    def marked(self) -> bool:
-        return is_marked(self.tags)
-
-
-def _seconds(value: Any) -> int:
-    return int(value or 3600)
-
-
-def _boundary_arn(value: Any) -> str:
-    return str((value or {}).get("PermissionsBoundaryArn", ""))
 
 
 # UpdateRole sets these attributes together. GetAccountAuthorizationDetails does not return them.
 ROLE_DETAILS = (
     IAM_DESCRIPTION,
-    Attribute("max_session_duration", "MaxSessionDuration", _seconds, limits_sessions=True),
+    Attribute(
+        "max_session_duration", "MaxSessionDuration", lambda value: int(value or 3600), limits_sessions=True
+    ),
 )
 PERMISSIONS_BOUNDARY = Attribute(
-    "permissions_boundary", "PermissionsBoundary", _boundary_arn, limits_sessions=True
+    "permissions_boundary",
+    "PermissionsBoundary",
+    lambda value: str((value or {}).get("PermissionsBoundaryArn", "")),
+    limits_sessions=True,
 )
 # The trust policy is planned separately: it changes in steps, and other runs may change it at the same time.
 ROLE_SETTINGS = (*ROLE_DETAILS, PERMISSIONS_BOUNDARY)
@@ -122,7 +113,6 @@ def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any
         path=response["Path"],
         attached=tuple(entry["PolicyArn"] for entry in attached),
         created_at=decode_time(response.get("CreateDate")),
-        role_id=str(response.get("RoleId") or ""),
         last_used=None if use is None else decode_time(use.get("LastUsedDate")),
         **decode_attributes(ROLE_ATTRIBUTES, response),
     )

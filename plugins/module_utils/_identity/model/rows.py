@@ -15,11 +15,6 @@ from .associations import ObservedAssociation
 from .checks import Check, Status
 
 
-def workload_text(key: WorkloadKey | None) -> str:
-    """Return the workload of a row, like "namespace/service_account"; "" without a workload."""
-    return "" if key is None else str(key)
-
-
 class FailureRow(TypedDict):
     """A failure. ``workload`` is "" for a failure of a namespace, an add-on, or a role or policy without a workload.
 
@@ -141,7 +136,7 @@ def finding_row(finding: Finding) -> FindingRow:
     return {
         "code": finding.code.value,
         "severity": finding.severity,
-        "workload": workload_text(finding.workload),
+        "workload": str(finding.workload or ""),
         "message": visible(finding.message),
         "remedy": visible(finding.remedy),
     }

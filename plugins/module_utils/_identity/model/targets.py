@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..._findings.finding import WorkloadKey
@@ -89,10 +89,6 @@ def associations_target(cluster: str) -> Target:
     return Target("associations", cluster)
 
 
-def attachment_target(role_name: str, policy_arn: str) -> Target:
-    return Target("attachment", role_name, policy_arn)
-
-
 def policy_target(arn: str) -> Target:
     return Target("policy", arn)
 
@@ -129,13 +125,9 @@ class Failure:
             raise AssertionError(f"no request failed: {self.message}")
         return self.cause
 
-    def for_workloads(self, workloads: tuple[WorkloadKey, ...]) -> Failure:
-        """Return a copy of the failure for the workloads that need its target."""
-        return replace(self, workloads=workloads)
-
 
 def read_failure(target: Target, error: AwsError) -> Failure:
-    """Return the failure of a read, without workloads (see ``Failure.for_workloads``)."""
+    """Return the failure of a read, without the workloads that need its target."""
     return request_failure(error, (), target, "read")
 
 

@@ -13,7 +13,6 @@ from ..._findings.finding import WorkloadKey
 from ..model.addons import (
     AGENT_ADDON,
     FAILED,
-    AddonIdentity,
     AddonRelease,
     AddonSpec,
     ObservedAddon,
@@ -61,16 +60,15 @@ def needs_releases(policy: VersionPolicy, addon: ObservedAddon | None) -> bool:
 
 
 def unsupported_accounts(
-    spec: AddonSpec, identities: Sequence[AddonIdentity], version: str, cluster: Cluster, action: Action
+    spec: AddonSpec, supported: Collection[str], version: str, cluster: Cluster, action: Action
 ) -> Failure | None:
     """Return a failure if ``spec`` has a role for a service account that the add-on does not accept, or None.
 
     Without this check, EKS would reject the role only when the add-on is changed, after other changes of the play.
 
-    :arg identities: the service accounts for which this version of the add-on accepts roles.
+    :arg supported: the service accounts for which this version of the add-on accepts roles.
     :arg action: the planned change of the add-on.
     """
-    supported = [identity.service_account for identity in identities]
     unknown = [name for name in spec.roles if name not in supported]
     if not unknown:
         return None

@@ -27,7 +27,6 @@ from ..model.attributes import (
     compare,
     creation,
     describe_value,
-    split_states,
     update_parameters,
 )
 from ..model.changes import Call, Change, Stage
@@ -72,18 +71,18 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
     options, key = scene.options, association.key
     # The module for a single association keeps the owner of an existing association.
     owner, force = "" if options.single else options.owner, options.forces((key,))
-    differences = compare(_COMPARED, spec, association)
-    old, new = split_states(differences)
+    old, new = compare(_COMPARED, spec, association)
+    differs = bool(new)
     tags = changes.compare_tags(association.tags, _tags(spec, owner), options.purge_tags)
     if tags:
         old["tags"], new["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
-    if not differences and not tags:
+    if not differs and not tags:
         return None
-    if association.owner_arn and differences and not force:
+    if association.owner_arn and differs and not force:
         return addon_owned(association, "update")
     forced = options.adopt or (association.owner_arn and force)
     if not forced and not is_own(association.tags, owner):
-        return _refused(spec, association, owner) if differences else None
+        return _refused(spec, association, owner) if differs else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
         return Failure(
             (key,),
@@ -107,8 +106,8 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
         )
     identity = {"clusterName": key.cluster, "associationId": association.association_id}
     calls = []
-    if differences:
-        parameters = update_parameters(differences)
+    if differs:
+        parameters = update_parameters(_COMPARED, new)
         if ASSOCIATION_SESSION_POLICY.name in new:
             # EKS accepts a session policy only with session tags turned off.
             parameters["disableSessionTags"] = True

@@ -21,7 +21,7 @@ from ..model.errors import listed
 from ..model.observed import Observed
 from ..model.roles import ObservedRole
 from ..model.shared import POLICIES_OF_A_ROLE, SharedRole
-from ..model.targets import Failure, attachment_target, role_target
+from ..model.targets import Failure, Target, role_target
 
 # At least the maximum number of policies of a role, so that a message lists all of them.
 _SHOWN = 25
@@ -33,7 +33,7 @@ def attach_policy(role: str, arn: str, workloads: tuple[WorkloadKey, ...], stage
     call = Call("iam", "AttachRolePolicy", {"RoleName": role, "PolicyArn": arn})
     return Change(
         stage,
-        attachment_target(role, arn),
+        Target("attachment", role, arn),
         "attach",
         workloads,
         None,
@@ -48,7 +48,7 @@ def detach_policy(role: str, arn: str, workloads: tuple[WorkloadKey, ...], roles
     state = {"role": role, "policy": arn}
     call = Call("iam", "DetachRolePolicy", {"RoleName": role, "PolicyArn": arn})
     return Change(
-        Stage.DETACH, attachment_target(role, arn), "detach", workloads, state, None, (call,), roles
+        Stage.DETACH, Target("attachment", role, arn), "detach", workloads, state, None, (call,), roles
     )
 
 

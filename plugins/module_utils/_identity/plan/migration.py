@@ -52,7 +52,6 @@ from ..model.migration import (
     ROLE_ANNOTATION,
     STAGES,
     STEPS,
-    DamagedRecord,
     IrsaAccount,
     Migrant,
     MigrationGroup,
@@ -60,7 +59,7 @@ from ..model.migration import (
     MigrationStage,
     PodCredentials,
     Record,
-    RecordTooLarge,
+    RecordError,
     read_record,
     record_tags,
 )
@@ -149,7 +148,7 @@ def recorded_accounts(cluster_arn: str, roles: Iterable[ObservedRole]) -> dict[S
     for role in roles:
         try:
             names = read_record(cluster_arn, role.tags).accounts
-        except DamagedRecord:
+        except RecordError:
             continue
         for name in names:
             found.setdefault(name, []).append(role.arn)
@@ -475,7 +474,7 @@ def _damaged_records(state: MigrationState) -> Iterator[Finding]:
     for role in state.roles.values():
         try:
             read_record(state.cluster.arn, role.tags)
-        except DamagedRecord as error:
+        except RecordError as error:
             keys = [key for key, found in state.associations.items() if found.role_arn == role.arn]
             names = f"Associations with the role: {listed(map(str, keys), _SHOWN) or 'none'}."
             for key in (*keys, *([] if keys else [None])):
@@ -647,7 +646,7 @@ def _blockers(
     removed = tuple(Removed(entry.index, entry.statement) for entry in statements)
     try:
         record_tags(state.cluster.arn, Record(frozenset((account_name(key),)), removed), role.tags)
-    except RecordTooLarge as error:
+    except RecordError as error:
         yield Finding(
             Code.MIGRATION_NO_RECORD,
             f"a migration of {key} could not be recorded for a rollback: {error}.",
@@ -718,7 +717,7 @@ def _managed_role(
     try:
         record = read_record(state.cluster.arn, role.tags)
         tags = record_tags(state.cluster.arn, replace(record, accounts=record.accounts | names), role.tags)
-    except (DamagedRecord, RecordTooLarge):
+    except RecordError:
         tags = {}
     extended = {**role.trust, "Statement": [*document_statements(role.trust), *statements]}
     _document, removed = without_federation(extended, state.issuer, names)

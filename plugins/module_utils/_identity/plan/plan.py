@@ -81,7 +81,7 @@ def _plan_associations(scene: Scene) -> None:
     for workload in scene.workloads:
         key = workload.key
         if (failure := observed.association_failure(key)) is not None:
-            scene.fail(failure.for_workloads((key,)))
+            scene.fail(replace(failure, workloads=(key,)))
         elif key in scene.listed_arns:
             planned = plan_association(scene, workload)
             if isinstance(planned, Failure):

@@ -40,7 +40,7 @@ def plan_policies(scene: Scene) -> None:
         failure = observed.unread.get(policy_target(arn))
         policy = observed.policies.get(arn)
         if failure is not None:
-            scene.fail(failure.for_workloads(users))
+            scene.fail(replace(failure, workloads=users))
         elif spec.document is None:
             if policy is None:
                 scene.fail(_missing(arn, observed.cluster, users))
@@ -176,7 +176,8 @@ def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
     if len(versions) < VERSION_LIMIT:
         return None
     return min(
-        (version for version in versions if not version.is_default), key=lambda version: version.number
+        (version for version in versions if not version.is_default),
+        key=lambda version: int(version.version_id[1:]),
     )
 
 

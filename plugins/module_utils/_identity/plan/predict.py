@@ -12,15 +12,15 @@ from dataclasses import replace
 
 from ..model.changes import Plan
 from ..model.observed import Observed
-from ..model.resource_types import ObservedDraft, of_observed_resources
+from ..model.resource_types import of_observed_resources, predict_change
 
 
 def predict(observed: Observed, plan: Plan) -> Observed:
     """Return the ``observed`` state with the changes of ``plan`` applied: the same roles, and the policies that they have."""
-    draft = ObservedDraft(observed)
+    resources = dict(observed.resources)
     for change in of_observed_resources(plan.changes):
-        draft.apply(change)
-    predicted = draft.result()
+        predict_change(resources, change)
+    predicted = observed.with_resources(resources)
     roles = {name: predicted.roles.get(name) for name in observed.roles}
     known = {arn for role in roles.values() if role is not None for arn in role.attached}
     known |= observed.policies.keys()

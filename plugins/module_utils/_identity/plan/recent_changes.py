@@ -14,8 +14,8 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
-from ..model.names import is_aws_managed, is_own
-from ..model.observed import YOUNG, Observed, calculate_age, is_young
+from ..model.names import is_aws_managed, is_marked, is_own
+from ..model.observed import YOUNG, Observed, calculate_age
 from ..model.roles import ObservedRole
 from ..model.shared import own_grants
 
@@ -52,7 +52,7 @@ def latest_change(workload: Workload, observed: Observed, owner: str | None = No
     recent = [
         RecentChange(name, age)
         for name, moment, is_managed in _moments(workload, observed, owner or "")
-        if (is_managed or owner is None) and (age := calculate_age(moment, now)) is not None and is_young(age)
+        if (is_managed or owner is None) and (age := calculate_age(moment, now)) is not None and age < YOUNG
     ]
     return min(recent, key=lambda candidate: (candidate.age, candidate.name), default=None)
 
@@ -97,8 +97,8 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
     association = observed.associations.get(workload.key)
     if association is not None:
         name = f"association {association.association_id}"
-        yield name, association.created_at, association.marked
-        yield name, association.modified_at, association.marked
+        yield name, association.created_at, is_marked(association.tags)
+        yield name, association.modified_at, is_marked(association.tags)
 
 
 def _allows(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str) -> bool:

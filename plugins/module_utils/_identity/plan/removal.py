@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -18,7 +19,7 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.desired import Desired, PurgeScope, Workload
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
-from ..model.migration import DamagedRecord, read_record
+from ..model.migration import RecordError, read_record
 from ..model.names import CLUSTER_TAG, MANAGED_BY_TAG, is_marked, is_own
 from ..model.observed import Inventory, Observed, is_new
 from ..model.policies import ObservedPolicy
@@ -49,7 +50,7 @@ def plan_departures(scene: Scene, removes: bool) -> None:
     else:
         return
     unread = {key: failure for key in sorted(keys) if (failure := observed.association_failure(key))}
-    scene.fail(*(failure.for_workloads((key,)) for key, failure in unread.items()))
+    scene.fail(*(replace(failure, workloads=(key,)) for key, failure in unread.items()))
     listed_workloads = {workload.key: workload for workload in desired.workloads}
     read = filter(None, observed.roles.values())
     known = (*(inventory.roles if inventory is not None else ()), *observed.former_roles.values(), *read)
@@ -114,7 +115,7 @@ def _has_record(observed: Observed, role: ObservedRole, key: WorkloadKey) -> boo
     """Return whether the tags of a role have, or may have, the record of a migration of a workload from IRSA."""
     try:
         record = read_record(observed.cluster.arn, role.tags)
-    except DamagedRecord:
+    except RecordError:
         return True
     return (key.namespace, key.service_account) in record.accounts
 
@@ -208,7 +209,7 @@ def _tear_down(scene: Scene) -> None:
     for shared in shared_roles(observed.cluster, desired.workloads):
         spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
         if failure := observed.unread.get(role_target(spec.name.lower())):
-            scene.fail(failure.for_workloads(shared.keys))
+            scene.fail(replace(failure, workloads=shared.keys))
         elif role is not None and (not spec.existing or role.arn == spec.arn):
             arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared)
             for arn in arns:
@@ -219,7 +220,7 @@ def _tear_down(scene: Scene) -> None:
     for arn, (policy_spec, users) in shared_policies(observed.cluster, desired.workloads).items():
         policy = observed.policies.get(arn)
         if failure := observed.unread.get(policy_target(arn)):
-            scene.fail(failure.for_workloads(users))
+            scene.fail(replace(failure, workloads=users))
         elif policy is not None and policy_spec.document is not None:
             _remove_policy(scene, policy, users, lost.get(arn, set()))
 

@@ -15,7 +15,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
 from ..._policy.trust.statements import TrustGrant
-from ..model.attributes import changed_from_default, compare, creation, split_states, update_parameters
+from ..model.attributes import changed_from_default, compare, creation, update_parameters
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
 from ..model.cluster import Cluster
 from ..model.desired import Options
@@ -31,7 +31,14 @@ from ..model.roles import (
     RoleSpec,
 )
 from ..model.shared import SharedRole
-from ..model.targets import Failure, Target, policy_target, role_target, trust_target
+from ..model.targets import (
+    Failure,
+    Target,
+    associations_target,
+    policy_target,
+    role_target,
+    trust_target,
+)
 from . import problems
 from .attachments import attach_policy, detach_policy, find_overfull, make_room, only_denies
 from .scene import Scene
@@ -71,9 +78,8 @@ def update_role(
     spec: RoleSpec, role: ObservedRole, options: Options, workloads: tuple[WorkloadKey, ...]
 ) -> Change | None:
     """Return the update of all attributes of a role except its trust policy, or None if they have their desired values."""
-    differences = compare(ROLE_SETTINGS, spec, role)
-    old, new = split_states(differences)
-    details = [difference for difference in differences if difference.attribute in ROLE_DETAILS]
+    old, new = compare(ROLE_SETTINGS, spec, role)
+    details = update_parameters(ROLE_DETAILS, new)
     calls: list[Call] = []
     identity = {"RoleName": role.name}
     boundary = new.get(PERMISSIONS_BOUNDARY.name)
@@ -84,7 +90,7 @@ def update_role(
     if details:
         # UpdateRole sets the session duration to one hour if the request does not have it, so send the present values, too.
         present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
-        calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
+        calls.append(Call("iam", "UpdateRole", {**identity, **present, **details}))
     change = compare_tags(role.tags, {**spec.tags, **owner_tags(options.owner)}, options.purge_tags)
     if change:
         old["tags"], new["tags"] = dict(role.tags), tags_after(role.tags, change)
@@ -107,26 +113,25 @@ def differing_limits(
     :arg purge_tags: whether the run removes unlisted tags.
     """
     limits = [attribute for attribute in ROLE_SETTINGS if attribute.limits_sessions]
-    differences = [
-        (difference.attribute.name, difference.present, difference.desired)
-        for difference in compare(limits, spec, role)
-    ]
+    old, new = compare(limits, spec, role)
     change = compare_tags(role.tags, spec.tags, purge_tags)
     tags: list[tuple[str, object, object]] = [
         (f"tag {key}", role.tags[key], spec.tags.get(key))
         for key in sorted((*change.set, *change.remove))
         if key in role.tags
     ]
-    return [*differences, *tags]
+    return [*((name, old[name], new[name]) for name in new), *tags]
 
 
 def plan_roles(scene: Scene) -> None:
     """Add the changes, failures and findings of the listed roles to the plan."""
     for shared in scene.roles:
-        unread = frozenset(shared.keys if scene.observed.associations_failure is not None else ())
+        unread = frozenset(
+            shared.keys if associations_target(scene.observed.cluster.name) in scene.observed.unread else ()
+        )
         name = shared.spec.name.lower()
         if failure := scene.observed.unread.get(role_target(name)):
-            scene.fail(failure.for_workloads(shared.keys))
+            scene.fail(replace(failure, workloads=shared.keys))
             continue
         while (shared := shared.excluding(unread)).users:
             failures = _RolePlan(scene, shared).add()
@@ -257,7 +262,7 @@ class _RolePlan:
 
     def _match(self, role: ObservedRole) -> list[Failure]:
         """Check that a role of another owner matches the list. It is used unchanged then."""
-        differences = [difference.attribute.name for difference in compare(ROLE_SETTINGS, self.spec, role)]
+        differences = list(compare(ROLE_SETTINGS, self.spec, role)[1])
         if self._attachments(role.attached):
             differences.append("attached_policies")
         users, cluster = self.shared.users, self.scene.observed.cluster

@@ -14,7 +14,7 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster, describe_place
 from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, listed, sentence
-from ..model.names import OWNER_TAG, is_own
+from ..model.names import OWNER_TAG, is_marked, is_own
 from ..model.observed import Observed, UnlistedAssociations
 from ..model.shared import named_workloads, own_grants, shared_roles
 
@@ -86,7 +86,7 @@ def find_empty_list(workloads: Collection[Workload]) -> list[Finding]:
 def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, desired: Desired) -> Finding:
     owner, purges = desired.options.owner, desired.purge is not None
     described = [unlisted.described[key] for key in unlisted.keys if key in unlisted.described]
-    unmanaged = [association for association in described if not association.marked]
+    unmanaged = [association for association in described if not is_marked(association.tags)]
     managed = [association for association in described if is_own(association.tags, owner)]
     foreign = [association for association in described if association not in (*unmanaged, *managed)]
     unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from ..._aws.client import Api
 from ..model.addons import (
-    AddonIdentity,
     AddonRelease,
     ObservedAddon,
     decode_addon,
@@ -62,14 +61,16 @@ def read_releases(api: Api, cluster: Cluster, name: str) -> tuple[AddonRelease, 
     return decode_releases(api.pages("eks", "DescribeAddonVersions", request, "addons"), cluster.version)
 
 
-def read_identities(api: Api, name: str, version: str) -> tuple[AddonIdentity, ...]:
+def read_identities(api: Api, name: str, version: str) -> dict[str, tuple[str, ...]]:
     """Return the service accounts that can have a role in this version of an add-on. Raises AwsError.
+
+    The values are the ARNs of the managed policies that EKS recommends for a service account.
 
     Source: eks DescribeAddonConfiguration.
     """
     request = {"addonName": name, "addonVersion": version}
     response = api.call("eks", "DescribeAddonConfiguration", request)
-    return tuple(
-        AddonIdentity(str(part["serviceAccount"]), tuple(part.get("recommendedManagedPolicies") or ()))
+    return {
+        str(part["serviceAccount"]): tuple(part.get("recommendedManagedPolicies") or ())
         for part in response.get("podIdentityConfiguration") or ()
-    )
+    }

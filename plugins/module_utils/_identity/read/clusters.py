@@ -103,11 +103,11 @@ def _accounts(
     """Return the accounts to read, each once. Add the error of ListAccounts to ``failures``."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
-        role = request.organization.role
+        organization = request.organization
         try:
-            for account_id in _members(request.organization, api):
-                arn = f"arn:{partition}:iam::{account_id}:role/{role.name}"
-                assumed = AssumeRole(arn, role.external_id) if account_id != own_account else None
+            for account_id in _members(organization, api):
+                arn = f"arn:{partition}:iam::{account_id}:role/{organization.role_name}"
+                assumed = AssumeRole(arn, organization.external_id) if account_id != own_account else None
                 accounts[account_id] = AccountAccess(account_id, assumed, request.regions)
         except AwsError as error:
             failures.append(UnreadClusters("", "", "", error))

@@ -21,7 +21,7 @@ from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
 from ..model.cluster import Cluster
 from ..model.errors import AwsError
-from ..model.names import parse_role_arn
+from ..model.names import is_marked, parse_role_arn
 from ..model.observed import RolePermissions
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_version
 from ..model.roles import ObservedRole, RoleSpec, decode_role
@@ -54,7 +54,7 @@ def read_role(
 
     def details(raw: Mapping[str, Any]) -> ObservedRole:
         role = replace(decode_role(raw, attached()), inline_documents=documents())
-        return _with_contents(api, role, spec.name) if removal and role.marked else role
+        return _with_contents(api, role, spec.name) if removal and is_marked(role.tags) else role
 
     # A removal skips a role that does not exist, so another request must confirm that it does not exist. A run that creates
     # workloads needs no confirmation: IAM refuses to create a role that exists.
@@ -99,7 +99,11 @@ def read_policy(api: Api, cluster: Cluster, spec: PolicySpec, removal: bool = Fa
 
     def details(policy: ObservedPolicy) -> ObservedPolicy:
         if removal:
-            return read_policy_users(api, _with_versions(api, policy)) if policy.marked else policy
+            return (
+                read_policy_users(api, _with_versions(api, policy))
+                if is_marked(policy.tags or {})
+                else policy
+            )
         if spec.document is None:
             return policy
         version = {**request, "VersionId": policy.default_version}

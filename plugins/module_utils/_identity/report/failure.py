@@ -65,7 +65,7 @@ def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[
         for row in aws.workloads
     }
 
-    def read_names(failure: FailureRow) -> list[str]:
+    def read_names(failure: FailureRow) -> set[str]:
         workload = failure["workload"]
         return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
 

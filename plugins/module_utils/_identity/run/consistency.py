@@ -3,7 +3,7 @@
 
 """Handle the eventual consistency of AWS: wait until reads show the changes of a run, and until EKS accepts a new role.
 
-The classes in ``model/resource_types.py`` decide whether an observed resource shows a change. ``read/reader.py`` has the
+``model/resource_types.py`` decides whether an observed resource shows a change. ``read/reader.py`` has the
 rule for single reads: if one response shows a resource and another does not, the resource is read again.
 """
 
@@ -15,7 +15,6 @@ import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import product
 from typing import Any
 
 from ..._aws.client import Api
@@ -28,16 +27,18 @@ from ..._policy.trust.trust import check_trust
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
-from ..model.observed import Observed, calculate_age, is_young
+from ..model.observed import YOUNG, Observed, calculate_age
 from ..model.resource_types import (
-    READ_TYPES,
-    ObservedDraft,
     find_resource_type,
+    is_known,
+    is_visible,
     observed_target,
     of_observed_resources,
+    used_targets,
+    was_read,
 )
 from ..model.roles import decode_role
-from ..model.targets import Target, read_failure
+from ..model.targets import Target, association_target, read_failure
 from ..read.reader import response_time
 from .outcome import Run
 
@@ -140,19 +141,13 @@ def unchanged_resources(run: Run) -> list[Change]:
 
     With these changes, ``unseen`` finds the resources that a stale observation lacks.
     """
-    observed, changed = (
-        run.observed,
-        {
-            observed_target(change.target)
-            for change in of_observed_resources(done.change for done in run.done)
-        },
-    )
+    observed, made = run.observed, of_observed_resources(done.change for done in run.done)
+    changed = {observed_target(change.target) for change in made}
     users: dict[Target, list[WorkloadKey]] = {}
-    for workload, resource_type in product(run.desired.workloads, READ_TYPES):
-        present = getattr(observed, resource_type.collection)
-        for key in resource_type.used_keys(workload, observed.cluster):
-            if present.get(key) is not None:
-                users.setdefault(resource_type.read_target(key), []).append(workload.key)
+    for workload in run.desired.workloads:
+        for target in used_targets(workload, observed.cluster):
+            if observed.resources.get(target) is not None:
+                users.setdefault(target, []).append(workload.key)
     return [
         Change(0, target, "create", tuple(keys), None, None, ())
         for target, keys in users.items()
@@ -173,9 +168,8 @@ def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
 
 
 def _is_unseen(change: Change, observed: Observed) -> bool:
-    resource_type = find_resource_type(change.target)
-    resource = resource_type.find(observed, change.target)
-    return resource_type.was_read(observed, change.target) and not resource_type.is_visible(resource, change)
+    resource = observed.resources.get(observed_target(change.target))
+    return was_read(observed, change.target) and not is_visible(resource, change)
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
@@ -183,33 +177,28 @@ def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Obse
 
     Return the later observation, but take a resource from the earlier one if only that one shows its change.
     """
-    draft, made = ObservedDraft(later), tuple(changes)
+    resources, made = dict(later.resources), tuple(changes)
     for change in unseen(made, later):
         target = observed_target(change.target)
         if any(_is_unseen(other, earlier) for other in made if observed_target(other.target) == target):
             continue
-        if find_resource_type(target).has(earlier, target):
-            draft.put(target, find_resource_type(target).find(earlier, target))
-    return draft.result()
+        if is_known(earlier, target):
+            resources[target] = earlier.resources.get(target)
+    return later.with_resources(resources)
 
 
 def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
     """Return ``observed``, with the resources of the workloads ``keys`` taken from the later observation ``part``."""
-    collections: dict[str, Any] = {}
-    targets: set[Target] = set()
-    for resource_type in READ_TYPES:
-        name = resource_type.collection
-        earlier, later = getattr(observed, name), getattr(part, name)
-        again: Collection[Any] = frozenset(keys) if resource_type.is_listed else later.keys()
-        remaining = {key: resource for key, resource in earlier.items() if key in later or key not in again}
-        collections[name] = remaining | {key: resource for key, resource in later.items() if key in again}
-        targets.update(map(resource_type.read_target, again))
-    failures = {failure.target: failure for failure in observed.failures if failure.target not in targets}
+    earlier, later = observed.resources, part.resources
+    again = {target for target in later if target.resource != "association"}
+    again.update(map(association_target, keys))
+    remaining = {target: found for target, found in earlier.items() if target in later or target not in again}
+    resources = remaining | {target: found for target, found in later.items() if target in again}
+    failures = {failure.target: failure for failure in observed.failures if failure.target not in again}
     failures |= {failure.target: failure for failure in part.failures}
     return replace(
-        observed,
+        observed.with_resources(resources),
         cluster=replace(part.cluster, renamed={**observed.cluster.renamed, **part.cluster.renamed}),
-        **collections,
         documents={**observed.documents, **part.documents},
         failures=tuple(failures[target] for target in sorted(failures)),
     )
@@ -217,16 +206,17 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
 
 def without_unseen(observed: Observed, changes: Iterable[Change], waited: float) -> Observed:
     """Return an observation without the resources that do not show these changes yet. Each of them counts as a failed read."""
-    draft = ObservedDraft(observed)
+    resources = dict(observed.resources)
     failures = {failure.target: failure for failure in observed.failures}
     for change in changes:
         target = observed_target(change.target)
-        draft.drop(target)
+        resources.pop(target, None)
         text = f"this run made the change ({change.action} {change.target.display}), but reads do not show it after {waited:g} s."
         operation, remedy = find_resource_type(change.target).operation, "Run again in a minute."
         error = AwsError(operation, Code.NOT_YET_VISIBLE, text, ErrorKind.OTHER, remedy)
         failures.setdefault(target, read_failure(target, error))
-    return replace(draft.result(), failures=tuple(failures[target] for target in sorted(failures)))
+    observed = observed.with_resources(resources)
+    return replace(observed, failures=tuple(failures[target] for target in sorted(failures)))
 
 
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
@@ -265,7 +255,7 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
     if role.arn != role_arn or check_trust(role.trust, subject).usable == "no":
         return False
     age = calculate_age(role.created_at, now or response_time(answer))
-    return age is None or is_young(age)
+    return age is None or age < YOUNG
 
 
 def find_new_user(api: Api, deletion: Change) -> AwsError | None:

@@ -25,10 +25,9 @@ from ..model.changes import Call, Change, Stage, TagChange, iam_tag_calls
 from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.migration import (
-    DamagedRecord,
     Migrant,
     Record,
-    RecordTooLarge,
+    RecordError,
     is_wide_elsewhere,
     read_record,
     record_keys,
@@ -300,7 +299,7 @@ class TrustEditor:
                     break
         except AwsError as error:
             return result, request_failure(error, keys, target, "update")
-        except (DamagedRecord, RecordTooLarge) as error:
+        except RecordError as error:
             return result, Failure(
                 keys,
                 target,

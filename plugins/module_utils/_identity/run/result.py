@@ -26,7 +26,6 @@ from ..model.rows import (
     WorkloadFacts,
     check_row,
     finding_row,
-    workload_text,
 )
 from ..model.targets import Failure, association_key
 from .outcome import Run
@@ -78,7 +77,7 @@ def change_row(change: Change) -> Row:
     """Return the row of a change. It names one workload of the change, and ``shared_with`` has the others, if any."""
     keys = change.workloads
     row: Row = {
-        "workload": workload_text(keys[0]) if keys else "",
+        "workload": str(keys[0]) if keys else "",
         "resource": change.target.resource,
         "name": change.target.full_name,
         "action": change.action,
@@ -95,7 +94,7 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
     keys: Sequence[WorkloadKey | None] = failure.workloads or (None,)
     return [
         {
-            "workload": workload_text(key),
+            "workload": str(key or ""),
             "resource": failure.target.resource,
             "name": failure.target.full_name,
             "action": failure.action,
@@ -146,7 +145,7 @@ def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
     def texts(failure: Failure) -> tuple[str, ...]:
         return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
 
-    def names(failure: Failure) -> list[str]:
+    def names(failure: Failure) -> set[str]:
         resource_names = (name for key in failure.workloads for name in objects.get(key, ()))
         return own_names(
             map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *resource_names]

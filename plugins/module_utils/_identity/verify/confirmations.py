@@ -20,11 +20,11 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import document_statements
 from ..._policy.trust.statements import foreign_denies, join_statements
 from ..model.associations import ASSOCIATION_SETTINGS, TARGET_ROLE, ObservedAssociation
-from ..model.attributes import compare, describe_value, split_states
+from ..model.attributes import compare, describe_value
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, join_checks
 from ..model.desired import Options, Workload
 from ..model.errors import listed
-from ..model.names import is_aws_managed, is_own, parse_policy_arn
+from ..model.names import is_aws_managed, is_marked, is_own, parse_policy_arn
 from ..model.observed import Observed, VerificationReads
 from ..model.policies import DOCUMENT, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS
@@ -124,7 +124,7 @@ def _document_differs(
         (
             f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
             "Check mode with diff shows the difference."
-            + _adoption("policy", policy.marked or policy.tags is None),
+            + _adoption("policy", policy.tags is None or is_marked(policy.tags)),
         )
         if version is None
         else (
@@ -272,15 +272,15 @@ def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iter
     """
     named, association = workload.role, observed.associations.get(workload.key)
     role = observed.roles.get(named.name.lower()) if named is not None and not named.existing else None
-    subjects = [f"role {role.arn}"] if role is not None and not role.marked else []
+    subjects = [f"role {role.arn}"] if role is not None and not is_marked(role.tags) else []
     subjects += [
         f"policy {policy.arn}"
         for spec in workload.policies
         if spec.document is not None
         and (policy := observed.policies.get(observed.cluster.policy_arn(spec))) is not None
-        if policy.tags is not None and not policy.marked
+        if policy.tags is not None and not is_marked(policy.tags)
     ]
-    if matches and association is not None and not association.owner_arn and not association.marked:
+    if matches and association is not None and not association.owner_arn and not is_marked(association.tags):
         subjects.append(f"association {association.association_id} of {workload.key}")
     if subjects:
         yield Finding(
@@ -346,8 +346,8 @@ def _find_difference(
             f"{remedy} Running Pods use the former role for up to six hours, unless they are recreated.",
             workload.key,
         )
-    differing = compare(ASSOCIATION_SETTINGS, spec, association)
-    if any(difference.attribute == TARGET_ROLE for difference in differing):
+    present, desired = compare(ASSOCIATION_SETTINGS, spec, association)
+    if TARGET_ROLE.name in desired:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
             f"{subject} has the target role {association.target_role_arn or '(none)'}, not "
@@ -355,8 +355,8 @@ def _find_difference(
             remedy,
             workload.key,
         )
-    if differing:
-        return _settings_differ(subject, differences(*split_states(differing)), remedy, workload.key)
+    if desired:
+        return _settings_differ(subject, differences(present, desired), remedy, workload.key)
     if extra := find_extra_settings(workload, observed, owner):
         return extra[0]
     if association.owner_arn:

@@ -34,7 +34,7 @@ from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..model.checks import FAIL, PASS, UNKNOWN, Check, conclude, conclude_unread, join_checks
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
-from ..model.names import is_aws_managed
+from ..model.names import is_aws_managed, is_marked
 from ..model.observed import (
     Document,
     Observed,
@@ -409,7 +409,7 @@ def extra_permissions(
                 *_listed_administration(shared, role, observed, reads),
             )
         ]
-        if isinstance(inline, Failure) and role.marked and not shared.spec.existing:
+        if isinstance(inline, Failure) and is_marked(role.tags) and not shared.spec.existing:
             checks.append(conclude_unread("attachment", inline))
         for key in shared.keys:
             checks_by_key[key] = [
@@ -426,7 +426,7 @@ def _extra_policies(
 
     :arg inline: the inline policies of the role.
     """
-    managed, key = role.marked and not shared.spec.existing, shared.keys[0]
+    managed, key = is_marked(role.tags) and not shared.spec.existing, shared.keys[0]
     extra = [arn for arn in role.attached if arn not in shared.policy_users]
     policies = [(arn, _known(arn, reads.documents.get(arn)), True) for arn in extra]
     policies += [(name, document, False) for name, document in inline.items()]
@@ -469,7 +469,7 @@ def _extra_policy(
             shared.keys[0],
         )
     existing, command = shared.spec.existing, f"--role-name {role.name} --policy-arn {name}"
-    if attached and (existing or not role.marked):
+    if attached and (existing or not is_marked(role.tags)):
         step = "If the workload must administer the account, list this policy under policies. Otherwise detach it"
         step = "Detach the policy" if existing else step
         finding = replace(finding, remedy=f"{step}: aws iam detach-role-policy {command}")

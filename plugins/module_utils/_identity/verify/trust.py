@@ -21,7 +21,7 @@ from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_
 from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
-from ..model.names import parse_role_arn
+from ..model.names import is_marked, parse_role_arn
 from ..model.observed import Observed
 from ..model.roles import TRUST_SCOPES, ObservedRole, TrustScope
 from ..model.shared import named_workloads, shared_roles
@@ -97,7 +97,7 @@ def check_width(
                 Finding(
                     Code.TRUST_WIDER_THAN_ASKED,
                     f"role {role.arn} can be used from {caller}, although its trust_scope is '{scope}'.",
-                    _NARROW if role.marked else _NARROW_WITH_ADOPT,
+                    _NARROW if is_marked(role.tags) else _NARROW_WITH_ADOPT,
                     workload.key,
                 ),
             )
@@ -176,7 +176,7 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
             "Set role.extend_trust: true and apply the workload, which adds the statement of this collection; or apply the "
             "suggestion of workload_identity.aws.iam_trust_policy_check."
         )
-    if not role.marked:
+    if not is_marked(role.tags):
         return (
             "Apply the workload with ⟨adopt⟩: true, because this collection did not create the role. Or apply the "
             "suggestion of workload_identity.aws.iam_trust_policy_check."
@@ -244,7 +244,7 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
         role = observed.roles.get(spec.name.lower())
         if role is None or role.arn != observed.cluster.role_arn(spec):
             continue
-        is_managed = not spec.existing and role.marked
+        is_managed = not spec.existing and is_marked(role.tags)
         foreign = [
             statement
             for statement in foreign_statements(role.trust)

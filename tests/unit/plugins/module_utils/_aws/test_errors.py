@@ -275,31 +275,24 @@ def test_status_takes_precedence_over_the_code(code: str, status: int, lost: boo
 
 
 @pytest.mark.parametrize(
-    ("kind", "transient", "missing", "denied", "conflict"),
+    ("kind", "missing", "denied", "conflict"),
     [
-        (ErrorKind.BUSY, False, False, False, False),
-        (ErrorKind.CONNECTION, True, False, False, False),
-        (ErrorKind.DAMAGED, True, False, False, True),
-        (ErrorKind.DENIED, False, False, True, False),
-        (ErrorKind.EXISTS, False, False, False, True),
-        (ErrorKind.IN_USE, False, False, False, True),
-        (ErrorKind.MISSING, False, True, False, False),
-        (ErrorKind.OTHER, False, False, False, False),
-        (ErrorKind.ROLE_NOT_USABLE, False, False, False, False),
-        (ErrorKind.SERVER, True, False, False, False),
-        (ErrorKind.THROTTLED, True, False, False, False),
+        (ErrorKind.BUSY, False, False, False),
+        (ErrorKind.CONNECTION, False, False, False),
+        (ErrorKind.DAMAGED, False, False, True),
+        (ErrorKind.DENIED, False, True, False),
+        (ErrorKind.EXISTS, False, False, True),
+        (ErrorKind.IN_USE, False, False, True),
+        (ErrorKind.MISSING, True, False, False),
+        (ErrorKind.OTHER, False, False, False),
+        (ErrorKind.ROLE_NOT_USABLE, False, False, False),
+        (ErrorKind.SERVER, False, False, False),
+        (ErrorKind.THROTTLED, False, False, False),
     ],
 )
-def test_properties_of_an_error(
-    kind: ErrorKind, transient: bool, missing: bool, denied: bool, conflict: bool
-) -> None:
+def test_properties_of_an_error(kind: ErrorKind, missing: bool, denied: bool, conflict: bool) -> None:
     error = AwsError("iam:CreateRole", "Code", "Text.", kind, "Remedy.")
-    assert (error.transient, error.missing, error.denied, error.conflict) == (
-        transient,
-        missing,
-        denied,
-        conflict,
-    )
+    assert (error.missing, error.denied, error.conflict) == (missing, denied, conflict)
 
 
 ARN = "arn:aws:iam::444455556666:role/fleet"

@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     STAGES,
     STEPS,
-    DamagedRecord,
     Migrant,
     MigrationOptions,
     Record,
+    RecordError,
     read_record,
     record_tags,
 )
@@ -100,7 +100,7 @@ LONG = record_tags(CLUSTER_ARN, many_subjects(20), {})
     ],
 )
 def test_damaged_record_is_reported(tags: dict[str, str]) -> None:
-    with pytest.raises(DamagedRecord) as caught:
+    with pytest.raises(RecordError) as caught:
         read_record(CLUSTER_ARN, tags)
     assert str(caught.value) == (
         f"its record of the migration is damaged or incomplete (tags: {', '.join(tags)})"

@@ -22,14 +22,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedPolicy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.resource_types import (
-    find_resource_type,
+    is_visible,
+    was_read,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Target,
     association_target,
-    attachment_target,
     policy_target,
     role_target,
     trust_target,
@@ -47,8 +47,8 @@ ROLE = ObservedRole("App", "arn:role", "/", TRUST_BARE, description="text", atta
 POLICY = ObservedPolicy("arn:policy", "policy", "v1", document=GET)
 APP = key("app")
 ASSOCIATION = ObservedAssociation(APP, "a-1", "arn:association", "arn:role")
-ATTACHMENT = attachment_target("App", "one")
-OTHER_ATTACHMENT = attachment_target("App", "two")
+ATTACHMENT = Target("attachment", "App", "one")
+OTHER_ATTACHMENT = Target("attachment", "App", "two")
 TRUST = ({"trust_policy": TRUST_EC2}, {"trust_policy": TRUST_BARE})
 State = Mapping[str, object] | None
 
@@ -121,7 +121,7 @@ def change(target: Target, action: Action, old: State = None, new: State = None)
     ],
 )
 def test_change_is_visible_once_reads_show_it(made: Change, resource: Any, visible: bool) -> None:
-    assert find_resource_type(made.target).is_visible(resource, made) is visible
+    assert is_visible(resource, made) is visible
 
 
 def observed(**fields: Any) -> Observed:
@@ -144,4 +144,4 @@ def observed(**fields: Any) -> Observed:
 )
 def test_target_in_the_observation_was_read(target: Target, read: bool) -> None:
     found = observed(roles={"app": ROLE}, policies={"arn:policy": None})
-    assert find_resource_type(target).was_read(found, target) is read
+    assert was_read(found, target) is read

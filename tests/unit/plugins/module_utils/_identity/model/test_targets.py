@@ -7,7 +7,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Target,
     association_target,
-    attachment_target,
     policy_target,
     role_target,
     trust_target,
@@ -24,7 +23,7 @@ KEY = WorkloadKey("my-cluster", "default", "app")
         (role_target("r"), "r", "role r", "role r"),
         (trust_target("r"), "r", "trust_policy r", "trust policy r"),
         (
-            attachment_target("r", ARN),
+            Target("attachment", "r", ARN),
             f"r {ARN}",
             f"attachment r {ARN}",
             f"attachment of policy {ARN} to role r",

@@ -15,7 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
     AGENT_ADDON,
-    AddonIdentity,
     AddonRelease,
     AddonSpec,
     ObservedAddon,
@@ -248,9 +247,7 @@ def test_agent_is_not_removed_while_the_cluster_has_associations() -> None:
 
 def test_unsupported_service_account_is_named() -> None:
     desired = spec(roles={"ebs-csi-controler-sa": ROLE})
-    failure = unsupported_accounts(
-        desired, [AddonIdentity("ebs-csi-controller-sa", ())], MIDDLE, CLUSTER, "create"
-    )
+    failure = unsupported_accounts(desired, ["ebs-csi-controller-sa"], MIDDLE, CLUSTER, "create")
     assert failure is not None
     assert (failure.action, failure.error_code) == ("create", "ADDON_ROLE_NOT_SUPPORTED")
     assert failure.message == (

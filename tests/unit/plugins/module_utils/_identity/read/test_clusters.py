@@ -19,7 +19,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     FoundClusters,
     InventoryRequest,
     Organization,
-    RoleByName,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
@@ -150,7 +149,7 @@ def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
         {"Id": "777788889999", "Status": "SUSPENDED"},
         {"Id": "888899990000", "Status": "ACTIVE"},
     ]
-    organization = Organization(RoleByName("path/fleet", "x-1"), exclude=frozenset(("888899990000",)))
+    organization = Organization("path/fleet", "x-1", exclude=frozenset(("888899990000",)))
     found = read(cloud, organization=organization, own_account=False)
     # The account of the caller is read without a role. It may be the management account, which does not have the role.
     assert [(cluster.account_id, cluster.role) for cluster in found.clusters] == [
@@ -189,7 +188,7 @@ def test_failure_does_not_affect_other_clusters(
 
 def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
     cloud.refused[OWN, "*", "ListAccounts"] = "AccessDeniedException"
-    found = read(cloud, organization=Organization(RoleByName("fleet")), **BOTH)
+    found = read(cloud, organization=Organization("fleet"), **BOTH)
     assert failed(found) == [("", "", "", "organizations:ListAccounts")]
     assert len(found.clusters) == 3
     assert not found.all_failed
