@@ -122,7 +122,7 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
 
 
 # The add-on of the agent; None if it is not installed.
-Agent: TypeAlias = "ObservedAddon | Failure | None"
+Agent: TypeAlias = ObservedAddon | Failure | None
 
 
 def begin_reading_agent(api: Api, cluster: Cluster) -> Callable[[], Agent]:
