@@ -369,8 +369,8 @@ def main() -> None:
         )
     module.exit_json(
         changed=changed,
-        addon=_addon_row(addon.addon),
-        identities=_identity_rows(api, addon.addon),
+        addon=_addon_row(addon.observed),
+        identities=_identity_rows(api, addon.observed),
         action=change.action if change else "none",
         diff=[diff_row(change)] if change else [],
     )

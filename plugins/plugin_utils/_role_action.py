@@ -122,7 +122,7 @@ class _Run:
                 steps.show(line)
             if run.parsed.unselected:
                 steps.show(f"{ROLE}only leaves out {len(run.parsed.unselected)} workloads of the list")
-            run.read_ahead()
+            run.start_reading()
             run.prepare()
             result["warnings"] = [*run.warnings, *warn_vanishing(variables, map(values.get, FILES))]
             verb = "verifying" if not run.changes else "planning" if task.check_mode else "applying"

@@ -158,7 +158,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 class RoleRun:
     """A run of the role: its task, its input, and what its steps have read and planned.
 
-    ``begin_aws``, ``expand_patterns``, ``read_ahead``, ``prepare``, ``run_aws`` and ``run_kubernetes`` are its steps, in this
+    ``begin_aws``, ``expand_patterns``, ``start_reading``, ``prepare``, ``run_aws`` and ``run_kubernetes`` are its steps, in this
     order. ``opening`` waits for the thread of ``begin_aws``, and returns the cluster. ``service_accounts`` are all service
     accounts of the cluster, or None if ``expand_patterns`` did not read them. ``preflight`` has the service accounts of the
     workloads with their planned changes.
@@ -289,7 +289,7 @@ class RoleRun:
             self.values, self.variables, self.entry_point, patterns, self.task.loader
         )
 
-    def read_ahead(self) -> None:
+    def start_reading(self) -> None:
         """Start reading the state of the workloads from AWS while ``prepare`` reads from Kubernetes."""
         self._observed = begin_reading_ahead(self.job, self.parsed, self.opening, self.changes)
 

@@ -3,10 +3,11 @@
 
 """The types of AWS resources that a run changes. Pure.
 
-A new type needs an entry in RESOURCE_TYPES. The waits until AWS shows a change and the application of a plan then handle it.
-Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``, because IAM and EKS have different operations
-for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies them on the server and returns the result, so this
-code does not compare, await or predict them.
+A new type needs an entry in RESOURCE_TYPES, its targets in ``used_targets`` (in ``observed_target``, too, if it is a part of
+another resource) and its new resource in ``_created``. The waits until AWS shows a change and the application of a plan then
+handle it. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``, because IAM and EKS have different
+operations for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies them on the server and returns the
+result, so this code does not compare, await or predict them.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ class ObservedRole:
     last_used: str | None = field(default=None, compare=False)
 
 
-# UpdateRole sets these attributes together. GetAccountAuthorizationDetails does not return them.
+# UpdateRole sets these attributes together. GetAccountAuthorizationDetails does not return them, so a bulk read decodes them from
+# ListRoles. Any other attribute that GetAccountAuthorizationDetails lacks would silently get its default in a bulk read.
 ROLE_DETAILS = (
     IAM_DESCRIPTION,
     Attribute(

@@ -79,7 +79,8 @@ def update_role(
 ) -> Change | None:
     """Return the update of all attributes of a role except its trust policy, or None if they have their desired values."""
     old, new = compare(ROLE_SETTINGS, spec, role)
-    details = update_parameters(ROLE_DETAILS, new)
+    # UpdateRole has every attribute except the boundary, so that each difference has a request.
+    details = update_parameters([part for part in ROLE_SETTINGS if part != PERMISSIONS_BOUNDARY], new)
     calls: list[Call] = []
     identity = {"RoleName": role.name}
     boundary = new.get(PERMISSIONS_BOUNDARY.name)
@@ -89,7 +90,7 @@ def update_role(
         calls.append(Call("iam", operation, {**identity, **parameters}))
     if details:
         # UpdateRole sets the session duration to one hour if the request does not have it, so send the present values, too.
-        present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
+        present = {part.parameter: part.encode(part.observed_value(role)) for part in ROLE_DETAILS}
         calls.append(Call("iam", "UpdateRole", {**identity, **present, **details}))
     change = compare_tags(role.tags, {**spec.tags, **owner_tags(options.owner)}, options.purge_tags)
     if change:

@@ -43,8 +43,8 @@ from .outcome import Run
 class AddonRun:
     """The part of a run for one add-on: the engine plans and applies its change with the changes of the workloads.
 
-    ``addon`` is the latest state that was read, or in check mode the predicted state. Its failures name no workload, because an
-    add-on belongs to the cluster.
+    ``observed`` is the latest state that was read, or in check mode the predicted state. Its failures name no workload, because
+    an add-on belongs to the cluster.
 
     :arg wait_policy: how long to wait until the add-on is active or deleted. With a timeout of 0, the run does not wait.
     """
@@ -54,7 +54,7 @@ class AddonRun:
     spec: AddonSpec
     wait_policy: WaitPolicy
     check_mode: bool = False
-    addon: ObservedAddon | None = None
+    observed: ObservedAddon | None = None
 
     def add_change(self, plan: Plan, done: Iterable[Change]) -> Plan:
         """Read the add-on, and return the plan with its change, or with its failure.
@@ -87,7 +87,7 @@ class AddonRun:
         """
         try:
             users = self._users(change for change in done if change.action == "delete")
-            planned = plan_addon(self.spec, self.addon, self.cluster, (), users)
+            planned = plan_addon(self.spec, self.observed, self.cluster, (), users)
         except AwsError as error:
             return error
         if not isinstance(planned, Failure):
@@ -99,27 +99,27 @@ class AddonRun:
         failures = [*map(_explained, run.failures)]
         for change in run.changes:
             if change.target.resource == "addon" and run.check_mode:
-                self.addon = self._predicted(change) if change.after is not None else None
+                self.observed = self._predicted(change) if change.after is not None else None
             elif change.target.resource == "addon" and self.wait_policy.timeout:
                 failures[:0] = self._await(change)
         return replace(run, failures=tuple(failures))
 
     def find_inactive(self) -> Failure | None:
         """Return a failure if the unchanged add-on is not active. In check mode, ignore an add-on that EKS is changing."""
-        addon = self.addon
+        addon = self.observed
         if addon is None or addon.status == "ACTIVE" or (self.check_mode and addon.status in IN_PROGRESS):
             return None
         return not_ready(self.spec, addon, self.cluster, "read")
 
     def _plan(self, leaving: Collection[Change]) -> Change | Failure | None:
         spec = self.spec
-        self.addon = self._settled()
-        if not self.check_mode and self.addon is not None and self.addon.status in IN_PROGRESS:
-            return not_ready(spec, self.addon, self.cluster, "update")
+        self.observed = self._settled()
+        if not self.check_mode and self.observed is not None and self.observed.status in IN_PROGRESS:
+            return not_ready(spec, self.observed, self.cluster, "update")
         # A plan needs the versions of the add-on to choose one, or to check the roles of a new add-on.
-        needed = needs_releases(spec.version, self.addon) or (bool(spec.roles) and self.addon is None)
+        needed = needs_releases(spec.version, self.observed) or (bool(spec.roles) and self.observed is None)
         releases = read_releases(self.api, self.cluster, spec.name) if needed and not spec.absent else ()
-        planned = plan_addon(spec, self.addon, self.cluster, releases, self._users(leaving))
+        planned = plan_addon(spec, self.observed, self.cluster, releases, self._users(leaving))
         if isinstance(planned, Change):
             return self._unsupported(planned, releases) or self._foreign(planned) or planned
         return planned
@@ -139,7 +139,7 @@ class AddonRun:
 
         :arg leaving: deletions of associations. EKS may still list these associations.
         """
-        if not (self.spec.absent and is_agent(self.spec) and self.addon is not None):
+        if not (self.spec.absent and is_agent(self.spec) and self.observed is not None):
             return frozenset()
         present = frozenset(
             WorkloadKey(self.cluster.name, summary["namespace"], summary["serviceAccount"])
@@ -155,7 +155,7 @@ class AddonRun:
         if self.spec.absent or not self.spec.roles:
             return None
         default = next((release.version for release in releases if release.default), "")
-        version = str((change.after or {}).get("version") or (self.addon.version if self.addon else ""))
+        version = str((change.after or {}).get("version") or (self.observed.version if self.observed else ""))
         version = version if version.startswith("v") else default
         if not version:
             return None
@@ -166,13 +166,13 @@ class AddonRun:
         """Return a failure if the change would take a role that is neither listed nor managed for the owner, or None."""
         failures = (
             refused_role(self.spec, self.cluster, change.action, account, arn, read_role_tags(self.api, arn))
-            for account, arn in taken_roles(self.spec, self.addon).items()
+            for account, arn in taken_roles(self.spec, self.observed).items()
         )
         return next((failure for failure in failures if failure is not None), None)
 
     def _predicted(self, change: Change) -> ObservedAddon:
         state: Mapping[str, Any] = change.after or {}
-        addon = self.addon or ObservedAddon(self.spec.name, "", "ACTIVE", "")
+        addon = self.observed or ObservedAddon(self.spec.name, "", "ACTIVE", "")
         return replace(
             addon,
             version=state.get("version", addon.version),
@@ -185,18 +185,18 @@ class AddonRun:
         version = change.calls[0].parameters.get("addonVersion")
         try:
             for _attempt in self.wait_policy.attempts():
-                addon = self.addon = read_addon(self.api, self.cluster, self.spec.name)
+                addon = self.observed = read_addon(self.api, self.cluster, self.spec.name)
                 if addon is None:
                     if self.spec.absent:
                         return []
                 elif addon.status in FAILED:
                     break
                 elif not self.spec.absent and addon.status == "ACTIVE" and version in (None, addon.version):
-                    self.addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
+                    self.observed = read_addon_with_roles(self.api, self.cluster, self.spec.name)
                     return []
         except AwsError as error:
             return [request_failure(error, (), change.target, change.action, partly=True)]
-        return [replace(not_ready(self.spec, self.addon, self.cluster, change.action), partly=True)]
+        return [replace(not_ready(self.spec, self.observed, self.cluster, change.action), partly=True)]
 
 
 def _explained(failure: Failure) -> Failure:

@@ -188,7 +188,7 @@ def change_cluster(
     server: ApiServer | None = None,
     breakage: Sequence[Finding] = (),
     opening: Opening | None = None,
-    read_ahead: Callable[[], Observed | None] = lambda: None,
+    finish_reading: Callable[[], Observed | None] = lambda: None,
     approve: Approve | None = None,
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their desired state, and return the result of the module eks_pod_identity.
@@ -196,7 +196,7 @@ def change_cluster(
     :arg server: the Kubernetes API that the run uses, which must belong to this cluster.
     :arg breakage: findings about Pods and ServiceAccounts that may prevent changes (see ``Desired.with_kubernetes_findings``).
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
-    :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
+    :arg finish_reading: the result of ``begin_reading_ahead``, if the caller has called it.
     :arg approve: see ``Approve``. None without an approved plan.
     :raises InputError: before any change.
     :raises AwsError: before any change.
@@ -235,9 +235,9 @@ def change_cluster(
         }
     locks = f"{job.locks}/{cluster.account_id}-" if job.locks else ""
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
-    agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
-    engine = Engine(api, cluster, params["concurrency"], policy, approve=approve, addon=agent)
-    order = Order(parsed.state, job.check_mode, params["verify"], params["deadline"] or None, read_ahead)
+    addon = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
+    engine = Engine(api, cluster, params["concurrency"], policy, approve=approve, addon=addon)
+    order = Order(parsed.state, job.check_mode, params["verify"], params["deadline"] or None, finish_reading)
     place = {
         "account_id": cluster.account_id,
         "caller_arn": cluster.caller_arn,
@@ -274,7 +274,7 @@ def verify_cluster(
     parsed: ParsedInput | None,
     server: ApiServer | None = None,
     opening: Opening | None = None,
-    read_ahead: Callable[[], Observed | None] = lambda: None,
+    finish_reading: Callable[[], Observed | None] = lambda: None,
 ) -> ModuleResult:
     """Verify the workloads of a cluster, and return the result of the module eks_pod_identity_info.
 
@@ -282,7 +282,7 @@ def verify_cluster(
 
     :arg parsed: the workloads, or None to verify all associations of the cluster.
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
-    :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
+    :arg finish_reading: the result of ``begin_reading_ahead``, if the caller has called it.
     """
     with Guard(job.params["deadline"] or None) as guard:
         observer = opening() if opening else open_cluster(job, parse_cluster_name(job.params["cluster_name"]))
@@ -296,7 +296,7 @@ def verify_cluster(
             _options(job, parsed, cluster, changes=False),
             unselected=parsed.unselected if parsed is not None else {},
         )
-        verified, observed = verify_workloads(observer, desired, associations, read_ahead())
+        verified, observed = verify_workloads(observer, desired, associations, finish_reading())
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     further = [

@@ -113,7 +113,11 @@ class Engine:
         plan, observed = self._plan(desired, state, observed)
         for turn in range(0 if check_mode else ROUNDS):
             context = ApplyContext(self.api, self.wait_policy, self.width, self.journal, turn > 0, self.addon)
-            retryable = self._retryable(desired, observed.cluster, apply_plan(plan, context), first=turn == 0)
+            results = apply_plan(plan, context)
+            trust_rewritten = hold_trust(
+                self.api, (result.change for result in results if isinstance(result, Done)), self.wait_policy
+            )
+            retryable = self._retryable(desired, observed.cluster, results, trust_rewritten, first=turn == 0)
             self.journal.give_up(retryable)
             if not retryable or turn == ROUNDS - 1:
                 break
@@ -175,23 +179,31 @@ class Engine:
         return (*self.journal.findings, *unlisted, *left)
 
     def _retryable(
-        self, desired: Desired, cluster: Cluster, results: Sequence[Done | Refusal], first: bool
+        self,
+        desired: Desired,
+        cluster: Cluster,
+        results: Sequence[Done | Refusal],
+        trust_rewritten: bool,
+        first: bool,
     ) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.
 
-        Before that, write trust policies of this run again if another run has overwritten them.
-
         :arg cluster: the cluster of the observation, which knows the ARNs of roles with another path.
+        :arg trust_rewritten: whether this round has restored trust policies that another run had overwritten. EKS may have
+            refused changes because their grants were missing.
         :arg first: whether this was the first round.
         """
         # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM: try
         # once more.
-        reasons: set[ErrorKind | None] = {ErrorKind.MISSING, ErrorKind.FULL} if first else set()
-        if hold_trust(
-            self.api, (result.change for result in results if isinstance(result, Done)), self.wait_policy
-        ):
-            # EKS may have refused these changes because grants were missing from the trust policies.
-            reasons.add(ErrorKind.ROLE_NOT_USABLE)
+        reasons: set[ErrorKind | None] = {
+            reason
+            for reason, tries in (
+                (ErrorKind.MISSING, first),
+                (ErrorKind.FULL, first),
+                (ErrorKind.ROLE_NOT_USABLE, trust_rewritten),
+            )
+            if tries
+        }
         workloads = {workload.key: workload for workload in desired.workloads}
 
         def is_retryable(refusal: Refusal) -> bool:

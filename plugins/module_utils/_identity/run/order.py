@@ -32,14 +32,14 @@ from .outcome import Run
 class Order:
     """The steps that a run must apply. ``deadline`` is in seconds.
 
-    ``read_ahead`` returns the state for the first plan if the caller has read it, otherwise None.
+    ``finish_reading`` returns the state for the first plan if the caller has read it, otherwise None.
     """
 
     state: State
     check_mode: bool = False
     verify: bool = False
     deadline: float | None = None
-    read_ahead: Callable[[], Observed | None] = lambda: None
+    finish_reading: Callable[[], Observed | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def apply_order(engine: Engine, desired: Desired, order: Order) -> Applied:
     guard = Guard(order.deadline)
     try:
         with guard:
-            run = engine.run(desired, order.state, order.check_mode, order.read_ahead())
+            run = engine.run(desired, order.state, order.check_mode, order.finish_reading())
             verifies = order.verify and order.state == "present"
             agent_read = begin_reading_agent(engine.api, engine.cluster) if verifies else None
             # If the run has changed nothing, observe_after returns the observation of the run without another read.
@@ -115,8 +115,8 @@ def _verify(
         behind = any(isinstance(part, Failure) and part.error.missing for part in reads.inline.values())
         if not (run.done and behind):
             break
-    if order.check_mode and engine.addon is not None and engine.addon.addon is not None:
-        reads = replace(reads, agent=engine.addon.addon)
+    if order.check_mode and engine.addon is not None and engine.addon.observed is not None:
+        reads = replace(reads, agent=engine.addon.observed)
     return verify(desired, observed, reads, lint_workloads(desired.workloads, load_catalogue()))
 
 
@@ -124,15 +124,15 @@ def verify_workloads(
     observer: Observer,
     desired: Desired,
     present: Mapping[WorkloadKey, ObservedAssociation] | None = None,
-    read_ahead: Observed | None = None,
+    first_look: Observed | None = None,
 ) -> tuple[Sequence[Verified], Observed]:
     """Read and verify workloads without a run. Return the verification, and the verified state.
 
     :arg present: associations that were already read.
-    :arg read_ahead: the state, if it was already read.
+    :arg first_look: the state, if it was already read.
     """
     agent_read = begin_reading_agent(observer.api, observer.cluster)
-    observed = read_ahead or observer.observe(
+    observed = first_look or observer.observe(
         desired, planning=False, present=present, unlisted=True, inline=True
     )
     reads = read_for_verification(observer.api, desired, observed, observer.width, agent_read)

@@ -126,11 +126,13 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     api = arguments.get("kubernetes_api")
     server = ApiServer(**{**api, "authorities": frozenset(api["authorities"])}) if api else None
     opening = begin(lambda: cluster_run.open_cluster(job, parsed.cluster_name, parsed.state))
-    read_ahead = cluster_run.begin_reading_ahead(job, parsed, opening, module is eks_pod_identity)
+    finish_reading = cluster_run.begin_reading_ahead(job, parsed, opening, module is eks_pod_identity)
     if module is eks_pod_identity_info:
-        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server, opening, read_ahead))
+        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server, opening, finish_reading))
     breakage = [parse_finding(row, CLUSTER) for row in arguments.get("breakage", ())]
-    return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening, read_ahead))
+    return job.guarded(
+        lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening, finish_reading)
+    )
 
 
 # Tests of the state of AWS that a run reads in advance, while the role still reads from Kubernetes
@@ -185,20 +187,20 @@ def begin_reading(aws: FakeAws, opened: list[str], **options: Any) -> tuple[Any,
 
 def test_purge_is_not_read_ahead(aws: FakeAws) -> None:
     opened: list[str] = []
-    _job, read_ahead = begin_reading(aws, opened, purge=True)
-    assert (read_ahead(), opened, aws.requests) == (None, [], [])
+    _job, finish_reading = begin_reading(aws, opened, purge=True)
+    assert (finish_reading(), opened, aws.requests) == (None, [], [])
 
 
 def test_deadline_applies_while_the_state_is_read(aws: FakeAws) -> None:
-    _job, read_ahead = begin_reading(aws, [])
-    assert read_ahead().roles == {"my-role": None}
+    _job, finish_reading = begin_reading(aws, [])
+    assert finish_reading().roles == {"my-role": None}
     # This time, the read takes longer than the deadline of the run.
     hanging = threading.Event()
     aws.before_request("eks:ListPodIdentityAssociations", lambda: hanging.wait(20))
-    job, read_ahead = begin_reading(aws, [])
+    job, finish_reading = begin_reading(aws, [])
     job = replace(job, params={**job.params, "deadline": 1})
     parsed = read_input({"cluster_name": CLUSTER, "workloads": [workload()]}, refuse_files)
-    result = job.guarded(lambda: cluster_run.change_cluster(job, parsed, read_ahead=read_ahead))
+    result = job.guarded(lambda: cluster_run.change_cluster(job, parsed, finish_reading=finish_reading))
     hanging.set()
     assert [row["error_code"] for row in result["failures"]] == ["DEADLINE"]
     assert aws.writes == []

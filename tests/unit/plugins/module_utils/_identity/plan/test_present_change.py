@@ -9,11 +9,22 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
+    Attribute,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Options
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import (
+    ROLE_SETTINGS,
+    ObservedRole,
+    RoleSpec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import roles
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
     OWNED,
+    OWNER,
     POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
@@ -397,4 +408,16 @@ def test_already_disabled_session_tags_set_the_default_scope() -> None:
     assert [finding.code for finding in found.findings] == [
         "ASSOCIATION_SETTINGS_EXTRA",
         "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
+    ]
+
+
+def test_every_difference_of_a_role_has_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that a setting which is only in ROLE_SETTINGS is sent to AWS, which refuses it, instead of counting as unchanged."""
+    monkeypatch.setattr(roles, "ROLE_SETTINGS", (*ROLE_SETTINGS, Attribute("path", "Path")))
+    present = ObservedRole("my-role", "arn", "/", TRUST_BARE, tags=OWNED)
+    change = roles.update_role(RoleSpec("my-role", path="/team/"), present, Options(owner=OWNER), ())
+    details = {"Description": "", "MaxSessionDuration": 3600, "Path": "/team/"}
+    assert change is not None
+    assert [(call.operation, call.parameters) for call in change.calls] == [
+        ("UpdateRole", {**ROLE, **details})
     ]

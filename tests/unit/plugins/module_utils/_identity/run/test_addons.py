@@ -179,7 +179,7 @@ class Ended:
 
     @property
     def addon(self) -> ObservedAddon | None:
-        return self.ended.addon
+        return self.ended.observed
 
     @property
     def made(self) -> bool:
