@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from ...._findings.codes import CheckName, Code
+from ...._findings.codes import CheckName
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
@@ -98,10 +98,10 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
     verified = as_mapping(result.get("verification")) if changing else result
     arn = as_text(result.get("cluster_arn"))
     findings = [parse_finding(row, cluster) for row in as_objects(verified.get("findings"))]
-    # A workload may have several findings with the same code.
+    # A workload may have several findings with the same code. The groups with None have the findings of all workloads.
     groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.workload, finding.code.value), []).append(finding)
+    for found, group in ((row, group) for row in findings for group in {row.workload, None}):
+        groups.setdefault((group, found.code.value), []).append(found)
     verification = Verification(
         cluster,
         arn_region(as_text(verified.get("cluster_arn")) or arn),
@@ -140,7 +140,10 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
 
 
 def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
-    """Parse a verified workload, whose checks contain only the codes of their findings."""
+    """Parse a verified workload, whose checks contain only the codes of their findings.
+
+    :raises KeyError: if the result has no finding with one of these codes, which is an internal error.
+    """
     key = WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
     return VerifiedWorkload(
         key,
@@ -152,10 +155,8 @@ def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkloa
                 tuple(
                     finding
                     for code in cast("Sequence[str]", check.get("codes") or ())
-                    # A finding that several workloads share has only one of them.
-                    for finding in findings.get((key, code))
-                    or findings.get((None, code))
-                    or [Finding(Code(code), "", "", key)]
+                    # A finding that several workloads share names only one of them.
+                    for finding in findings.get((key, code)) or findings[None, code]
                 ),
                 tuple(parse_finding(follow, cluster) for follow in as_objects(check.get("follows"))),
             )
