@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
     Preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_writes import (
+    write_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
@@ -357,17 +360,19 @@ def test_write_without_result_has_no_changes() -> None:
     assert (kube_run.changed, outcome.checks[build.KEY][0].status) == (False, "fail")
 
 
+def test_nothing_is_released_after_a_lost_deletion() -> None:
+    lost = FakeCluster(broken="gone")
+    plan = AccountPlan(removed=[manifest("old")], released=[manifest("theirs")])
+    requested, _result, is_cut = write_plan(lost, plan, removes=True, check_mode=False)
+    assert (lost.log, requested.released, is_cut) == (["remove old"], (), True)
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_check_mode_only_sends_dry_runs(check_mode: bool) -> None:
     """A service account in a new namespace cannot be applied in a dry run, and a proof has no dry run."""
     cluster = holding("old")
-    run(
-        cluster,
-        Preflight(plan=PLAN),
-        result=after_a_change(verification=ROLE),
-        check_mode=check_mode,
-        **PROOF,
-    )
+    result = after_a_change(verification=ROLE)
+    run(cluster, replace(THERE, plan=PLAN), result=result, check_mode=check_mode, **PROOF)
     assert f"apply batch api{'' if check_mode else ' late'}" in cluster.log
     assert (f"apply {NAME}" in cluster.log) is not check_mode
 
