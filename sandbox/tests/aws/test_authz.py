@@ -13,7 +13,6 @@ import pytest
 from .conftest import (
     ACCOUNT,
     CLUSTER_TRUST,
-    OTHER_ACCOUNT,
     REGION,
     ROOT,
     Endpoint,
@@ -391,46 +390,3 @@ class TestShippedPolicy:
             for statement in statements
         ]
         assert action in api_error(lambda: create_resource(*allow(auth_endpoint, *rest)))[2]
-
-
-class TestAssumeRole:
-    TRUST_USER = json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}],
-        }
-    )
-    ASSUME = {"Action": "sts:AssumeRole", "Resource": "*"}
-
-    def assume(self, endpoint: Endpoint, arn: str, **keys: str) -> Any:
-        return endpoint.client("sts", **keys).assume_role(RoleArn=arn, RoleSessionName="session")
-
-    def keys(self, endpoint: Endpoint, *statements: dict[str, Any]) -> dict[str, str]:
-        allow(endpoint, *statements)
-        key = endpoint.client("iam").create_access_key(UserName="deployer")["AccessKey"]
-        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
-
-    def test_root_user_is_rejected(self, auth_endpoint: Endpoint) -> None:
-        arn = create_role(auth_endpoint.client("iam"), "target", self.TRUST_USER)
-        error = api_error(lambda: self.assume(auth_endpoint, arn))
-        assert error == (403, "AccessDenied", "Roles may not be assumed by root accounts.")
-
-    def test_user_with_permission(self, auth_endpoint: Endpoint) -> None:
-        arn = create_role(auth_endpoint.client("iam"), "target", self.TRUST_USER, Path="/a/")
-        response = self.assume(auth_endpoint, arn, **self.keys(auth_endpoint, self.ASSUME))
-        assert response["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/target/session"
-
-    @pytest.mark.parametrize(
-        ("statement", "arn"),
-        [
-            pytest.param(ASSUME, f"arn:aws:iam::{ACCOUNT}:role/nobody", id="missing"),
-            pytest.param(ASSUME, f"arn:aws:iam::{OTHER_ACCOUNT}:role/nobody", id="missing-elsewhere"),
-            pytest.param(ASSUME, f"arn:aws:iam::{ACCOUNT}:role/app", id="other-path"),
-            pytest.param(ASSUME, APP, id="not-trusted"),
-            pytest.param({"Action": "iam:GetRole", "Resource": "*"}, APP, id="not-allowed"),
-        ],
-    )
-    def test_access_is_denied(self, auth_endpoint: Endpoint, statement: dict[str, Any], arn: str) -> None:
-        keys = self.keys(auth_endpoint, statement)
-        message = f"User: {USER} is not authorized to perform: sts:AssumeRole on resource: {arn}"
-        assert api_error(lambda: self.assume(auth_endpoint, arn, **keys)) == (403, "AccessDenied", message)

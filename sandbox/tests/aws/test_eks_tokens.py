@@ -205,16 +205,6 @@ def test_invalid_token_is_rejected(
     assert review(token(endpoint, **options)) == {"refused": reason}
 
 
-@pytest.mark.parametrize(("minutes", "valid"), [(14, True), (16, False)])
-def test_token_expires_after_15_minutes(
-    endpoint: Endpoint, review: Review, minutes: int, valid: bool
-) -> None:
-    reviewed = review(token(endpoint, age=timedelta(minutes=minutes), expires=60))
-    assert ("name" in reviewed) is valid
-    if not valid:
-        assert reviewed["refused"].startswith("X-Amz-Date parameter is expired (15 minute expiration)")
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -225,19 +215,3 @@ def test_token_expires_after_15_minutes(
 )
 def test_malformed_token_is_rejected(review: Review, text: str, reason: str) -> None:
     assert review(text) == {"refused": reason}
-
-
-def test_session_key_without_session_token_is_rejected(endpoint: Endpoint, review: Review) -> None:
-    credentials = session(endpoint)
-    endpoint.client("eks").create_access_entry(clusterName=CLUSTER, principalArn=ROLE_ARN)
-    bare = Credentials(credentials.access_key, credentials.secret_key)
-    assert review(token(endpoint, credentials=bare))["refused"].startswith("STS: ")
-
-
-def test_control_lists_reviewed_tokens_until_reset(endpoint: Endpoint, review: Review) -> None:
-    valid, invalid = token(endpoint), "k8s-aws-v1.bad"
-    for text in (valid, invalid, valid):
-        review(text)
-    assert endpoint.control.tokens() == [valid, invalid]
-    endpoint.control.reset()
-    assert endpoint.control.tokens() == []

@@ -288,14 +288,3 @@ class TestRules:
             for _ in range(4)
         ]
         assert results == ["new", "NoSuchEntity", "new", "NoSuchEntity"]
-
-    def test_first_matching_rule_applies(self, resources: Resources, control: AwsControl) -> None:
-        control.set_read_lags(
-            [{"ms": 0, "operations": "iam:Get*"}, {"ms": SHORT_MS, "operations": "iam:*"}, {"ms": LAG_MS}]
-        )
-        create_role(resources.iam, "new")
-        resources.associate("new")
-        assert resources.iam.get_role(RoleName="new")
-        time.sleep(SHORT_MS / 1000)
-        assert len(resources.iam.list_roles()["Roles"]) == 2
-        assert len(resources.eks.list_pod_identity_associations(clusterName="demo")["associations"]) == 1

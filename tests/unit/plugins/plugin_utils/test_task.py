@@ -24,3 +24,23 @@ def test_environment_of_a_task_is_restored(monkeypatch: pytest.MonkeyPatch) -> N
     with ActionTask(action).in_environment():
         assert (os.environ["FIRST"], os.environ["SECOND"]) == ("of the play", "of the task")
     assert (os.environ["FIRST"], os.environ.get("SECOND")) == ("of the shell", None)
+
+
+@pytest.mark.parametrize(
+    ("option", "task", "region"),
+    [
+        ("us-west-2", {"AWS_REGION": "eu-central-1"}, "us-west-2"),
+        ("", {"AWS_REGION": "eu-central-1"}, "eu-central-1"),
+        # The modules see the variables of both the task and the process, and use AWS_REGION, which has precedence.
+        (None, {"AWS_DEFAULT_REGION": "eu-central-1"}, "us-east-1"),
+        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1"}, "eu-central-1"),
+    ],
+)
+def test_task_and_modules_have_the_same_region(
+    monkeypatch: pytest.MonkeyPatch, option: str | None, task: dict[str, str], region: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    action: Any = SimpleNamespace(
+        _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
+    )
+    assert ActionTask(action).region(option) == region

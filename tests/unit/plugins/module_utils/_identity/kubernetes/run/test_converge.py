@@ -408,6 +408,68 @@ class Restarting(FakeCluster):
 RESTART = {"restart": 10}
 
 
+STILL = (
+    "Restarted Deployment shop/web, but stale Pods still exist after 10 seconds. Check kubectl rollout status and kubectl get "
+    "events."
+)
+FORBIDDEN = "Kubernetes returned 403: deployments are forbidden."
+
+
+@pytest.mark.parametrize(
+    ("looks", "refused", "warnings", "failures", "slept"),
+    [
+        (2, {}, [], [], [2, 2]),
+        (99, {}, [STILL], [], [2] * 4),
+        (
+            99,
+            {"web": "deployments are forbidden"},
+            [],
+            [("restart", "shop/web", "KUBERNETES_REFUSED", FORBIDDEN)],
+            [],
+        ),
+    ],
+    ids=["replaced", "not replaced", "rejected"],
+)
+def test_restart_waits_for_the_new_pods(
+    looks: int,
+    refused: dict[str, str],
+    warnings: list[str],
+    failures: list[tuple[str, ...]],
+    slept: list[float],
+) -> None:
+    cluster, clock = Restarting(looks), FakeClock()
+    cluster.refused = refused
+    kube_run = run(cluster, clock=clock, **RESTART)
+    changes = [] if failures else ["restart Deployment shop/web"]
+    assert (kube_run.changed, kube_run.outcome.changes) == (not failures, changes)
+    assert (kube_run.warnings, rows(kube_run.outcome.failures), clock.slept) == (warnings, failures, slept)
+    assert cluster.log.count("patch web") == 1
+    stale = [finding.code for finding in kube_run.outcome.findings]
+    assert stale == ([] if looks == 2 else ["POD_BEFORE_ASSOCIATION"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "listing", "reason"),
+    [
+        ("Deployment", build.read([build.owner(paused=True)]), "it is paused"),
+        (
+            "StatefulSet",
+            build.read([build.owner(updateStrategy={"type": "OnDelete"})]),
+            "it replaces Pods only",
+        ),
+        ("StatefulSet", build.refused("statefulsets"), "it could not be read"),
+    ],
+    ids=["paused", "OnDelete", "not readable"],
+)
+def test_owner_whose_restart_replaces_no_pod_is_a_warning(kind: str, listing: Listing, reason: str) -> None:
+    stale = build.pod("web-0", created=build.BEFORE, injected=False, owner=(kind, "web"))
+    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([stale]), kind: listing})
+    kube_run = run(cluster, **RESTART)
+    [warning] = kube_run.warnings
+    assert warning.startswith(f"{kind} shop/web not restarted: {reason}")
+    assert ("patch web" in cluster.log, kube_run.outcome.changes) == (False, [])
+
+
 @pytest.mark.parametrize("settings", [{}, {**RESTART, "check_mode": True}, {**RESTART, "verify_pods": False}])
 def test_no_restart_by_default(settings: dict[str, Any]) -> None:
     cluster = Restarting(looks=0)
