@@ -189,7 +189,9 @@ class Code(str, Enum):
     UNLISTED_ASSOCIATIONS = "UNLISTED_ASSOCIATIONS", "association", "warning", "info"
 
 
-# The codes of problems that a run with state=present repairs, some of them only with adopt or force.
+# Sets of codes, each with the question that it answers. See "a code" in CONTRIBUTING.md.
+
+# Does a run with state=present repair the problem? Some only with adopt or force.
 REPAIRED = frozenset(
     (
         Code.ASSOCIATION_MISSING,
@@ -204,5 +206,30 @@ REPAIRED = frozenset(
         Code.ROLE_SETTINGS_DIFFER,
         Code.TRUST_NOT_USABLE,
         Code.TRUST_WIDER_THAN_ASKED,
+    )
+)
+# Can a stale read cause the finding although the resource was created or corrected a moment ago?
+STALE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
+# Does the finding of a workload disappear when a run without failures corrects its cause?
+EXPLAINED = REPAIRED | {
+    Code.NAMESPACE_MISSING,
+    Code.PERMISSION_DENIED,
+    Code.POD_BEFORE_ASSOCIATION,
+    Code.POD_NOT_INJECTED,
+    Code.SERVICE_ACCOUNT_DIFFERS,
+    Code.SERVICE_ACCOUNT_MISSING,
+    Code.TARGET_ROLE_NOT_ALLOWED,
+}
+# Do both the plan and the verification report the finding?
+JUDGED_AGAIN = frozenset(
+    (
+        Code.ASSOCIATION_SETTINGS_DIFFER,
+        Code.ASSOCIATION_SETTINGS_EXTRA,
+        Code.POLICY_ADMINISTERS,
+        Code.POLICY_ATTACHED_EXTRA,
+        Code.POLICY_SETTINGS_DIFFER,
+        Code.ROLE_RESTRICTED,
+        Code.ROLE_SETTINGS_DIFFER,
+        Code.TRUST_OPEN_TO_EVERYONE,
     )
 )

@@ -12,8 +12,6 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
-_COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
-
 
 def visible(text: str) -> str:
     r"""Escape unprintable characters: ESC becomes the four characters "\x1b", a line break becomes "\n".
@@ -21,7 +19,10 @@ def visible(text: str) -> str:
     Otherwise a terminal would execute control sequences, and bidirectional characters would reorder the text. Escaping a text
     twice gives the same result as escaping it once.
     """
-    return text if text.isprintable() else "".join(map(_shown, text))
+    return "".join(
+        part if part.isprintable() else part.encode("unicode_escape").decode("ascii")
+        for part in ((text,) if text.isprintable() else text)
+    )
 
 
 def visible_sentence(text: str) -> str:
@@ -55,7 +56,7 @@ def split_commands(text: str) -> tuple[str, list[str]]:
     A command begins with kubectl or aws. It follows a colon, unless the remedy begins with it. Messages show each command on a
     separate line, so that users can copy it.
     """
-    prose, *commands = _COMMAND.split(text)
+    prose, *commands = re.split(r"(?<=: )(?=kubectl |aws )", text)
     if prose.startswith(("kubectl ", "aws ")):
         prose, commands = "", [prose, *commands]
     # If another command follows a command, the colon before it is still at the end of the first one.
@@ -101,10 +102,6 @@ def _listed(titles: Sequence[str], row: Sequence[str], width: int) -> list[str]:
         initial_indent="  ",
         subsequent_indent="  ",
     )
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 # The keys of a result whose values contain messages.

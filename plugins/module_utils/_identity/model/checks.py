@@ -33,7 +33,8 @@ class Check:
     """The outcome of one check of one workload.
 
     ``detail`` supplements the status, like "v1". ``follows`` has findings that are consequences of findings of other checks.
-    They count only if the user accepts those other findings.
+    They count only if the user accepts those other findings. A failed check without findings follows from another check, such as
+    "trust" with a missing role (see ``find_observed_role``).
     """
 
     name: CheckName

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import TypeVar, cast
 
-from ..._findings.codes import REPAIRED, Code
+from ..._findings.codes import EXPLAINED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult
 from ..kubernetes.model.objects import as_text
@@ -116,16 +116,6 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
 
 
 AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
-# Codes of findings that disappear when a run succeeds, because the run corrects their cause.
-EXPLAINED = REPAIRED | {
-    Code.NAMESPACE_MISSING,
-    Code.PERMISSION_DENIED,
-    Code.POD_BEFORE_ASSOCIATION,
-    Code.POD_NOT_INJECTED,
-    Code.SERVICE_ACCOUNT_DIFFERS,
-    Code.SERVICE_ACCOUNT_MISSING,
-    Code.TARGET_ROLE_NOT_ALLOWED,
-}
 
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:

@@ -13,13 +13,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from ..._findings.codes import Code
+from ..._findings.codes import EXPLAINED, Code
 from ..._findings.text import table, visible
 from ..kubernetes.model.objects import Object, as_mapping, as_number, as_objects, as_text, member
 from ..model.errors import listed, sentence
 from ..model.rows import FindingRow
 from .artifact import PREFIX, mapping_from_artifact
-from .failure import EXPLAINED
 from .rows import ReportStep, report_step
 from .text import (
     NOTHING_VERIFIED,

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from ..._findings.codes import Code
+from ..._findings.codes import JUDGED_AGAIN, Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
 from ..kubernetes.model.objects import Object
@@ -276,22 +276,9 @@ def _facts(
     return {"done": not failed and codes <= explained, **worst}
 
 
-# Codes of findings that the plan and the verification both report.
-_JUDGED_AGAIN = (
-    Code.ASSOCIATION_SETTINGS_DIFFER,
-    Code.ASSOCIATION_SETTINGS_EXTRA,
-    Code.POLICY_ADMINISTERS,
-    Code.POLICY_ATTACHED_EXTRA,
-    Code.POLICY_SETTINGS_DIFFER,
-    Code.ROLE_RESTRICTED,
-    Code.ROLE_SETTINGS_DIFFER,
-    Code.TRUST_OPEN_TO_EVERYONE,
-)
-
-
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
     """Yield the findings of the plan, except those that the verification reports again from later and more complete reads."""
-    judged = {(finding.workload, finding.code) for finding in verified if finding.code in _JUDGED_AGAIN}
+    judged = {(finding.workload, finding.code) for finding in verified if finding.code in JUDGED_AGAIN}
     # The plan may not have read the document of an extra policy, which the verification reports as a restriction or as the policy
     # of an administrator.
     judged |= {

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ..._findings.codes import REPAIRED, Code
+from ..._findings.codes import STALE_READ_CODES, Code
 from ..._findings.finding import Finding
 from ..._policy.language.document import load_document
 from ..model.addons import ObservedAddon
@@ -184,10 +184,6 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
     return tuple(workloads)
 
 
-# Codes of findings that a stale read can cause although the resource was created or corrected a moment ago.
-_STALE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
-
-
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
     """Change failed checks to the status unknown if a stale read may be the cause, because the workload changed recently.
 
@@ -199,7 +195,7 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
         # A role of another account fails the check because of its ARN, which no later read changes.
         if young is not None and not has_foreign_role(subject.workload, observed.cluster):
             explained = any(
-                finding.severity == "error" and finding.code in _STALE_READ_CODES
+                finding.severity == "error" and finding.code in STALE_READ_CODES
                 for finding in subject.findings
             )
             checks = tuple(_apply_age(check, young, explained) for check in subject.checks)
@@ -219,7 +215,7 @@ def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
     if check.name == "agent":
         return check
     errors = [finding for finding in check.findings if finding.severity == "error"]
-    stale = explained and all(finding.code in _STALE_READ_CODES for finding in errors)
+    stale = explained and all(finding.code in STALE_READ_CODES for finding in errors)
     findings = tuple(
         replace(
             finding,
@@ -227,7 +223,7 @@ def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
             remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If the finding persists: "
             f"{as_clause(finding.remedy)}",
         )
-        if finding.code in _STALE_READ_CODES
+        if finding.code in STALE_READ_CODES
         else finding
         for finding in check.findings
     )
