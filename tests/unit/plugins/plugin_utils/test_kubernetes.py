@@ -556,11 +556,11 @@ def hang(*names: str) -> Answer:
 
 
 def test_write_without_response_ends_the_pending_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.5)
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 1.0)
     monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
     store = Store(answer=hang("a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(4))
-    lost = "no complete response within 0.5 seconds"
+    lost = "no complete response within 1 seconds"
     waiting = ApiError(0, f"not started, because another write failed: {lost}.")
     assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
     assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
@@ -568,11 +568,11 @@ def test_write_without_response_ends_the_pending_writes(monkeypatch: pytest.Monk
 
 
 def test_writes_without_any_response_share_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 1.0)
     monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
     store = Store(answer=hang("a0", "a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(5))
-    lost = ApiError(0, "no complete response within 0.2 seconds")
+    lost = ApiError(0, "no complete response within 1 seconds")
     waiting = ApiError(0, f"not started, because another write failed: {lost.text}.")
     assert (written.changed, written.error) == (False, lost)
     assert written.refused == {0: lost, 1: lost, 2: waiting, 3: waiting, 4: waiting}

@@ -171,7 +171,14 @@ def aws_result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> Aws
 
 
 def verification(*rows: Json, findings: Sequence[Json] = ()) -> Verification:
-    return aws_result(*rows, findings=findings).verification
+    """Return a verification that also has a finding for each code of the checks."""
+    codes = [(row, code) for row in rows for check in row.get("checks", ()) for code in check["codes"]]
+    named = [
+        {"code": code, "severity": "error", "workload": f"{row['namespace']}/{row['service_account']}"}
+        for row, code in codes
+        if code not in {finding["code"] for finding in findings}
+    ]
+    return aws_result(*rows, findings=[*findings, *named]).verification
 
 
 def verified(**fields: Any) -> VerifiedWorkload:
