@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
-from ..._policy.trust.statements import TrustGrant
+from ..._policy.trust.statements import TrustGrant, read_grants
 from ..model.attributes import changed_from_default, compare, creation, update_parameters
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
 from ..model.cluster import Cluster
@@ -419,7 +419,8 @@ def change_trust(
         (Stage.TRUST, trust.present, trust.granted, frozenset((role.name.lower(),))),
         (Stage.REVOKE, trust.granted, trust.final, roles),
     ):
-        if not TRUST_POLICY.equals(old, new):
+        # A statement of another writer may go, so an own statement with the same meaning is written, too.
+        if not TRUST_POLICY.equals(old, new) or read_grants(old)[0] != read_grants(new)[0]:
             target = trust_target(role.name, takes=stage is Stage.REVOKE)
             parameters = {"RoleName": role.name, "PolicyDocument": to_json(new)}
             states = {"trust_policy": old}, {"trust_policy": new}

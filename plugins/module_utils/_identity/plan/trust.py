@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
@@ -142,6 +143,14 @@ def edit_trust(
         for grant in owned - desired
         if grant in former or any(scene.leaves(key, arn) for key in named_workloads(cluster, [grant]))
     }
+    # With adopt, the statement of the former owner about a listed workload is replaced by the own one.
+    leaving |= {
+        grant
+        for grant in grants - desired
+        if options.adopt
+        and grant.is_single
+        and replace(grant, writer=writer_of(options.owner, grant.cluster_arn)) in desired
+    }
     # Without extend_trust, the statements of an earlier run may be what lets the workloads use a role given by its ARN.
     wide = {grant for grant in owned - desired - leaving if not grant.is_single and (spec is None or writes)}
     # A statement of the scope ``account`` is for several clusters.
@@ -158,11 +167,10 @@ def edit_trust(
         final = closed(final, cluster.arn)
     elif not final.get("Statement"):
         final = granted
-    statements = tuple(entry for entry in foreign if isinstance(entry, Mapping))
     # The users of a scope of the cluster are its unlisted associations; the users of a wider scope are unknown.
     scopes = {grant for grant in desired if grant.cluster_arn and not grant.is_single}
     other_users = _find_other_users(scene, role, final, scopes)
-    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, other_users, forced)
+    return TrustPlan(present, granted, final, tuple(sorted(reported)), tuple(foreign), other_users, forced)
 
 
 def _find_other_users(
@@ -178,7 +186,7 @@ def _find_other_users(
         if grant not in scopes and not scene.is_one_of(users, grant)
     ]
     for statement in rest:
-        if isinstance(statement, Mapping) and is_allow(statement) and not scene.allows_only(users, statement):
+        if is_allow(statement) and not scene.allows_only(users, statement):
             names += describe_statement(statement)
     return tuple(dict.fromkeys([*names, *scene.find_unlisted_users(role, scopes)]))
 
@@ -207,7 +215,7 @@ def describe_statement(statement: Mapping[str, object]) -> list[str]:
     return [*pods, *(f"{name} (by the trust policy)" for name in sorted(names - {SERVICE}))]
 
 
-def is_allow(statement: object) -> bool:
+def is_allow(statement: object) -> TypeGuard[Mapping[str, object]]:
     return isinstance(statement, Mapping) and statement.get("Effect") == "Allow"
 
 

@@ -510,6 +510,22 @@ def test_adopt_reports_machines_with_the_policy(owner: str) -> None:
     assert result.reports("my-policy", "machines")
 
 
+@pytest.mark.parametrize("scope", ["workload", "namespace"])
+def test_adopted_workload_is_removed_by_its_new_owner(scope: str) -> None:
+    aws = account()
+    entry = workload("app", {"name": "my-role", "trust_scope": scope}, "my-policy")
+    assert not play(aws, entry, owner=OTHER).red
+    [former] = read_statements(aws, "my-role")
+    assert not play(aws, entry, adopt=True).red
+    [statement] = [part for part in read_statements(aws, "my-role") if part["Sid"] != former["Sid"]]
+    assert {**statement, "Sid": ""} == {**former, "Sid": ""}
+    assert not play(aws, entry, adopt=True).changes
+    # The statement of a wider scope also admits workloads that the former owner may still list.
+    assert (former in read_statements(aws, "my-role")) is (scope == "namespace")
+    removal = play(aws, entry, state="absent")
+    assert ("my-role" in aws.iam.roles) is (scope == "namespace"), removal.text
+
+
 def test_purge_tags_keeps_the_tags_of_a_shared_role() -> None:
     aws = account()
     tagged = {"name": "my-role", "tags": {"team": "shop"}}
