@@ -469,8 +469,8 @@ def test_job_is_created_patched_and_deleted(monkeypatch: pytest.MonkeyPatch) -> 
     cluster.patch([JOB])
     assert cluster.remove([JOB]).changed
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-    patch = {"name": "proof", "content_type": "application/strategic-merge-patch+json"}
-    parts = {"create": {}, "patch": patch, "delete": {"body": body}}
+    patch: dict[str, Any] = {"name": "proof", "content_type": "application/strategic-merge-patch+json"}
+    parts: dict[str, dict[str, Any]] = {"create": {}, "patch": patch, "delete": {"body": body}}
     assert store.asked == [
         (f"{verb} proof", {"namespace": "shop", **more, "dry run": False}) for verb, more in parts.items()
     ]
