@@ -100,6 +100,12 @@ def client_cluster(
     return kubernetes.ClientCluster(options, access or Access({}), deadline, **writing)
 
 
+def test_cached_discovery_is_in_a_private_folder(folder: Path) -> None:
+    """Another user could create the file of the cache first in the shared temporary folder."""
+    client_cluster({})
+    assert tempfile.gettempdir() == str(folder)
+
+
 def fake_reader(
     answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[kubernetes.ClientCluster, FakeClient, list[Any]]:
