@@ -305,7 +305,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             config = self._read_file(path)
             hosts = self._hosts(config, path, cache)
         except (InputError, AwsError, AnsibleBotocoreError) as error:
-            raise AnsibleParserError(_message(error)) from None
+            raise AnsibleParserError(_error_message(error)) from None
         # Add hosts only after all reads, so that a read error does not leave a partial inventory.
         self.inventory.add_group(ALL_CLUSTERS)
         for host in hosts:
@@ -369,9 +369,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         :arg cache: whether to read the cache. It is False for ``--flush-cache`` and ``meta: refresh_inventory``.
         """
         if not options["cache"]:
-            return self._read(request, sessions)[0]
+            return self._read_clusters(request, sessions)[0]
         self.load_cache_plugin()
-        key = f"{self.get_cache_key(path)}_{_digest(options)}"
+        key = f"{self.get_cache_key(path)}_{_options_digest(options)}"
         entries = self._cache
         if cache:
             try:
@@ -380,12 +380,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 clusters_in_cache = None
             if clusters_in_cache is not None:
                 return clusters_in_cache
-        clusters, complete = self._read(request, sessions)
+        clusters, complete = self._read_clusters(request, sessions)
         if complete:
             entries[key] = to_cache(clusters)
         return clusters
 
-    def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
+    def _read_clusters(
+        self, request: InventoryRequest, sessions: Sessions
+    ) -> tuple[tuple[FoundCluster, ...], bool]:
         """Read the clusters from AWS.
 
         :returns: the clusters, and whether all reads succeeded.
@@ -414,7 +416,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host.name, strict=strict)
 
 
-def _message(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     if isinstance(error, InputError):
         return visible_lines("\n".join(error.problems))
     if isinstance(error, AwsError):
@@ -423,7 +425,7 @@ def _message(error: Exception) -> str:
     return str(error)
 
 
-def _digest(options: Mapping[str, Any]) -> str:
+def _options_digest(options: Mapping[str, Any]) -> str:
     """Return a digest of the options that select clusters, as a part of the cache key."""
     selection = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
     text = json.dumps(selection, sort_keys=True, default=str)

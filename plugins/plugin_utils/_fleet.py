@@ -96,7 +96,7 @@ def find_shared_clusters(task: ActionTask, variables: Mapping[str, Any]) -> dict
     same_name = [
         (host, values) for hosts in by_name.values() if len(hosts) > 1 for host, values in hosts.items()
     ]
-    places = map_concurrently(lambda item: _place(task, item[1]), same_name)
+    places = map_concurrently(lambda item: _find_place(task, item[1]), same_name)
     by_place: dict[tuple[str, str, str], list[str]] = {}
     for (host, _values), place in zip(same_name, places, strict=True):
         if place is not None:
@@ -125,7 +125,7 @@ def _connection(task: ActionTask, all_variables: Any, host: str) -> Mapping[str,
     return {name: value for name, value in values.items() if isinstance(value, (str, int)) and value != ""}
 
 
-def _place(task: ActionTask, values: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def _find_place(task: ActionTask, values: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return the name, account and region of a cluster, or None if the credentials are invalid.
 
     :arg values: the result of ``_connection``.

@@ -419,7 +419,7 @@ class ClientCluster:
         :arg late: whether the writes may be sent after the deadline.
         """
         outcomes: dict[int, _Outcome] = {}
-        send = partial(self._send, _Writer(self, options), late)
+        send = partial(self._write_once, _Writer(self, options), late)
         # Create namespaces before the service accounts in them.
         for is_namespace in (True, False):
             indexes = [
@@ -435,7 +435,7 @@ class ClientCluster:
             [outcome.diff for outcome in outcomes.values() if outcome.diff],
         )
 
-    def _send(self, writer: _Writer, late: bool, manifests: Sequence[Object]) -> Sequence[_Outcome]:
+    def _write_once(self, writer: _Writer, late: bool, manifests: Sequence[Object]) -> Sequence[_Outcome]:
         """Write the objects once."""
         kinds = {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}
         client = None

@@ -197,15 +197,15 @@ class MigrationSession:
         self.estate: IrsaEstate = estate
         unread = unread_findings(estate)
         self.findings += [finding for finding in unread if finding not in self.findings]
-        self._plan(estate, reads)
+        self._plan_migration(estate, reads)
         # A bulk read may not show the recent changes of this run.
         doubtful = {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}
         if doubtful := doubtful | (self._edited_roles & {role.arn for role in reads.roles.values()}):
             with guarded(self.steps):
                 roles = read_again(self.api, reads.roles, doubtful, self.width)
             reads = replace(reads, roles=roles)
-            self._plan(estate, reads)
-        migrants = self._select(self.plan.migrants)
+            self._plan_migration(estate, reads)
+        migrants = self._select_migrants(self.plan.migrants)
         starting = [
             migrant.key
             for migrant in migrants
@@ -228,7 +228,7 @@ class MigrationSession:
         self.migrants = [with_findings(migrant, found) for migrant in migrants]
         return self.migrants
 
-    def _plan(self, estate: IrsaEstate, reads: MigrationReads) -> None:
+    def _plan_migration(self, estate: IrsaEstate, reads: MigrationReads) -> None:
         self.state = MigrationState(
             self.opened.cluster,
             self.issuer,
@@ -244,7 +244,7 @@ class MigrationSession:
         )
         self.plan: MigrationPlan = plan_migration(self.state)
 
-    def _select(self, migrants: Sequence[Migrant]) -> list[Migrant]:
+    def _select_migrants(self, migrants: Sequence[Migrant]) -> list[Migrant]:
         """Return the service accounts that the options select.
 
         Before the first change of the run, a value that selects no service account raises InputError.

@@ -304,16 +304,16 @@ class Approval:
 
     def check(self, changes: Sequence[Change]) -> None:
         """Compare the changes of a run with the plan. Raises NotApprovedError."""
-        if text := self._describe(map(change_row, changes)):
+        if text := self._describe_unapproved(map(change_row, changes)):
             raise NotApprovedError(text.splitlines())
 
-    def _describe(self, changes: Iterable[Mapping[str, Any]]) -> str:
+    def _describe_unapproved(self, changes: Iterable[Mapping[str, Any]]) -> str:
         text = describe_unapproved(find_plan(self.reports, self.cluster.arn), [*changes, *self.expected])
         return f"{describe_place(self.cluster)}: {text}" if text else ""
 
     def conclude(self, aws: dict[str, Any]) -> str:
         """Add a finding about changes that exceed the plan to the result of the AWS part. Return a line for the screen."""
-        text = self._describe(aws.get("changes", ()))
+        text = self._describe_unapproved(aws.get("changes", ()))
         if not text:
             return "the approved plan has all changes of this run"
         message = text.replace(":\n- ", ": ").replace("\n- ", "; ")

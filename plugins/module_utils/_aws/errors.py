@@ -83,7 +83,7 @@ _SERVER = _Meaning(
     "",
     "AWS, or a proxy, had an internal error. Run again; completed changes are kept.",
 )
-_LOST = _Meaning(
+_CONNECTION_LOST = _Meaning(
     ErrorKind.CONNECTION,
     (
         "EndpointConnectionError",
@@ -264,7 +264,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         "",
         "Set the region: the option ⟨region⟩, or AWS_REGION.",
     ),
-    _LOST,
+    _CONNECTION_LOST,
     # The kind OTHER prevents retries, because an invalid certificate remains invalid.
     _Meaning(
         ErrorKind.OTHER,
@@ -293,7 +293,7 @@ def classify(
         proxy may have sent them. Only a code for throttling takes precedence over 5xx.
     :arg lost: whether the connection failed before a response arrived. This takes precedence over ``code`` and ``status``.
     """
-    meaning = _LOST if lost else _meaning(code, text, status)
+    meaning = _CONNECTION_LOST if lost else _meaning(code, text, status)
     return AwsError(operation, code, text, meaning.kind, meaning.remedy, outcome_unknown)
 
 

@@ -28,17 +28,17 @@ def describe_unread(failures: Sequence[UnreadClusters]) -> list[str]:
     for failure in failures:
         key = (failure.account_id, failure.region, failure.error.operation, failure.error.code)
         same[key].append(failure)
-    return [_describe(group) for group in same.values()]
+    return [_describe_unread(group) for group in same.values()]
 
 
-def _describe(group: Sequence[UnreadClusters]) -> str:
+def _describe_unread(group: Sequence[UnreadClusters]) -> str:
     first = group[0]
     cause = str(first.error)
     stop = "" if cause.endswith((".", "!", "?")) else "."
-    return f"{_place(group)} {_missing(first)}: {cause}{stop} {_remedy(first)}"
+    return f"{_unread_place(group)} {_consequence(first)}: {cause}{stop} {_remedy(first)}"
 
 
-def _place(group: Sequence[UnreadClusters]) -> str:
+def _unread_place(group: Sequence[UnreadClusters]) -> str:
     first = group[0]
     account = f"account {first.account_id}" if first.account_id else "the organization"
     place = f"{account}, region {first.region}" if first.region else account
@@ -50,7 +50,7 @@ def _place(group: Sequence[UnreadClusters]) -> str:
     return f"{'Clusters' if len(clusters) > 1 else 'Cluster'} {named}{more} in {place}:"
 
 
-def _missing(failure: UnreadClusters) -> str:
+def _consequence(failure: UnreadClusters) -> str:
     if failure.error.operation == "eks:DescribeAddon":
         return "the state of the agent's add-on is unknown"
     if failure.cluster:
@@ -208,10 +208,10 @@ def from_cache(cached: object) -> tuple[FoundCluster, ...] | None:
     """Return the clusters of a cache entry, or None for an entry in another format."""
     if not isinstance(cached, Mapping) or cached.get("format") != CACHE_FORMAT:
         return None
-    return tuple(_cluster(row) for row in cached["clusters"])
+    return tuple(_parse_cluster(row) for row in cached["clusters"])
 
 
-def _cluster(row: Mapping[str, Any]) -> FoundCluster:
+def _parse_cluster(row: Mapping[str, Any]) -> FoundCluster:
     role = row["role"]
     return FoundCluster(
         **{

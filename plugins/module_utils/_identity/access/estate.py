@@ -50,7 +50,7 @@ Usability = Literal["yes", "no", "depends", "unknown"]
 _USABILITY: Final[Mapping[str, Usability]] = {"yes": "yes", "no": "no", "conditional": "depends"}
 # The results of a check, the worst first. If several policies must allow the use of a role, the worst of their results counts.
 _WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
-_KEYS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+_ACCESS_KEYS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 _WEB_IDENTITY = "AWS_WEB_IDENTITY_TOKEN_FILE"
 
 
@@ -204,11 +204,13 @@ class AccessEstate:
         """Return the name of a role, with its account if roles of several accounts have this name."""
         name = role_name(arn)
         return (
-            name if len(self._accounts.get(name.lower(), ())) < 2 else f"{name} (account {arn_account(arn)})"
+            name
+            if len(self._accounts_by_role.get(name.lower(), ())) < 2
+            else f"{name} (account {arn_account(arn)})"
         )
 
     @cached_property
-    def _accounts(self) -> Mapping[str, set[str]]:
+    def _accounts_by_role(self) -> Mapping[str, set[str]]:
         """Return the accounts of the roles of each name, which is in lower case."""
         used = {
             arn
@@ -319,7 +321,7 @@ class AccessEstate:
         """Return whether EKS Pod Identity can use a role for a service account, with the reason."""
         trust = self.trust(role)
         if role.state != "read" or trust is None:
-            return _unreadable(role)
+            return _unevaluated_role(role)
         if is_usable(trust, subject):
             return "yes", "The trust policy allows EKS Pod Identity for this service account."
         verdict = check_trust(trust, subject)
@@ -356,7 +358,7 @@ class AccessEstate:
     ) -> Credential:
         role = self.role(credential.role_arn)
         if role.state != "read" or issuer is None or self.trust(role) is None or role.trust is None:
-            usable, reason = _unreadable(role)
+            usable, reason = _unevaluated_role(role)
             return replace(credential, usable=usable, reason=reason)
         name = key.namespace, key.service_account
         usable = _USABILITY[allows_web_identity(role.trust, issuer, name, audience)]
@@ -367,7 +369,7 @@ class AccessEstate:
         return replace(credential, usable=usable, reason=reason)
 
 
-def _unreadable(role: RoleFacts) -> tuple[Usability, str]:
+def _unevaluated_role(role: RoleFacts) -> tuple[Usability, str]:
     """Return the result for a role whose trust policy cannot be evaluated."""
     if role.state == "missing":
         return "no", f"The role {role.arn} does not exist."
@@ -426,8 +428,8 @@ def _own_credentials(
     """
     for owner, names in sorted(templates.items()):
         found = set(names)
-        if found >= _KEYS:
-            yield Credential("keys", owner=owner, variables=tuple(sorted(_KEYS)))
+        if found >= _ACCESS_KEYS:
+            yield Credential("keys", owner=owner, variables=tuple(sorted(_ACCESS_KEYS)))
         elif _WEB_IDENTITY in found:
             yield Credential(
                 "web_identity",

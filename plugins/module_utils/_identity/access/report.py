@@ -123,20 +123,22 @@ class _Builder:
             and (role := self._estate.role(credential.effective_arn)).state == "read"
         }
         graph = RoleGraph(self._estate, self._tables)
-        self._finder = RiskFinder(self._estate, self._tables, self._profiles, self._name, graph, self.judge)
+        self._finder = RiskFinder(
+            self._estate, self._tables, self._profiles, self._member_name, graph, self.judge
+        )
 
     @property
     def report(self) -> _Row:
         """Return the whole report."""
         risks = self._finder.find()
-        workloads = [self._workload(member) for member in self._estate.members]
+        workloads = [self._member_row(member) for member in self._estate.members]
         risk_rows = [self._risk(risk) for risk in risks]
         profile_rows = [self._profile(self._tables.profiles[number]) for number in self._shown_profiles]
         chain_rows = [
             {**self._reduced(profile), **_present(unread=[title for _layer, title in profile.unread])}
             for profile in map(self._tables.profiles.__getitem__, self._chains)
         ]
-        clusters = [self._cluster(part) for part in self.parts]
+        clusters = [self._cluster_row(part) for part in self.parts]
         question_rows = [self._question(question, workloads) for question in self.questions]
         rule_rows = [
             {**rule.as_dict(), **_present(statement=next(iter(self._places([rule.statement])), None))}
@@ -154,7 +156,7 @@ class _Builder:
             "only": list(self.only),
             "catalogue": self.catalogue.version,
             **({"unused_days": self.judge.days} if self.judge is not None else {}),
-            "notes": self._notes(),
+            "notes": self._report_notes(),
             "clusters": clusters,
             "services": {name: title for name in services if (title := self.catalogue.services.get(name))},
             "policies": [
@@ -187,12 +189,12 @@ class _Builder:
             },
         }
 
-    def _name(self, member: AccessMember) -> str:
+    def _member_name(self, member: AccessMember) -> str:
         if len(self.parts) == 1:
             return str(member.key)
         return f"{self.parts[self._clusters[member.cluster.arn]].name} {member.key}"
 
-    def _notes(self) -> list[str]:
+    def _report_notes(self) -> list[str]:
         notes = [*REPORT_LIMITS, *([] if self.catalogue.version else [NO_CATALOGUE])]
         notes += self._finder.unknown_uses()
         for part in self.parts:
@@ -207,7 +209,7 @@ class _Builder:
             notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
         return list(dict.fromkeys(notes))
 
-    def _cluster(self, part: ClusterFacts) -> _Row:
+    def _cluster_row(self, part: ClusterFacts) -> _Row:
         cluster: Cluster | None = part.cluster
         return {
             "key": part.name,
@@ -229,7 +231,7 @@ class _Builder:
             ),
         }
 
-    def _workload(self, member: AccessMember) -> _Row:
+    def _member_row(self, member: AccessMember) -> _Row:
         profile = self._profiles.get((member.cluster.arn, member.key))
         row: _Row = {
             "cluster": self._clusters[member.cluster.arn],

@@ -340,7 +340,7 @@ class RiskFinder:
             if held and verdict.usage != "unused":
                 named = {cell.service for profile in held for cell in profile.cells if cell.levels}
                 ordered = tuple(sorted(named - {EVERY_SERVICE}))
-                services = judge.judge_services(role, partial(_allows, held), ordered)
+                services = judge.judge_services(role, partial(_allows_action, held), ordered)
             yield role, tuple(members), verdict, services
 
     def _users(self, targets: bool = True) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
@@ -373,7 +373,7 @@ class RiskFinder:
         return "the trust policy of the role still allows IRSA"
 
 
-def _allows(profiles: Sequence[Profile], name: str) -> bool:
+def _allows_action(profiles: Sequence[Profile], name: str) -> bool:
     """Return whether a profile allows, or may allow, an action.
 
     :arg name: an action such as "s3:CreateBucket", or a service such as "s3" for any of its actions.

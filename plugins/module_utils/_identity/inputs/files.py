@@ -149,7 +149,7 @@ class _FileReader:
         if not path.is_file():
             raise InputError(
                 [
-                    f"{place}: document_file {path}: {_describe(path)}. "
+                    f"{place}: document_file {path}: {_describe_path(path)}. "
                     "A relative path starts in the folder of the file with the workload."
                 ]
             )
@@ -202,7 +202,7 @@ def _files(paths: Sequence[str], folders: list[Path], problems: list[str]) -> li
             elif path.is_file():
                 files.append(path)
             else:
-                problems.append(f"{name}: {_describe(path)}.")
+                problems.append(f"{name}: {_describe_path(path)}.")
         except OSError as error:
             problems.append(f"{name}: cannot be read: {error.strerror}.")
     return files
@@ -218,12 +218,12 @@ def _files_of_folder(folder: Path, folders: list[Path], problems: list[str]) -> 
             if _first_input(path, set()) is not None:
                 folders.append(path)
         elif path.is_symlink() and not path.exists():
-            problems.append(f"{path}: {_describe(path)}. Repair or remove the link.")
+            problems.append(f"{path}: {_describe_path(path)}. Repair or remove the link.")
         elif path.suffix.lower() in SUFFIXES:
             if path.is_file():
                 files.append(path)
             else:
-                problems.append(f"{path}: {_describe(path)}.")
+                problems.append(f"{path}: {_describe_path(path)}.")
     if not files and (len(problems), len(folders)) == earlier_counts:
         problems.append(f"{folder}: this folder has no file with a name that ends in {', '.join(SUFFIXES)}.")
     return files
@@ -247,7 +247,7 @@ def _first_input(folder: Path, documents: set[Path]) -> Path | None:
     return None
 
 
-def _describe(path: Path) -> str:
+def _describe_path(path: Path) -> str:
     if path.is_symlink() and not path.exists():
         return f"is a link to {os.readlink(path)}, which does not exist"
     if path.is_dir():

@@ -71,7 +71,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     default = fields.text("region") or ""
     regions = _regions(fields, "regions", (default,) if default else ())
     role = parse_assume_role(fields)
-    accounts = _accounts(fields, regions)
+    accounts = _parse_accounts(fields, regions)
     organization = _organization(fields)
     account_options = [name for name in ("accounts", "organization") if fields.has(name)]
     if role and account_options:
@@ -122,7 +122,7 @@ def _regions(fields: Fields, name: str, default: tuple[str, ...]) -> tuple[str, 
     return regions or default
 
 
-def _accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, ...]:
+def _parse_accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, ...]:
     accounts: dict[str, AccountAccess] = {}
     for index, entry in enumerate(fields.entries("accounts")):
         place = f"accounts[{index}]"

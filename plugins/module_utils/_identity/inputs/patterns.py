@@ -240,7 +240,7 @@ def expand(
             matches.setdefault(str(candidate), []).append(pattern.origin)
             if matches[str(candidate)] == [pattern.origin]:
                 origins[str(candidate)] = pattern.origin
-                entries.append(_workload(entry, candidate))
+                entries.append(_matched_entry(entry, candidate))
                 places.append(f"{place} (from {pattern})")
     conflicts = {
         name: _conflict(name, claims, cluster) for name, claims in matches.items() if len(claims) > 1
@@ -259,7 +259,7 @@ def _conflict(name: str, claims: Sequence[Origin], cluster: Cluster) -> Finding:
     )
 
 
-def _workload(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:
+def _matched_entry(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:
     """Return the entry for one service account. By default, it is not created: a match exists already."""
     return {
         "create_service_account": False,

@@ -24,10 +24,12 @@ def read_questions(fields: Fields, name: str) -> list[AccessQuestion]:
     """Read the questions in a list, or in a text with one question in each line."""
     value = fields.raw.get(name)
     texts = value.splitlines() if isinstance(value, str) else list(map(str, fields.entries(name)))
-    return _parse([text.strip() for text in texts if text.strip()], f"{ROLE}{name}", fields.problems)
+    return _parse_questions(
+        [text.strip() for text in texts if text.strip()], f"{ROLE}{name}", fields.problems
+    )
 
 
-def _parse(texts: Sequence[str], option: str, problems: Problems) -> list[AccessQuestion]:
+def _parse_questions(texts: Sequence[str], option: str, problems: Problems) -> list[AccessQuestion]:
     catalogue = load_catalogue() if texts else Catalogue()
     questions: dict[AccessQuestion, None] = {}
     for number, text in enumerate(texts, 1):

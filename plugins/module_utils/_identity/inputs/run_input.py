@@ -159,7 +159,7 @@ def read_input(
     selected = names = {str(workload.key): workload for workload in workloads or ()}
     # The first parse of a list with patterns has no service accounts yet.
     if fields.has("only") and (patterns is None or not patterns.patterns or patterns.expansion):
-        selected = _select(names, fields.names("only"), problems)
+        selected = _select_workloads(names, fields.names("only"), problems)
     problems.raise_if_any()
     return ParsedInput(
         cluster_name=cluster_name or "",
@@ -171,7 +171,9 @@ def read_input(
     )
 
 
-def _select(names: Mapping[str, Workload], only: Sequence[str], problems: Problems) -> dict[str, Workload]:
+def _select_workloads(
+    names: Mapping[str, Workload], only: Sequence[str], problems: Problems
+) -> dict[str, Workload]:
     """Return the workloads that match one of the patterns. Report a pattern that matches none, and an empty selection."""
     for pattern in only or [""]:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -229,7 +231,7 @@ def _workloads(
     if len(options) > 1:
         raise InputError([f"{inline} and {files} are both set; set one of them."])
     if not options:
-        raise InputError([_missing(fields, inline, files)])
+        raise InputError([_missing_workloads(fields, inline, files)])
     source = read_workloads_option(
         options[0], fields.raw[options[0]], f"{fields.prefix}{options[0]}", read_files
     )
@@ -238,7 +240,7 @@ def _workloads(
     return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
 
 
-def _missing(fields: Fields, inline: str, files: str) -> str:
+def _missing_workloads(fields: Fields, inline: str, files: str) -> str:
     for name in (inline, files):
         if name.removeprefix(fields.prefix) in fields.raw:
             return f"{name} has no value; for an empty list of workloads, set {inline} to []."

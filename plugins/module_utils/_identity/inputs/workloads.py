@@ -158,7 +158,7 @@ def parse_workloads(
         if not isinstance(entry, Mapping):
             problems.add(place, f"must be a mapping, got {describe_type(entry)}.")
             continue
-        workload = _workload(entry, cluster_name, place, problems, state, defaults)
+        workload = _parse_workload(entry, cluster_name, place, problems, state, defaults)
         if workload is not None:
             workloads.append(workload)
             valid_places.append(place)
@@ -167,7 +167,7 @@ def parse_workloads(
     return tuple(workloads)
 
 
-def _workload(
+def _parse_workload(
     raw: Mapping[object, object],
     cluster_name: str,
     place: str,

@@ -67,14 +67,14 @@ def _parsed(path: str, text: str, cut_off: str) -> Iterator[tuple[Any, Any]]:
             ["YAML text needs PyYAML in the Python that runs the module; install it there."]
         ) from error
     except yaml.reader.ReaderError as error:
-        raise InputError([_unreadable(path, text, error)]) from error
+        raise InputError([_invalid_yaml(path, text, error)]) from error
     try:
         root = loader.get_single_node()
         if root is not None and (repeated := list(_find_repeated(path, root))):
             raise InputError(repeated)
         yield root, loader
     except yaml.reader.ReaderError as error:
-        raise InputError([_unreadable(path, text, error)]) from error
+        raise InputError([_invalid_yaml(path, text, error)]) from error
     except yaml.YAMLError as error:
         raise InputError([_syntax(path, text, error, cut_off)]) from error
     except RecursionError as error:
@@ -155,7 +155,7 @@ def _line(node: Any) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _unreadable(path: str, text: str, error: Any) -> str:
+def _invalid_yaml(path: str, text: str, error: Any) -> str:
     line = text.encode()[: error.position].count(b"\n") + 1
     return f"{path} line {line}: is not valid YAML: {error.reason}."
 

@@ -22,7 +22,7 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import load_document, to_json
 
 
-def _text(value: Any) -> str:
+def _text_or_empty(value: Any) -> str:
     return value or ""
 
 
@@ -55,7 +55,7 @@ class Attribute:
 
     name: str
     parameter: str
-    decode: Callable[[Any], Any] = _text
+    decode: Callable[[Any], Any] = _text_or_empty
     encode: Callable[[Any], object] = _unchanged
     field: str = ""
     document: str = ""

@@ -230,7 +230,7 @@ def is_wide_elsewhere(cluster_arn: str, tags: Mapping[str, str]) -> bool:
     """
     own = _prefix(cluster_arn)
     prefixes = {key[: len(own)] for key in tags if key.startswith(_RECORD_TAG)} - {own}
-    return any(_read(prefix, tags).is_wide for prefix in sorted(prefixes))
+    return any(_decode_record(prefix, tags).is_wide for prefix in sorted(prefixes))
 
 
 def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
@@ -238,10 +238,10 @@ def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
 
     :raises RecordError: when a part of the record was changed or deleted.
     """
-    return _read(_prefix(cluster_arn), tags)
+    return _decode_record(_prefix(cluster_arn), tags)
 
 
-def _read(prefix: str, tags: Mapping[str, str]) -> Record:
+def _decode_record(prefix: str, tags: Mapping[str, str]) -> Record:
     keys = sorted(key for key in tags if key.startswith(prefix))
     if not keys:
         return Record()

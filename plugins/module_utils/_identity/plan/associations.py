@@ -49,7 +49,9 @@ def plan_association(scene: Scene, workload: Workload) -> Change | Failure | Non
     if association is not None:
         return _update(scene, spec, association)
     values = {attribute.name: getattr(spec, attribute.name) for attribute in _COMPARED}
-    parameters, state = creation(ASSOCIATION_ATTRIBUTES, {**values, "tags": _tags(spec, scene.options.owner)})
+    parameters, state = creation(
+        ASSOCIATION_ATTRIBUTES, {**values, "tags": _association_tags(spec, scene.options.owner)}
+    )
     parameters |= {
         "clusterName": key.cluster,
         "namespace": key.namespace,
@@ -63,7 +65,7 @@ def plan_association(scene: Scene, workload: Workload) -> Change | Failure | Non
 _COMPARED = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS)
 
 
-def _tags(spec: AssociationSpec, owner: str) -> dict[str, str]:
+def _association_tags(spec: AssociationSpec, owner: str) -> dict[str, str]:
     return {**spec.tags, **(owner_tags(owner) if owner else {})}
 
 
@@ -73,7 +75,7 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
     owner, force = "" if options.single else options.owner, options.forces((key,))
     old, new = compare(_COMPARED, spec, association)
     differs = bool(new)
-    tags = changes.compare_tags(association.tags, _tags(spec, owner), options.purge_tags)
+    tags = changes.compare_tags(association.tags, _association_tags(spec, owner), options.purge_tags)
     if tags:
         old["tags"], new["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
     if not differs and not tags:
@@ -82,7 +84,7 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
         return addon_owned(association, "update")
     forced = options.adopt or (association.owner_arn and force)
     if not forced and not is_own(association.tags, owner):
-        return _refused(spec, association, owner) if differs else None
+        return _refuse_association(spec, association, owner) if differs else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
         return Failure(
             (key,),
@@ -121,7 +123,7 @@ def _update(scene: Scene, spec: AssociationSpec, association: ObservedAssociatio
     return Change(stage, target, "update", (key,), old, new, tuple(calls), roles)
 
 
-def _refused(spec: AssociationSpec, association: ObservedAssociation, owner: str) -> Failure:
+def _refuse_association(spec: AssociationSpec, association: ObservedAssociation, owner: str) -> Failure:
     key, reason = association.key, f"the list does not agree with its role {association.role_arn}"
     if association.role_arn == spec.role_arn:
         reason = "its settings differ from the list"

@@ -299,7 +299,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     elif association is None and recorded and not account.role_arn and key in state.accounts:
         stage, trusted = "finished", "no"
     disable = association.disable_session_tags if association is not None else False
-    notes = [*_notes(state, account, pods), *_other_roles(index, key, role_arn)]
+    notes = [*_account_notes(state, account, pods), *_other_roles(index, key, role_arn)]
     if association is None and (pods.agent or stage == "finished"):
         notes.append(_without_association(key, pods, role_arn))
     elif trusted != "yes" and role is not None:
@@ -966,7 +966,7 @@ def _includes_assume_role(actions: object) -> bool:
     return any(fnmatchcase(ASSUME_ROLE.lower(), str(name).lower()) for name in names)
 
 
-def _notes(state: MigrationState, account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
+def _account_notes(state: MigrationState, account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
     key = account.key
     if account.managers and account.role_arn:
         manager = account.managers[0]

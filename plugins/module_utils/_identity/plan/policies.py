@@ -43,7 +43,7 @@ def plan_policies(scene: Scene) -> None:
             scene.fail(replace(failure, workloads=users))
         elif spec.document is None:
             if policy is None:
-                scene.fail(_missing(arn, observed.cluster, users))
+                scene.fail(_missing_policy_failure(arn, observed.cluster, users))
         elif policy is None:
             scene.changes.append(_create(scene, spec, arn, users))
         else:
@@ -72,7 +72,7 @@ def _plan_present(
             scene.fail(
                 request_failure(unread.error, users, target, "update", prefix=prefix)
                 if unread is not None
-                else _refused(policy, users, other_users)
+                else _refuse_policy(policy, users, other_users)
             )
             return
         if other_users:
@@ -124,7 +124,7 @@ def _find_other_users(scene: Scene, policy: ObservedPolicy, holders: _Holders) -
 
 def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, ...]) -> Change:
     values = {attribute.name: getattr(spec, attribute.name) for attribute in POLICY_ATTRIBUTES}
-    values["tags"] = _tags(scene, spec)
+    values["tags"] = _policy_tags(scene, spec)
     if spec.description is None and spec.preset is not None:
         values["description"] = spec.preset.description
     parameters, state = creation(POLICY_ATTRIBUTES, values)
@@ -136,7 +136,7 @@ def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, 
     )
 
 
-def _tags(scene: Scene, spec: PolicySpec, present: Mapping[str, str] | None = None) -> dict[str, str]:
+def _policy_tags(scene: Scene, spec: PolicySpec, present: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the desired tags of a policy: the listed tags, the mark, and the cluster by which a purge finds the policy."""
     cluster_arn = (present or {}).get(CLUSTER_TAG) or scene.observed.cluster.arn
     return {**spec.tags, **owner_tags(scene.options.owner), CLUSTER_TAG: cluster_arn}
@@ -159,7 +159,7 @@ def _update(
         document = {"PolicyDocument": to_json(spec.document), "SetAsDefault": True}
         calls.append(Call("iam", "CreatePolicyVersion", {**identity, **document}))
     present = policy.tags or {}
-    tags = compare_tags(present, _tags(scene, spec, present), scene.options.purge_tags)
+    tags = compare_tags(present, _policy_tags(scene, spec, present), scene.options.purge_tags)
     if tags:
         old["tags"], new["tags"] = dict(present), tags_after(present, tags)
         calls += iam_tag_calls("Policy", identity, tags)
@@ -202,7 +202,7 @@ def delete_policy(
     )
 
 
-def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
+def _missing_policy_failure(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
         policy_target(arn),
@@ -217,7 +217,7 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
     )
 
 
-def _refused(
+def _refuse_policy(
     policy: ObservedPolicy, workloads: tuple[WorkloadKey, ...], other_users: Sequence[str]
 ) -> Failure:
     return Failure(

@@ -85,7 +85,7 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        is_managed = is_own(role.tags, owner) and _allows(observed.cluster, workload, role, owner)
+        is_managed = is_own(role.tags, owner) and _allows_workload(observed.cluster, workload, role, owner)
         yield f"role {role.name}", role.created_at, is_managed
     for spec in workload.policies:
         policy = observed.policies.get(observed.cluster.policy_arn(spec))
@@ -101,7 +101,7 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
         yield name, association.modified_at, is_marked(association.tags)
 
 
-def _allows(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str) -> bool:
+def _allows_workload(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str) -> bool:
     """Return whether a statement of the owner allows a workload. Return True also if the input has ``role.trust_policy``.
 
     A teardown removes the statement even if the role is kept for other workloads. So a role without a statement for the

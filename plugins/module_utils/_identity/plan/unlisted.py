@@ -61,7 +61,7 @@ def find_unlisted(
             Finding(
                 Code.UNLISTED_ASSOCIATIONS,
                 f"the associations of {describe_place(observed.cluster)} could not be read, so unlisted associations are "
-                f"unknown. {_text(unlisted.error)}",
+                f"unknown. {_error_text(unlisted.error)}",
                 unlisted.error.remedy,
                 raised_as="info",
             )
@@ -113,7 +113,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, des
     return Finding(
         Code.UNLISTED_ASSOCIATIONS,
         f"{describe_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
-        f"{f' {_text(error)}' if error else ''}",
+        f"{f' {_error_text(error)}' if error else ''}",
         " ".join(remedies) or "If the associations belong to other lists of workloads, no action is needed.",
         raised_as=None if unmanaged or (managed and not purges) else "info",
     )
@@ -140,7 +140,7 @@ def _remedies(
         yield "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all associations."
 
 
-def _text(error: AwsError) -> str:
+def _error_text(error: AwsError) -> str:
     return f"{error.operation}: {error.code}: {sentence(error.text)}"
 
 

@@ -68,7 +68,7 @@ def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociati
     """Return all associations of the cluster. Raises AwsError if a read fails."""
 
     def read(summary: _Summary | Failure) -> ObservedAssociation | None:
-        result = summary if isinstance(summary, Failure) else _describe(reader, summary)
+        result = summary if isinstance(summary, Failure) else _describe_listed(reader, summary)
         if isinstance(result, Failure):
             raise result.error
         return result
@@ -97,7 +97,7 @@ def read_associations(
         present = unchanged.get(summary[0])
         if present is not None and present.association_id == summary[1]:
             return present
-        return _describe(reader, summary)
+        return _describe_listed(reader, summary)
 
     answers = map_concurrently(describe, _list_cluster(reader, frozenset(keys), remainder), reader.width)
     results = [answer for answer in answers if answer is not None]
@@ -115,7 +115,7 @@ def describe_unlisted(
     """
     ordered = sorted(remainder.ids, key=lambda key: (key.namespace not in namespaces, key))
     chosen = [(key, remainder.ids[key]) for key in ordered[:MAX_DESCRIBED]]
-    answers = map_concurrently(partial(_describe, reader), chosen, reader.width)
+    answers = map_concurrently(partial(_describe_listed, reader), chosen, reader.width)
     results = dict(zip(ordered, answers, strict=False))
     # The result is None for an association that was deleted after it was listed.
     keys = sorted(key for key in remainder.ids if results.get(key, key) is not None)
@@ -139,7 +139,7 @@ def has_association(reader: Reader, key: WorkloadKey) -> bool | Failure:
     return attempt(association_target(key), lambda: any(listing()))
 
 
-def _describe(reader: Reader, summary: _Summary) -> ObservedAssociation | Failure | None:
+def _describe_listed(reader: Reader, summary: _Summary) -> ObservedAssociation | Failure | None:
     key, association_id = summary
     read = partial(describe_association, reader.api, key.cluster, association_id)
     return attempt(association_target(key), read)

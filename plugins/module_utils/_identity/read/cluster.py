@@ -47,7 +47,7 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
     )
 
 
-def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
+def _describe_cluster(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
     """Describe the cluster, or return the error. Source: eks DescribeCluster.
 
     For a removal (``state`` is "absent"), return an empty mapping if the cluster does not exist. ListPodIdentityAssociations must
@@ -72,7 +72,7 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present", accou
     exist. Raises AwsError for a failed request, for a status that is not accepted, and, before any request to EKS, for
     credentials of an account other than ``account_id``.
     """
-    describe = partial(_describe, api, name, state)
+    describe = partial(_describe_cluster, api, name, state)
     if account_id:
         account = read_caller(api)
         require_account(account, account_id, name, region)

@@ -66,8 +66,8 @@ def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> Fo
     failures: list[UnreadClusters] = []
     accounts = _accounts(request, api, str(caller["Account"]), str(caller["Arn"]).split(":")[1], failures)
     width = request.concurrency
-    places = _gather(partial(_places, apis, home), accounts, width, failures)
-    names = _gather(partial(_names, apis, request), places, width, failures)
+    places = _gather(partial(_list_regions, apis, home), accounts, width, failures)
+    names = _gather(partial(_list_clusters, apis, request), places, width, failures)
     clusters = _gather(partial(_clusters, apis), names, width, failures)
     failed_regions = {(failure.account_id, failure.region) for failure in failures}
     read_regions = {(place.access.account_id, place.region) for place in places} - failed_regions
@@ -128,7 +128,7 @@ def _members(organization: Organization, api: Api) -> list[str]:
     ]
 
 
-def _places(apis: ApiProvider, home: str, access: AccountAccess) -> _Answer[_Place]:
+def _list_regions(apis: ApiProvider, home: str, access: AccountAccess) -> _Answer[_Place]:
     """Return the regions of an account. Assume the role first, so that an error is one failure for the whole account."""
     try:
         api = apis.api(access.role, home)
@@ -142,7 +142,7 @@ def _places(apis: ApiProvider, home: str, access: AccountAccess) -> _Answer[_Pla
     return [_Place(access, region) for region in regions], ()
 
 
-def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answer[_Place]:
+def _list_clusters(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answer[_Place]:
     properties = {"region": place.region, "account": place.access.account_id}
     try:
         api = apis.api(place.access.role, place.region)

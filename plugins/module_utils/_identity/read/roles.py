@@ -164,7 +164,7 @@ def find_role(api: Api, reference: str, region: str | None = None) -> ObservedRo
         if not error.missing:
             raise
         raise RoleNotFound(
-            f"There is no role {name} in {_place(api, region)}. Check the name, and that the credentials belong to the "
+            f"There is no role {name} in {_request_place(api, region)}. Check the name, and that the credentials belong to the "
             "intended account."
         ) from error
     if reference.startswith("arn:") and role["Arn"] != reference:
@@ -197,7 +197,7 @@ def read_role_policies(
     return role, RolePermissions(tuple(policies), boundary)
 
 
-def _place(api: Api, region: str | None) -> str:
+def _request_place(api: Api, region: str | None) -> str:
     """Describe the account of a request, if it can be read, and the region, if there is one, for a message."""
     try:
         account = f"account {api.call('sts', 'GetCallerIdentity', {})['Account']}"

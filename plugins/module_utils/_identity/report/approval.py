@@ -30,7 +30,7 @@ _Part = tuple[str, ...]
 
 def digest_changes(changes: Iterable[Object]) -> list[str]:
     """Return the digests of the parts of changes: without times, and equal in each run with the same changes."""
-    return sorted({_digest(part) for change in changes for part in (_subject(change), *_parts(change))})
+    return sorted({_part_digest(part) for change in changes for part in (_subject(change), *_parts(change))})
 
 
 def find_plan(reports: Iterable[Object], cluster_arn: str) -> Object | None:
@@ -66,11 +66,11 @@ def describe_unapproved(plan: Object | None, changes: Sequence[Object]) -> str:
 
 def _difference(change: Object, approved: Collection[str]) -> str:
     """Return a line about a change that is new, or that differs from an approved change of the same resource; "" otherwise."""
-    lacking = [part for part in _parts(change) if _digest(part) not in approved]
+    lacking = [part for part in _parts(change) if _part_digest(part) not in approved]
     if not lacking:
         return ""
     line = describe_change(change).line
-    if _digest(_subject(change)) not in approved:
+    if _part_digest(_subject(change)) not in approved:
         return f"new: {line}"
     parts = [_in_words(*part[2:]) for part in lacking if len(part) > 3]
     return f"differs{f' by {listed(parts)}' if parts else ''}: {line}"
@@ -109,5 +109,5 @@ def _leaves(value: object, *path: str) -> Iterator[_Part]:
         yield from ((*path, json.dumps(item, sort_keys=True, default=str)) for item in items)
 
 
-def _digest(part: _Part) -> str:
+def _part_digest(part: _Part) -> str:
     return hashlib.sha256(json.dumps(part).encode()).hexdigest()[:_DIGITS]

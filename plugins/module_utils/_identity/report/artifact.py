@@ -83,10 +83,10 @@ def to_artifact(value: object) -> object:
     An empty string becomes null. A string that might be parsed as another type becomes a JSON string in quotation marks.
     """
     if isinstance(value, str):
-        return _text(value) if value else None
+        return _quoted_text(value) if value else None
     if isinstance(value, Mapping):
         return {
-            _text(str(key)): json.dumps(part, sort_keys=True)
+            _quoted_text(str(key)): json.dumps(part, sort_keys=True)
             if key in _DOCUMENTS and part is not None
             else to_artifact(part)
             for key, part in value.items()
@@ -122,7 +122,7 @@ def keeps_its_type(text: str) -> bool:
     return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
 
 
-def _text(text: str) -> str:
+def _quoted_text(text: str) -> str:
     return text if keeps_its_type(text) else json.dumps(text)
 
 

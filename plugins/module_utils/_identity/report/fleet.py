@@ -236,7 +236,7 @@ def gather(
     :returns: the lines for the screen, and the reason for the failure in one line, or "" for success.
     """
     clusters = _by_cluster(reports)
-    names = {name for steps in clusters for report in steps.values() for name in _names(report)}
+    names = {name for steps in clusters for report in steps.values() for name in _report_names(report)}
     missing = [name for name in expected if name not in names]
     ended = sorted(
         (end_cluster(steps, plans) for steps in clusters),
@@ -315,13 +315,13 @@ def _step(report: Object) -> ReportStep:
     )
 
 
-def _names(report: Object) -> tuple[str, ...]:
+def _report_names(report: Object) -> tuple[str, ...]:
     return tuple(str(report[key]) for key in ("host", "cluster_name", "cluster_arn") if report.get(key))
 
 
 def _label(report: Object) -> str:
     """Return the name of the host of a report. If the host is localhost or unknown, return the name of the cluster."""
-    names = _names(report)
+    names = _report_names(report)
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
 

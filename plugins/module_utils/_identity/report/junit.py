@@ -30,7 +30,7 @@ def junit_text(report: Report, fail_on: str) -> str:
     :arg fail_on: the lowest severity that fails the run, "error" or "warning".
     """
     workloads: list[Object] = [dict(row.items()) for row in report["workloads"]]
-    names = {_name(row) for row in workloads}
+    names = {_workload_name(row) for row in workloads}
     problems: dict[str, list[FindingRow]] = defaultdict(list)
     warnings: dict[str, list[FindingRow]] = defaultdict(list)
     findings = unexplained(report["failures"], report["findings"])
@@ -41,7 +41,7 @@ def junit_text(report: Report, fail_on: str) -> str:
             (problems if fails else warnings)[row["workload"] if row["workload"] in names else ""].append(row)
     cases = []
     for workload in workloads:
-        name, status = _name(workload), as_text(workload.get("status"))
+        name, status = _workload_name(workload), as_text(workload.get("status"))
         if status in (FAIL, "failed") and not problems[name]:
             problems[name] = [_failed(f"{name} failed.")]
         skipped = "Not all checks of the workload could be made." if status == UNKNOWN else ""
@@ -68,13 +68,13 @@ def _case(
     case = ElementTree.Element("testcase", classname=visible(place), name=visible(name), time="0")
     if problems:
         first = problems[0]
-        failure = ElementTree.SubElement(case, "failure", type=first["code"], message=_text(first))
-        failure.text = "\n".join(f"{row['code']}: {_text(row)}" for row in problems)
+        failure = ElementTree.SubElement(case, "failure", type=first["code"], message=_finding_text(first))
+        failure.text = "\n".join(f"{row['code']}: {_finding_text(row)}" for row in problems)
     elif skipped:
         ElementTree.SubElement(case, "skipped", message=skipped)
     if warnings:
         output = ElementTree.SubElement(case, "system-out")
-        output.text = "\n".join(f"warning {row['code']}: {_text(row)}" for row in warnings)
+        output.text = "\n".join(f"warning {row['code']}: {_finding_text(row)}" for row in warnings)
     return case
 
 
@@ -100,9 +100,9 @@ def _junit_document(report: Report, cases: Sequence[ElementTree.Element]) -> str
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _text(row: FindingRow) -> str:
+def _finding_text(row: FindingRow) -> str:
     return visible(f"{row['message']} {row['remedy']}".rstrip())
 
 
-def _name(row: Object) -> str:
+def _workload_name(row: Object) -> str:
     return f"{as_text(row.get('namespace'))}/{as_text(row.get('service_account'))}"

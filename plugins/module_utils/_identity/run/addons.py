@@ -67,7 +67,7 @@ class AddonRun:
             if change.action == "delete" and association_key(change.target) is not None
         ]
         try:
-            planned = self._plan(leaving)
+            planned = self._plan_addon(leaving)
         except AwsError as error:
             planned = request_failure(error, (), addon_target(self.spec.name, self.cluster.name), "read")
         if isinstance(planned, Failure):
@@ -111,7 +111,7 @@ class AddonRun:
             return None
         return not_ready(self.spec, addon, self.cluster, "read")
 
-    def _plan(self, leaving: Collection[Change]) -> Change | Failure | None:
+    def _plan_addon(self, leaving: Collection[Change]) -> Change | Failure | None:
         spec = self.spec
         self.observed = self._settled()
         if not self.check_mode and self.observed is not None and self.observed.status in IN_PROGRESS:

@@ -126,12 +126,12 @@ def _workload_row(association: ObservedAssociation, role_row: _Row | None, estat
     }
     if role is not None and role.attached:
         row["policies"] = [_policy_row(arn, estate) for arn in sorted(role.attached)]
-    return row | changed_from_default(ASSOCIATION_SETTINGS, association) | _tags(association.tags)
+    return row | changed_from_default(ASSOCIATION_SETTINGS, association) | _user_tags(association.tags)
 
 
 def _role_row(role: ObservedRole, cluster: Cluster, users: Sequence[Workload]) -> _Row:
     row: _Row = {"name": role.name} | _path(role.path) | changed_from_default(ROLE_SETTINGS, role)
-    return row | _tags(role.tags) | _trust_row(role, cluster, users)
+    return row | _user_tags(role.tags) | _trust_row(role, cluster, users)
 
 
 def _trust_row(role: ObservedRole, cluster: Cluster, users: Sequence[Workload]) -> _Row:
@@ -157,14 +157,14 @@ def _policy_row(arn: str, estate: Estate) -> _Row:
         return {"arn": arn}
     policy, document = found
     row: _Row = {"name": policy.name, "document": dict(document)} | _path(parts.path)
-    return row | changed_from_default(POLICY_SETTINGS, policy) | _tags(policy.tags or {})
+    return row | changed_from_default(POLICY_SETTINGS, policy) | _user_tags(policy.tags or {})
 
 
 def _path(path: str) -> _Row:
     return {} if path == "/" else {"path": path}
 
 
-def _tags(tags: Mapping[str, str]) -> _Row:
+def _user_tags(tags: Mapping[str, str]) -> _Row:
     """Return the tags, except those that only AWS can set and those that this collection sets."""
     user_tags = {
         key: value for key, value in sorted(tags.items()) if not is_mark(key) and not key.startswith("aws:")

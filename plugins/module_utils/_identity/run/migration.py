@@ -287,7 +287,7 @@ class TrustEditor:
                 for _attempt in self.wait_policy.attempts():
                     while (changes := self._next_changes(arn, make)) and changes not in sent:
                         for change in changes:
-                            self._send(change)
+                            self._send_change(change)
                             if change.target == target:
                                 result = joined(result or change, change)
                         if self.check_mode:
@@ -323,7 +323,7 @@ class TrustEditor:
         first, then = make(role) if role is not None else _NO_EDIT
         return [*first, *then] if self.check_mode else list(first or then)
 
-    def _send(self, change: Change) -> None:
+    def _send_change(self, change: Change) -> None:
         for call in change.calls:
             if not self.check_mode:
                 send(self.api, call, self.wait_policy, False, False)

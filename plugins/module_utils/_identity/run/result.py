@@ -174,12 +174,12 @@ def diff_row(change: Change) -> Row:
     return {
         "before_header": header,
         "after_header": header,
-        "before": _text(change.before),
-        "after": _text(change.after),
+        "before": _state_text(change.before),
+        "after": _state_text(change.after),
     }
 
 
-def _text(state: Mapping[str, object] | None) -> str:
+def _state_text(state: Mapping[str, object] | None) -> str:
     if state is None:
         return ""
     return json.dumps(state, indent=2, sort_keys=True, default=str) + "\n"

@@ -47,7 +47,7 @@ def write_trust(
         # Another run may have changed the trust policy during a slow read.
         for _attempt in range(MAX_TRUST_READS):
             began = wait_policy.now()
-            present = _read(api, call)
+            present = _read_trust(api, call)
             if wait_policy.now() - began <= READ_PAUSE:
                 break
         for made in (*earlier, change):
@@ -91,7 +91,7 @@ def _repeat_write(api: Api, change: Change, call: Call, wait_policy: WaitPolicy)
     """Repeat a change of a trust policy if another run has overwritten it. Return whether the change was repeated."""
     try:
         with wait_policy.exclusive(change.target.name):
-            present = _read(api, call)
+            present = _read_trust(api, call)
             merged = _merge(change, present)
             if TRUST_POLICY.equals(present, merged):
                 return False
@@ -113,7 +113,7 @@ def _with_document(call: Call, document: Mapping[str, object]) -> Call:
     return replace(call, parameters={**call.parameters, "PolicyDocument": to_json(document)})
 
 
-def _read(api: Api, call: Call) -> Mapping[str, object]:
+def _read_trust(api: Api, call: Call) -> Mapping[str, object]:
     """Read the trust policy that a request changes."""
     answer = api.call("iam", "GetRole", {"RoleName": call.parameters["RoleName"]})
     return load_document(answer["Role"]["AssumeRolePolicyDocument"])

@@ -72,7 +72,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
         arn = observed.cluster.policy_arn(spec)
         policy = observed.policies.get(arn)
         if policy is None:
-            return conclude("version", _missing(arn, spec, workload, observed))
+            return conclude("version", _missing_policy(arn, spec, workload, observed))
         if arn in reads.other_versions and (finding := _document_differs(spec, policy, workload, reads)):
             return conclude("version", finding)
         return Check("version", PASS, policy.default_version)
@@ -80,7 +80,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
     return _check_policies("version", workload, observed, judge)
 
 
-def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed) -> Finding:
+def _missing_policy(arn: str, spec: PolicySpec, workload: Workload, observed: Observed) -> Finding:
     message = f"policy {arn} does not exist in account {observed.cluster.account_id}."
     remedy = "Apply the workload, which creates it."
     if spec.document is None:

@@ -251,7 +251,7 @@ def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
     """Return the session tags as condition keys with a prefix, such as ``aws:requesttag/``.
 
     If the ARN of the cluster is unknown, the tags with its ARN and its name are taken from one internal value (see
-    ``_cluster``), so that they always agree.
+    ``_unknown_cluster``), so that they always agree.
     """
     if not subject.session_tags:
         return {}
@@ -264,14 +264,14 @@ def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
         keys[f"{prefix}eks-cluster-arn"] = Part(_CLUSTER)
         if not subject.cluster:
             keys[f"{prefix}eks-cluster-name"] = Part(_CLUSTER, CLUSTER_NAME)
-    return {**keys, **_cluster(subject)}
+    return {**keys, **_unknown_cluster(subject)}
 
 
 def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
     """Return the session tags as ``aws:requesttag/`` keys, and the keys that list the names of the tags."""
     keys = session_tags(subject, "aws:requesttag/")
     if not keys:
-        return _cluster(subject)
+        return _unknown_cluster(subject)
     return {**keys, "aws:tagkeys": SESSION_TAGS, "sts:transitivetagkeys": SESSION_TAGS}
 
 
@@ -302,7 +302,7 @@ def _every_call() -> dict[str, KeyState | Part]:
     }
 
 
-def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
+def _unknown_cluster(subject: Subject) -> dict[str, KeyState | Part]:
     """Return the internal value for an unknown cluster ARN. Its pattern has the account and the name if they are known."""
     if subject.cluster_arn:
         return {}

@@ -199,11 +199,11 @@ class Rule:
         """Yield the unknown keys, as the policy spells them, on which it depends whether the statement applies."""
         for test in self.tests:
             if test.holds(context) is None:
-                yield from _unknown({test.key: test.condition.key, **test.variable_names}, context)
+                yield from _unknown_names({test.key: test.condition.key, **test.variable_names}, context)
         if self.open_resources:
             least, most = self._resource_cover(request, context)
             for value in self.open_resources if least is not most else ():
-                yield from _unknown(
+                yield from _unknown_names(
                     {token.key: token.name for token in policy_variables(value.tokens)}, context
                 )
 
@@ -347,7 +347,7 @@ def _compile_arn(resource: str) -> ArnGlob:
     return ArnGlob(literal_tokens(resource))
 
 
-def _unknown(names: Mapping[str, str], context: Context) -> Iterator[str]:
+def _unknown_names(names: Mapping[str, str], context: Context) -> Iterator[str]:
     for key, name in names.items():
         if isinstance(context.get(key), Unknown):
             yield name

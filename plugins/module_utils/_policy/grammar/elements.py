@@ -496,14 +496,14 @@ def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterat
             continue
         account = re.fullmatch(_ACCOUNT, value)
         name = next(filter(None, account.groups()), "") if account else ""
-        problem = _partition(value)
+        problem = _check_partition(value)
         if problem is None and name not in existing:
             problem = _find_problem(_RULES[kind], value, name)
         if problem is not None:
             yield Reason(problem[0], statement.label, *problem[1:])
 
 
-def _partition(value: str) -> _Problem:
+def _check_partition(value: str) -> _Problem:
     prefix, *parts = value.split(":")
     if prefix != "arn" or not parts or parts[0] in PARTITIONS or "*" in parts[0] or "?" in parts[0]:
         return None

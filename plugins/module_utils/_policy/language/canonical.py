@@ -38,7 +38,7 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
     policy = _parse(document, kind)
     forms = {
         json.dumps(form, sort_keys=True): form
-        for form in (_statement(s, str.lower) for s in policy.statements)
+        for form in (_canonical_statement(s, str.lower) for s in policy.statements)
     }
     return {"Version": policy.version, "Statement": [forms[key] for key in sorted(forms)]}
 
@@ -53,7 +53,7 @@ def display(document: object, kind: str = "identity") -> dict[str, object]:
     """
     policy = _parse(document, kind)
     statements = [
-        {**({"Sid": statement.sid} if statement.sid else {}), **_statement(statement, str)}
+        {**({"Sid": statement.sid} if statement.sid else {}), **_canonical_statement(statement, str)}
         for statement in policy.statements
     ]
     return {"Version": policy.version, "Statement": statements}
@@ -71,7 +71,7 @@ def _parse(document: object, kind: str) -> Policy:
     return document if isinstance(document, Policy) else parse_policy(document, kind)
 
 
-def _statement(statement: Statement, fold: Callable[[str], str]) -> dict[str, object]:
+def _canonical_statement(statement: Statement, fold: Callable[[str], str]) -> dict[str, object]:
     form: dict[str, object] = {"Effect": statement.effect}
     if statement.principals is not None:
         element = "NotPrincipal" if statement.not_principal else "Principal"

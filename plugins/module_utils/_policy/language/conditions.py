@@ -89,7 +89,9 @@ class Test:
     def holds(self, context: Context) -> bool | None:
         """Return whether the condition is true for a request, or None if that depends on keys with unknown values."""
         state = context.get(self.key)
-        return self._unknown(state, context) if isinstance(state, Unknown) else self._known(state, context)
+        return (
+            self._judge_unknown(state, context) if isinstance(state, Unknown) else self._known(state, context)
+        )
 
     def _known(self, values: tuple[str, ...], context: Context) -> bool | None:
         if not values:
@@ -112,7 +114,7 @@ class Test:
         cover = pattern_cover(self.condition.base, self._closed, text, wild)
         return max((cover, *(value.cover(text, wild, context) for value in self.open_values)))
 
-    def _unknown(self, state: Unknown, context: Context) -> bool | None:
+    def _judge_unknown(self, state: Unknown, context: Context) -> bool | None:
         if self._nulls is not None:
             return (
                 "false" in self._nulls if not state.may_be_absent else True if len(self._nulls) == 2 else None

@@ -425,7 +425,7 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
     items = content_statements if isinstance(content_statements, list | tuple) else [content_statements]
     if not items:
         raise PolicyError("Statement is empty: a policy needs at least one statement")
-    statements = tuple(_statement(item, index, kind) for index, item in enumerate(items, 1))
+    statements = tuple(_parse_statement(item, index, kind) for index, item in enumerate(items, 1))
     return Policy(kind=kind, version=version, statements=statements, id=identifier)
 
 
@@ -439,7 +439,7 @@ def _version(value: object) -> str:
     return str(value)
 
 
-def _statement(item: object, index: int, kind: str) -> Statement:
+def _parse_statement(item: object, index: int, kind: str) -> Statement:
     if not isinstance(item, Mapping):
         raise PolicyError(f"Statement {index}: must be an object, got {describe_type(item)}")
     sid = item.get("Sid")

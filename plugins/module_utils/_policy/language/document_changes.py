@@ -57,8 +57,8 @@ def describe_document_change(present: object, desired: object, kind: str = "iden
     whole = kind == "trust"
     parts = [
         f"changes Version from {old.version} to {new.version}" if old and old.version != new.version else "",
-        *_describe("adds", _uncovered(new_grants, old_grants), whole),
-        *_describe("removes", _uncovered(old_grants, new_grants), whole),
+        *_describe_grants("adds", _uncovered(new_grants, old_grants), whole),
+        *_describe_grants("removes", _uncovered(old_grants, new_grants), whole),
     ]
     return "; ".join(filter(None, parts))
 
@@ -160,7 +160,7 @@ def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def _describe(verb: str, grants: Iterable[_Grant], whole: bool) -> Iterator[str]:
+def _describe_grants(verb: str, grants: Iterable[_Grant], whole: bool) -> Iterator[str]:
     """Yield a part of the description for each group of actions with the same effect, resources and condition.
 
     :arg whole: whether to yield all parts with all resources.

@@ -104,7 +104,7 @@ def find_possibility(
         is_named = rule.statement.not_action or service in patterns or "" in patterns
         return is_named and rule.matches_action(request)
 
-    concerned = _select(layers, concerns)
+    concerned = _filter_layers(layers, concerns)
     found = Possibility("no")
     for resource in (resource for rule in concerned[0].rules for resource in _resources(rule)):
         for target in _targets(action.types, service, resource, context, catalogue):
@@ -175,7 +175,7 @@ class _Summary:
 
     def cell(self, service: str) -> Cell | None:
         """Return the access to a service; None if no action is allowed and ``is_wide`` is false."""
-        layers = _select(
+        layers = _filter_layers(
             self._layers,
             lambda rule: self._is_open(rule) or service in self._catalogue.by_service(rule),
         )
@@ -205,7 +205,7 @@ class _Summary:
         resources: dict[str, None] = {}
         everywhere: set[str] = set()
         for rules, actions in self._groups(service, layers).items():
-            selected = _select(layers, frozenset(rules).__contains__)
+            selected = _filter_layers(layers, frozenset(rules).__contains__)
             kinds: _Kinds = {}
             for action in actions:
                 kinds.setdefault(action.types, set()).add(action.level)
@@ -249,7 +249,7 @@ class _Summary:
         universe = self._universe(service, rules)
         applying: dict[str, list[Rule]] = {}
         for rule in rules:
-            for name in self._names(rule, service, universe):
+            for name in self._action_names(rule, service, universe):
                 applying.setdefault(name, []).append(rule)
         groups: dict[tuple[Rule, ...], list[ServiceAction]] = {}
         for name in filter(applying.__contains__, universe):
@@ -279,7 +279,9 @@ class _Summary:
                     actions[name] = ServiceAction(name)
         return actions or {f"{service}:*": ServiceAction(f"{service}:*")}
 
-    def _names(self, rule: Rule, service: str, universe: Mapping[str, ServiceAction]) -> Collection[str]:
+    def _action_names(
+        self, rule: Rule, service: str, universe: Mapping[str, ServiceAction]
+    ) -> Collection[str]:
         """Return the names of the actions in ``universe`` to which a statement applies."""
         if not self._catalogue.services:
             return [name for name in universe if rule.matches_action(Request(name))]
@@ -299,7 +301,7 @@ class _Summary:
         return universe.keys() - named if rule.statement.not_action else named
 
 
-def _select(layers: Iterable[Layer], keep: Callable[[Rule], bool]) -> tuple[Layer, ...]:
+def _filter_layers(layers: Iterable[Layer], keep: Callable[[Rule], bool]) -> tuple[Layer, ...]:
     """Return the layers with only some of their statements."""
     return tuple(Layer(layer.name, tuple(filter(keep, layer.rules))) for layer in layers)
 
@@ -377,7 +379,7 @@ def _targets(
     elif resource == "*":
         # In a request, "*" means an action without a resource. So an ARN with wildcards represents all resources.
         for part in sorted(catalogue.service(service).arn_services(types or ())) or ("*",):
-            yield _Target(f"arn:{_partition(context)}:{part}:*:*:*", is_whole=True)
+            yield _Target(f"arn:{_role_partition(context)}:{part}:*:*:*", is_whole=True)
     elif (
         types is None
         or service == EVERY_SERVICE
@@ -386,7 +388,7 @@ def _targets(
         yield from _with_values(resource, context)
 
 
-def _partition(context: Context) -> str:
+def _role_partition(context: Context) -> str:
     """Return the partition of the role, or ``_PARTITION`` if it is unknown.
 
     The ARNs in the requests have this partition, so that a Deny for all ARNs of the partition matches them.

@@ -249,7 +249,9 @@ def permission_layers(
     :raises PolicyError: when a policy is malformed. The message begins with the name of the policy.
     """
     limits = [(policy, kind) for policy, kind in ((boundary, "boundary"), (session, "session")) if policy]
-    parsed = [(policy, _parse(policy, kind)) for policy, kind in [(p, "identity") for p in identity] + limits]
+    parsed = [
+        (policy, _parse_named(policy, kind)) for policy, kind in [(p, "identity") for p in identity] + limits
+    ]
     size = sum(policy_size(policy.document) for policy, _parsed in parsed)
     if size > MAX_CHARACTERS:
         raise PolicyError(
@@ -277,7 +279,7 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
         verdict.conditional_on,
         statements,
         change,
-        _message(required, verdict, statements, change),
+        _permission_message(required, verdict, statements, change),
     )
 
 
@@ -333,7 +335,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     return Context(keys, (("aws:principaltag/", other),), UNKNOWN_VALUE)
 
 
-def _parse(policy: NamedPolicy, kind: str) -> Policy:
+def _parse_named(policy: NamedPolicy, kind: str) -> Policy:
     try:
         return parse_policy(policy.document, kind)
     except PolicyError as error:
@@ -355,7 +357,7 @@ def _change(verdict: Verdict) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*denying, *verdict.missing]))
 
 
-def _message(
+def _permission_message(
     required: Required,
     verdict: Verdict,
     statements: Sequence[tuple[str, str, str]],

@@ -141,7 +141,9 @@ def federated_statements(document: TrustDocument, issuer: Issuer) -> list[Federa
                 and list(principal) == ["Federated"]
                 and all(map(issuer.matches_provider, providers))
             )
-            federated.append(FederatedStatement(index, statement, exclusive, _accounts(statement, hosts)))
+            federated.append(
+                FederatedStatement(index, statement, exclusive, _service_accounts(statement, hosts))
+            )
     return federated
 
 
@@ -198,7 +200,7 @@ def _providers(statement: object) -> list[str]:
     return _texts(principal.get("Federated")) if isinstance(principal, Mapping) else []
 
 
-def _accounts(
+def _service_accounts(
     statement: Mapping[str, object], hosts: Collection[str]
 ) -> frozenset[ServiceAccountName] | None:
     """Return the service accounts to which the conditions on the subject limit a statement, or None if there is no limit."""

@@ -108,11 +108,11 @@ def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
         names = statements.setdefault((place, grant.is_single), [])
         if grant.is_single:
             names.append(grant.service_account)
-    ordered = [_statement(place, names) for (place, _named), names in sorted(statements.items())]
+    ordered = [_grant_statement(place, names) for (place, _named), names in sorted(statements.items())]
     return PolicyDocument({"Version": "2012-10-17", "Statement": ordered})
 
 
-def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:
+def _grant_statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:
     equals: dict[str, object] = {}
     like: dict[str, object] = {}
     for key, value in (

@@ -138,23 +138,23 @@ def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Width, ...]:
         pod_name=None,
         pod_uid=None,
     )
-    if _allows(rules, inquiry, stranger):
+    if _allows_subject(rules, inquiry, stranger):
         return ("account",)
     if not subject.session_tags:
         return ()
     widths: list[Width] = []
     namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
-    if _allows(rules, inquiry, namesake):
+    if _allows_subject(rules, inquiry, namesake):
         widths.append("namesake")
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
-    if _allows(rules, inquiry, neighbour):
+    if _allows_subject(rules, inquiry, neighbour):
         widths.append("cluster")
-    elif _allows(rules, inquiry, replace(neighbour, namespace=subject.namespace)):
+    elif _allows_subject(rules, inquiry, replace(neighbour, namespace=subject.namespace)):
         widths.append("namespace")
     return tuple(widths)
 
 
-def _allows(rules: Sequence[Rule], inquiry: Inquiry, subject: Subject) -> bool:
+def _allows_subject(rules: Sequence[Rule], inquiry: Inquiry, subject: Subject) -> bool:
     return judge(rules, inquiry.needed, pod_identity_context(subject)).usable == YES
 
 
@@ -387,7 +387,12 @@ def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
     statements = stored if isinstance(stored, list) else [stored]
     inquiry = pod_identity_inquiry(subject)
     return [
-        Denial(rule.statement.label, _describe(rule.statement), dict(statement), find_effect(rule, inquiry))
+        Denial(
+            rule.statement.label,
+            _summarize_statement(rule.statement),
+            dict(statement),
+            find_effect(rule, inquiry),
+        )
         for rule, statement in zip(trust.rules, statements, strict=True)
         if not rule.allow
     ]
@@ -400,7 +405,7 @@ def find_effect(rule: Rule, inquiry: Inquiry) -> bool | None:
     return True if True in answers else None if None in answers else False
 
 
-def _describe(statement: Statement) -> str:
+def _summarize_statement(statement: Statement) -> str:
     actions = ", ".join(map(describe_action, statement.actions))
     principals = dict.fromkeys(
         "everyone" if value == "*" else value for _kind, value in statement.principals or ()

@@ -49,14 +49,14 @@ def format_diff(diff: Object, manifest: Object) -> Object | None:
 
     Return None if the only differences are metadata that the API server sets.
     """
-    old, new = (_text(as_mapping(diff.get(side))) for side in ("before", "after"))
+    old, new = (_manifest_text(as_mapping(diff.get(side))) for side in ("before", "after"))
     if old == new:
         return None
     header = f"{manifest['kind']} {object_name(manifest)}"
     return {"before_header": header, "after_header": header, "before": old, "after": new}
 
 
-def _text(item: Object) -> str:
+def _manifest_text(item: Object) -> str:
     metadata = {name: value for name, value in member(item, "metadata").items() if name not in _SERVER_FIELDS}
     fields = {**item, **({"metadata": metadata} if "metadata" in item else {})}
     return f"{json.dumps(fields, indent=2, sort_keys=True)}\n" if fields else ""
@@ -126,7 +126,7 @@ def write_plan(
 
 
 # Reasons why a change that the API server accepted is not in effect.
-_LOST = {
+_LOST_WRITES = {
     "apply": "it is missing, is being deleted, or its labels and annotations differ from the applied ones: another process "
     "changes it",
     "remove": "it still exists: another process recreates it",
@@ -177,7 +177,7 @@ def judge_writes(writes: PlanWrites, accounts: Accounts, read: Sequence[Object] 
             done.add(id(item))
             changed |= error is not None
         elif not is_namespace:
-            row = manifest_failure(item, verb, ApiError(0, _LOST[verb]), workload, _FIND_PROCESS)
+            row = manifest_failure(item, verb, ApiError(0, _LOST_WRITES[verb]), workload, _FIND_PROCESS)
             failures.append({**row, "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value})
     manifests, waiting, removed, released = (
         [item for item in items if id(item) in done]

@@ -105,7 +105,7 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
     verification = Verification(
         cluster,
         arn_region(as_text(verified.get("cluster_arn")) or arn),
-        tuple(_workload(row, cluster, groups) for row in as_objects(verified.get("workloads"))),
+        tuple(_parse_verified(row, cluster, groups) for row in as_objects(verified.get("workloads"))),
         tuple(findings),
     )
     failures = cast("Sequence[FailureRow]", as_objects(result.get("failures")))
@@ -139,7 +139,7 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
     return bool(aws.changes or aws.failures or changes or failures)
 
 
-def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
+def _parse_verified(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
     """Parse a verified workload, whose checks contain only the codes of their findings.
 
     :raises KeyError: if the result has no finding with one of these codes, which is an internal error.

@@ -37,7 +37,7 @@ IPV6_ADDRESS = "fd00:ec2::23"
 # The proxy variables, in the order in which findings name them. Each variable is followed by its lower-case form.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_ACCESS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
@@ -120,7 +120,7 @@ def _find_ambiguities(container: Container) -> Iterator[CredentialSource]:
     deciding = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
     deciding += _set_names(env, (*_PROFILES, *_FILES, *_PARTS))
     if deciding:
-        others = _set_names(env, (*_KEYS, *_WEB_IDENTITY, "AWS_SECRET_KEY"))
+        others = _set_names(env, (*_ACCESS_KEYS, *_WEB_IDENTITY, "AWS_SECRET_KEY"))
         names = tuple(dict.fromkeys((*deciding, *others)))
         text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         yield CredentialSource("unknown", f"{text}, which some SDKs use instead", text, names)
@@ -170,7 +170,7 @@ def preferred_provider(env: Env) -> tuple[str, ...]:
     These are the two variables of the access keys or, without them, the two of the web identity. Return an empty tuple if
     neither pair is complete.
     """
-    return next((names for names in (_KEYS, _WEB_IDENTITY) if _set_names(env, names) == names), ())
+    return next((names for names in (_ACCESS_KEYS, _WEB_IDENTITY) if _set_names(env, names) == names), ())
 
 
 def uses_irsa(env: Env) -> bool:

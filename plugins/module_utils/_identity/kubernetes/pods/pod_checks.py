@@ -390,7 +390,7 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
     in_aws = [check for workload in workloads[:1] for check in workload.checks if check.name == "agent"]
     agent = _check_agent_pods(state, cluster_name, any(check.status == PASS for check in in_aws))
     verdict.judges_agent = agent is not None and agent.status != UNKNOWN
-    unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
+    unreadable = {name: _unread_list(name, error) for name, error in state.errors.items()}
     for workload in workloads:
         faulty = find_faults(workload, state)
         findings = _findings(workload.key, faulty, state)
@@ -485,7 +485,7 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
     for (_code, _description, _owner, hold), group in groups.items():
         fault = group[0].fault
         findings[fault.code.check].append(
-            Finding(fault.code, _message(group, state), _remedy(group, hold, state), key)
+            Finding(fault.code, _fault_message(group, state), _remedy(group, hold, state), key)
         )
     return findings
 
@@ -507,7 +507,7 @@ def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
     return f"{fault.remedy} {describe_recreation(owner, pod, hold_text, stale)}".lstrip()
 
 
-def _message(group: Sequence[FaultyPod], state: KubeState) -> str:
+def _fault_message(group: Sequence[FaultyPod], state: KubeState) -> str:
     pods = sorted({entry.pod.name for entry in group})
     details = sorted({entry.fault.detail for entry in group if entry.fault.detail})
     created = [entry.pod.created for entry in group if entry.pod.created]
@@ -518,7 +518,7 @@ def _message(group: Sequence[FaultyPod], state: KubeState) -> str:
     return f"{subject}: {group[0].fault.description}{detail_text}."
 
 
-def _unreadable(name: str, error: ApiError) -> Finding:
+def _unread_list(name: str, error: ApiError) -> Finding:
     allow = (
         f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}. To leave Pods out of the verification, set "
         "pod_identity_verify_pods: false."

@@ -89,7 +89,7 @@ def recheck_removal(
             findings.append(_in_use(key, users[key], managers))
             released.append(release_manifest(items[key]))
         elif errors:
-            failures.append(_unknown(manifest, errors))
+            failures.append(_unknown_users(manifest, errors))
         else:
             removed.append(manifest)
     changes = [item for item in released if item is not None]
@@ -164,7 +164,7 @@ def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Seque
     )
 
 
-def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
+def _unknown_users(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
     forbidden = [resource for resource, error in errors.items() if error.status == FORBIDDEN]
     allow = f"Allow the caller to list {', '.join(forbidden)}, and run again. docs/iam-permissions.md has the manifests."
     cause = f"it is not known whether {', '.join(errors)} use the service account"
