@@ -99,8 +99,16 @@ def update_role(
     if not calls:
         return None
     stage = Stage.RESTRICT if boundary else Stage.ROLE
-    roles = frozenset((role.name.lower(),))
-    return Change(stage, role_target(role.name), "update", workloads, old, new, tuple(calls), roles)
+    return Change(
+        stage,
+        role_target(role.name),
+        "update",
+        workloads,
+        old,
+        new,
+        tuple(calls),
+        frozenset((role.name.lower(),)),
+    )
 
 
 def differing_limits(
