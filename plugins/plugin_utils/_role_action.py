@@ -121,7 +121,7 @@ class _Run:
             for line in describe_matches(run.patterns.patterns, expansion.origins):
                 steps.show(line)
             if run.parsed.unselected:
-                steps.show(f"{ROLE}only leaves out {len(run.parsed.unselected)} workloads of the list")
+                steps.show(f"workloads that {ROLE}only leaves out: {len(run.parsed.unselected)}")
             run.start_reading()
             run.prepare()
             result["warnings"] = [*run.warnings, *warn_vanishing(variables, map(values.get, FILES))]

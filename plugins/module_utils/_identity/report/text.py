@@ -203,7 +203,10 @@ def undo_lines(state: str, changes: Sequence[Object], listed_workloads: int) -> 
     steps = [
         step
         for applies, step in (
-            (state == "absent", "workload_identity.aws.site with the same variables"),
+            (
+                state == "absent",
+                "workload_identity.aws.site with the same variables and -e pod_identity_state=present",
+            ),
             (state != "absent" and names, f"workload_identity.aws.teardown with the same variables{only}"),
             (state != "absent" and others, "workload_identity.aws.site with the former list"),
         )

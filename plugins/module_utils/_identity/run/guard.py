@@ -41,7 +41,8 @@ class Guard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[True] | None:
         self._stack.close()
-        if isinstance(error, Interrupted):
+        # After its last request, a run ends without an exception. A signal must then still end the steps that follow.
+        if isinstance(error, Interrupted) or (error is None and self._stop.reason not in ("", DEADLINE)):
             self.cause = _stopped(self._stop.reason, self.deadline)
             return True
         if isinstance(error, Exception) and not isinstance(error, (InputError, AwsError)):

@@ -204,7 +204,10 @@ def response(operation: Operation, answer: Mapping[str, Any]) -> Response:
             f"<item><regionName>{region}</regionName><optInStatus>opt-in-not-required</optInStatus></item>"
             for region in answer["Regions"]
         )
-        body = f'<{name}Response xmlns="{_EC2}"><regionInfo>{regions}</regionInfo></{name}Response>'
+        body = (
+            f'<{name}Response xmlns="{_EC2}"><requestId>{uuid.uuid4()}</requestId>'
+            f"<regionInfo>{regions}</regionInfo></{name}Response>"
+        )
         return Response(200, {"Content-Type": "text/xml"}, body.encode())
     shape = model.output_shape
     result = "" if shape is None else f"<{name}Result>{_xml(shape, answer)}</{name}Result>"

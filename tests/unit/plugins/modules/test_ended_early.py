@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import Interrupted, pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import order
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
@@ -67,6 +68,13 @@ def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) 
         "Run again: completed changes are kept. To complete more in one run, raise deadline."
     )
     assert "create" not in {row["action"] for row in ended["failures"] if row["resource"] == "role"}
+
+
+def test_signal_after_the_last_request_ends_the_run() -> None:
+    with Guard() as guard:
+        end_by(signal.SIGTERM)
+    assert guard.cause is not None
+    assert guard.cause.text == "the run was ended by SIGTERM."
 
 
 def test_unexpected_error_reports_the_changes(

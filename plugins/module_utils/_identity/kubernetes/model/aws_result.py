@@ -100,7 +100,7 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
     findings = [parse_finding(row, cluster) for row in as_objects(verified.get("findings"))]
     # A workload may have several findings with the same code. The groups with None have the findings of all workloads.
     groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
-    for found, group in ((row, group) for row in findings for group in {row.workload, None}):
+    for found, group in ((row, group) for row in findings for group in dict.fromkeys((row.workload, None))):
         groups.setdefault((group, found.code.value), []).append(found)
     verification = Verification(
         cluster,

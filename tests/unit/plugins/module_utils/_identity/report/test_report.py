@@ -529,7 +529,7 @@ FORMER = "workload_identity.aws.site with the former list"
             "absent",
             (change_row("delete", "role", "r"),),
             1,
-            "workload_identity.aws.site with the same variables",
+            "workload_identity.aws.site with the same variables and -e pod_identity_state=present",
         ),
         ("present", (), 1, ""),
         ("absent", (), 1, ""),
