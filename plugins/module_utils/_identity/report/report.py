@@ -185,7 +185,12 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             settings.path,
             min(WIDTH, settings.width),
         )
-        + ([] if settings.check_mode else undo_lines(aws.state, aws.changes, len(aws.workloads))),
+        + (
+            # No run of this list returns adopted resources to their former owner.
+            []
+            if settings.check_mode or any(row["code"] == Code.OWNER_CHANGED for row in findings)
+            else undo_lines(aws.state, aws.changes, len(aws.workloads))
+        ),
         "failed": failed,
         "failure": failure_text(aws, kubernetes, failing) if failed else "",
         "headline": (

@@ -67,7 +67,7 @@ def tag_context(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def role_of_session(arn: str) -> str:
-    """Return the ARN of the role of a session, as far as it is known: without a path."""
+    """Return the ARN of the role of a session without its path, which the session does not have."""
     if ":assumed-role/" not in arn:
         return ""
     return f"arn:aws:iam::{arn.split(':')[4]}:role/{arn.split('/')[1]}"
