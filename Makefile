@@ -26,7 +26,7 @@ help:
 	@echo "make test          run the checks that a change can break, on the newest ansible-core"
 	@echo "make release-check run all checks in full, on every supported ansible-core"
 	@echo "make CHECK         run one of these checks: $(CHECKS)"
-	@echo "make docs-tables   update the generated tables and the JSON Schema in docs/, and the generated options of the role"
+	@echo "make docs-tables   update the generated tables, JSON Schema, options and defaults of roles, and surveys"
 	@echo "make presets-check compare the presets with the newest AWS managed policies (needs PyPI)"
 	@echo "make browser       test the page of the access report in headless Chromium"
 	@echo "make bench         measure the guide's CLI sequence, amazon.aws, boto3, this collection, a fleet, and policy evaluation"
@@ -60,6 +60,7 @@ $(CHECKS): setup
 docs-tables: setup
 	@PYTHONPATH=.collections $(VENV)/python tools/make_docs.py
 	@PYTHONPATH=.collections $(VENV)/python tools/make_forms.py
+	@PYTHONPATH=.collections $(VENV)/python tools/make_variables.py
 
 presets-check: setup
 	@PYTHONPATH=.collections $(VENV)/python tools/check_presets.py

@@ -68,7 +68,7 @@ _EMPTY_OR_ARN = {"role.permissions_boundary": POLICY_ARN, "target_role_arn": ROL
 _MARKUP = re.compile(r"\b(?:[CVOIB]|RV)\(([^()]*(?:\([^()]*\))*[^()]*)\)|\bP\(([\w.]+)#\w+\)|\bM\(([\w.]+)\)")
 
 
-class _Indented(yaml.SafeDumper):
+class Indented(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002
         return super().increase_indent(flow, False)
 
@@ -96,9 +96,9 @@ def role_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def role_text(text: str) -> str:
     """Return the text of the role's argument spec with the generated options replaced."""
     options_text = yaml.dump(
-        role_options(described()), Dumper=_Indented, sort_keys=False, width=120, allow_unicode=True
+        role_options(described()), Dumper=Indented, sort_keys=False, width=120, allow_unicode=True
     )
-    block = "        options: &workload\n" + "".join(
+    block = "        options:\n" + "".join(
         f"          {line}\n" if line else "\n" for line in options_text.splitlines()
     )
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)

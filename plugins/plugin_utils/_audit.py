@@ -70,7 +70,6 @@ _FILES = ("file", "json", "csv")
 _NOT_FOR_REPORTS = (
     "workloads",
     "workloads_from",
-    "annotated",
     "state",
     "only",
     "purge",

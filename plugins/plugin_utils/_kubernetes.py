@@ -35,6 +35,7 @@ from ..module_utils._aws.client import TWO_CREDENTIALS, has_two_credentials
 from ..module_utils._aws.eks_token import EksToken, TokenSource, regional_client
 from ..module_utils._findings.text import visible_sentence, with_option_names
 from ..module_utils._identity.inputs.assume_role import ASSUME_ROLE_OPTIONS, read_assume_role
+from ..module_utils._identity.inputs.role_variables import DEFAULTS
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.accounts.account_writes import format_diff
 from ..module_utils._identity.kubernetes.api.api_errors import ApiError, parse_api_error, parse_response
@@ -204,7 +205,7 @@ def find_access(task: ActionTask, values: Mapping[str, Any], cluster: str) -> Ac
     for module in KUBERNETES_MODULES:
         arguments = task.with_defaults(module, arguments)
     names = [name for name, value in arguments.items() if value]
-    if not uses_eks_token(values.get("kube_auth", "auto"), names, task.environment, os.environ):
+    if not uses_eks_token(values.get("kube_auth", DEFAULTS["kube_auth"]), names, task.environment, os.environ):
         return Access(arguments)
     options = {name: values[name] for name in AWS_VARIABLES if values.get(name) not in (None, "")}
     clients = clients_of_task(task, options)

@@ -27,6 +27,7 @@ from ansible.errors import AnsibleError
 from ..module_utils._findings.codes import Code
 from ..module_utils._findings.finding import Finding
 from ..module_utils._findings.text import visible
+from ..module_utils._identity.inputs.role_variables import DEFAULTS
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
@@ -174,7 +175,7 @@ def leave_report(
     :raises AnsibleError: when a file cannot be written.
     """
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
-    fail_on = values.get("fail_on", "error")
+    fail_on = values.get("fail_on", DEFAULTS["fail_on"])
     settings = ReportSettings(
         task.check_mode,
         values.get("ignore", []),

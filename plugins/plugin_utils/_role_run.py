@@ -28,7 +28,7 @@ from ..module_utils._findings.finding import WorkloadKey
 from ..module_utils._findings.text import visible
 from ..module_utils._identity.inputs.options import change_spec, verify_spec
 from ..module_utils._identity.inputs.patterns import Candidate, PatternInput, Selected, expand
-from ..module_utils._identity.inputs.role_variables import EntryPoint
+from ..module_utils._identity.inputs.role_variables import DEFAULTS, EntryPoint
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.accounts.account_plan import Preflight, TaskState, read_accounts
 from ..module_utils._identity.kubernetes.api.api_errors import (
@@ -88,8 +88,6 @@ from ._role_input import MissingInput, parse_role_input
 from ._screen import Steps
 from ._task import ActionTask
 
-# The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
-DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
 CLUSTER_DELETED = (
     "If the cluster was deleted, remove its remaining resources in AWS with the module workload_identity.aws.eks_pod_identity "
     "and state: absent."
@@ -486,30 +484,30 @@ def was_interrupted(aws: Mapping[str, Any]) -> bool:
 
 def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
     """Build the settings of the Kubernetes part from the role variables. Unset variables get their defaults."""
-    image, pod = values.get("proof_image") or "", values.get("proof_pod") or {}
-    patience = values.get("patience")
-    limit = {} if patience is None else {"timeout": patience}
+    values = {**DEFAULTS, **values}
+    image, pod, verify = values["proof_image"], values["proof_pod"], values["verify_pods"]
+    limit = {"timeout": values["patience"]} if "patience" in values else {}
     proof = ProofSettings(values.get("proof_run") or secrets.token_hex(4), image, pod=pod, **limit)
     # Only a migration sets ``injection_observe``, which is not a variable. It probes every workload.
     observe = values.get("injection_observe")
+    # The Pod of the probe is created as a dry run only, so its image is never pulled.
     injection = InjectionSettings(
-        image or DEFAULT_IMAGE,
+        image,
         pod,
         timeout=values.get("patience", max(PROBE_SECONDS, 2 * (observe or 0))),
         sample=SAMPLE if observe is None else 0,
         observe=observe or 0,
     )
-    verify = values.get("verify_pods", True)
     return KubernetesSettings(
         check_mode,
         verify_pods=verify,
         injection=injection if verify else None,
-        restart=restart_timeout(values) if values.get("restart_stale") else None,
-        proof=proof if values.get("runtime_proof") else None,
+        restart=restart_timeout(values) if values["restart_stale"] else None,
+        proof=proof if values["runtime_proof"] else None,
         proof_skip_reason=values.get("proof_impossible"),
     )
 
 
 def restart_timeout(values: Mapping[str, Any]) -> int:
     """Return the maximum time in seconds to wait until restarted Pods are replaced."""
-    return int(values.get("restart_timeout", 300))
+    return int(values.get("restart_timeout", DEFAULTS["restart_timeout"]))

@@ -20,10 +20,8 @@ def read(name: str) -> Any:
 OPTIONS: dict[str, dict[str, Any]] = read("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 
 
-def test_defaults_match_specification() -> None:
-    assert read("defaults/main.yml") == {
-        name: option["default"] for name, option in OPTIONS.items() if not option.get("required")
-    }
+def test_optional_variables_have_defaults() -> None:
+    assert all(option.get("required") or "default" in option for option in OPTIONS.values())
 
 
 def test_readme_names_every_variable() -> None:

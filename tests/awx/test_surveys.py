@@ -24,39 +24,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_input,
     refuse_files,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
-    ROLLBACK,
-    STEPS,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.variables import (
+    VARIABLES,
 )
 from emulator import QUESTIONS, Controller
 from target import ROOT
 
 FOLDER = ROOT / "roles" / "awx_fleet" / "files" / "surveys"
-SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
 TEMPLATES = yaml.safe_load(
     (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
 )
-# The types of survey questions that fit a variable, by the type of the variable.
+# The types of survey questions that fit a variable with another answer than a number or a choice, by the type of the variable.
 FITTING = {
-    "str": {"text", "textarea", "multiplechoice"},
-    "bool": {"multiplechoice"},
-    "int": {"integer"},
-    "choice": {"multiplechoice"},
+    "str": {"text", "textarea"},
     "list": {"multiselect", "textarea"},
-    "raw": {"textarea"},
+    "raw": {"text", "textarea"},
     "dict": {"textarea"},
 }
-# Variables of the playbooks that are not variables of the role.
-PLAYBOOK_VARIABLES = {
-    "pod_identity_serial": "str",
-    "pod_identity_max_fail_percentage": "int",
-    "pod_identity_audit_file": "list",
-    "pod_identity_audit_unused_days": "int",
-    "pod_identity_migration_canary": "int",
-    "pod_identity_only": "list",
-    "pod_identity_migration_step": "choice",
-}
-BOOLEANS = ["true", "false"]
 WORKLOADS = "- namespace: default\n  service_account: api\n  role: {name: api}\n"
 
 
@@ -113,14 +97,12 @@ def test_awx_accepts_survey(name: str) -> None:
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_question_matches_variable_type(survey: str, question: dict[str, Any]) -> None:
-    options = SPECS["argument_specs"][f"{entry_point(survey)}_variables"]["options"]
-    of_playbook = PLAYBOOK_VARIABLES.get(question["variable"])
-    choices = [*STEPS, ROLLBACK]
-    option = {"type": of_playbook, "choices": choices} if of_playbook else options[question["variable"]]
+    """Check the types of questions that tools/make_variables.py does not generate."""
+    name = question["variable"].removeprefix(ROLE)
+    option = {**VARIABLES["main"], **VARIABLES["fleet"], **VARIABLES.get(survey, {})}[name]
     assert question["type"] in QUESTIONS
-    assert question["type"] in FITTING[option["type"]]
-    if question["type"] == "multiplechoice":
-        assert question["choices"] == (BOOLEANS if option["type"] == "bool" else option["choices"])
+    if option["type"] not in ("bool", "int") and "choices" not in option:
+        assert question["type"] in FITTING[option["type"]]
     if question["variable"] == "pod_identity_ignore":
         assert set(question["choices"]) <= {code.value for code in Code}
 
@@ -142,7 +124,7 @@ def test_role_accepts_answers(survey: str, question: dict[str, Any]) -> None:
         if name in readers:
             assert all(read({name: answer}) for answer in answers(question))
             return
-    if question["variable"] in PLAYBOOK_VARIABLES:
+    if name in VARIABLES["fleet"]:
         pytest.skip("a keyword of the play, which tests/fleet/test_fleet_play.py tests")
     for answer in answers(question):
         if question["variable"] == f"{ROLE}assume_role_external_id":

@@ -11,16 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import make_forms
+import make_variables
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.variables import (
+    VARIABLES,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    ROLLBACK,
+    STEPS,
+    TOOLS,
+)
 from jsonschema import Draft7Validator
 from support import BIN, COLLECTIONS, ROOT, all_blocks, environment, run
 
@@ -176,6 +185,14 @@ def test_generated_files_are_current() -> None:
     assert make_forms.SCHEMA.read_text(encoding="utf-8") == make_forms.schema_text()
     role = make_forms.ROLE.read_text(encoding="utf-8")
     assert role == make_forms.role_text(role)
+    outdated = {path.name for path, made in make_variables.make_files() if path.read_text("utf-8") != made}
+    assert outdated == set()
+
+
+def test_variables_have_the_choices_of_the_code() -> None:
+    choices = {name: option.get("choices") for name, option in VARIABLES["migrate"].items()}
+    assert choices["migration_step"] == (*STEPS, ROLLBACK)
+    assert choices["migration_tool"] == TOOLS
 
 
 def types(options: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, str, bool, tuple[str, ...]]]:
@@ -236,11 +253,7 @@ def test_role_variables_match_module_options(tmp_path: Path, entry_point: str, m
 def test_variables_match_in_both_entry_points() -> None:
     specs = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
     main, verify = specs["main_variables"]["options"], specs["verify_variables"]["options"]
-    assert verify.keys() <= main.keys()
-    keys = ("type", "elements", "default", "choices", "required")
-    assert [
-        name for name in verify if any(verify[name].get(key) != main[name].get(key) for key in keys)
-    ] == []
+    assert verify.items() <= main.items()
 
 
 def test_role_validates_its_variables_before_ansible() -> None:

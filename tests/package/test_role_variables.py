@@ -21,8 +21,7 @@ SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").rea
 # An empty value of pod_identity_approved is invalid: a run must not apply changes because the name of the plan is missing.
 OPTIONS: dict[str, dict[str, Any]] = {
     name: option
-    for entry in SPECS["argument_specs"].values()
-    for name, option in entry["options"].items()
+    for name, option in SPECS["argument_specs"]["main_variables"]["options"].items()
     if name != "pod_identity_approved"
 }
 WORKLOADS = [

@@ -241,10 +241,11 @@ class Fields:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the names in a list or a comma-separated string, or () if the field is missing or invalid."""
+        """Return the names in a list, or in text with commas or line breaks, or () if the field is missing or invalid."""
         value = self.raw.get(name)
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            # AWX survey questions of the types textarea and multiselect return one name per line.
+            return tuple(part.strip() for part in re.split(r"[,\n]", value) if part.strip())
         return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:

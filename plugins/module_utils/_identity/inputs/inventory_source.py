@@ -93,16 +93,15 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
         require_all=fields.flag("require_all") or False,
         concurrency=fields.integer("concurrency", 1, MOST_CONCURRENT) or 1,
     )
-    if not problems.texts and not regions and _needs_default(request):
+    needs_region = (
+        request.own_account or organization or any(not account.regions for account in request.accounts)
+    )
+    if needs_region and not problems.texts and not regions:
         problems.add(
             "", "no region is set. Set regions (or `regions: all`), the option region, or AWS_REGION."
         )
     problems.raise_if_any()
     return request
-
-
-def _needs_default(request: InventoryRequest) -> bool:
-    return request.own_account or bool(request.organization) or any(not a.regions for a in request.accounts)
 
 
 def _role_account(role: AssumeRole) -> str:

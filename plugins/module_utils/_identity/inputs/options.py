@@ -155,15 +155,15 @@ def read_force(fields: Fields, name: str = "force") -> bool | list[str]:
     return False
 
 
-def read_account_id(fields: Fields) -> str:
+def read_account_id(fields: Fields, name: str = "account_id") -> str:
     """Return the ID of the account that the credentials must belong to, or "" if it is not set or invalid.
 
     Report an invalid ID. YAML parses an unquoted ID as a number, which can change an ID that starts with 0.
     """
-    value = fields.raw.get("account_id")
+    value = fields.raw.get(name)
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
     if value is not None and not ACCOUNT_ID.fullmatch(text):
-        fields.refuse("account_id", ACCOUNT_ID_RULE)
+        fields.refuse(name, ACCOUNT_ID_RULE)
         return ""
     return text
 

@@ -243,20 +243,18 @@ def expand(
                 entries.append(_matched_entry(entry, candidate))
                 places.append(f"{place} (from {pattern})")
     conflicts = {
-        name: _conflict(name, claims, cluster) for name, claims in matches.items() if len(claims) > 1
+        name: Finding(
+            Code.PATTERN_CONFLICT,
+            f"service account {name} matches {len(claims)} entries of the list: "
+            f"{listed(f'{claim.place} ({claim.text})' for claim in claims)}.",
+            "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
+            WorkloadKey(cluster.name, *name.split("/", 1)),
+        )
+        for name, claims in matches.items()
+        if len(claims) > 1
     }
     trust_patterns = _trust_patterns(source, by_index, trust_scope)
     return Expansion(FileSource(entries, places), origins, findings, trust_patterns, conflicts)
-
-
-def _conflict(name: str, claims: Sequence[Origin], cluster: Cluster) -> Finding:
-    return Finding(
-        Code.PATTERN_CONFLICT,
-        f"service account {name} matches {len(claims)} entries of the list: "
-        f"{listed(f'{claim.place} ({claim.text})' for claim in claims)}.",
-        "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
-        WorkloadKey(cluster.name, *name.split("/", 1)),
-    )
 
 
 def _matched_entry(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:

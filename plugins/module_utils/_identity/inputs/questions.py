@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..._policy.language.match import ARN_PARTS, arn_parts
 from ..._policy.permissions.catalogue import Catalogue, load_catalogue
 from ..._policy.permissions.lints import applies_to_objects, lint_required, unknown_action
 from ..model.access import AccessQuestion
-from ..model.errors import Problems
 from .fields import Fields, shown_value
 from .run_input import ROLE
 
@@ -23,29 +22,22 @@ _NEW_ACTION = "If AWS added the action recently, update the Python package iamda
 def read_questions(fields: Fields, name: str) -> list[AccessQuestion]:
     """Read the questions in a list, or in a text with one question in each line."""
     value = fields.raw.get(name)
-    texts = value.splitlines() if isinstance(value, str) else list(map(str, fields.entries(name)))
-    return _parse_questions(
-        [text.strip() for text in texts if text.strip()], f"{ROLE}{name}", fields.problems
-    )
-
-
-def _parse_questions(texts: Sequence[str], option: str, problems: Problems) -> list[AccessQuestion]:
-    catalogue = load_catalogue() if texts else Catalogue()
+    texts = value.splitlines() if isinstance(value, str) else map(str, fields.entries(name))
+    catalogue = load_catalogue()
     questions: dict[AccessQuestion, None] = {}
-    for number, text in enumerate(texts, 1):
-        place = f"{option} item {number}"
+    for number, text in enumerate(filter(None, map(str.strip, texts)), 1):
+        place = f"{ROLE}{name} item {number}"
         match = _QUESTION.fullmatch(text)
         if match is None:
-            problems.add(
+            fields.problems.add(
                 place,
                 f"'{shown_value(text)}' must have the form ACTION on RESOURCE, such as s3:GetObject on "
                 "arn:aws:s3:::my-bucket/*.",
             )
             continue
         question = AccessQuestion(match[1], match[2] or "*")
-        found = list(_problems(question, catalogue))
-        for problem in found[:1]:
-            problems.add(place, problem)
+        if problem := next(_problems(question, catalogue), None):
+            fields.problems.add(place, problem)
         questions[question] = None
     return list(questions)
 

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parse the role variables before the run starts: check their names, types and combinations. Pure.
+"""Parse the variables of the role and the playbooks before the run starts: check their names, types and combinations. Pure.
+
+Their types, choices and defaults are declared in meta/argument_specs.yml of the role. Ansible's validator cannot check them: it
+converts a list to text where text is required, accepts ``a=b`` as a mapping and 1.0 as a boolean, and does not suggest names.
 
 A value from the command line (``-e name=value``), an INI inventory or an AWX survey may be a string. Therefore a list or mapping
 may also be JSON or YAML text, and names may be separated by commas or line breaks. An unanswered survey question is an empty
@@ -20,29 +23,22 @@ from typing import Any, Literal, TypeAlias
 from ..._findings.codes import Code
 from ..._findings.text import visible_values
 from ..model.access import TRACKED_DAYS, AccessOptions
-from ..model.desired import STATES
 from ..model.errors import Problems
-from ..model.migration import ROLLBACK, STEPS, TOOLS, MigrationOptions
-from ..model.roles import TRUST_SCOPES
-from .addons import AGENT_STATES, parse_agent
+from ..model.migration import ROLLBACK, MigrationOptions
+from .addons import parse_agent
 from .assume_role import read_assume_role
 from .fields import CombinationRule, Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_force, read_purge_limit
 from .questions import read_questions
 from .run_input import ROLE
+from .variables import VARIABLES
 from .workloads import read_metadata
 from .yaml_file import read_yaml_value
 
 EntryPoint = Literal["main", "verify"]
 _Reader: TypeAlias = Callable[[Fields, str], object]
-
-
-def _integer(least: int) -> _Reader:
-    return lambda fields, name: fields.integer(name, least)
-
-
-def _choice(*choices: str) -> _Reader:
-    return lambda fields, name: fields.choice(name, choices)
+# Variables by name without prefix, with members of their argument spec: type, choices and default.
+_Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 def _text(fields: Fields, name: str) -> object:
@@ -52,14 +48,6 @@ def _text(fields: Fields, name: str) -> object:
         return str(value)
     text = fields.text(name)
     return None if is_unanswered(text) else text
-
-
-def _names(fields: Fields, name: str) -> list[str]:
-    value = fields.raw.get(name)
-    if isinstance(value, str):
-        # AWX survey questions of the types textarea and multiselect return one name per line.
-        return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
-    return list(fields.names(name))
 
 
 def _name(fields: Fields, name: str) -> object:
@@ -99,10 +87,6 @@ def _purge_limit(fields: Fields, name: str) -> object:
     return fields.raw.get(name)
 
 
-def _account_id(fields: Fields, _name: str) -> object:
-    return read_account_id(fields) or None
-
-
 # Labels and annotations that this collection sets, or that exclude a Pod from EKS Pod Identity.
 _RESERVED = frozenset(
     (
@@ -112,87 +96,46 @@ _RESERVED = frozenset(
         "eks.amazonaws.com/skip-containers",
     )
 )
-# The readers of the variables in meta/argument_specs.yml of the role, by name without prefix.
-VARIABLES: Mapping[str, _Reader] = {
-    "account_id": _account_id,
-    "adopt": Fields.flag,
-    "agent": _choice(*AGENT_STATES),
-    "agent_version": _text,
-    "allow_breakage": Fields.flag,
-    "approved": _text,
-    "assume_role_arn": _text,
-    "assume_role_external_id": _text,
+# The readers of variables with more rules than their type has, and of variables that are validated later.
+_READERS: Mapping[str, _Reader] = {
+    "account_id": read_account_id,
+    "audit_questions": read_questions,
     "cluster_name": _name,
-    "create_namespaces": Fields.flag,
-    "create_service_accounts": Fields.flag,
-    "deadline": _integer(LEAST["deadline"]),
-    "fail_on": _choice("error", "warning"),
     "force": read_force,
-    "ignore": _names,
-    "junit_file": _text,
-    "kube_auth": _choice("auto", "eks", "kubeconfig"),
-    "kube_context": _text,
-    "kubeconfig": _text,
-    "only": _names,
     "owner": _name,
-    "path": _text,
-    "permissions_boundary": _text,
-    "profile": _text,
-    "proof_image": _text,
     "proof_pod": _pod,
-    "purge": Fields.flag,
     "purge_limit": _purge_limit,
-    "purge_policies": Fields.flag,
-    "purge_tags": Fields.flag,
-    "region": _text,
-    "report_file": _text,
-    "restart_stale": Fields.flag,
-    "restart_timeout": _integer(0),
-    "runtime_proof": Fields.flag,
-    "state": _choice(*STATES),
-    "tags": Fields.mapping,
-    "trust_scope": _choice(*TRUST_SCOPES),
-    "verify_pods": Fields.flag,
     "workloads": _unparsed,
     "workloads_from": _unparsed,
 }
+_BY_TYPE: Mapping[str, _Reader] = {
+    "bool": Fields.flag,
+    "dict": Fields.mapping,
+    "list": lambda fields, name: list(fields.names(name)),
+    "path": _text,
+    "raw": _unparsed,
+    "str": _text,
+}
+# The minimum values of numbers, if they are not 0.
+_LEAST = {**LEAST, "audit_unused_days": 1, "migration_batch": 1}
 # Undocumented variables for tests of the role: "patience" is the maximum time of all injection probes and of the runtime proof in
 # seconds, "proof_impossible" the reason why Pods cannot run in the test cluster, and "proof_run" the ID in the names of the Jobs.
-HIDDEN: Mapping[str, _Reader] = {"patience": _integer(0), "proof_impossible": _unparsed, "proof_run": _text}
-# Variables of the playbook migrate.
-MIGRATION: Mapping[str, _Reader] = {
-    "migration_batch": _integer(1),
-    "migration_canary": _integer(0),
-    "migration_observe": _integer(0),
-    "migration_soak": _integer(0),
-    "migration_step": _choice(*STEPS, ROLLBACK),
-    "migration_tool": _choice(*TOOLS),
-    "only": _names,
+HIDDEN: _Options = {
+    "patience": {"type": "int"},
+    "proof_impossible": {"type": "raw"},
+    "proof_run": {"type": "str"},
 }
+_OF_ROLE: _Options = {**VARIABLES["main"], **HIDDEN}
+# The names of the documented variables of the role and the playbooks.
+_DOCUMENTED = list(dict.fromkeys(name for options in VARIABLES.values() for name in options))
+# The defaults of the role. Playbooks without the role use some of them.
+DEFAULTS = {name: option["default"] for name, option in VARIABLES["main"].items() if "default" in option}
+MIGRATION = VARIABLES["migrate"]
+AUDIT = VARIABLES["audit"]
+# The variables and options of the playbook report.
+_REPORT: _Options = {**VARIABLES["report"], "expected": {"type": "list"}}
 # The fields of ``AccessOptions`` for the files of an access report, by the suffix of a file.
 _AUDIT_FILES = {".html": "file", ".json": "json", ".csv": "csv"}
-# Variables of the playbook audit.
-AUDIT: Mapping[str, _Reader] = {
-    "audit_file": _names,
-    "audit_questions": read_questions,
-    "audit_unused_days": _integer(1),
-    "only": _names,
-}
-# Variables that playbooks use, but not the role.
-PLAYBOOKS = (
-    *AUDIT,
-    *MIGRATION,
-    "export_file",
-    "hosts",
-    "max_fail_percentage",
-    "report_files",
-    "serial",
-)
-# Variables and options of the playbook report.
-REPORT: Mapping[str, _Reader] = {
-    "expected": _names,
-    "report_files": _names,
-}
 # Facts and results of the role and the playbooks, without prefix.
 RESULTS = (
     *("audit", "audit_part", "audit_roles", "checked"),
@@ -200,21 +143,6 @@ RESULTS = (
 )
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
-_READERS = {**VARIABLES, **HIDDEN}
-# Variables that may also be YAML text: for a mapping any text, for a list only text that begins with "[" or "- ".
-_MAPPINGS = frozenset(("proof_pod", "tags"))
-_LISTS = frozenset(
-    (
-        "audit_questions",
-        "expected",
-        "force",
-        "ignore",
-        "audit_file",
-        "only",
-        "report_files",
-        "workloads_from",
-    )
-)
 # Variables that _check_characters skips, because their parsers validate the contents later.
 _READ_ELSEWHERE = frozenset(("tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
@@ -229,17 +157,17 @@ def find_variables(names: Iterable[str]) -> list[str]:
         would remove more workloads.
     """
     problems = Problems()
-    all_names = (*_READERS, *PLAYBOOKS, *RESULTS)
+    all_names = (*_DOCUMENTED, *HIDDEN, *RESULTS)
     role_names = [name.removeprefix(ROLE) for name in names if name.startswith(ROLE)]
     for name in sorted(set(role_names).difference(all_names)):
         if name.startswith(ARTIFACTS):
             continue
         hint = f"rename it: the prefix {ROLE} is reserved for the role."
-        if near := difflib.get_close_matches(name, (*VARIABLES, *PLAYBOOKS), 1):
+        if near := difflib.get_close_matches(name, _DOCUMENTED, 1):
             hint = f"did you mean {ROLE}{near[0]}?"
         problems.add("", f"{ROLE}{shown_value(name)} is not a variable of the role; {hint}")
     problems.raise_if_any()
-    return [name for name in role_names if name in _READERS]
+    return [name for name in role_names if name in _OF_ROLE]
 
 
 def check_extra_variables(names: Iterable[str]) -> None:
@@ -249,7 +177,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
     """
     problems = Problems()
     results = {f"{ROLE}{result}" for result in RESULTS}
-    variables = [f"{ROLE}{name}" for name in (*VARIABLES, *PLAYBOOKS)]
+    variables = [f"{ROLE}{name}" for name in _DOCUMENTED]
     for name in sorted(names):
         if name in results:
             problems.add(
@@ -274,7 +202,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     """
     problems = Problems()
     # A survey does not set variables in HIDDEN, so an empty string in such a variable is a value.
-    values = _read_with(_READERS, variables, problems, _NOT_EMPTY.union(HIDDEN))
+    values = _read_with(_OF_ROLE, variables, problems, _NOT_EMPTY.union(HIDDEN))
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
     problems.raise_if_any()
@@ -286,12 +214,12 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
 
 
 def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of the variables in ``REPORT`` converted to their types, by name without prefix.
+    """Return the values of the variables in ``_REPORT`` converted to their types, by name without prefix.
 
     :raises InputError: with all problems.
     """
     problems = Problems()
-    values = _read_with(REPORT, variables, problems)
+    values = _read_with(_REPORT, variables, problems)
     problems.raise_if_any()
     return values
 
@@ -303,13 +231,9 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
     :raises InputError: with all problems.
     """
     problems = Problems()
-    values: dict[str, Any] = {
-        name.removeprefix("migration_"): tuple(value) if isinstance(value, list) else value
-        for name, value in _read_with(MIGRATION, variables, problems).items()
-        if value is not None
-    }
+    values = _read_options(MIGRATION, variables, problems)
     problems.raise_if_any()
-    if rollback := values.get("step") == ROLLBACK:
+    if rollback := values["step"] == ROLLBACK:
         del values["step"]
     return MigrationOptions(rollback=rollback, **values)
 
@@ -321,11 +245,7 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
     :raises InputError: with all problems.
     """
     problems = Problems()
-    values: dict[str, Any] = {
-        name.removeprefix("audit_"): tuple(value) if isinstance(value, list) else value
-        for name, value in _read_with(AUDIT, variables, problems).items()
-        if value is not None
-    }
+    values = _read_options(AUDIT, variables, problems)
     for path in values.pop("file", ()):
         name = _AUDIT_FILES.get(PurePath(path).suffix.lower(), "")
         if not name or name in values:
@@ -342,8 +262,21 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
     return AccessOptions(**values)
 
 
+def _read_options(options: _Options, variables: Mapping[str, object], problems: Problems) -> dict[str, Any]:
+    """Return the values of the variables of a playbook, by name without the prefix of the playbook such as ``audit_``.
+
+    Lists become tuples. A variable without a value has its default, or is omitted.
+    """
+    values = {name: option.get("default") for name, option in options.items()}
+    values |= {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in _read_with(options, variables, problems).items()
+    }
+    return {name.partition("_")[2] or name: value for name, value in values.items() if value is not None}
+
+
 def _read_with(
-    readers: Mapping[str, _Reader],
+    options: _Options,
     variables: Mapping[str, object],
     problems: Problems,
     kept: Collection[str] = (),
@@ -353,14 +286,25 @@ def _read_with(
     :arg kept: the names of variables that are not omitted.
     """
     raw = {
-        name: problems.attempt(partial(_parsed, name, value))
+        name: problems.attempt(partial(_parsed, name, options[name]["type"], value))
         for name, value in variables.items()
         if name in kept or not is_unanswered(value)
     }
     fields = Fields(dict(raw.items()), "", problems, ROLE)
-    values = {name: readers[name](fields, name) for name in raw}
+    values = {name: _read(fields, name, options[name]) for name in raw}
     _check_characters(values, problems)
     return values
+
+
+def _read(fields: Fields, name: str, option: Mapping[str, Any]) -> object:
+    """Return the value of a variable, converted to the type in its argument spec."""
+    if reader := _READERS.get(name):
+        return reader(fields, name)
+    if "choices" in option:
+        return fields.choice(name, option["choices"])
+    if option["type"] == "int":
+        return fields.integer(name, _LEAST.get(name, 0))
+    return _BY_TYPE[option["type"]](fields, name)
 
 
 def is_unanswered(value: object) -> bool:
@@ -368,12 +312,15 @@ def is_unanswered(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _parsed(name: str, value: object) -> object:
-    """Parse the text of a variable that may be YAML. Return any other value unchanged. Raises InputError."""
-    if not isinstance(value, str):
+def _parsed(name: str, kind: str, value: object) -> object:
+    """Parse the text of a list or mapping that may be YAML. Return any other value unchanged. Raises InputError.
+
+    For a mapping any text is YAML, for a list only text that begins with "[" or "- ".
+    """
+    if not isinstance(value, str) or name == "workloads":
         return value
     begin = value.lstrip()
-    if name in _MAPPINGS or (name in _LISTS and (begin[:1] == "[" or re.match(r"-\s", begin))):
+    if kind == "dict" or (kind in ("list", "raw") and (begin[:1] == "[" or re.match(r"-\s", begin))):
         return read_yaml_value(f"{ROLE}{name}", value)
     return value
 

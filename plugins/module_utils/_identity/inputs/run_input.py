@@ -155,7 +155,15 @@ def read_input(
         problems.add("", f"{prefix}purge needs the whole list; leave {prefix}purge or {prefix}only out.")
     if purges and workloads == ():
         matches_none = patterns is not None and bool(patterns.patterns)
-        problems.add("", _purges_all(prefix, str(cluster_name), matches_none))
+        reason = (
+            "No service account matches the patterns" if matches_none else "The list of workloads is empty"
+        )
+        problems.add(
+            "",
+            f"{reason}, and {prefix}purge is true, so the run would delete all managed resources of "
+            f"cluster {cluster_name} with this {prefix}owner. Correct the list. To remove the last workloads, list them with "
+            f"{prefix}state: absent.",
+        )
     selected = names = {str(workload.key): workload for workload in workloads or ()}
     # The first parse of a list with patterns has no service accounts yet.
     if fields.has("only") and (patterns is None or not patterns.patterns or patterns.expansion):
@@ -202,15 +210,6 @@ def expander_for(options: Mapping[str, object], prefix: str = "") -> PresetExpan
             fields.text("region") or "",
             prefix,
         )
-    )
-
-
-def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
-    reason = "No service account matches the patterns" if matches_none else "The list of workloads is empty"
-    return (
-        f"{reason}, and {prefix}purge is true, so the run would delete all managed resources of "
-        f"cluster {cluster_name} with this {prefix}owner. Correct the list. To remove the last workloads, list them with "
-        f"{prefix}state: absent."
     )
 
 
