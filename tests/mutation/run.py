@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make random small errors (mutants) in the functions of plugins, and count how many the unit tests notice.
 
-Usage: python tests/mutation/run.py [--count 300] [--seed 1] [--only plugins/module_utils/_policy] [--jobs PROCESSES]
-  [--limit CPU_SECONDS_OF_A_MUTANT] [--least PERCENTAGE_TO_NOTICE] [TEST ...]
-
-One process collects the tests (the default is tests/unit). It runs them once, to record which test runs which line. For each
+One process collects the tests (the default is tests/unit), and runs them once, to record which test runs which line. For each
 mutant it then forks a process that changes the function in memory, and runs the tests of this line until one fails, the quick and
-specific ones first. A mutant that exceeds the time limit counts as noticed. It needs Python 3.12.
+specific ones first. A mutant that exceeds the time limit counts as noticed. It needs Python 3.12. --help lists the options.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ import ast
 import functools
 import gc
 import importlib
-import operator
 import os
 import pickle
 import random
@@ -25,29 +21,24 @@ import resource
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.workload_identity.aws"
 PAIRS = ((ast.Eq, ast.NotEq), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.In, ast.NotIn), (ast.Is, ast.IsNot))
-OPPOSITES: Mapping[type[ast.AST], Any] = {
-    first: second for pair in PAIRS for first, second in (pair, pair[::-1])
-}
+OPPOSITES: dict[type[ast.AST], Any] = {**dict(PAIRS), **{second: first for first, second in PAIRS}}
 Line = tuple[str, int]
 # The lines of plugins that a test runs, and its duration in seconds.
 Covered = tuple[frozenset[Line], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
+class Mutant(NamedTuple):
     """A change of a node in a file of plugins. ``lines`` are its line, and the line of its statement."""
 
     path: str
@@ -69,10 +60,8 @@ def changed(node: ast.AST) -> ast.AST | None:
             return ast.IfExp(test, orelse, body)
         case ast.BinOp(left, ast.Add() | ast.Sub() as kind, right):
             return ast.BinOp(left, ast.Sub() if isinstance(kind, ast.Add) else ast.Add(), right)
-        case ast.Constant(bool() as value):
-            return ast.Constant(not value)
         case ast.Constant(int() as value):
-            return ast.Constant(value + 1)
+            return ast.Constant(not value if isinstance(value, bool) else value + 1)
         case ast.Return(ast.expr() as value) if not isinstance(value, ast.Constant):
             return ast.Return(ast.Constant(None))
         case ast.Expr(ast.Call()) | ast.Continue() | ast.Break() | ast.AugAssign():
@@ -106,16 +95,16 @@ def install(mutant: Mutant) -> None:
     importlib.import_module(f"{PACKAGE}.{name}")
     source = (ROOT / mutant.path).read_text(encoding="utf-8")
     tree = ast.parse(source)
-    target = list(ast.walk(tree))[mutant.node]
-
-    class Replace(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> Any:
-            if node is target:
-                return ast.copy_location(changed(node) or node, node)
-            return self.generic_visit(node)
-
-    mutated = ast.fix_missing_locations(Replace().visit(tree))
-    new, old = (_functions(compile(content, mutant.path, "exec")) for content in (mutated, source))
+    nodes = list(ast.walk(tree))
+    target = nodes[mutant.node]
+    replacement = ast.fix_missing_locations(ast.copy_location(changed(target) or target, target))
+    for node in nodes:
+        for member, value in ast.iter_fields(node):
+            if value is target:
+                setattr(node, member, replacement)
+            elif isinstance(value, list) and target in value:
+                value[value.index(target)] = replacement
+    new, old = (_functions(compile(content, mutant.path, "exec")) for content in (tree, source))
     for item in gc.get_objects():
         if isinstance(item, FunctionType) and real(item.__code__.co_filename) == mutant.path:
             key = (item.__code__.co_qualname, item.__code__.co_firstlineno)
@@ -141,28 +130,21 @@ def real(path: str) -> str:
 class Tests:
     """A plugin of pytest that calls a function with the collected tests, instead of running them."""
 
-    items: dict[str, pytest.Item]
-    is_failed = False
-
-    def __init__(self, work: Callable[[Tests], None]) -> None:
+    def __init__(self, work: Callable[[Tests], int]) -> None:
         self.work = work
+        self.items: dict[str, pytest.Item] = {}
 
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
         self.items = {item.nodeid: item for item in session.items}
         session.config.pluginmanager.unregister(name="terminalreporter")
-        self.work(self)
-        return True
+        pytest.exit(returncode=self.work(self))
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.is_failed = self.is_failed or report.failed
-
-    def run(self, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
-        """Run tests one after the other. Yield the name of each, and whether it passed."""
-        for name, following in zip_longest(names, names[1:]):
-            self.is_failed = False
-            item, nextitem = self.items[name], self.items.get(following)
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-            yield name, not self.is_failed
+    def run(self, names: Sequence[str]) -> Iterator[tuple[str, float | None]]:
+        """Run tests one after the other. Yield the name of each and its duration, or None if it fails."""
+        for name, following in zip(names, [*names[1:], ""], strict=False):
+            reports = runtestprotocol(self.items[name], log=False, nextitem=self.items.get(following))
+            failed = any(report.failed for report in reports)
+            yield name, None if failed else sum(report.duration for report in reports)
 
     def cover(self, names: Sequence[str]) -> dict[str, Covered]:
         """Run the tests. Return the lines of plugins that each of them runs, without the tests that fail."""
@@ -176,20 +158,19 @@ class Tests:
         monitoring.use_tool_id(monitoring.COVERAGE_ID, "mutation")
         monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, record)
         monitoring.set_events(monitoring.COVERAGE_ID, monitoring.events.LINE)
-        found, started = {}, time.monotonic()
-        for name, passed in self.run(names):
-            if passed:
-                found[name] = (frozenset(lines), time.monotonic() - started)
+        found = {}
+        for name, seconds in self.run(names):
+            if seconds is not None:
+                found[name] = (frozenset(lines), seconds)
             lines.clear()
             monitoring.restart_events()
-            started = time.monotonic()
         return found
 
     def first_failure(self, mutant: Mutant | None, names: Sequence[str]) -> str:
         """Return the name of the first test that fails with the mutant, or without a mutant, or ""."""
         if mutant:
             install(mutant)
-        return next((name for name, passed in self.run(names) if not passed), "")
+        return next((name for name, seconds in self.run(names) if seconds is None), "")
 
 
 def forked(calls: Sequence[Callable[[], Any]], jobs: int, limit: int) -> list[Any]:
@@ -210,15 +191,13 @@ def forked(calls: Sequence[Callable[[], Any]], jobs: int, limit: int) -> list[An
             if process := os.fork():
                 running.add(process)
                 continue
-            code = 1
             try:
                 resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
                 # End also a process that waits forever.
                 signal.alarm(20 * limit)
                 path.write_bytes(pickle.dumps(call()))
-                code = 0
             finally:
-                os._exit(code)
+                os._exit(not path.exists())
         wait(0)
         return [pickle.loads(path.read_bytes()) if path.exists() else None for path in paths]
 
@@ -229,14 +208,14 @@ def measure(tests: Tests, options: argparse.Namespace) -> int:
     list(tests.run([*{name.partition("::")[0]: name for name in names}.values()]))
     middle = len(names) // 2
     halves = [functools.partial(tests.cover, part) for part in (names[:middle], names[middle:])]
-    covered: dict[str, Covered] = functools.reduce(operator.or_, forked(halves, options.jobs, 3600))
+    first, second = forked(halves, options.jobs, 3600)
+    covered: dict[str, Covered] = first | second
     print(f"{len(names)} tests, {len(names) - len(covered)} of them fail without a mutant", flush=True)
     by_line: dict[Line, list[str]] = {}
     for name, (lines, _seconds) in sorted(covered.items(), key=lambda item: len(item[1][0]) * item[1][1]):
         for line in lines:
             by_line.setdefault(line, []).append(name)
-    root = ROOT / options.only
-    files = [root] if root.is_file() else sorted(root.rglob("*.py"))
+    files = sorted((ROOT / options.only).rglob("*.py")) or [ROOT / options.only]
     possible = [mutant for file in files for mutant in candidates(str(file.relative_to(ROOT)))]
     chosen = random.Random(options.seed).sample(possible, min(options.count, len(possible)))
     near = [next(filter(None, (by_line.get((m.path, line)) for line in m.lines)), []) for m in chosen]
@@ -261,11 +240,9 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("tests", nargs="*", default=["tests/unit"])
     options = parser.parse_args()
-    results: list[int] = []
     os.environ["PYTHONPATH"] = str(ROOT / ".collections")
-    plugin = Tests(lambda tests: results.append(measure(tests, options)))
-    pytest.main(["-q", "--no-header", "-p", "no:xdist", *options.tests], plugins=[plugin])
-    return max(results, default=2)
+    plugin = Tests(functools.partial(measure, options=options))
+    return pytest.main(["-q", "--no-header", "-p", "no:xdist", *options.tests], plugins=[plugin])
 
 
 if __name__ == "__main__":
