@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
-settings.register_profile("unit", deadline=None)
+EXAMPLES = 200 if os.environ.get("TIER") == "release" else 40
+settings.register_profile("unit", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("unit")

@@ -44,7 +44,7 @@ SESSION: dict[str, Any] = {
     "role": {"name": "my-role", "trust_scope": "account"},
 }
 # The deadline in seconds, and a longer time. Even on a busy machine, the steps before the delayed request take less time.
-DEADLINE, PAST_IT = 3, 3.2
+DEADLINE, PAST_IT = 1, 1.2
 LONG = 60
 
 
@@ -61,8 +61,8 @@ def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) 
     )
     assert [row["resource"] for row in ended["changes"]] == ["policy", "role"]
     assert [(row["resource"], row["error_code"], row["message"]) for row in ended["failures"]] == [
-        ("attachment", "DEADLINE", "not done: the deadline of 3 s has passed."),
-        ("association", "DEADLINE", "not done: the deadline of 3 s has passed."),
+        ("attachment", "DEADLINE", "not done: the deadline of 1 s has passed."),
+        ("association", "DEADLINE", "not done: the deadline of 1 s has passed."),
     ]
     assert ended["failures"][0]["remedy"] == (
         "Run again: completed changes are kept. To complete more in one run, raise deadline."
@@ -121,7 +121,7 @@ def test_association_is_not_created_after_the_deadline(run: Run, aws: FakeAws) -
     ended = run(eks_pod_identity_association, **ASSOCIATION, deadline=DEADLINE)
     assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])
     assert ended["msg"] == (
-        f"could not create {WHERE}: DEADLINE: not done: the deadline of 3 s has passed. Run again: completed changes "
+        f"could not create {WHERE}: DEADLINE: not done: the deadline of 1 s has passed. Run again: completed changes "
         "are kept. To complete more in one run, raise deadline."
     )
 
@@ -183,6 +183,6 @@ def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleTyp
     assert time.monotonic() - began < LONG
     assert (ended["failed"], ended["error_code"]) == (True, "DEADLINE")
     assert ended["msg"] == (
-        "not everything was read: the deadline of 3 s has passed. Run again. To complete more in one run, raise "
+        "not everything was read: the deadline of 1 s has passed. Run again. To complete more in one run, raise "
         "deadline."
     )

@@ -36,7 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 TRUST = {
     "Effect": "Allow",
     "Principal": {"Service": "pods.eks.amazonaws.com"},

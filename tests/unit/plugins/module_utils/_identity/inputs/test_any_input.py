@@ -50,7 +50,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 T = TypeVar("T")
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 # Scalar values that a YAML file can contain.
 SCALARS = (
     st.none()
@@ -211,7 +211,7 @@ MARKS = st.lists(
 ).map("".join)
 
 
-@settings(SETTINGS, max_examples=250)
+@settings(SETTINGS, max_examples=100)
 @given(MARKS | st.text(st.characters(exclude_categories=["Cs"])))
 def test_arbitrary_file_content_is_parsed_or_rejected(text: str) -> None:
     workloads = attempt(partial(read_yaml, "a", text))

@@ -56,7 +56,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Codes of findings about unmanaged statements and policies of an existing role.
 FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.TRUST_WIDER_THAN_ASKED, Code.POLICY_ATTACHED_EXTRA}
 TAGS = {Code.ASSOCIATION_SETTINGS_DIFFER, Code.POLICY_SETTINGS_DIFFER, Code.ROLE_SETTINGS_DIFFER}
