@@ -12,46 +12,47 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ..module_utils._findings.codes import Code
-from ..module_utils._findings.finding import WorkloadKey
-from ..module_utils._identity.inputs.addons import parse_agent
+from ..module_utils._findings.finding import Finding, WorkloadKey
 from ..module_utils._identity.inputs.role_variables import (
     MIGRATION,
     is_unanswered,
     read_migration_variables,
 )
 from ..module_utils._identity.inputs.run_input import ROLE
-from ..module_utils._identity.kubernetes.model.aws_result import AwsResult
-from ..module_utils._identity.kubernetes.run.converge import KubernetesRun
-from ..module_utils._identity.kubernetes.run.irsa import IrsaEstate, annotation_patch, read_irsa
-from ..module_utils._identity.model.desired import Desired, Options
+from ..module_utils._identity.kubernetes.pods.restarts import poll
+from ..module_utils._identity.kubernetes.run.irsa import probe_irsa, restart_injected
 from ..module_utils._identity.model.errors import AwsError, InputError, listed
 from ..module_utils._identity.model.migration import Migrant, MigrationGroup, MigrationStep
 from ..module_utils._identity.plan.migration import (
     account_name,
+    check_return,
     expected_stage,
-    find_unproven,
     make_groups,
+    plan_return,
     soak_end,
 )
 from ..module_utils._identity.report.migration import MigrationReport, migration_lines, report_data
-from ..module_utils._identity.report.report import judge_run
-from ..module_utils._identity.run.addons import agent_run
-from ..module_utils._identity.run.engine import Engine
-from ..module_utils._identity.run.migration import workload_rows
-from ..module_utils._identity.run.result import failure_rows
+from ..module_utils._identity.run.migration import read_again, workload_rows
 from ._action import Action
 from ._files import describe_unwritable, write_private
-from ._migration_rollback import roll_back
 from ._migration_session import MigrationSession
 from ._processes import interruptible, parent_stderr
 from ._role_input import read_role_variables, template_variables, validate_extra_variables
-from ._role_run import RoleError, describe_error, failing_into, guarded
+from ._role_run import (
+    RoleError,
+    describe_error,
+    failing_into,
+    guarded,
+    kubernetes_settings,
+    read_estate,
+    restart_timeout,
+)
 from ._screen import show_report
 from ._task import ActionTask
 
@@ -72,21 +73,23 @@ _NO_EFFECT = (
     "{name} has no effect on a migration, which migrates the service accounts that use IRSA. To choose among them, set "
     "pod_identity_only."
 )
-_CANARY_FAILED = "{names} failed as canary. No other service account was changed."
-_GROUP_FAILED = (
-    "{names} failed in {group}. Later groups have associations, but their Pods were not restarted."
-)
+# The ends of a run after a failing group, by the name of the group. Other groups have the key "".
+_FORWARD = {
+    "canary": "{names} failed as canary. No other service account was changed.",
+    "": "{names} failed in {group}. Later groups have associations, but their Pods were not restarted.",
+}
+_BACK = {"": "{names} failed in {group}, so no later group was changed."}
 _PROBE_FAILED = (
     "{names} failed after the annotations were removed. No IRSA statement was removed. To restore the annotations, run with "
     "pod_identity_migration_step=rollback."
 )
 _RERUN = " The causes are above. Resolve them and run again."
-# Findings that do not fail a service account, because a migration does not change which other principals may use a role.
-_EXPECTED = frozenset((Code.TRUST_STATEMENT_FOREIGN,))
-# Findings that a restart resolves.
-_BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
-# The seconds between two reads of the agent's Pods, and the longest wait for the agent in seconds.
-_AGENT_PAUSE, _AGENT_TIMEOUT = 5, 300
+# Findings of a teardown about an association that it keeps.
+_LEFT = frozenset((Code.NOT_OWNED, Code.MIGRATION_OTHER_ASSOCIATION))
+# The longest wait for the agent, in seconds.
+_AGENT_TIMEOUT = 300
+# The part of a run that creates the associations of all service accounts after the canary.
+_ASSOCIATIONS = "associations"
 
 
 class ActionModule(Action):
@@ -178,7 +181,7 @@ class Migration(MigrationSession):
             migrants = self.take_inventory()
             try:
                 if self.options.rollback:
-                    self._kept = roll_back(self, migrants, self._run)
+                    self._roll_back(migrants)
                 elif self.options.step != "inventory":
                     self._advance(migrants)
                 if self.changes and not task.check_mode:
@@ -226,226 +229,212 @@ class Migration(MigrationSession):
         return {m.key: expected_stage(m, self.options, self.aws_time) for m in self.migrants}
 
     def _advance(self, migrants: Sequence[Migrant]) -> None:
+        """Migrate the canary, create the associations of all others, restart their Pods group by group, and finish."""
         options, check_mode = self.options, self.task.check_mode
         target: MigrationStep = "associate" if options.step == "associate" else "restart"
         todo = [migrant for migrant in migrants if not migrant.blockers and not migrant.has_reached(target)]
-        restarts = target == "restart"
-        has_agent = self._has_agent(todo)
+        agents = self._agents(todo)
+        # With a version of the agent in the variables, the add-on gets this version.
+        is_ready = not self.values.get("agent_version") and (
+            all(agents) if agents else self.opened.cluster.auto_mode
+        )
+        has_agent = not todo or is_ready
+        if not has_agent and not check_mode and not self._prepare_agent(todo):
+            return
+        # After the installation, a missing agent prevents the migration.
+        self.installs_agent = self.installs_agent and not has_agent and check_mode
+        if not has_agent and not check_mode:
+            keys = {migrant.key for migrant in todo}
+            todo = [m for m in self.take_inventory() if m.key in keys and not m.blockers]
         self.groups = make_groups(todo, options)
-        if todo and check_mode:
-            self.installs_agent = self.installs_agent and not has_agent
-            self._run(todo, "plan", restarts)
-        elif todo:
-            if not has_agent and not self._prepare_agent(todo):
-                return
-            # From now on, a missing agent prevents the migration.
-            self.installs_agent = False
-            if not has_agent:
-                keys = {migrant.key for migrant in todo}
-                todo = [m for m in self.take_inventory() if m.key in keys and not m.blockers]
-                self.groups = make_groups(todo, options)
-            self._perform_groups(todo, restarts)
+        canaries = [group for group in self.groups if group.name == "canary"]
+        first = {migrant.key for group in canaries for migrant in group.migrants}
+        new = [migrant for migrant in todo if migrant.stage == "irsa" and migrant.key not in first]
+        later = [group for group in self.groups if group not in canaries] if target == "restart" else []
+
+        def perform(group: MigrationGroup) -> set[WorkloadKey]:
+            left = [migrant for migrant in group.migrants if migrant.key not in self.failed]
+            is_canary, associates = group.name == "canary", group.name == _ASSOCIATIONS
+            restarts = target == "restart" and not associates
+            failed = self.migrate(left, group.name, restarts, proof=is_canary)
+            # A canary whose restart was refused has proven nothing.
+            return set() if associates else failed | (first & self.failed if is_canary else set())
+
+        self._each([*canaries, MigrationGroup(_ASSOCIATIONS, tuple(new)), *later], perform, _FORWARD)
         if options.step == "finish" and not self.stopped:
             self._finish(self.take_inventory() if self.changes and not check_mode else migrants)
 
-    def _perform_groups(self, migrants: Sequence[Migrant], restarts: bool) -> None:
-        """Migrate the canary, create the associations of all others, and restart their Pods group by group."""
-        groups = list(self.groups)
-        has_canary = bool(groups) and groups[0].name == "canary"
-        canary = groups.pop(0) if has_canary else MigrationGroup("canary", ())
-        keys = {migrant.key for migrant in canary.migrants}
-        failed = self._run(canary.migrants, canary.name, restarts, proof=True) if keys else set()
-        # A canary whose restart was refused has proven nothing.
-        if failed := failed | (keys & self.failed):
-            self._stop(_CANARY_FAILED, failed)
+    def _roll_back(self, migrants: Sequence[Migrant]) -> None:
+        """Return service accounts from EKS Pod Identity to IRSA, group by group."""
+        plan = plan_return(self.state, migrants)
+        self.findings += plan.findings
+        self.failed |= plan.refused
+        self._kept, self.groups = plan.kept, plan.groups
+        self._each(plan.groups, self._return_group, _BACK)
+
+    def _each(
+        self,
+        groups: Sequence[MigrationGroup],
+        work: Callable[[MigrationGroup], set[WorkloadKey]],
+        ends: Mapping[str, str],
+    ) -> None:
+        """Do the work for each group, in check mode for all together. A failing group ends the run.
+
+        :arg work: returns the service accounts that failed.
+        :arg ends: the text of the end by the name of the group.
+        """
+        if self.task.check_mode:
+            together = {migrant.key: migrant for group in groups for migrant in group.migrants}
+            self.failed |= work(MigrationGroup("plan", tuple(together.values()))) if together else set()
             return
-        done: set[WorkloadKey] = set()
-        if new := [m for m in migrants if m.stage == "irsa" and m not in canary.migrants]:
-            done = self._run(new, "associations", False)
-        for group in groups if restarts else ():
-            left = [migrant for migrant in group.migrants if migrant.key not in done]
-            if failed := self._run(left, group.name, True):
-                self._stop(_GROUP_FAILED, failed, group.name)
+        for group in groups:
+            if failed := work(group) if group.migrants else set():
+                self._stop(ends.get(group.name, ends[""]), failed, group.name)
                 return
 
     def _stop(self, text: str, failed: Collection[WorkloadKey], group: str = "") -> None:
+        self.failed |= set(failed)
         names = listed(sorted(map(str, failed)), 5)
         self.stopped = self.stopped or f"{text.format(names=names, group=group)}{_RERUN}"
 
-    def _has_agent(self, migrants: Iterable[Migrant]) -> bool:
-        """Return whether the nodes of the Pods already have the agent, for example from Helm or EKS Auto Mode.
-
-        Without Pods, return whether the cluster uses EKS Auto Mode. Return False if the answer is unknown, or if the user has
-        set the version of the agent, so that the add-on gets this version.
-        """
+    def _agents(self, migrants: Sequence[Migrant]) -> list[bool]:
+        """Return, for each Pod on a node, whether the node has the agent, for example from Helm or EKS Auto Mode."""
         state = self.estate.state
-        if state is None or self.values.get("agent_version"):
-            return False
         pods = [pod for migrant in migrants for pod in (state.pods or {}).get(migrant.key, ())]
-        found = all(not pod.node or state.has_agent(pod.node) for pod in pods)
-        return found and (bool(pods) or self.opened.cluster.auto_mode)
-
-    @property
-    def _agent_options(self) -> dict[str, Any]:
-        values = self.values
-        return {"agent": values.get("agent", "present"), "agent_version": values.get("agent_version")}
+        return [state.has_agent(pod.node) for pod in pods if pod.node]
 
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
-        """Install or update the add-on of the agent, and wait for its Pods. Return False if the add-on has a failure."""
-        cluster = self.opened.cluster
-        spec = parse_agent(self._agent_options, ROLE)
-        agent = agent_run(self.api, cluster, spec, self.wait_policy, False)
-        if agent is None:
-            return True
-        engine = Engine(self.api, cluster, self.width, self.wait_policy, addon=agent)
+        """Install or update the add-on of the agent, and wait for its Pods. Return False if the add-on has a failure.
+
+        If the agent is not ready after ``_AGENT_TIMEOUT`` seconds, the next inventory reports it.
+        """
         self.steps.begin("checking the EKS Pod Identity Agent")
-        try:
-            with guarded(self.steps):
-                failures = engine.run(Desired((), Options(single=True)), "present", False).failures
-        finally:
-            self.changes += [f"{done.change.action} add-on {agent.spec.name}" for done in engine.journal.done]
-        if failures:
-            self.failures += [row for failure in failures for row in failure_rows(failure)]
-            return False
-        if engine.journal.done:
-            self._wait_for_agent(migrants)
-        return True
-
-    def _wait_for_agent(self, migrants: Sequence[Migrant]) -> None:
-        """Wait until the agent is ready on the nodes of the Pods, at most ``_AGENT_TIMEOUT`` seconds.
-
-        If the agent is not ready then, the next inventory reports it.
-        """
-        keys = {migrant.key for migrant in migrants}
-        for _attempt in range(_AGENT_TIMEOUT // _AGENT_PAUSE):
-            estate = read_irsa(self.kubernetes, self.opened.cluster.name, keys, self.clock)
-            state = estate.state if isinstance(estate, IrsaEstate) else None
-            pods = [pod for key in keys for pod in ((state.pods or {}).get(key, ()) if state else ())]
-            if state is not None and all(not pod.node or state.has_agent(pod.node) for pod in pods):
-                return
-            self.clock.sleep(_AGENT_PAUSE)
-
-    def _run(
-        self, migrants: Sequence[Migrant], name: str, restarts: bool, proof: bool = False
-    ) -> set[WorkloadKey]:
-        """Run the role for service accounts: create missing associations, probe the injection, and verify.
-
-        :arg name: the name of this part of the migration, for the progress on the screen.
-        :arg restarts: whether to restart the owners of stale Pods.
-        :arg proof: whether to run the runtime proof, if it is turned on.
-        :returns: the service accounts that failed.
-        """
-        unrecorded: set[WorkloadKey] = set()
-        if new := [migrant for migrant in migrants if migrant.stage == "irsa"]:
-            self.steps.begin("tagging the roles")
-            with guarded(self.steps):
-                unrecorded = self.edit(self.editor().record(new))
-            migrants = [migrant for migrant in migrants if migrant.key not in unrecorded]
-        if not migrants:
-            return unrecorded
-        # In check mode, a missing agent was not installed before this plan, so the plan includes its add-on.
-        plans_agent = self.task.check_mode and self.installs_agent
-        run = self.role_run(
-            workload_rows(migrants),
-            **(self._agent_options if plans_agent else {"agent": "ignore"}),
-            restart_stale=restarts,
-            verify_pods=True,
-            injection_observe=self.options.observe,
-            runtime_proof=proof and bool(self.values.get("runtime_proof")),
-        )
-        self.steps.begin(f"{name}: {len(migrants)} service account{'' if len(migrants) == 1 else 's'}")
-        aws = self.run_aws(run)
-        return unrecorded | self._judge(migrants, aws, self.run_kubernetes(run, aws), restarts)
-
-    def _judge(
-        self, migrants: Sequence[Migrant], aws: AwsResult, run: KubernetesRun, restarts: bool
-    ) -> set[WorkloadKey]:
-        """Add the failures and findings of a run to the migration. Return the service accounts that failed.
-
-        Outside check mode, a service account also fails if the run did not prove that its new Pods get the credentials of the
-        role.
-
-        :arg restarts: whether the run restarted the owners of stale Pods. If not, findings about these Pods are expected.
-        """
-        check_mode = self.task.check_mode
-        rows = [*aws.failures, *run.outcome.failures]
-        ignore = {*_EXPECTED, *map(str, self.values.get("ignore", ()))}
-        by_name = {str(migrant.key): migrant.key for migrant in migrants}
-        held = {migrant.key for migrant in migrants if migrant.holds or check_mode or not restarts}
-        # A refused restart concerns only the service accounts of the owner.
-        refused = {
-            migrant.key
-            for migrant in migrants
-            for row in rows
-            if row["action"] == "restart"
-            and f"{row['resource']} {row['name']}" in migrant.pods.restarts(migrant.pods.remaining)
-        }
-        judgement = judge_run(aws, run.outcome, ignore)
-        findings = [
-            finding
-            for finding in judgement.findings
-            if finding.severity == "error"
-            and finding.code not in ignore
-            and not (finding.code in _BEFORE_RESTART and finding.workload in held | refused)
-        ]
-        failed = {by_name[row["workload"]] for row in rows if row["workload"] in by_name}
-        for finding in findings:
-            failed |= {finding.workload} if finding.workload is not None else set(by_name.values())
-        if not check_mode:
-            checks = {workload.key: checks for workload, checks in judgement.workloads}
-            for key in by_name.values():
-                unproven = find_unproven(key, checks.get(key, ()))
-                unproven = [finding for finding in unproven if finding.code not in ignore]
-                findings += unproven if key not in failed else ()
-                failed |= {key} if unproven else set()
-        self.failures += rows
-        self.findings += dict.fromkeys(findings)
-        if run.outcome.error or any(not row["workload"] and row["action"] != "restart" for row in rows):
-            failed |= set(by_name.values())
-        if run.outcome.error:
-            self.stopped = run.outcome.error
-        self.failed |= failed | refused
-        return failed
+        keys, count = {migrant.key for migrant in migrants}, len(self.changes)
+        failures = self.run_aws(self.role_run([])).failures
+        for _attempt in poll(_AGENT_TIMEOUT, self.clock) if len(self.changes) > count else ():
+            self.estate = read_estate(self.kubernetes, self.opened.cluster, keys)
+            if all(self._agents(migrants)):
+                break
+        return not failures
 
     def _finish(self, migrants: Sequence[Migrant]) -> None:
         """Remove the IRSA annotations and statements of restarted service accounts whose soak time is over."""
-        ready = [
-            migrant
-            for migrant in migrants
-            if migrant.stage == "restarted" and not migrant.blockers and migrant.key not in self.failed
-        ]
-        now = self.aws_time
-        for migrant in ready:
-            end = soak_end(migrant, self.options.soak)
-            if end is None or end > now:
-                self._waiting[migrant.key] = end
-        due = [migrant for migrant in ready if migrant.key not in self._waiting]
+        now, check_mode = self.aws_time, self.task.check_mode
+        due = []
+        for migrant in migrants:
+            if migrant.key in self.failed or migrant.blockers or migrant.stage == "finished":
+                continue
+            is_restarted = migrant.stage == "restarted"
+            if expected_stage(migrant, self.options, now) != "finished":
+                self._waiting |= {migrant.key: soak_end(migrant, self.options.soak)} if is_restarted else {}
+            elif is_restarted or check_mode:
+                due.append(migrant)
         if not due:
             return
-        done = self._remove_annotations(due)
-        if self.task.check_mode:
-            names = {*self.plan.finished, *(account_name(migrant.key) for migrant in done)}
-            self.edit(self.editor().finish(done, names))
-            return
-        failed = self._run(done, "probing without the annotation", False) if done else set()
-        if failed:
-            self._stop(_PROBE_FAILED, failed)
-            return
-        self.take_inventory()
-        with guarded(self.steps):
-            self.steps.begin("removing the IRSA statements")
-            self.edit(self.editor().finish(done, self.plan.finished))
+        unrecorded = [m for m in due if m.stage == "restarted" and not m.is_recorded]
+        failed = self.edit("removing the IRSA annotations", lambda editor: editor.record(unrecorded))
+        done = self.annotate([migrant for migrant in due if migrant.key not in failed], "remove")
+        names = {*self.plan.finished, *(account_name(migrant.key) for migrant in done)}
+        if not check_mode:
+            if failed := self.migrate(done, "probing without the annotation", False):
+                self._stop(_PROBE_FAILED, failed)
+                return
+            self.take_inventory()
+            names = set(self.plan.finished)
+        self.edit("removing the IRSA statements", lambda editor: editor.finish(done, names))
 
-    def _remove_annotations(self, migrants: Sequence[Migrant]) -> list[Migrant]:
-        """Remove the annotations of the role. Return the service accounts that then lack them, in check mode as planned."""
-        self.steps.begin("removing the IRSA annotations")
-        accounts = self.estate.accounts
-        annotated = [m for m in migrants if (account := accounts.get(m.key)) and account.role_arn]
-        annotated_keys = {migrant.key for migrant in annotated}
-        with guarded(self.steps):
-            unrecorded = self.edit(self.editor().record([m for m in annotated if not m.is_recorded]))
-        annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
-        patches = [annotation_patch(accounts[migrant.key], None) for migrant in annotated]
-        refused = self.patch(patches, "remove the IRSA annotation of")
-        annotated_keys -= {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
-        return [migrant for migrant in migrants if migrant.key not in annotated_keys]
+    def _return_group(self, group: MigrationGroup) -> set[WorkloadKey]:
+        """Return a group to IRSA. Return the service accounts that failed."""
+        gone = self._delete_associations(group, self._restore(group))
+        failed = {migrant.key for migrant in group.migrants if migrant not in gone}
+        if self.task.check_mode:
+            owners = {name for migrant in gone for name in migrant.pods.restarts(migrant.pods.agent)}
+            self.changes += [f"restart {name}" for name in sorted(owners)]
+        elif gone:
+            back, late = self._probe(group, gone), set[WorkloadKey]()
+            if not back:
+                back, late = self._restart(group, gone)
+            if lost := [replace(migrant, stage="irsa") for migrant in gone if migrant.key in back]:
+                self.migrate(lost, f"{group.name}: creating the associations again", False)
+            failed |= back | late
+        used = {found.role_arn for found in self.state.associations.values()}
+        left = [migrant for migrant in gone if migrant.key not in failed]
+        self.edit(f"{group.name}: removing the record", lambda editor: editor.release(left, used))
+        return failed
+
+    def _restore(self, group: MigrationGroup) -> list[Migrant]:
+        """Restore the IRSA statements and annotations. Return the service accounts that their roles allow with IRSA."""
+        failed = self.edit(f"{group.name}: restoring IRSA", lambda editor: editor.restore(group.migrants))
+        if not self.task.check_mode:
+            arns = {migrant.role_arn for migrant in group.migrants}
+            with guarded(self.steps):
+                roles = read_again(self.api, self.state.roles, arns, self.width)
+            self.state = replace(self.state, roles=roles)
+        left = [migrant for migrant in group.migrants if migrant.key not in failed]
+        refusals = {
+            migrant.key: finding for migrant in left if (finding := check_return(self.state, migrant))
+        }
+        self.findings += refusals.values()
+        return self.annotate([migrant for migrant in left if migrant.key not in refusals], "restore")
+
+    def _delete_associations(self, group: MigrationGroup, migrants: Sequence[Migrant]) -> list[Migrant]:
+        """Delete the associations and the statements for EKS Pod Identity. Return the service accounts without an association."""
+        if not migrants:
+            return []
+        self.steps.begin(f"{group.name}: deleting the associations")
+        run = self.role_run(workload_rows(migrants), state="absent", agent="ignore")
+        workloads = tuple(replace(workload, returns=True) for workload in run.parsed.workloads)
+        run.parsed = replace(run.parsed, workloads=workloads)
+        aws = self.run_aws(run)
+        kept = [finding for finding in aws.findings if finding.code in _LEFT]
+        self.findings += kept
+        failed = {row["workload"] for row in aws.failures} | {str(finding.workload) for finding in kept}
+        gone = {migrant.key: migrant for migrant in migrants if str(migrant.key) not in failed}
+        left = {key: found for key, found in self.state.associations.items() if key not in gone}
+        self.state = replace(self.state, associations=left)
+        return list(gone.values())
+
+    def _probe(self, group: MigrationGroup, migrants: Sequence[Migrant]) -> set[WorkloadKey]:
+        """Probe whether new Pods get IRSA. Return all service accounts of the group if one does not, and add the findings."""
+        self.steps.begin(f"{group.name}: probing the injection of IRSA")
+        settings = kubernetes_settings(self.values, False).injection
+        probed = {migrant.key: migrant.role_arn for migrant in migrants if migrant.key in self.state.accounts}
+        region, observe = self.opened.cluster.region, self.options.observe
+        if settings is None or not probed:
+            return set()
+        faults = probe_irsa(self.kubernetes, probed, settings, region, observe, self.clock)
+        self.findings += [
+            Finding(
+                Code.INJECTION_NOT_YET,
+                f"without its association, a Pod that starts now under {key} {fault}, not {probed[key]} by IRSA. No Pod of "
+                f"{group.name} was restarted, and the associations were created again.",
+                "Check the webhook of EKS (kubectl get mutatingwebhookconfigurations), and run the rollback again.",
+                key,
+            )
+            for key, fault in faults.items()
+        ]
+        return {migrant.key for migrant in migrants} if faults else set()
+
+    def _restart(
+        self, group: MigrationGroup, migrants: Sequence[Migrant]
+    ) -> tuple[set[WorkloadKey], set[WorkloadKey]]:
+        """Restart the owners of the Pods with EKS Pod Identity, and wait until these Pods are replaced.
+
+        Return the service accounts that need their association again, and those whose Pods are replaced too slowly.
+        """
+        self.steps.begin(f"{group.name}: restarting the owners of Pods with EKS Pod Identity")
+        timeout, keys = restart_timeout(self.values), [migrant.key for migrant in migrants]
+        run = restart_injected(self.kubernetes, self.estate.state, keys, timeout, self.clock)
+        self.changes += [f"restart {name}" for name in run.restarted]
+        self.failures += run.failures
+        late = set[WorkloadKey]()
+        for migrant in migrants:
+            names = [] if migrant.key in run.refused else list(run.remaining.get(migrant.key, ()))
+            if names:
+                late |= {migrant.key} if set(names) - migrant.pods.held.keys() else set()
+                remaining = (
+                    f"Pods {listed(names, 10)} of {migrant.key} still use EKS Pod Identity, and their credentials expire "
+                    "within 6 hours. Recreate them, or wait for their rollout. New Pods already use IRSA."
+                )
+                self.warnings = [*self.warnings, remaining]
+        return set(run.refused), late

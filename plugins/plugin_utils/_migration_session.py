@@ -7,69 +7,39 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from ..module_utils._aws.interrupt import pause
-from ..module_utils._findings.finding import (
-    Finding,
-    WorkloadKey,
-)
+from ..module_utils._findings.codes import Code
+from ..module_utils._findings.finding import Finding, WorkloadKey
 from ..module_utils._identity.inputs.run_input import ROLE
-from ..module_utils._identity.kubernetes.api.api_errors import (
-    AGAIN,
-    ALLOW,
-    manifest_failure,
-)
-from ..module_utils._identity.kubernetes.api.cluster import (
-    Deadline,
-)
-from ..module_utils._identity.kubernetes.model.aws_result import (
-    AwsResult,
-    parse_aws_result,
-)
-from ..module_utils._identity.kubernetes.model.objects import (
-    Object,
-    ServiceAccount,
-    object_name,
-)
-from ..module_utils._identity.kubernetes.run.converge import (
-    KubernetesRun,
-)
-from ..module_utils._identity.kubernetes.run.irsa import IrsaEstate, unread_findings
-from ..module_utils._identity.kubernetes.run.losing_pods import (
-    find_breakage,
-)
+from ..module_utils._identity.kubernetes.api.api_errors import AGAIN, ALLOW, manifest_failure
+from ..module_utils._identity.kubernetes.api.cluster import Deadline, WriteResult
+from ..module_utils._identity.kubernetes.model.aws_result import AwsResult, parse_aws_result
+from ..module_utils._identity.kubernetes.model.objects import Object, ServiceAccount
+from ..module_utils._identity.kubernetes.run.converge import KubernetesOutcome
+from ..module_utils._identity.kubernetes.run.irsa import IrsaEstate, annotation_patch, unread_findings
+from ..module_utils._identity.kubernetes.run.losing_pods import find_breakage
 from ..module_utils._identity.model.changes import Change
-from ..module_utils._identity.model.cluster import (
-    describe_place,
-)
-from ..module_utils._identity.model.errors import (
-    InputError,
-    listed,
-)
-from ..module_utils._identity.model.migration import (
-    Migrant,
-    MigrationGroup,
-    MigrationOptions,
-)
+from ..module_utils._identity.model.cluster import describe_place
+from ..module_utils._identity.model.errors import InputError, listed
+from ..module_utils._identity.model.migration import Migrant, MigrationGroup, MigrationOptions
 from ..module_utils._identity.model.names import default_owner
 from ..module_utils._identity.model.rows import FailureRow
 from ..module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
+    find_unproven,
     plan_migration,
     recorded_accounts,
     with_findings,
 )
-from ..module_utils._identity.report.text import (
-    describe_change,
-)
-from ..module_utils._identity.run.consistency import (
-    WaitPolicy,
-)
+from ..module_utils._identity.report.report import judge_run
+from ..module_utils._identity.report.text import describe_change
+from ..module_utils._identity.run.consistency import WaitPolicy
 from ..module_utils._identity.run.migration import (
     MigrationReads,
     TrustEditor,
@@ -78,12 +48,10 @@ from ..module_utils._identity.run.migration import (
     read_all_roles,
     read_cluster_associations,
     read_roles,
+    workload_rows,
 )
 from ..module_utils._identity.run.result import change_row, diff_row, failure_rows
-from ..module_utils._policy.trust.federation import (
-    Issuer,
-    parse_issuer,
-)
+from ..module_utils._policy.trust.federation import Issuer, parse_issuer
 from ._role_run import RoleError, RoleRun, guarded, raise_if_ended, read_estate
 from ._screen import Steps
 from ._task import ActionTask
@@ -98,6 +66,10 @@ _NO_BULK = (
     "changed."
 )
 CONFLICT_STATUS = 409
+# Findings that do not fail a service account, because a migration does not change which other principals may use a role.
+_EXPECTED = frozenset((Code.TRUST_STATEMENT_FOREIGN,))
+# Findings that a restart resolves.
+_BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
 
 
 @dataclass
@@ -128,8 +100,9 @@ class MigrationSession:
     _edited_roles: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.values = {"agent": "present", **self.values}
         # A missing agent does not prevent the migration while the run may install it.
-        self.installs_agent = self.values.get("agent", "present") == "present"
+        self.installs_agent = self.values["agent"] == "present"
         self.steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
 
     def open(self) -> None:
@@ -140,7 +113,7 @@ class MigrationSession:
         :raises AwsError: when the cluster cannot be read, or the credentials belong to another account.
         """
         self.steps.begin("reading the cluster")
-        run = self.role_run([], agent=self.values.get("agent", "present"))
+        run = self.role_run([])
         self.deadline = run.deadline
         self.opened, self.kubernetes = run.open()
         self.api, self.clock = self.opened.api, self.kubernetes.clock
@@ -158,18 +131,6 @@ class MigrationSession:
     def aws_time(self) -> datetime:
         """Return the current time by the clock of AWS, because the local clock may be wrong."""
         return datetime.now(timezone.utc) + self._clock_difference
-
-    def editor(self) -> TrustEditor:
-        return TrustEditor(
-            self.api,
-            self.opened.cluster,
-            self.issuer,
-            self.owner,
-            self.width,
-            self.wait_policy,
-            self.task.check_mode,
-            self.made,
-        )
 
     def take_inventory(self) -> list[Migrant]:
         """Read the service accounts, Pods, associations and roles. Return the selected service accounts with their stages.
@@ -272,48 +233,132 @@ class MigrationSession:
         return RoleRun(self.task, self.variables, values, deadline=self.deadline)
 
     def run_aws(self, run: RoleRun) -> AwsResult:
-        """Run the AWS part of the role, and add its changes to the session. Raises the errors of its steps."""
+        """Run the AWS part of the role, and add its changes and failures to the session. Raises the errors of its steps."""
         run.begin_aws()
         run.prepare()
         row = run.run_aws()
         self.changes += [describe_change(change).line for change in row.get("changes") or ()]
         self.diffs += row.get("diff") or ()
         raise_if_ended(row)
-        return parse_aws_result(row, run.cluster_name)
+        aws = parse_aws_result(row, run.cluster_name)
+        self.failures += aws.failures
+        return aws
 
-    def run_kubernetes(self, run: RoleRun, aws: AwsResult) -> KubernetesRun:
-        """Run the Kubernetes part of the role, and add its changes to the session."""
-        done = run.run_kubernetes(aws, self.steps.begin, self.write)
-        self.changes += done.outcome.changes
-        self.diffs += done.diffs
-        self.warnings = [*self.warnings, *(text for text in done.warnings if text not in self.warnings)]
-        return done
+    def migrate(
+        self, migrants: Sequence[Migrant], name: str, restarts: bool, proof: bool = False
+    ) -> set[WorkloadKey]:
+        """Run the role for service accounts: create missing associations, probe the injection, and verify.
 
-    def patch(self, patches: Sequence[Object], verb: str) -> Collection[int]:
-        """Patch service accounts. Return the indexes of those that were not patched.
-
-        :arg verb: the beginning of the line that describes a change, such as "restore the IRSA annotations of".
+        :arg name: the name of this part of the migration, for the progress on the screen.
+        :arg restarts: whether to restart the owners of stale Pods.
+        :arg proof: whether to run the runtime proof, if it is turned on.
+        :returns: the service accounts that failed.
         """
-        if not patches:
-            return ()
-        written = self.kubernetes.patch(patches)
-        refused = written.refused
-        for index, patch in enumerate(patches):
-            name = str(object_name(patch))
-            if index in refused:
-                # The API server returns 409 if the service account has changed since the inventory.
-                remedy = AGAIN if refused[index].status == CONFLICT_STATUS else ALLOW
-                self.failures.append(manifest_failure(patch, "update", refused[index], name, remedy))
-            else:
-                self.changes.append(f"{verb} ServiceAccount {name}")
-        self.diffs += written.diffs
-        return refused
+        new = [migrant for migrant in migrants if migrant.stage == "irsa"]
+        failed = self.edit("tagging the roles", lambda editor: editor.record(new)) if new else set()
+        if migrants := [migrant for migrant in migrants if migrant.key not in failed]:
+            run = self.role_run(
+                workload_rows(migrants),
+                **({} if self.installs_agent else {"agent": "ignore"}),
+                restart_stale=restarts,
+                verify_pods=True,
+                injection_observe=self.options.observe,
+                runtime_proof=proof and bool(self.values.get("runtime_proof")),
+            )
+            self.steps.begin(f"{name}: {len(migrants)} service account{'' if len(migrants) == 1 else 's'}")
+            aws = self.run_aws(run)
+            done = run.run_kubernetes(aws, self.steps.begin, self.write)
+            self.changes += done.outcome.changes
+            self.diffs += done.diffs
+            self.warnings = list(dict.fromkeys((*self.warnings, *done.warnings)))
+            failed |= self._judge(migrants, aws, done.outcome, restarts)
+        return failed
 
-    def edit(self, run: TrustRun) -> set[WorkloadKey]:
-        """Add the changes and failures of a method of ``TrustEditor`` to the session. Return the service accounts that failed."""
+    def _judge(
+        self, migrants: Sequence[Migrant], aws: AwsResult, outcome: KubernetesOutcome, restarts: bool
+    ) -> set[WorkloadKey]:
+        """Add the failures and findings of a run to the session. Return the service accounts that failed.
+
+        Outside check mode, a service account also fails if the run did not prove that its new Pods get the credentials of the
+        role.
+
+        :arg restarts: whether the run restarted the owners of stale Pods. If not, findings about these Pods are expected.
+        """
+        check_mode = self.task.check_mode
+        self.failures += outcome.failures
+        rows = [*aws.failures, *outcome.failures]
+        ignore = {*_EXPECTED, *map(str, self.values.get("ignore", ()))}
+        by_name = {str(migrant.key): migrant.key for migrant in migrants}
+        held = {migrant.key for migrant in migrants if migrant.holds or check_mode or not restarts}
+        # A refused restart concerns only the service accounts of the owner.
+        refused = {
+            migrant.key
+            for migrant in migrants
+            for row in rows
+            if row["action"] == "restart"
+            and f"{row['resource']} {row['name']}" in migrant.pods.restarts(migrant.pods.remaining)
+        }
+        judgement = judge_run(aws, outcome, ignore)
+        findings = [
+            finding
+            for finding in judgement.findings
+            if finding.severity == "error"
+            and finding.code not in ignore
+            and not (finding.code in _BEFORE_RESTART and finding.workload in held | refused)
+        ]
+        failed = {by_name[row["workload"]] for row in rows if row["workload"] in by_name}
+        failed |= {finding.workload for finding in findings if finding.workload is not None}
+        of_all = any(finding.workload is None for finding in findings) or any(
+            not row["workload"] and row["action"] != "restart" for row in rows
+        )
+        failed |= set(by_name.values()) if outcome.error or of_all else set()
+        checks = {workload.key: checks for workload, checks in judgement.workloads}
+        for key in () if check_mode else by_name.values():
+            unproven = find_unproven(key, checks.get(key, ()))
+            unproven = [finding for finding in unproven if finding.code not in ignore]
+            findings += unproven if key not in failed else ()
+            failed |= {key} if unproven else set()
+        self.findings += dict.fromkeys(findings)
+        self.stopped = outcome.error or self.stopped
+        self.failed |= failed | refused
+        return failed
+
+    def annotate(self, migrants: Sequence[Migrant], verb: Literal["remove", "restore"]) -> list[Migrant]:
+        """Remove the IRSA annotations, or restore them. Return the service accounts without a failure."""
+        accounts, is_back = self.estate.accounts, verb == "restore"
+        todo = [
+            migrant
+            for migrant in migrants
+            if migrant.key in accounts and bool(accounts[migrant.key].role_arn) != is_back
+        ]
+        patches = [
+            annotation_patch(accounts[migrant.key], migrant.role_arn if is_back else None) for migrant in todo
+        ]
+        written = self.kubernetes.patch(patches) if patches else WriteResult()
+        self.diffs += written.diffs
+        for index, (migrant, patch) in enumerate(zip(todo, patches, strict=True)):
+            name = str(migrant.key)
+            if index in written.refused:
+                # The API server returns 409 if the service account has changed since the inventory.
+                remedy = AGAIN if written.refused[index].status == CONFLICT_STATUS else ALLOW
+                self.failures.append(manifest_failure(patch, "update", written.refused[index], name, remedy))
+            else:
+                self.changes.append(f"{verb} the IRSA annotation of ServiceAccount {name}")
+        refused = {todo[index].key for index in written.refused}
+        return [migrant for migrant in migrants if migrant.key not in refused]
+
+    def edit(self, step: str, work: Callable[[TrustEditor], TrustRun]) -> set[WorkloadKey]:
+        """Edit the trust policies and tags of roles. Return the service accounts that failed."""
+        self.steps.begin(step)
+        check_mode, made = self.task.check_mode, self.made
+        place = (self.api, self.opened.cluster, self.issuer, self.owner)
+        with guarded(self.steps):
+            run = work(TrustEditor(*place, self.width, self.wait_policy, check_mode, made))
         self.add_made()
         self.failures += [row for failure in run.failures for row in failure_rows(failure)]
-        return {key for failure in run.failures for key in failure.workloads}
+        failed = {key for failure in run.failures for key in failure.workloads}
+        self.failed |= failed
+        return failed
 
     def add_made(self) -> None:
         """Add the trust policies and tags in ``made`` to the changes of the session, each once, and clear ``made``."""

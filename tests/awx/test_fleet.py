@@ -9,6 +9,7 @@ tests use the emulator.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -286,6 +287,64 @@ def workflow_nodes(
         for name, row in nodes.items()
     }
     return nodes, links
+
+
+@pytest.mark.release
+def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("needs the emulator's state")
+    assert changed(play(controller, tmp_path)) > 10
+    initial = copy.deepcopy(world.objects)
+    world.named("job_templates", "EKS Pod Identity: verify").update(limit="blue", verbosity=3)
+    world.named("job_templates", "EKS Pod Identity: converge").update(
+        skip_tags="always", job_tags="none", ask_tags_on_launch=True
+    )
+    world.named("workflow_job_templates", "EKS Pod Identity: plan, approve, converge, verify").update(
+        extra_vars="{}", limit="blue"
+    )
+    inventory = world.create("inventories", {"name": "canary", "organization": 1})["id"]
+    world.named("schedules", "EKS Pod Identity: verify").update(
+        enabled=False, limit="blue", inventory=inventory
+    )
+    node = next(
+        row
+        for row in world.objects["workflow_job_template_nodes"].values()
+        if row["identifier"] == "converge"
+    )
+    node["limit"] = "blue"
+    assert message(play(controller, tmp_path)) == (
+        'The workflow "EKS Pod Identity: plan, approve, converge, verify" has nodes with a limit, an inventory or variables that '
+        "this role did not set: converge. Clear the prompts of these nodes in AWX, and run again. All other settings are as "
+        "configured."
+    )
+    node["limit"] = None
+    world.remove("inventories", inventory)
+    assert world.objects == initial
+    assert changed(play(controller, tmp_path)) == 0
+
+
+@pytest.mark.release
+def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("needs the emulator's state")
+    world.reachable = False
+    organization = world.named("organizations", "Default")["id"]
+    name = "EKS Pod Identity: project"
+    number = world.create(
+        "projects", {"name": name, "description": MARK, "organization": organization, "scm_revision": ""}
+    )["id"]
+    end = (
+        f" See the output of its job {number}. Correct awx_fleet_project_url, awx_fleet_project_branch or the files of the "
+        "repository, and run again."
+    )
+    assert message(play(controller, tmp_path)) == f'The update of the project "{name}" is failed.{end}'
+    world.reachable = True
+    # The first run has changed the project and the objects before it. This run updates the project, and nine tasks follow.
+    assert changed(play(controller, tmp_path)) == 10
+    world.playbooks = tuple(path for path in world.playbooks if path != "audit.yml")
+    assert message(play(controller, tmp_path)) == f'The project "{name}" lacks audit.yml.{end}'
 
 
 @pytest.mark.release

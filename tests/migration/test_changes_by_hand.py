@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_run as role_run
 from ansible_collections.workload_identity.aws.tests.migration.estate import (
     CLUSTER,
@@ -218,35 +213,6 @@ def test_error_after_the_first_change_is_in_the_report(
     assert "could not be listed: the API server is busy" in report.failure
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_failed_or_unknown_probe_fails_its_service_account(
-    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, is_known: bool
-) -> None:
-    scene = new_scene(1)
-    judge = migration.Migration._judge
-    code = Code.INJECTION_NOT_YET if is_known else Code.INJECTION_UNKNOWN
-
-    def with_probe(self: Any, migrants: Any, aws: Any, run: Any, restarts: bool) -> Any:
-        checks = dict(run.outcome.checks)
-        probes = [Finding(code, "m", "r", key) for key in checks if str(key) == "shop/app-00"]
-        for probe in probes:
-            status = "fail" if is_known else "unknown"
-            others = [check for check in checks[probe.workload] if check.name != "injection"]
-            checks[probe.workload] = [*others, Check("injection", status, findings=(probe,))]
-        outcome = replace(run.outcome, checks=checks, findings=(*run.outcome.findings, *probes))
-        return judge(self, migrants, aws, replace(run, outcome=outcome), restarts)
-
-    monkeypatch.setattr(migration.Migration, "_judge", with_probe)
-    report = scene.harness.run(step="associate", only=ONLY, canary=0)
-    assert {str(item.key): item.stage for item in report.migrants} == dict.fromkeys(ONLY, "associated")
-    assert report.failure.startswith("1 of 3 service accounts of cluster")
-    assert "shop/app-00" in report.failure
-    assert ("shop/app-00", code.value, code.severity) in named(report.all_findings)
-    if not is_known:
-        accepted = scene.harness.run(step="associate", only=ONLY, values={"ignore": [code.value]})
-        assert accepted.failure == ""
-
-
 @pytest.mark.release
 def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
@@ -272,8 +238,6 @@ def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> 
 def test_plan_has_the_changes_of_the_run(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     for options in ({"step": "associate"}, {"step": "finish"}, {"rollback": True}):
-        if options == {"step": "finish"}:
-            scene.harness.run(step="restart", only=ONLY)
         plan = scene.harness.run(only=ONLY, check_mode=True, **options)
         run = scene.harness.run(only=ONLY, **options)
         restarts = [change for change in run.changes if change.startswith("restart ")]

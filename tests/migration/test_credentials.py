@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.migration.estate import (
     CI,
     OTHER_HOST,
+    delete_association,
 )
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
@@ -67,6 +68,53 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[..., Scene]) -> None:
     assert set(stages(back).values()) == {"irsa"}
     assert back.failure == ""
     assert estate.snapshot() == start
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None:
+    """Delete the associations by hand after the step finish, too: the Pods have lost their access, and regain it."""
+    scene = new_scene(1)
+    start = scene.estate.snapshot()
+    scene.oracle.check("the start")
+    scene.delay_webhook(45)
+    for step in ("restart", "finish"):
+        scene.harness.run(scene.checking(), step=step, batch=BATCH, observe=60)
+    assert (scene.oracle.problems, scene.oracle.windows) == ([], [])
+    if is_deleted:
+        for name in scene.estate.snapshot()["associations"]:
+            delete_association(scene.estate, name.partition("/")[2])
+        assert scene.late is not None
+        scene.late.note()
+        found = scene.harness.run(step="inventory")
+        assert {finding.code.value for finding in found.all_findings} >= {"ASSOCIATION_MISSING"}
+        back = scene.harness.run(rollback=True, batch=BATCH, observe=60)
+    else:
+        back = scene.harness.run(scene.checking(), rollback=True, batch=BATCH, observe=60)
+        assert scene.oracle.windows
+    scene.oracle.check("the rollback", is_final=True)
+    assert scene.oracle.problems == []
+    assert back.failure == ""
+    assert scene.estate.snapshot() == start
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_webhook_that_learns_nothing(new_scene: Callable[..., Scene], is_back: bool) -> None:
+    """No Pod is restarted, and the other groups do not change. A rollback creates the associations of its group again."""
+    scene = new_scene(1)
+    if is_back:
+        scene.harness.run(step="finish")
+    before = scene.estate.snapshot()
+    scene.oracle.check("the start")
+    scene.delay_webhook(10_000)
+    run = scene.harness.run(scene.checking(), step="restart", rollback=is_back, batch=BATCH, observe=60)
+    scene.oracle.check("the run", is_final=is_back)
+    assert (scene.oracle.problems, restarts(run)) == ([], set())
+    assert scene.estate.snapshot()["associations"] == (before["associations"] if is_back else ["shop/app-00"])
+    assert (
+        "shop/app-00 failed as canary." in run.failure or "failed in canary, so no later group" in run.failure
+    )
+    assert "INJECTION_NOT_YET" in {finding.code.value for finding in run.all_findings}
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str], finished: set[str]) -> None:

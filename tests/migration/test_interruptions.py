@@ -36,17 +36,23 @@ def count_writes(scene: Scene, **options: Any) -> int:
     return len(scene.harness.writes)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_migration_continues(new_scene: Callable[..., Scene], moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "options"), [("before", {"step": "finish"}), ("after", {"rollback": True})]
+)
+def test_migration_continues_or_returns(
+    new_scene: Callable[..., Scene], moment: str, options: dict[str, Any]
+) -> None:
+    """The state after a write is also the state before the next one, so each state is continued and rolled back."""
     scene = new_scene(0)
+    start = scene.estate.snapshot()
     count = count_writes(scene, step="finish")
-    expected = scene.estate.snapshot()
+    expected = start if "rollback" in options else scene.estate.snapshot()
     for number in numbers(count):
         scene = new_scene(0)
         with pytest.raises(Killed):
             scene.harness.run(end_at(scene.harness, number, moment), step="finish")
         scene.oracle.check(f"a run that ended {moment} write {number} ({scene.harness.writes[-1]})")
-        scene.harness.run(step="finish")
+        scene.harness.run(**options)
         scene.oracle.check("the next run", is_final=True)
         assert scene.oracle.problems == []
         assert _comparable(scene.estate.snapshot()) == _comparable(expected)

@@ -468,6 +468,20 @@ def _back_notes(state: MigrationState, migrant: Migrant) -> Iterator[Finding]:
             f"Add the annotation to its source now: {ROLE_ANNOTATION}: {migrant.role_arn}",
             key,
         )
+    role = state.role(migrant.role_arn)
+    if (
+        role is not None
+        and (tool := find_tool(role, state.options.tool))
+        and (removed := read_record(state.cluster.arn, role.tags).removed)
+    ):
+        yield Finding(
+            Code.MIGRATION_ROLE_MANAGED,
+            f"{tool} manages role {role.name}. Its next deployment may remove the restored IRSA statements, so that all Pods "
+            "lose the role.",
+            "Before the rollback, add to the trust policy in its source: "
+            f"{json.dumps([entry.statement for entry in removed])}",
+            key,
+        )
 
 
 def _damaged_records(state: MigrationState) -> Iterator[Finding]:
@@ -595,7 +609,8 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_OWN_VARIABLES,
             f"the Pod template of {owner} sets {', '.join(names)} itself, so an association would have no effect on its Pods.",
-            f"Remove these variables from the Pod template of {owner}. The EKS webhook sets the variables that the Pods need.",
+            f"If the service account lacks the annotation {ROLE_ANNOTATION}, set it first. Then remove these variables from the "
+            f"Pod template of {owner}. The EKS webhook sets the variables that the Pods need.",
             key,
         )
     if not role_arn:
@@ -656,20 +671,23 @@ def _blockers(
     audience = account.audience or DEFAULT_AUDIENCE
     answer = allows_web_identity(role.trust, state.issuer, account_name(key), audience)
     if stage == "irsa" and answer != "yes":
-        cause = explain_web_identity(role.trust, state.issuer, account_name(key), audience)
-        text = f"role {role.name} only under conditions that a statement for EKS Pod Identity would not have: {cause}."
-        if answer == "no":
-            text = (
-                f"no access to role {role.name} today: {cause}. Everyone who may edit a service account can set its annotation, "
-                "so the annotation does not prove that the service account may have the role."
-            )
+        # The message does not name the service account, so that the report shows a cause once with all its service accounts.
         yield Finding(
             Code.MIGRATION_NOT_TRUSTED,
-            f"IRSA gives {key} {text}",
+            _DISTRUST[answer].format(
+                cause=explain_web_identity(role.trust, state.issuer, account_name(key), audience)
+            ),
             "If the service account must have the role, correct the trust policy and run again. Or apply it as a workload with "
             "role: {arn: ARN, extend_trust: true}, which adds a statement for EKS Pod Identity.",
             key,
         )
+
+
+_DISTRUST = {
+    "conditional": "IRSA gives the role only under conditions that a statement for EKS Pod Identity would not have: {cause}.",
+    "no": "IRSA gives no access to the role today: {cause}. Everyone who may edit a service account can set its annotation, so "
+    "the annotation does not prove that the service account may have the role.",
+}
 
 
 def _with_tools(state: MigrationState, migrants: Sequence[Migrant]) -> list[Migrant]:
@@ -763,7 +781,9 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
             Code.MIGRATION_NEEDS_CLAIMS,
             f"policies of role {role.name} have conditions on claims of the OIDC token ({hosts[0]}:sub or :aud): "
             f"{listed(names, _SHOWN)}. Requests with EKS Pod Identity do not have these claims.",
-            "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate.",
+            "Keep these policies, because IRSA needs them. Apply the service account as a workload with another role, whose "
+            "policies use session tags, such as aws:PrincipalTag/kubernetes-namespace. Restart its Pods, then remove the "
+            "annotation.",
             key,
         )
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -19,7 +19,8 @@ from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
 from ..model.rows import FailureRow, finding_row
-from .failure import group_finding
+from .failure import group_finding, group_findings
+from .rows import ReportedFindingRow
 from .text import SHOWN_CHANGES, SHOWN_ROWS, Note, natural, note_lines, note_order, place_lines
 
 
@@ -120,9 +121,7 @@ class MigrationReport:
         ]
         named = {(finding.code, finding.workload) for finding in of_migrants}
         further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
-        # Several service accounts may share a cause, which names all of them.
-        ordered = reversed([*of_migrants, *further, *map(self._waits, self.waiting)])
-        return list({(finding.code, finding.message): finding for finding in ordered}.values())[::-1]
+        return [*of_migrants, *further, *map(self._waits, self.waiting)]
 
     def _waits(self, key: WorkloadKey) -> Finding:
         hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
@@ -234,8 +233,11 @@ def migration_lines(report: MigrationReport) -> list[str]:
     left_out = [f"and {more} more, in pod_identity_report_file"] if more > 0 else []
     shown = (*others[:SHOWN_CHANGES], *left_out, *restarts)
     lines += [head, *(f"    {visible(change)}" for change in shown), "", *_table(report)]
-    notes: list[Note] = [("failed", group_finding([row])) for row in report.failures]
-    notes += [(finding.severity, finding_row(finding)) for finding in report.all_findings]
+    rows = group_findings([cast(ReportedFindingRow, finding_row(finding)) for finding in report.all_findings])
+    notes: list[Note] = [
+        *(("failed", group_finding([row])) for row in report.failures),
+        *((row["severity"], row) for row in rows),
+    ]
     return [
         *lines,
         *note_lines(sorted(notes, key=note_order), "; pod_identity_report_file writes all to a file"),

@@ -99,12 +99,12 @@ class IrsaEstate:
     template.
     """
 
-    accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
-    configured: Mapping[WorkloadKey, str] = field(default_factory=dict)
-    pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
-    state: KubeState | None = None
-    errors: Mapping[str, ApiError] = field(default_factory=dict)
-    own_roles: Mapping[WorkloadKey, Mapping[str, str]] = field(default_factory=dict)
+    accounts: Mapping[WorkloadKey, IrsaAccount]
+    configured: Mapping[WorkloadKey, str]
+    pods: Mapping[WorkloadKey, PodCredentials]
+    state: KubeState
+    errors: Mapping[str, ApiError]
+    own_roles: Mapping[WorkloadKey, Mapping[str, str]]
 
 
 def read_irsa(

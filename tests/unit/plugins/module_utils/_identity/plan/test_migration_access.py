@@ -231,8 +231,8 @@ def test_trust_policy_for_another_issuer_is_a_blocker() -> None:
     (found,) = plan_migration(state(account(), roles=(role(old), role(irsa(WEB), name="x")))).migrants
     (blocker,) = found.blockers
     assert blocker.message.startswith(
-        f"IRSA gives shop/api no access to role app today: the trust policy names {OTHER_HOST}, and the issuer of this cluster "
-        "is oidc.eks.us-west-2 with the ID EXAMPLE1. Everyone"
+        f"IRSA gives no access to the role today: the trust policy names {OTHER_HOST}, and the issuer of this cluster is "
+        "oidc.eks.us-west-2 with the ID EXAMPLE1. Everyone"
     )
 
 
@@ -430,11 +430,18 @@ def test_damaged_record_is_an_error_with_the_names() -> None:
     assert (plan.groups, plan.refused) == ([], {API})
 
 
-def test_annotation_in_the_source_of_a_tool_is_named() -> None:
-    managed = replace(WITHOUT, managers=("Helm release shop",))
-    plan = back(managed, roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION)
+def test_annotation_and_statement_in_the_source_of_a_tool_are_named() -> None:
+    managed, found = (
+        replace(WITHOUT, managers=("Helm release shop",)),
+        with_record(POD_IDENTITY, removed=irsa(API)),
+    )
+    plan = back(managed, roles=(found,), pods=AGENT_PODS, options={"tool": "terraform"}, **HAS_ASSOCIATION)
     assert [(finding.code, finding.remedy) for finding in plan.findings] == [
-        ("MIGRATION_MANAGED_ELSEWHERE", f"Add the annotation to its source now: {ROLE_ANNOTATION}: {ROLE}")
+        ("MIGRATION_MANAGED_ELSEWHERE", f"Add the annotation to its source now: {ROLE_ANNOTATION}: {ROLE}"),
+        (
+            "MIGRATION_ROLE_MANAGED",
+            f"Before the rollback, add to the trust policy in its source: {json.dumps([irsa(API)])}",
+        ),
     ]
     assert len(plan.groups) == 1
 

@@ -270,14 +270,14 @@ NOT_TRUSTED = (
 
 def no_access(cause: str) -> str:
     return (
-        f"IRSA gives shop/api no access to role app today: {cause}. Everyone who may edit a service account can set its "
-        "annotation, so the annotation does not prove that the service account may have the role."
+        f"IRSA gives no access to the role today: {cause}. Everyone who may edit a service account can set its annotation, so "
+        "the annotation does not prove that the service account may have the role."
     )
 
 
 CONDITIONAL = (
-    "IRSA gives shop/api role app only under conditions that a statement for EKS Pod Identity would not have: its statement also "
-    "has conditions on aws:sourceip (192.0.2.0/24)."
+    "IRSA gives the role only under conditions that a statement for EKS Pod Identity would not have: its statement also has "
+    "conditions on aws:sourceip (192.0.2.0/24)."
 )
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
@@ -311,7 +311,10 @@ ADDON_ANNOTATED = (
     "If the add-on still has a serviceAccountRoleArn, update the add-on without this field (aws eks update-addon). Then "
     "run the step finish again.",
 )
-CLAIMS_REMEDY = "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate."
+CLAIMS_REMEDY = (
+    "Keep these policies, because IRSA needs them. Apply the service account as a workload with another role, whose policies use "
+    "session tags, such as aws:PrincipalTag/kubernetes-namespace. Restart its Pods, then remove the annotation."
+)
 MANY_TAGS = {f"tag-{index}": "x" for index in range(50)}
 HOST_PODS = PodCredentials(irsa=("p", "q"), on_host_network=("p", "q"))
 
@@ -386,8 +389,8 @@ CLAIMS = (
                     "MIGRATION_OWN_VARIABLES",
                     "the Pod template of Deployment web sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, so an association "
                     "would have no effect on its Pods.",
-                    "Remove these variables from the Pod template of Deployment web. The EKS webhook sets the variables that "
-                    "the Pods need.",
+                    f"If the service account lacks the annotation {ROLE_ANNOTATION}, set it first. Then remove these variables "
+                    "from the Pod template of Deployment web. The EKS webhook sets the variables that the Pods need.",
                 )
             ],
             id="variables of a template",
@@ -1008,174 +1011,63 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
 @pytest.mark.parametrize(
     ("target_role", "identity_statements", "boundary", "accepts"),
     [
-        pytest.param(ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS)], None, True, id="own policy"),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole")], None, False, id="own policy without TagSession"
-        ),
-        pytest.param(
-            trusting((ACCOUNT, BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False, id="ID of the account"
-        ),
-        pytest.param(trusting(("*", BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False, id="everyone"),
-        pytest.param(DIRECT, [], None, True, id="direct"),
-        pytest.param(DIRECT, [allow("sts:AssumeRole")], None, True, id="direct, own policy for one action"),
-        pytest.param(SPLIT, [], None, False, id="direct for AssumeRole only"),
-        pytest.param(SPLIT, [allow("s3:GetObject")], None, False, id="direct for AssumeRole, no sts"),
-        pytest.param(
-            SPLIT, [allow("sts:TagSession")], None, True, id="direct for AssumeRole, own TagSession"
-        ),
-        pytest.param(
-            trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")),
-            [allow("sts:AssumeRole")],
-            None,
-            True,
-            id="direct for TagSession only",
-        ),
-        pytest.param(
-            trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")),
-            [],
-            None,
-            True,
-            id="direct for TagSession only, cannot assume",
-        ),
-        pytest.param(
-            DIRECT, [allow("sts:TagSession", Effect="Deny")], None, False, id="own Deny of TagSession"
-        ),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT,
-            [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny")],
-            None,
-            False,
-            id="own Allow and Deny of TagSession",
-        ),
-        pytest.param(
-            DIRECT,
-            [allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)],
-            None,
-            False,
-            id="own conditional Deny of TagSession",
-        ),
-        pytest.param(
+        (ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS)], None, True),
+        (ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole")], None, False),
+        (trusting((ACCOUNT, BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False),
+        (trusting(("*", BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False),
+        (DIRECT, [], None, True),
+        (DIRECT, [allow("sts:AssumeRole")], None, True),
+        (SPLIT, [], None, False),
+        (SPLIT, [allow("s3:GetObject")], None, False),
+        (SPLIT, [allow("sts:TagSession")], None, True),
+        (trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")), [allow("sts:AssumeRole")], None, True),
+        (trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")), [], None, True),
+        (DIRECT, [allow("sts:TagSession", Effect="Deny")], None, False),
+        (ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny")], None, False),
+        (DIRECT, [allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)], None, False),
+        (
             ACCEPTS_OF_ACCOUNT,
             [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)],
             None,
             False,
-            id="own Allow and conditional Deny of TagSession",
         ),
-        pytest.param(
-            REFUSES, [allow("sts:AssumeRole", Effect="Deny")], None, True, id="own Deny of AssumeRole"
-        ),
-        pytest.param(
-            REFUSES,
-            [allow("sts:AssumeRole", Effect="Deny", Condition=ELSEWHERE)],
-            None,
-            False,
-            id="own conditional Deny of AssumeRole",
-        ),
-        pytest.param(
-            REFUSES_OF_ACCOUNT,
-            [allow("sts:AssumeRole", Condition=ELSEWHERE)],
-            None,
-            False,
-            id="own conditional AssumeRole",
-        ),
-        pytest.param(
+        (REFUSES, [allow("sts:AssumeRole", Effect="Deny")], None, True),
+        (REFUSES, [allow("sts:AssumeRole", Effect="Deny", Condition=ELSEWHERE)], None, False),
+        (REFUSES_OF_ACCOUNT, [allow("sts:AssumeRole", Condition=ELSEWHERE)], None, False),
+        (
             ACCEPTS_OF_ACCOUNT,
             [allow("sts:AssumeRole"), allow("sts:TagSession", Condition=ELSEWHERE)],
             None,
             False,
-            id="own conditional TagSession",
         ),
-        pytest.param(
-            trusting((ROLE, BOTH_ACTIONS), deny="sts:TagSession"),
-            [],
-            None,
-            False,
-            id="target denies TagSession",
-        ),
-        pytest.param(
-            trusting((ROLE, BOTH_ACTIONS), deny="sts:AssumeRole"),
-            [],
-            None,
-            True,
-            id="target denies AssumeRole",
-        ),
+        (trusting((ROLE, BOTH_ACTIONS), deny="sts:TagSession"), [], None, False),
+        (trusting((ROLE, BOTH_ACTIONS), deny="sts:AssumeRole"), [], None, True),
         # A permissions boundary without sts:AssumeRole prevents every use of the further role, so session tags do not matter.
-        pytest.param(DIRECT, [], allow("s3:*"), True, id="direct, boundary without sts"),
-        pytest.param(REFUSES, [], allow("s3:*"), True, id="direct without tags, boundary without sts"),
-        pytest.param(DIRECT, [], allow("sts:*"), True, id="direct, boundary with sts"),
-        pytest.param(DIRECT, [], allow("sts:AssumeRole"), False, id="direct, boundary without TagSession"),
-        pytest.param(
-            DIRECT,
-            [],
-            allow("sts:*", Condition=ELSEWHERE),
-            False,
-            id="direct, conditional boundary",
-        ),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("s3:*"), True, id="own policy, boundary without sts"
-        ),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("sts:*"), True, id="own policy, boundary with sts"
-        ),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT,
-            [allow("sts:*")],
-            allow("sts:AssumeRole"),
-            False,
-            id="own policy, boundary without TagSession",
-        ),
-        pytest.param(
-            DIRECT,
-            [allow(*BOTH_ACTIONS)],
-            allow("sts:*"),
-            True,
-            id="direct and own policy, boundary with sts",
-        ),
-        pytest.param(ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole*")], None, False, id="pattern of actions"),
-        pytest.param(ACCEPTS_OF_ACCOUNT, [allow("STS:assume*")], None, False, id="pattern in another case"),
-        pytest.param(ACCEPTS_OF_ACCOUNT, [allow("s?s:*")], None, True, id="pattern of the service"),
-        pytest.param(REFUSES_OF_ACCOUNT, [allow("*")], None, False, id="every action"),
-        pytest.param(
-            REFUSES_OF_ACCOUNT,
-            [allow("sts:AssumeRoleWithSAML", "sts:AssumeRoleWith*")],
-            None,
-            True,
-            id="other actions",
-        ),
-        pytest.param(
-            REFUSES_OF_ACCOUNT, [allow(Action=None, NotAction="iam:*")], None, False, id="NotAction"
-        ),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT,
-            [allow(Action=None, NotAction=["iam:*", "sts:Tag*"])],
-            None,
-            False,
-            id="NotAction includes TagSession",
-        ),
-        pytest.param(
-            ACCEPTS_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*"])], None, True, id="NotAction, both"
-        ),
-        pytest.param(
-            REFUSES_OF_ACCOUNT,
-            [allow(Action=None, NotAction=["iam:*", "sts:*"])],
-            None,
-            True,
-            id="NotAction includes sts",
-        ),
-        pytest.param(
+        (DIRECT, [], allow("s3:*"), True),
+        (REFUSES, [], allow("s3:*"), True),
+        (DIRECT, [], allow("sts:*"), True),
+        (DIRECT, [], allow("sts:AssumeRole"), False),
+        (DIRECT, [], allow("sts:*", Condition=ELSEWHERE), False),
+        (ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("s3:*"), True),
+        (ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("sts:*"), True),
+        (ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("sts:AssumeRole"), False),
+        (DIRECT, [allow(*BOTH_ACTIONS)], allow("sts:*"), True),
+        (ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole*")], None, False),
+        (ACCEPTS_OF_ACCOUNT, [allow("STS:assume*")], None, False),
+        (ACCEPTS_OF_ACCOUNT, [allow("s?s:*")], None, True),
+        (REFUSES_OF_ACCOUNT, [allow("*")], None, False),
+        (REFUSES_OF_ACCOUNT, [allow("sts:AssumeRoleWithSAML", "sts:AssumeRoleWith*")], None, True),
+        (REFUSES_OF_ACCOUNT, [allow(Action=None, NotAction="iam:*")], None, False),
+        (ACCEPTS_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*", "sts:Tag*"])], None, False),
+        (ACCEPTS_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*"])], None, True),
+        (REFUSES_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*", "sts:*"])], None, True),
+        (
             REFUSES_OF_ACCOUNT,
             [allow("sts:AssumeRole", Resource=None, NotResource=role_arn("else"))],
             None,
             False,
-            id="NotResource",
         ),
-        pytest.param(
-            REFUSES_OF_ACCOUNT,
-            [allow("sts:AssumeRole", Resource=None, NotResource=TARGET)],
-            None,
-            True,
-            id="NotResource of the target",
-        ),
+        (REFUSES_OF_ACCOUNT, [allow("sts:AssumeRole", Resource=None, NotResource=TARGET)], None, True),
     ],
 )
 def test_session_tags_of_further_roles(

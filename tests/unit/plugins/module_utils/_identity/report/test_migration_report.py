@@ -39,6 +39,7 @@ CALLER = "arn:aws:iam::111122223333:user/ops"
 CLUSTER = replace(HERE, caller_arn=CALLER)
 PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
 API, WEB, JOB = key("api", "shop"), key("web", "shop"), key("job", "batch")
+S2, S10 = key("s2", "shop"), key("s10", "shop")
 SINCE = "2026-03-09T10:20:30+00:00"
 
 
@@ -194,8 +195,10 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
     warning = Finding(Code.MIGRATION_HOST_NETWORK, "b.", "Do b.", API, raised_as="warning")
     made = report(
         migrant(notes=(warning,)),
-        migrant(key("s10", "shop"), blockers=(blocker(key("s10", "shop")),)),
-        migrant(key("s2", "shop"), blockers=(blocker(key("s2", "shop")),)),
+        *(
+            migrant(name, blockers=(Finding(Code.MIGRATION_NOT_TRUSTED, "a.", "Do a.", name),))
+            for name in (S2, S10)
+        ),
         findings=[Finding(Code.KUBERNETES_NOT_READABLE, "c.", "Do c.", raised_as="warning")],
         failures=[failure()],
         waiting={API: UNTIL},
@@ -203,10 +206,8 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
     assert migration_lines(made)[8:] == [
         "  failed AccessDenied shop/api: update trust policy app: iam:UpdateAssumeRolePolicy: not authorized.",
         "    Allow the caller this action.",
-        "  error MIGRATION_ADDON shop/s2: shop/s2 is blocked.",
-        "    Remove the blocker.",
-        "  error MIGRATION_ADDON shop/s10: shop/s10 is blocked.",
-        "    Remove the blocker.",
+        "  error MIGRATION_NOT_TRUSTED shop/s2, shop/s10: a.",
+        "    Do a.",
         "  warning KUBERNETES_NOT_READABLE: c.",
         "    Do c.",
         "  warning MIGRATION_HOST_NETWORK shop/api: b.",
