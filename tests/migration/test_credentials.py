@@ -114,7 +114,8 @@ def test_webhook_that_learns_nothing(new_scene: Callable[..., Scene], is_back: b
     assert (
         "shop/app-00 failed as canary." in run.failure or "failed in canary, so no later group" in run.failure
     )
-    assert "INJECTION_NOT_YET" in {finding.code.value for finding in run.all_findings}
+    code = "INJECTION_NOT_YET" if is_back else "INJECTION_OTHER_IDENTITY"
+    assert code in {finding.code.value for finding in run.all_findings}
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str], finished: set[str]) -> None:
