@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sandbox.client import aws_control
+from sandbox.client import aws_control, kube_control
 from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 pytestmark = pytest.mark.release
@@ -115,7 +115,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     sandbox = Sandbox(environment(COLLECTIONS, home=folder / "home"))
     sandbox.up("--auth")
     try:
-        aws_control(sandbox.variables).create_cluster(ACCOUNT, sandbox.variables["AWS_REGION"], "blue")
+        aws, place = aws_control(sandbox.variables), (ACCOUNT, sandbox.variables["AWS_REGION"], "blue")
+        authority = Path(sandbox.variables["SANDBOX_STATE"], "kubernetes", "ca.crt").read_bytes()
+        aws.set_kubernetes(*place, kube_control(sandbox.variables).endpoint, authority)
+        aws.create_cluster(*place)
         (folder / "work").mkdir()
         yield World(sandbox, folder / "work")
     finally:

@@ -9,7 +9,6 @@ Terraform.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -79,13 +78,6 @@ class Playground:
                 kube.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
             kube.control.set_associations(list(SERVICE_ACCOUNTS))
 
-    def select(self, cluster: str) -> Kube:
-        """Let DescribeCluster return the Kubernetes API of this cluster for all clusters. Return a client of this API."""
-        kube = self.kubes[cluster]
-        authority = (kube.kubeconfig.parent / "ca.crt").read_bytes()
-        self.account.control.set_kubernetes(kube.endpoint, base64.b64encode(authority).decode())
-        return kube
-
     def role(self, name: str) -> dict[str, Any]:
         """Return a role as IAM stores it, or {} if it does not exist."""
         try:
@@ -129,7 +121,7 @@ class List:
         parsed = read_input(variables, refuse_files)
         desired = Desired(parsed.workloads, Options(owner=self.owner or ""))
         spec = TaskSpec(desired, state, purge, cluster=self.cluster)
-        kube = playground.select(self.cluster)
+        kube = playground.kubes[self.cluster]
         return Role(playground.account, kube.kubeconfig).run(spec, self.workloads, Patience())
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import signal
 import threading
@@ -31,7 +30,12 @@ from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
 )
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen, some
-from ansible_collections.workload_identity.aws.tests.faults.world import desired
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    ACCOUNT,
+    CLUSTER,
+    REGION,
+    desired,
+)
 from ansible_collections.workload_identity.aws.tests.findings.cluster import TOKEN, Kube
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
 from sandbox.kube.kubeconfig import write_kubeconfig
@@ -93,8 +97,7 @@ def role(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> I
     with serving("sandbox.kube", *options) as address:
         authority = folder / "ca.crt"
         write_kubeconfig(folder / "kubeconfig", address, authority.read_text("ascii"), TOKEN)
-        data = base64.b64encode(authority.read_bytes()).decode()
-        shared_account.control.set_kubernetes(address, data)
+        shared_account.control.set_kubernetes(ACCOUNT, REGION, CLUSTER, address, authority.read_bytes())
         kube = Kube(address, authority, folder / "kubeconfig")
         yield Role(shared_account, kube.kubeconfig), kube
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import random
@@ -68,10 +67,10 @@ class Stage:
         self.kube.agent()
         self.kube.control.set_associations([("default", name) for name in ("app", "web", "job")])
         authority = (self.folder / "ca.crt").read_bytes()
-        self.account.control.set_kubernetes(self.kube.endpoint, base64.b64encode(authority).decode())
         iam, eks = self.account.clients["iam"], self.account.clients["eks"]
         subnets = {"subnetIds": ["subnet-1", "subnet-2"]}
         for cluster in (CLUSTER, OTHER_CLUSTER):
+            self.account.control.set_kubernetes(ACCOUNT, REGION, cluster, self.kube.endpoint, authority)
             arn = f"arn:aws:iam::{ACCOUNT}:role/cluster"
             eks.create_cluster(name=cluster, roleArn=arn, resourcesVpcConfig=subnets)
             eks.create_addon(clusterName=cluster, addonName="eks-pod-identity-agent")

@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.tests.faults.sharing import (
     terraform,
     workload,
 )
-from ansible_collections.workload_identity.aws.tests.faults.world import CLUSTER
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
 from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, READY, TOKEN, Kube
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
 from sandbox.kube.kubeconfig import write_kubeconfig
@@ -55,6 +55,7 @@ def playground(shared_account: Account, tmp_path_factory: pytest.TempPathFactory
             authority = folder / "ca.crt"
             write_kubeconfig(folder / "kubeconfig", address, authority.read_text("ascii"), TOKEN)
             kubes[cluster] = Kube(address, authority, folder / "kubeconfig")
+            shared_account.control.set_kubernetes(ACCOUNT, REGION, cluster, address, authority.read_bytes())
         yield Playground(shared_account, kubes)
 
 
@@ -161,7 +162,7 @@ def test_teardown_names_running_pods_that_lose_the_role(playground: Playground) 
     assert not listed.apply(playground).failed
     spec = {"serviceAccountName": "api", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
     pod = {"metadata": {"name": "api-1"}, "spec": spec}
-    playground.select(CLUSTER).create("/api/v1/namespaces/shop/pods", pod, READY)
+    playground.kubes[CLUSTER].create("/api/v1/namespaces/shop/pods", pod, READY)
     report = listed.apply(playground, state="absent").report
     assert report is not None
     messages = [str(row["message"]) for row in report["findings"]]

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import sys
@@ -113,8 +112,9 @@ def start(stack: ExitStack, folder: Path, options: Options) -> Sandbox:
     endpoint = aws_server.address()
     control = AwsControl(endpoint)
     authority = kubernetes.authority.read_bytes()
-    control.set_kubernetes(kubernetes.endpoint, base64.b64encode(authority).decode())
-    control.create_cluster(options.account, options.region, options.cluster)
+    place = options.account, options.region, options.cluster
+    control.set_kubernetes(*place, kubernetes.endpoint, authority)
+    control.create_cluster(*place)
     write_kubeconfig(folder / "kubeconfig", kubernetes.endpoint, authority.decode("ascii"), token)
     return Sandbox(folder, options, endpoint, kubernetes)
 

@@ -119,7 +119,6 @@ def endpoint(open_endpoint: Endpoint) -> Endpoint:
     control.set_latency(0)
     control.set_propagation(0)
     control.set_rate_limit(0)
-    control.set_kubernetes("", "")
     return open_endpoint
 
 

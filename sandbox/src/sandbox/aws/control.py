@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -58,16 +59,16 @@ class AwsControl(ControlClient):
         """Return the operation, the kind, the number of ``matches`` and the number of faults (``fired``) of each fault rule."""
         return cast("list[dict[str, Any]]", self._request("GET", "faults")["rules"])
 
-    def set_kubernetes(self, endpoint: str, certificate_authority_data: str) -> None:
-        """Set the Kubernetes API server that DescribeCluster returns for all clusters.
+    def set_kubernetes(
+        self, account: str, region: str, cluster: str, endpoint: str, authority: bytes
+    ) -> None:
+        """Set the Kubernetes API server that DescribeCluster returns for a cluster, which need not exist yet.
 
-        The certificate authority is PEM in base64, as in EKS.
+        ``authority`` is the PEM text of its certificate authority.
         """
-        self._request(
-            "PUT",
-            "kubernetes",
-            {"endpoint": endpoint, "certificate_authority_data": certificate_authority_data},
-        )
+        members = {"endpoint": endpoint, "certificateAuthority": {"data": b64encode(authority).decode()}}
+        query = {"account": account, "region": region, "cluster": cluster}
+        self._request("PUT", "kubernetes", members, query)
 
     def create_cluster(
         self,
@@ -80,7 +81,10 @@ class AwsControl(ControlClient):
         version: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Create an EKS cluster with its role and, with ``agent``, the add-on of the EKS Pod Identity Agent, unless it exists."""
+        """Create an EKS cluster with its role and, with ``agent``, the add-on of the EKS Pod Identity Agent, unless it exists.
+
+        Without :meth:`set_kubernetes`, the cluster has no Kubernetes API.
+        """
         members = {
             "name": name,
             "agent": agent,
@@ -106,14 +110,6 @@ class AwsControl(ControlClient):
         """Set members of an association that clients of EKS cannot set, such as ownerArn and createdAt."""
         query = {"account": account, "region": region, "cluster": cluster, "association": association_id}
         self._request("PATCH", "association", members, query)
-
-    def patch_role(self, account: str, role: str, **members: Any) -> None:
-        """Set the recorded use of a role: RoleLastUsed, as in IAM, and LastAccessed.
-
-        LastAccessed has times by service and action, such as {"s3": "2026-01-31T12:00:00Z", "s3:CreateBucket": ""}. The time of
-        an action is "" if IAM tracks the action, but has recorded no use.
-        """
-        self._request("PATCH", "role", members, {"account": account, "role": role})
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the temporary credentials that a reset or restore has not deleted, including expired credentials.

@@ -99,9 +99,6 @@ class ControlHandler:
                 rules = _listed(data, FaultRuleError, "faults")
                 instruments.faults.set([FaultRule.parse(rule, KINDS) for rule in rules])
                 return {"rules": len(data)}
-            case "PUT kubernetes":
-                settings.endpoint = str(data["endpoint"])
-                settings.authority = str(data["certificate_authority_data"])
             case "POST token-review":
                 return self._review(arguments, str(data["token"]))
             case "GET tokens":
@@ -129,16 +126,17 @@ class ControlHandler:
                 (account,) = _names(arguments, "account")
                 self._cloud.grow_older(account, float(data["s"]))
                 return {}
-            case "PATCH role":
-                return self._patch_role(arguments, data)
             case "POST cluster":
                 return self._create_cluster(arguments, data)
             case "PATCH cluster":
                 account, region, name = _names(arguments, "account", "region", "cluster")
                 cluster = self._cloud.account(account).eks(region).clusters.get(name)
-                _patch(cluster, data, f"cluster {name} in account {account}, {region}")
-                patched = {*(cluster or {}).get("_patched", ()), *data}
-                return _patch(cluster, {"_patched": sorted(patched)}, "")
+                return _patch(cluster, data, f"cluster {name} in account {account}, {region}")
+            case "PUT kubernetes":
+                account, region, name = _names(arguments, "account", "region", "cluster")
+                arn = self._cloud.account(account).eks(region).arn("cluster", name)
+                self._cloud.settings.kubernetes[arn] = dict(data)
+                return {}
             case "PATCH addon":
                 account, region, owner, name = _names(arguments, "account", "region", "cluster", "addon")
                 addon = self._cloud.account(account).eks(region).addons.get((owner, name))
@@ -157,16 +155,6 @@ class ControlHandler:
                     if record["clusterName"] == name
                 ]
         return None
-
-    def _patch_role(self, arguments: Arguments, data: Any) -> Any:
-        account, name = _names(arguments, "account", "role")
-        if moment := data.get("RoleLastUsed", {}).get("LastUsedDate"):
-            data = {
-                **data,
-                "RoleLastUsed": {**data["RoleLastUsed"], "LastUsedDate": datetime.fromisoformat(moment)},
-            }
-        role = self._cloud.account(account).iam.roles.get(name.lower())
-        return _patch(role, data, f"role {name} in account {account}")
 
     def _create_cluster(self, arguments: Arguments, data: Any) -> Any:
         """Create an EKS cluster as the root user of an account, with its role, unless it exists. Requests are not counted."""

@@ -32,7 +32,7 @@ def snapshot(account: Account) -> Any:
             "policies": {arn: _policy(arn, policy) for arn, policy in sorted(policies.items())},
             "instance_profiles": dict(sorted(iam.profiles.items())),
             "clusters": {
-                f"{region}/{name}": {key: value for key, value in record.items() if key != "_patched"}
+                f"{region}/{name}": record
                 for region, eks in regions
                 for name, record in sorted(eks.clusters.items())
             },

@@ -81,12 +81,6 @@ class Cluster:
             return Outcome(as_list(rtype, deleted, meta))
         raise method_not_allowed()
 
-    def set_webhook(self, enabled: bool) -> None:
-        """Enable or disable the EKS Pod Identity webhook."""
-        self.webhook.enabled = enabled
-        if enabled:
-            register_webhook(self.operations)
-
     def snapshot(self) -> Json:
         """Return the state of the cluster: all objects by resource, and the associations that a test has set.
 

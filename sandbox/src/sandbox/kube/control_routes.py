@@ -69,8 +69,6 @@ class ControlRoutes:
             case "PUT", "known_associations":
                 known = body["pairs"]
                 server.cluster.webhook.known = None if known is None else _pairs(known)
-            case "PUT", "webhook":
-                server.cluster.set_webhook(bool(body["enabled"]))
             case "PUT", "checkpoint":
                 # The objects need not be copied, because stored objects never change.
                 self._checkpoints[str(body["name"])] = server.cluster.snapshot()

@@ -76,5 +76,5 @@ def _subresource(rtype: ResourceType, name: str) -> Json:
         "singularName": "",
         "namespaced": rtype.namespaced,
         "kind": rtype.kind,
-        "verbs": ["update"] if name == "finalize" else list(SUBRESOURCE_VERBS),
+        "verbs": list(SUBRESOURCE_VERBS),
     }

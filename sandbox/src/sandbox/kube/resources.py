@@ -70,7 +70,7 @@ NAMESPACES = _global(
     "",
     "namespaces",
     "Namespace",
-    subresources=("finalize", "status"),
+    subresources=_STATUS,
     fields=("status.phase",),
     returns_deleted=True,
 )

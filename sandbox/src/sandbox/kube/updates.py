@@ -58,17 +58,13 @@ def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
 def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
     """Return the object after an update, without the changes that this kind of update must not make.
 
-    An update of the subresource ``status`` changes only the status, and an update of ``finalize`` only the finalizers of the
-    spec. An update without a subresource does not change the status.
+    An update of the subresource ``status`` changes only the status, and an update without a subresource does not change it.
     """
     if subresource == "status":
         meta = {**old["metadata"]}
         if "managedFields" in new["metadata"]:
             meta["managedFields"] = new["metadata"]["managedFields"]
         return {**clone_object(old), "metadata": meta, "status": new.get("status") or {}}
-    if subresource == "finalize":
-        finalizers = lookup(new, "spec", "finalizers") or []
-        return {**clone_object(old), "spec": {"finalizers": finalizers}}
     if "status" in rtype.subresources:
         new.pop("status", None)
         if "status" in old:

@@ -66,25 +66,19 @@ class Region(EksWithAddons):
         return self.now() - timedelta(milliseconds=self._settings.propagation_ms)
 
     def DescribeCluster(self, request: Mapping[str, Any]) -> Answer:
-        """Return a cluster with the Kubernetes API server of the settings, unless a test has set another one."""
-        cluster = dict(self.cluster(request["name"]))
-        patched = cluster.pop("_patched", ())
-        if self._settings.endpoint and "endpoint" not in patched:
-            cluster["endpoint"] = self._settings.endpoint
-        if self._settings.authority and "certificateAuthority" not in patched:
-            cluster["certificateAuthority"] = {"data": self._settings.authority}
-        return {"cluster": cluster}
+        """Return a cluster with its Kubernetes API server, if the settings have one."""
+        cluster = self.cluster(request["name"])
+        return {"cluster": {**cluster, **self._settings.kubernetes.get(cluster["arn"], {})}}
 
 
 @dataclass(slots=True)
 class Settings:
-    """The settings of a test: the time until EKS sees roles, the lifetime of sessions, and the API server of clusters."""
+    """The settings of a test: the time until EKS sees roles, the lifetime of sessions, and API servers by ARN of the cluster."""
 
     auth: bool = False
     propagation_ms: float = 0
     lifetime_s: float = 0
-    endpoint: str = ""
-    authority: str = ""
+    kubernetes: dict[str, Answer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,11 +147,6 @@ class Clusters(Service):
         entry = self._entry(request)
         return {"accessEntry": {key: value for key, value in entry.items() if key != "policies"}}
 
-    def ListAccessEntries(self, request: Request) -> Answer:
-        self.cluster(request["clusterName"])
-        names = [(arn, arn) for cluster, arn in self.entries if cluster == request["clusterName"]]
-        return self.page(request, "accessEntries", names)
-
     def DeleteAccessEntry(self, request: Request) -> Answer:
         self._entry(request)
         del self.entries[request["clusterName"], request["principalArn"]]
@@ -198,11 +193,6 @@ class Clusters(Service):
         self.cluster(request["clusterName"])
         names = [(name, name) for cluster, name in self.node_groups if cluster == request["clusterName"]]
         return self.page(request, "nodegroups", names)
-
-    def DeleteNodegroup(self, request: Request) -> Answer:
-        group = self.DescribeNodegroup(request)["nodegroup"]
-        del self.node_groups[request["clusterName"], request["nodegroupName"]]
-        return {"nodegroup": {**group, "status": "DELETING"}}
 
     def access(self, cluster: str, principal: str) -> Answer | None:
         return self.entries.get((cluster, principal))

@@ -96,10 +96,6 @@ class Iam(Policies):
         user = self._user(request)
         return {"User": {key: value for key, value in user.items() if key[0].isupper()}}
 
-    def DeleteUser(self, request: Request) -> Answer:
-        del self.users[self._user(request)["UserName"]]
-        return {}
-
     def ListUsers(self, request: Request) -> Answer:
         users = [(name, name) for name in self.users]
         return page(request, "Users", users, lambda name: self.GetUser({"UserName": name})["User"])
@@ -116,10 +112,6 @@ class Iam(Policies):
     def AttachUserPolicy(self, request: Request) -> Answer:
         return _add(self.attachable(request["PolicyArn"])["users"], self._user(request)["UserName"])
 
-    def DetachUserPolicy(self, request: Request) -> Answer:
-        self._policy(request)["users"].remove(self._user(request)["UserName"])
-        return {}
-
     def CreateAccessKey(self, request: Request) -> Answer:
         user = self._user(request)["UserName"]
         key = {
@@ -131,12 +123,6 @@ class Iam(Policies):
         }
         self.access_keys[key["AccessKeyId"]] = key
         return {"AccessKey": key}
-
-    def DeleteAccessKey(self, request: Request) -> Answer:
-        if self.access_keys.pop(request["AccessKeyId"], None) is None:
-            text = f"The Access Key with id {request['AccessKeyId']} cannot be found."
-            raise Refusal("NoSuchEntity", text)
-        return {}
 
     def CreateGroup(self, request: Request) -> Answer:
         name, path = request["GroupName"], request.get("Path", "/")
@@ -162,24 +148,11 @@ class Iam(Policies):
         self._profile(request)
         return {"InstanceProfile": self.profile(request["InstanceProfileName"])}
 
-    def ListInstanceProfiles(self, request: Request) -> Answer:
-        profiles = [(name, self.profile(name)) for name in self.profiles]
-        return page(request, "InstanceProfiles", profiles, dict)
-
-    def DeleteInstanceProfile(self, request: Request) -> Answer:
-        self._profile(request)
-        del self.profiles[request["InstanceProfileName"]]
-        return {}
-
     def AddRoleToInstanceProfile(self, request: Request) -> Answer:
         self._profile(request)
         return _add(self.role(request)["profiles"], request["InstanceProfileName"])
 
-    def RemoveRoleFromInstanceProfile(self, request: Request) -> Answer:
-        self.role(request)["profiles"].remove(request["InstanceProfileName"])
-        return {}
-
-    # The last access of a role. A test sets its times; a report is complete at once.
+    # The last access of a role. A report is complete at once, and never has an access.
 
     def GenerateServiceLastAccessedDetails(self, request: Request) -> Answer:
         arn = request["Arn"]
@@ -194,7 +167,7 @@ class Iam(Policies):
         role = self.role_of(arn)
         if role is None:
             raise Refusal("NoSuchEntity", f"Job {request['JobId']} does not exist.")
-        times, moment = role.get("LastAccessed", {}), self.now()
+        moment = self.now()
         services = [(name, name) for name in sorted({*self._services(role)})]
         head = {
             "JobStatus": "COMPLETED",
@@ -202,11 +175,7 @@ class Iam(Policies):
             "JobCreationDate": moment,
             "JobCompletionDate": moment,
         }
-        has_actions = level == "ACTION_LEVEL"
-        shown = page(
-            request, "ServicesLastAccessed", services, lambda name: _access(name, arn, times, has_actions)
-        )
-        return {**head, **shown}
+        return {**head, **page(request, "ServicesLastAccessed", services, _unused)}
 
     def _services(self, role: Request) -> Iterator[str]:
         """Yield the prefixes of the services that the Allow statements of a role name."""
@@ -247,20 +216,5 @@ def _add(names: list[str], name: str) -> Answer:
     return {}
 
 
-def _access(name: str, arn: str, times: Request, has_actions: bool) -> Answer:
-    used = {"LastAuthenticated": times[name], "LastAuthenticatedEntity": arn} if name in times else {}
-    actions = [
-        {
-            "ActionName": action.partition(":")[2],
-            **({"LastAccessedTime": time, "LastAccessedEntity": arn} if time else {}),
-        }
-        for action, time in sorted(times.items())
-        if action.startswith(f"{name}:")
-    ]
-    return {
-        "ServiceName": name,
-        "ServiceNamespace": name,
-        "TotalAuthenticatedEntities": len(used) // 2,
-        **used,
-        **({"TrackedActionsLastAccessed": actions} if has_actions and actions else {}),
-    }
+def _unused(service: str) -> Answer:
+    return {"ServiceName": service, "ServiceNamespace": service, "TotalAuthenticatedEntities": 0}

@@ -102,10 +102,6 @@ class Roles(Service):
         role["duration"] = request.get("MaxSessionDuration", DURATION)
         return {}
 
-    def UpdateRoleDescription(self, request: Request) -> Answer:
-        self.role(request)["description"] = request["Description"]
-        return self.GetRole(request)
-
     def DeleteRole(self, request: Request) -> Answer:
         role = self.role(request)
         for users, remedy in (
