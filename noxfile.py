@@ -4,26 +4,28 @@
 # /// script
 # dependencies = ["nox>=2025.02.09", "antsibull-nox"]
 # ///
-"""The sessions of antsibull-nox.toml, and checks of tools/run_tests.py: ``nox -s lint units``, ``nox -s check -- fleet``."""
+"""The sessions of antsibull-nox.toml, and the checks of tools/run_tests.py: ``nox -s lint``, ``nox -s units -- -k name``."""
+
+import runpy
+import sys
 
 import antsibull_nox
 import nox
 
 antsibull_nox.load_antsibull_nox_toml()
-# By session: the check.
-SESSIONS = {"lint": "lint", "units": "unit", "docs": "docs", "sanity": "sanity", "integration": "integration"}
 
 
-def _add(name: str, *checks: str) -> None:
-    @nox.session(name=name, python=False, default=name in ("lint", "units"))
+def _add(check: str, session_name: str) -> None:
+    @nox.session(name=session_name, python=False, default=check in ("lint", "unit"))
     def run(session: nox.Session) -> None:
-        """Install the requirements, and run checks of this project."""
-        session.run("make", *(checks or session.posargs), external=True)
+        """Install the requirements, and run a check of this project."""
+        session.run(sys.executable, "tools/setup.py", "dev", external=True)
+        options = ("--", *session.posargs) if session.posargs else ()
+        session.run(".venv/bin/python", "tools/run_tests.py", check, *options, external=True)
 
 
-for session_name, check in SESSIONS.items():
-    _add(session_name, check)
-_add("check")
+for each in runpy.run_path("tools/run_tests.py")["CHECKS"]:
+    _add(each.name, "units" if each.name == "unit" else each.name)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the benchmarks, and print their results as one Markdown table.
 
-    make bench
-    make bench BENCH="--only peers --counts 1 --rounds 1"
+    nox -s bench
+    nox -s bench -- --only peers --counts 1 --rounds 1
 
 Contenders are measured in turn, so that other load on the machine affects all of them. Their figures are medians of the rounds.
 """

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Update the table of codes in docs/codes.md, from docs/codes.yml and the codes of the collection.
 
+Also run the other programs that generate files, make_forms.py and make_variables.py.
+
 The table is between the comments ``<!-- codes -->`` and ``<!-- end of codes -->``. Each row has an anchor, the name of its code.
 
 Usage: PYTHONPATH=.collections python tools/make_docs.py
@@ -15,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import make_forms
+import make_variables
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 
@@ -59,7 +63,7 @@ def main() -> int:
     if updated != text:
         PAGE.write_text(updated, encoding="utf-8")
         print(f"wrote {PAGE.relative_to(DOCS.parent)}")
-    return 0
+    return max(make_forms.main(), make_variables.main())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the artifact of a release: changelog, import into Galaxy, documentation site (`make artifact`)."""
+"""Check the artifact of a release: changelog, import into Galaxy, documentation site (`nox -s artifact`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RELEASE_BIN = ROOT / ".venv-release" / "bin"
 COLLECTIONS = RELEASE / "ansible_collections"
 NAME = "workload_identity.aws"
 DOCS_HOST = "docs.ansible.com"
-# The importer can run ansible-test only in a container, so disable that. `make sanity` runs the same tests.
+# The importer can run ansible-test only in a container, so disable that. The check sanity runs the same tests.
 IMPORTER = """\
 [galaxy-importer]
 check_required_tags = True
@@ -29,7 +29,7 @@ run_ansible_test = False
 """
 _PROBLEM = re.compile(r"\b(?:WARNING|ERROR|CRITICAL)\b")
 # The warnings of Sphinx when it cannot download the index of Ansible's documentation from DOCS_HOST.
-# `make docs` checks references to other collections.
+# The check docs checks references to other collections.
 _OF_ANSIBLE = re.compile(
     r"failed to reach any of the inventories"
     r"|undefined label: '(?!ansible_collections\.workload_identity\.)"

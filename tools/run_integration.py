@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration targets on a sandbox: python tools/run_integration.py [TARGET ...]
 
-With CORE=2.16 in the environment, the script uses that version of ansible-core, which `make setup CORES=all` installs. The
+With CORE=2.16 in the environment, the script uses that version of ansible-core, which tools/setup.py installs (matrix). The
 default is the newest version. Without arguments, it runs all targets in two groups at the same time, each group with a separate
 sandbox. Each target uses a separate AWS account, because some targets read every association of a cluster and would see the
 associations of other targets.

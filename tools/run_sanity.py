@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     if missing:
         print(
             f"Not installed: ansible-core {', '.join(missing)}. Installed: {', '.join(installed)}. "
-            "`make setup CORES=all` installs the other versions, if a suitable Python exists.",
+            "`python3 tools/setup.py matrix` installs the other versions, if a suitable Python exists.",
             file=sys.stderr,
         )
         return 2

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run checks: python tools/run_tests.py test | release | CHECK ...
+"""Run checks: .venv/bin/python tools/run_tests.py test | release | CHECK ... [-- OPTIONS OF THE CHECK]
 
 `make test` runs ``test``: the checks that a change can break, on the newest ansible-core. `make release-check` runs ``release``:
-all checks in full. Several checks run concurrently in the order of CHECKS, with a summary at the end; the output of a check is
-printed when it ends. These variables of the environment matter:
+these and all others in full, except those of the tier "separate". Several checks run concurrently, with a summary at the end; the
+output of a check is printed when it ends. These variables of the environment matter:
 
   TIER=release   run also the tests with the mark release (tests/conftest.py), more faults and more interruptions
   CORES=all      run tests/package and tests/docs on every supported ansible-core, SANITY=all the sanity tests
@@ -21,30 +21,43 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
 SEED = os.environ.get("SEED", "0")
-PATHS = ".collections:sandbox/src"
+PLUGINS = ".collections"
+PATHS = f"{PLUGINS}:sandbox/src"
+Tier = Literal["test", "release", "separate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: the arguments of Python, and PYTHONPATH. ``is_quick`` checks are part of `make test`."""
+    """A check: the arguments of Python, and PYTHONPATH.
+
+    Attributes:
+        tier: "test" for `make test`, "release" only for `make release-check`, and "separate" for neither.
+        setup: the further requirements that tools/setup.py installs for it.
+        on_sandbox: whether it runs in a new sandbox.
+        venv: the virtual environment of its Python.
+    """
 
     name: str
     command: tuple[str, ...]
     path: str = ""
-    is_quick: bool = True
+    tier: Tier = "test"
+    setup: str = ""
+    on_sandbox: bool = False
+    venv: str = ".venv"
 
 
-def _pytest(name: str, *options: str, folder: str = "", path: str = PATHS, is_quick: bool = True) -> Check:
+def _pytest(name: str, *options: str, folder: str = "", path: str = PATHS, tier: Tier = "test") -> Check:
     command = ("-m", "pytest", "-q", "-n", "WORKERS", *options, folder or f"tests/{name}")
-    return Check(name, command, path, is_quick)
+    return Check(name, command, path, tier)
 
 
 # Checks start in this order: quick ones first, then the longest, so that no long check runs alone at the end. The tests of some
@@ -63,10 +76,22 @@ CHECKS = (
     _pytest("findings"),
     _pytest("awx", path=""),
     _pytest("emulators"),
-    _pytest("sandbox-tests", folder="sandbox/tests", path="", is_quick=False),
-    Check("mutation", ("tests/mutation/run.py", "--seed", SEED), is_quick=False),
-    Check("molecule", ("tools/run_molecule.py",), is_quick=False),
-    Check("artifact", ("tools/release_check.py",), is_quick=False),
+    _pytest("sandbox-tests", folder="sandbox/tests", path="", tier="release"),
+    Check("mutation", ("tests/mutation/run.py", "--seed", SEED), tier="release"),
+    Check("molecule", ("tools/run_molecule.py",), tier="release"),
+    Check("artifact", ("tools/release_check.py",), tier="release", setup="release"),
+    Check(
+        "browser",
+        ("-m", "pytest", "-q", "tests/browser"),
+        PLUGINS,
+        tier="separate",
+        setup="browser",
+        venv=".venv-browser",
+    ),
+    Check("demo", ("tools/demo.py",), tier="separate", on_sandbox=True),
+    Check("bench", ("benchmarks/run.py",), PATHS, tier="separate", on_sandbox=True),
+    Check("presets", ("tools/check_presets.py",), PLUGINS, tier="separate"),
+    Check("tables", ("tools/make_docs.py",), PLUGINS, tier="separate"),
 )
 FULL = {"TIER": "release", "CORES": "all", "SANITY": "all"}
 
@@ -92,20 +117,49 @@ def main(arguments: list[str]) -> int:
     # Checks often wait for servers, so two more checks than processors can run at the same time.
     parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 2)
     parser.add_argument("names", nargs="+", choices=["test", "release", *(check.name for check in CHECKS)])
-    options = parser.parse_args(arguments)
-    environment = dict(os.environ)
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    options, extra = parser.parse_args(arguments[:place]), arguments[place + 1 :]
+    environment = _surroundings()
     if options.names == ["release"]:
-        checks, environment = list(CHECKS), {**FULL, **environment}
+        checks, environment = [check for check in CHECKS if check.tier != "separate"], {**FULL, **environment}
     elif options.names == ["test"]:
-        checks = [check for check in CHECKS if check.is_quick]
+        checks = [check for check in CHECKS if check.tier == "test"]
     else:
         checks = [check for check in CHECKS if check.name in options.names]
+    if extra and len(checks) > 1:
+        parser.error("options after -- need exactly one check")
+    if code := _set_up(checks, environment):
+        return code
     if len(checks) == 1:
-        workers = environment.get("WORKERS", "2")
-        return subprocess.run(
-            _command(checks[0], workers), cwd=ROOT, env=_environment(checks[0], environment), check=False
-        ).returncode
+        (check,), workers = checks, environment.get("WORKERS", "2")
+        command = [*_command(check, workers), *extra]
+        return subprocess.run(command, cwd=ROOT, env=_environment(check, environment), check=False).returncode
     return run_together(checks, environment, options.at_once)
+
+
+def _surroundings() -> dict[str, str]:
+    """Return environment variables with which Ansible finds the checkout, but none of the user's settings."""
+    # Python may cache bytecode, because the checks start thousands of processes.
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("ANSIBLE_CONFIG", "PYTHONDONTWRITEBYTECODE")
+    }
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"),
+        "PATH": f"{BIN}{os.pathsep}{kept['PATH']}",
+    }
+
+
+def _set_up(checks: Sequence[Check], environment: Mapping[str, str]) -> int:
+    """Install the further requirements of checks, such as the older versions of ansible-core. Return the exit code."""
+    scopes = {check.setup for check in checks if check.setup}
+    if "all" in (environment.get("CORES"), environment.get("SANITY")):
+        scopes.add("matrix")
+    commands = [[sys.executable, str(ROOT / "tools" / "setup.py"), scope] for scope in sorted(scopes)]
+    return max((subprocess.run(command, check=False).returncode for command in commands), default=0)
 
 
 def run_together(checks: list[Check], environment: Mapping[str, str], at_once: int) -> int:
@@ -122,12 +176,14 @@ def run_together(checks: list[Check], environment: Mapping[str, str], at_once: i
         f"\n{len(results) - len(failed)} passed, {len(failed)} failed, in {seconds:.0f} s, {cpu:.0f} s of CPU"
     )
     for name in failed:
-        print(f"`make {name}` runs it again.")
+        print(f"`make check NAME={name}` runs it again.")
     return 1 if failed else 0
 
 
 def _command(check: Check, workers: str) -> list[str]:
-    return [sys.executable, *(workers if part == "WORKERS" else part for part in check.command)]
+    sandbox = [str(ROOT / ".venv-sandbox" / "bin" / "sandbox"), "run", "--"] if check.on_sandbox else []
+    python = str(ROOT / check.venv / "bin" / "python")
+    return [*sandbox, python, *(workers if part == "WORKERS" else part for part in check.command)]
 
 
 def _environment(check: Check, environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prepare a checkout: create virtual environments, and download the dependencies of this collection.
 
-Usage: python3 tools/setup.py run|dev|matrix|release
+Usage: python3 tools/setup.py run|dev|matrix|release|browser
 
   run     for `make demo`: .venv (Ansible), .venv-sandbox (the sandbox) and .collections (the collections)
   dev     for `make test`: as run, with the test tools
   matrix  as dev, and a virtual environment for each older supported ansible-core, if a suitable Python is installed
   release as dev, with the tools that import into Galaxy and build the documentation site
+  browser as dev, with the client of a browser
 
 Downloads use the index, the certificate and the proxy of pip (`pip config list`). Each step stores a hash of its input, so that a
 second call skips it. This script uses only the standard library, because it runs first on a new machine.
@@ -45,6 +46,7 @@ MATRIX = {
 # Only tests need ansible.posix, for its callback plugins with JSON output, and awx.awx, which newer bundles do not include.
 COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
 AWX_BUNDLE = "11.13.0"
+BROWSER = ("selenium==4.51.0", "ansible-core", "pytest")
 # By setting of pip: the variable of uv.
 SETTINGS = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -226,10 +228,12 @@ def set_up(scope: str) -> None:
             print(f"[setup] ansible-core {core} skipped: no suitable Python found")
     if scope == "release":
         install(ROOT / ".venv-release", python, "-r", REQUIREMENTS / "release.txt")
+    if scope == "browser":
+        install(ROOT / ".venv-browser", python, *BROWSER)
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in ("run", "dev", "matrix", "release"):
+    if len(arguments) != 1 or arguments[0] not in ("run", "dev", "matrix", "release", "browser"):
         print(__doc__)
         return 2
     try:

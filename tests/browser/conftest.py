@@ -121,7 +121,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     binary = shutil.which("chromium") or shutil.which("google-chrome")
-    assert binary, "Chromium is missing."
+    assert binary, "Chromium is missing. Debian: apt-get install chromium chromium-driver."
     options.binary_location = binary
     browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     browser.set_script_timeout(30)

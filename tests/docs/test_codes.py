@@ -12,5 +12,5 @@ from make_docs import PAGE, filled
 
 def test_table_is_current() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == filled(text), "run: make docs-tables"
+    assert text == filled(text), "run: nox -s tables"
     assert re.findall(r'^\| <a id="(\w+)">', text, re.MULTILINE) == sorted(Code)

@@ -181,7 +181,7 @@ def test_pages_match_schema() -> None:
 
 
 def test_generated_files_are_current() -> None:
-    """Compare the files with the output of make docs-tables."""
+    """Compare the files with the output of nox -s tables."""
     assert make_forms.SCHEMA.read_text(encoding="utf-8") == make_forms.schema_text()
     role = make_forms.ROLE.read_text(encoding="utf-8")
     assert role == make_forms.role_text(role)

@@ -3,7 +3,7 @@
 
 """Test invariants of random worlds: two parties edit lists, people edit the account by hand, and runs have random options.
 
-``WORLDS=2000`` in the environment tests more worlds, and ``--hypothesis-seed`` (``make unit SEED=7``) selects other ones.
+``WORLDS=2000`` in the environment tests more worlds, and ``--hypothesis-seed`` (``SEED=7 make unit``) selects other ones.
 """
 
 from __future__ import annotations
