@@ -198,12 +198,6 @@ def _time(text: str) -> str:
     return parsed.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _workload_name(data: Mapping[str, Any], index: int) -> str:
-    workload = data["workloads"][index]
-    cluster = f"{data['clusters'][workload['cluster']]['key']} " if len(data["clusters"]) > 1 else ""
-    return f"{cluster}{workload['namespace']}/{workload['service_account']}"
-
-
 def _risk_kinds(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return each kind of risk with its risks, the most severe kinds first.
 
@@ -236,7 +230,7 @@ def _question(data: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]
         links = [
             {
                 "index": entry["workload"],
-                "name": _workload_name(data, entry["workload"]),
+                "name": data["workloads"][entry["workload"]]["name"],
                 "depends_on": ", ".join(entry.get("keys", ())),
             }
             for entry in answers[:MAX_LINKS]
@@ -252,7 +246,7 @@ def _linked_text(data: Mapping[str, Any], risk: Mapping[str, Any]) -> dict[str, 
     Otherwise the links follow the text.
     """
     indexes = risk["workloads"][:MAX_LINKS]
-    links = [{"index": index, "name": _workload_name(data, index)} for index in indexes]
+    links = [{"index": index, "name": data["workloads"][index]["name"]} for index in indexes]
     text = risk["text"]
     if len(links) == 1 and links[0]["name"] in text:
         first, _name, rest = text.partition(links[0]["name"])
@@ -285,7 +279,7 @@ def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             note = "unknown: role of the node"
         yield {
             "index": index,
-            "name": _workload_name(data, index),
+            "name": data["workloads"][index]["name"],
             "source": SOURCES.get(workload["source"], workload["source"]),
             "roles": roles,
             "access": access,

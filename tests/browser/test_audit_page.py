@@ -189,8 +189,11 @@ HOSTILE = (
 def test_hostile_names(show: Show) -> None:
     data = make_report(20)
     for place, name in enumerate(HOSTILE):
-        data["workloads"][place]["service_account"] = name
-        data["workloads"][place]["namespace"] = f"n{name}"
+        data["workloads"][place] |= {
+            "service_account": name,
+            "namespace": f"n{name}",
+            "name": f"n{name}/{name}",
+        }
         data["roles"][place]["name"] = name
         data["policies"][place + 1]["short"] = name
         data["policies"][place + 1]["statements"][0]["Action"].append(f"s3:{name}")

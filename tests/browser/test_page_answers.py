@@ -214,7 +214,8 @@ class Evaluator:
     """The complete evaluation of the policies of a report, for requests without wildcards."""
 
     def __init__(self, facts: ClusterFacts) -> None:
-        estate, tables = AccessEstate([facts]), AccessTables(Catalogue())
+        tables = AccessTables(Catalogue())
+        estate = AccessEstate([facts], tables)
         self.members = estate.members
         self.layers: list[tuple[tuple[Layer, ...], Context] | None] = []
         for member in self.members:

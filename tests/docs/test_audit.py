@@ -122,7 +122,7 @@ def test_report(cluster: Cluster) -> None:
     assert sources["shop/foreign"] == ("irsa", "unknown")
     assert sources["shop/intruder"] == ("irsa", "blocked")
     codes = {risk["code"] for risk in report["risks"]}
-    assert codes >= {"ADMINISTRATOR", "ACCOUNT_MISSING", "CREDENTIALS_BY_HAND", "IRSA_LEFT", "TRUST_WIDE"}
+    assert codes >= {"ADMINISTRATOR", "ACCOUNT_MISSING", "CREDENTIALS_BY_HAND", "TRUST_WIDE"}
     assert codes.isdisjoint({"ROLE_UNUSED", "SERVICES_UNUSED", "ACTIONS_UNUSED"})
     with (cluster.folder / "access.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -81,8 +81,7 @@
   const SEVERITIES = ["high", "medium", "low"];
   const OTHER = "*";
   const shortName = (w) => w.namespace + "/" + w.service_account;
-  const workloadName = (w) => (clusters.length > 1 ? clusters[w.cluster].key + " " : "") + shortName(w);
-  const workloadLink = (index) => h("a", {href: "#w" + index}, isolated(workloadName(workloads[index])));
+  const workloadLink = (index) => h("a", {href: "#w" + index}, isolated(workloads[index].name));
   const sourceTitle = (w) => SOURCES[w.source] ?? w.source;
   const serviceTitle = (service) => (service === OTHER ? "every other service" : report.services[service] || service);
   const winningCredential = (w) => (w.credentials || []).find((credential) => credential.wins) || {};
@@ -465,12 +464,12 @@
   function showWorkload(index) {
     const w = workloads[index];
     const found = workloadRisks[index].length ? [h("h3", "Risks"), h("ul.rows", workloadRisks[index].map(riskItem))] : "";
-    openDialog(isolated(workloadName(w)), subtitleOf(w), [accessSection(w), found, identitySection(w)]);
+    openDialog(isolated(w.name), subtitleOf(w), [accessSection(w), found, identitySection(w)]);
   }
   function showCell(index, service) {
     const w = workloads[index];
     const levels = levelsOf(w, service);
-    openDialog([isolated(workloadName(w)), " – " + serviceTitle(service)], subtitleOf(w), [
+    openDialog([isolated(w.name), " – " + serviceTitle(service)], subtitleOf(w), [
       h("p.verdict", chips(levels), " ", h("strong", sentence(levelSentence(levels)))),
       serviceReasons(w, service),
       identitySection(w),
@@ -530,7 +529,7 @@
     const columnLabel = (column) => (column === REST ? number(hidden.length) + " more" : column === OTHER ? "others" : column);
     const haystack = workloads.map((w) => {
       const used = (w.credentials || []).flatMap((credential) => [roles[credential.role], roles[credential.target]]);
-      return [workloadName(w), sourceTitle(w), ...used.map((role) => role?.name)].join(" ").toLowerCase();
+      return [w.name, sourceTitle(w), ...used.map((role) => role?.name)].join(" ").toLowerCase();
     });
     function accepted(index) {
       const w = workloads[index];
@@ -596,7 +595,7 @@
       const worst = worstRisk(index);
       const tags = [w.source !== "pod_identity" && sourceTitle(w), {partial: "partly read", blocked: "blocked"}[w.access]];
       const risk = worst ? h("span.severity." + worst, {"aria-label": worst + " risk"}, worst) : "";
-      const title = workloadName(w) + ". " + (w.winner || "");
+      const title = w.name + ". " + (w.winner || "");
       return [{title}, isolated(w.service_account), h("span.tags", risk, tags.filter(Boolean).map((text) => h("span.tag", text)))];
     }
     function row(item, position) {
@@ -611,7 +610,7 @@
         if (isGroup) levels = {...levels, blocked: [], blind: levels.blind && !topRank({...levels, blocked: []})};
         // The cells of an open group are empty, because its rows follow.
         const [text, className] = isGroup && item.open ? ["", "nothing"] : face(levels);
-        const name = isGroup ? item.label : workloadName(workloads[item.index]);
+        const name = isGroup ? item.label : workloads[item.index].name;
         const label = name + ", " + columnTitle(column) + ": " + (isGroup ? "highest: " : "") + levelSentence(levels);
         const place = {role: "gridcell", tabIndex: -1, "aria-colindex": index + 2};
         tr.append(h("td", {className, title: label, "aria-label": label, ...place}, text));
@@ -828,7 +827,7 @@
       ask();
       resourceField.focus();
     });
-  const names = workloads.map(workloadName);
+  const names = workloads.map((w) => w.name);
   nameField.addEventListener("focus", () => byId("names").append(...names.map((value) => h("option", {value}))), {once: true});
   byId("what").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_aws": 760,
     "module_utils/_findings": 247,
     "module_utils/_identity": 105,
-    "module_utils/_identity/access": 1408,
+    "module_utils/_identity/access": 1300,
     "module_utils/_identity/inputs": 1900,
     "module_utils/_identity/kubernetes": 2500,
     "module_utils/_identity/model": 1525,

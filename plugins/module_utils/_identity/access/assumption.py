@@ -10,10 +10,9 @@ evaluation logic".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Literal, TypeAlias
 
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, IMPLICIT_DENY
 from ..._policy.evaluation.request import ASSUME_ROLE, Subject
@@ -23,21 +22,20 @@ from ..._policy.language.match import Cover
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant
 from ..._policy.permissions.permissions import IDENTITY, Required, check_permission, pod_context
 from ..._policy.trust.check import judge_session
-from ..model.access import RoleFacts
+from ..model.access import ClusterFacts, RoleFacts
+from ..model.associations import ObservedAssociation
 from ..model.names import is_aws_managed
-from .effective import AccessTables, Profile
-from .estate import AccessEstate, arn_account
-from .rules import AccessRule, answer, arn_pattern
+from .effective import Profile
+from .estate import AccessEstate, Usability, arn_account
+from .rules import Access, AccessRule, answer, arn_pattern
 
-# The result of ``RoleGraph.administers``. "depends" means only with some values of condition keys.
-Administration: TypeAlias = Literal["yes", "depends", "no", "unknown"]
 # The maximum number of means in an answer.
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """A session of a role that was read.
+    """A session of a role that was read. Sessions of a role with equal permissions are one object.
 
     ``profile`` has its effective permissions, and ``context`` the condition keys of its requests. ``grant`` is an action with
     which the session can give the role all permissions, or None. ``unread`` has texts about roles that were not read, and that
@@ -50,13 +48,21 @@ class Session:
     grant: SelfGrant | None
     unread: tuple[str, ...]
 
+    def gains(self) -> Iterator[tuple[str, bool]]:
+        """Yield the actions with which the session can obtain permissions without a known limit, and whether this is certain."""
+        if self.grant is not None:
+            yield self.grant.action, self.grant.is_certain
+            return
+        for entry in self.profile.escalations:
+            yield " and ".join(entry.combination.needs), entry.is_certain
+
 
 @dataclass(frozen=True, slots=True)
 class RolePath:
     """A sequence of roles, of which each can assume the next one.
 
     ``arns`` are the ARNs of the roles after the first one, and ``session`` is a session of the last role. ``is_certain`` is false
-    if one of these AssumeRole requests may be denied, or if the last role can administer its account only under conditions.
+    if one of these AssumeRole requests may be denied.
     """
 
     arns: tuple[str, ...]
@@ -77,6 +83,15 @@ class Means:
     chains: Mapping[str, Profile] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
+    def answer(self, ask: Callable[[Profile], Access], own: Access) -> Access:
+        """Return the answer for a role whose own policies allow no request of a question: "obtain", "unknown" or ``own``."""
+        answers = {name: ask(profile).answer for name, profile in self.chains.items()}
+        found = [*self.unlimited, *(name for name, word in answers.items() if word not in ("unknown", "no"))]
+        if found:
+            return Access("obtain", tuple(found))
+        unknown = [*self.unread, *(name for name, word in answers.items() if word == "unknown")]
+        return Access("unknown", tuple(unknown)) if unknown else own
+
 
 @dataclass
 class RoleGraph:
@@ -87,10 +102,10 @@ class RoleGraph:
     """
 
     estate: AccessEstate
-    tables: AccessTables
-    _next: dict[tuple[str, int], list[tuple[str, bool]]] = field(default_factory=dict)
+    _sessions: dict[tuple[str, Profile], Session] = field(default_factory=dict)
+    _next: dict[Session, list[tuple[str, bool]]] = field(default_factory=dict)
     _chained: dict[str, Session] = field(default_factory=dict)
-    _paths: dict[tuple[str, int], list[RolePath]] = field(default_factory=dict)
+    _paths: dict[Session, list[RolePath]] = field(default_factory=dict)
 
     @cached_property
     def _trusting(self) -> Mapping[str, Mapping[str, RoleFacts]]:
@@ -107,53 +122,70 @@ class RoleGraph:
                         found.setdefault(_caller(value), {})[role.arn] = role
         return found
 
-    def session(self, role: RoleFacts, profile: Profile, context: Context) -> Session:
-        policies = [arn for arn in role.attached if not is_aws_managed(arn)]
-        grant = find_self_grant(profile.layers, role.arn, policies, context)
-        return Session(role, profile, context, grant, tuple(dict.fromkeys(self._unread(role, profile))))
+    def session(
+        self, role: RoleFacts, context: Context, association: ObservedAssociation | None = None
+    ) -> Session:
+        """Return a session of a role that was read, with the session policy of an association, if there is one."""
+        profile = self.estate.tables.profile(role, context, association)
+        key = role.arn, profile
+        if key not in self._sessions:
+            policies = [arn for arn in role.attached if not is_aws_managed(arn)]
+            grant = find_self_grant(profile.layers, role.arn, policies, context)
+            unread = tuple(dict.fromkeys(self._unread(role, profile)))
+            self._sessions[key] = Session(role, profile, context, grant, unread)
+        return self._sessions[key]
 
-    def administers(self, role: RoleFacts) -> Administration:
+    def administers(self, role: RoleFacts) -> Usability:
         """Return whether a session of a role, without session tags, can give the role all permissions.
 
         The result is "unknown" if the role does not exist, or if the role or its permissions boundary could not be read. It is
         "unknown" instead of "no" if another policy could not be read.
         """
-        if role.state != "read":
+        if role.state != "read" or any(layer == "boundary" for layer, _title in role.unread):
             return "unknown"
-        context = pod_context(_role_caller(role), role.tags)
-        session = self.session(role, self.tables.profile(role, context), context)
-        is_limited = any(layer == "boundary" for layer, _title in role.unread)
-        if is_limited or (session.grant is None and session.profile.unread):
-            return "unknown"
-        if session.grant is None:
-            return "no"
-        return "yes" if session.grant.is_certain else "depends"
+        session = self.session(role, pod_context(_role_caller(role), role.tags))
+        if session.grant is not None:
+            return "yes" if session.grant.is_certain else "depends"
+        return "unknown" if session.profile.unread else "no"
 
-    def means(self, session: Session | None, further_roles: Iterable[str]) -> Means:
+    def node_roles(self, part: ClusterFacts) -> dict[str, Usability]:
+        """Return the ARNs of the node roles in ``part.nodes``, first the roles that can administer the account."""
+        sources = part.nodes.sources if part.nodes is not None else ()
+        found = {arn: self.administers(self.estate.role(arn)) for arn in sources}
+        order: Sequence[Usability] = ("yes", "depends", "unknown", "no")
+        return dict(sorted(found.items(), key=lambda item: (order.index(item[1]), item[0])))
+
+    def means(self, session: Session | None, further_roles: Mapping[str, bool]) -> Means:
         """Return the means of a service account to obtain further permissions.
 
         :arg session: its session, or None if it cannot use its role.
-        :arg further_roles: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA.
+        :arg further_roles: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA, and
+            whether this is certain.
         """
         found: list[str] = []
         chains: dict[str, Profile] = {}
         unread: dict[str, None] = {}
+        paths: list[RolePath] = []
         if session is not None:
+            found += [_under_conditions(*gain) for gain in session.gains()]
             if session.grant is not None:
-                return Means((session.grant.action,))
-            found += [" and ".join(entry.combination.needs) for entry in session.profile.escalations]
+                return Means(tuple(found))
+            paths += self.paths(session)
             unread |= dict.fromkeys(session.unread)
-        paths = [*self.paths(session)] if session is not None else []
-        for arn in further_roles:
-            first = RolePath((arn,), self._chain(arn), False)
-            further = [replace(path, arns=(arn, *path.arns)) for path in self.paths(first.session)]
-            paths += [first, *further]
+        for arn, is_certain in further_roles.items():
+            first = self._chain(arn)
+            paths.append(RolePath((arn,), first, is_certain))
+            paths += [
+                RolePath((arn, *path.arns), path.session, is_certain and path.is_certain)
+                for path in self.paths(first)
+            ]
         for path in paths:
             name = f"role {' → '.join(map(self.estate.label, path.arns))}"
-            if path.session.grant is not None or path.session.profile.escalations:
-                found.append(name)
+            gains = [is_certain for _actions, is_certain in path.session.gains()]
+            if gains:
+                found.append(_under_conditions(name, path.is_certain and any(gains)))
             else:
-                chains[name] = path.session.profile
+                chains[_under_conditions(name, path.is_certain)] = path.session.profile
                 unread |= dict.fromkeys(path.session.unread)
         if len(found) > _SHOWN:
             found = [*found[:_SHOWN], f"{len(found) - _SHOWN} more combinations and roles"]
@@ -195,46 +227,37 @@ class RoleGraph:
         A session chooses its external ID, tags, name, source identity and network itself, so conditions on these make a path
         uncertain. Certain paths take precedence, then short ones. In the result, the paths to administrators are first.
         """
-        key = start.role.arn, start.profile.number
-        if key not in self._paths:
+        if start not in self._paths:
             found: dict[str, RolePath] = {}
             waiting = [RolePath((), start, True)]
             while waiting:
                 path = waiting.pop(0)
                 for arn, is_certain in self._assumable(path.session):
-                    session = self._chain(arn)
-                    certain = is_certain and path.is_certain
+                    further = RolePath((*path.arns, arn), self._chain(arn), path.is_certain and is_certain)
                     earlier = found.get(arn)
-                    if arn != start.role.arn and (earlier is None or (certain and not earlier.is_certain)):
-                        found[arn] = RolePath(
-                            (*path.arns, arn),
-                            session,
-                            certain and (session.grant is None or session.grant.is_certain),
-                        )
-                        waiting.append(replace(found[arn], is_certain=certain))
-            self._paths[key] = sorted(
+                    is_better = earlier is None or (further.is_certain and not earlier.is_certain)
+                    if is_better and arn != start.role.arn:
+                        found[arn] = further
+                        waiting.append(further)
+            self._paths[start] = sorted(
                 found.values(), key=lambda path: (path.session.grant is None, not path.is_certain, path.arns)
             )
-        return self._paths[key]
+        return self._paths[start]
 
     def _chain(self, arn: str) -> Session:
         """Return a session that another role has created. Its tags and its source identity are unknown."""
         if arn not in self._chained:
             role = self.estate.role(arn)
             context = pod_context(_role_caller(role)).assume({"aws:sourceidentity": UNKNOWN_VALUE})
-            self._chained[arn] = self.session(role, self.tables.profile(role, context), context)
+            self._chained[arn] = self.session(role, context)
         return self._chained[arn]
 
     def _assumable(self, session: Session) -> list[tuple[str, bool]]:
-        key = session.role.arn, session.profile.number
-        if key not in self._next:
-            self._next[key] = list(self._find_assumable(session.role, session.profile, session.context))
-        return self._next[key]
-
-    def _find_assumable(
-        self, role: RoleFacts, profile: Profile, context: Context
-    ) -> Iterator[tuple[str, bool]]:
-        """Yield the ARN of each role that a role can assume, and whether this is certain."""
+        """Return the ARN of each role that a session can assume, and whether this is certain."""
+        if session in self._next:
+            return self._next[session]
+        found = self._next[session] = []
+        role, profile = session.role, session.profile
         account = arn_account(role.arn)
         named, everyone = (self._trusting.get(name, {}) for name in (_caller(role.arn), "*"))
         candidates = {**everyone, **named}
@@ -242,9 +265,9 @@ class RoleGraph:
         if answer(profile.rules, every).answer != "no":
             candidates |= self._trusting.get(account, {})
         candidates.pop(role.arn, None)
-        chosen = context.assume({"aws:sourceidentity": UNKNOWN_VALUE})
+        chosen = session.context.assume({"aws:sourceidentity": UNKNOWN_VALUE})
         for arn, target in candidates.items():
-            verdict = check_permission(profile.layers, Required(ASSUME_ROLE, arn), context)
+            verdict = check_permission(profile.layers, Required(ASSUME_ROLE, arn), session.context)
             decision = verdict.decision
             if decision == IMPLICIT_DENY and verdict.change == (IDENTITY,) and arn_account(arn) == account:
                 # Within an account, a trust policy that names the role is sufficient. AWS does not document this for "*".
@@ -254,7 +277,12 @@ class RoleGraph:
                 continue
             usable = judge_session(trust, role.arn, chosen)
             if usable != "no":
-                yield arn, decision == ALLOWED and usable == "yes"
+                found.append((arn, decision == ALLOWED and usable == "yes"))
+        return found
+
+
+def _under_conditions(name: str, is_certain: bool) -> str:
+    return name if is_certain else f"{name} under conditions"
 
 
 def _caller(principal: str) -> str:

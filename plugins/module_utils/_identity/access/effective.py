@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from ..._policy.evaluation.evaluate import Layer
 from ..._policy.evaluation.rules import Rule, build_rules
@@ -23,6 +23,7 @@ from ..._policy.language.document import Policy, PolicyError, document_statement
 from ..._policy.permissions.catalogue import Catalogue
 from ..._policy.permissions.escalation import Escalation, EscalationFinder
 from ..._policy.permissions.levels import (
+    EVERY_SERVICE,
     Cell,
     CellMemo,
     context_signature,
@@ -37,51 +38,42 @@ from .rules import AccessRule, RoleRules, reduce_layers
 
 PolicyKind = Literal["aws", "customer", "inline", "session"]
 SESSION_POLICY_NAME = "session policy of the association"
-# The place of a statement: the number of its policy in ``AccessTables``, and its position in this policy, from 0.
-StatementPlace = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CompiledPolicy:
     """A policy of the report, compiled for evaluation.
 
-    ``number`` is its position in ``AccessTables.policies``. ``name`` is the ARN of a managed policy, otherwise a name for
-    messages. ``rules`` are its statements, compiled, and ``statements`` the same for a report. For a document that cannot be
-    parsed, ``policy`` is None, and both are empty.
+    ``name`` is the ARN of a managed policy, otherwise a name for messages. ``rules`` are its statements, compiled, and
+    ``statements`` the same for a report. If the document cannot be parsed, ``is_parsed`` is false, and both are empty.
     """
 
-    number: int
     name: str
     kind: PolicyKind
-    policy: Policy | None
+    is_parsed: bool = False
     rules: tuple[Rule, ...] = ()
     statements: Sequence[Mapping[str, Any]] = ()
 
-    @property
-    def short(self) -> str:
-        """Return a short name for a table, such as the last part of an ARN."""
-        if self.kind == "inline":
-            return self.name.partition(" of role ")[0].removeprefix("inline policy ")
-        return "session policy" if self.kind == "session" else self.name.rpartition("/")[2]
+
+# The place of a statement: its policy, and its position in this policy, from 0.
+StatementPlace: TypeAlias = tuple[CompiledPolicy, int]
 
 
-@dataclass
+@dataclass(eq=False)
 class Profile:
     """The effective permissions of a role, which other roles and service accounts can share.
 
-    ``number`` is its position in ``AccessTables.profiles``. ``layers`` are the compiled policies: identity policies, then the
-    permissions boundary and the session policy, if they exist and could be parsed. ``context`` has the condition keys of the
-    requests. ``policies`` (identity policies), ``boundary`` and ``session`` are numbers of policies. ``unread`` has the policies
-    that could not be read or parsed, each as the name of its layer and the name of the policy. ``tables`` has the
-    caches that all profiles share.
+    ``layers`` are the compiled policies: identity policies, then the permissions boundary and the session policy, if they exist
+    and could be parsed. ``context`` has the condition keys of the requests. ``policies`` are the identity policies. ``unread``
+    has the policies that could not be read or parsed, each as the name of its layer and the name of the policy. ``tables`` has
+    the caches that all profiles share.
     """
 
-    number: int
     layers: tuple[Layer, ...]
     context: Context
-    policies: tuple[int, ...]
-    boundary: int | None
-    session: int | None
+    policies: tuple[CompiledPolicy, ...]
+    boundary: CompiledPolicy | None
+    session: CompiledPolicy | None
     unread: tuple[tuple[str, str], ...]
     tables: AccessTables = field(repr=False)
 
@@ -100,7 +92,7 @@ class Profile:
     def cell(self, service: str) -> Cell | None:
         """Return the cell of a service, or else the cell for all other services; None without either."""
         found = {cell.service: cell for cell in self.cells}
-        return found.get(service) or found.get("*")
+        return found.get(service, found.get(EVERY_SERVICE))
 
     def statements(self, service: str) -> tuple[Rule, ...]:
         """Return the statements that give access to a service."""
@@ -110,14 +102,9 @@ class Profile:
 
 @dataclass
 class AccessTables:
-    """The policies and profiles of a report, each with its position in the list as its number.
-
-    ``memo``, ``reduced`` and the private attributes are caches.
-    """
+    """The compiled policies and the profiles of a report. ``memo``, ``reduced`` and the private attributes are caches."""
 
     catalogue: Catalogue
-    policies: list[CompiledPolicy] = field(default_factory=list)
-    profiles: list[Profile] = field(default_factory=list)
     _by_document: dict[tuple[str, str, str], CompiledPolicy] = field(default_factory=dict)
     _places: dict[int, StatementPlace] = field(default_factory=dict)
     _by_layers: dict[object, Profile] = field(default_factory=dict)
@@ -132,55 +119,35 @@ class AccessTables:
         :arg context: the condition keys of the requests of the role.
         :arg association: the association whose session policy limits the permissions; None for no association.
         """
-        identity = [self.policy(title, document, _kind(title)) for title, document in role.policies]
+        identity = tuple(self.policy(title, document, _kind(title)) for title, document in role.policies)
         boundary = self.policy(*role.boundary, _kind(role.boundary[0])) if role.boundary else None
         session_policy = association.session_policy if association is not None else None
         session = self.policy(SESSION_POLICY_NAME, session_policy, "session") if session_policy else None
+        limits = [policy for policy in (boundary, session) if policy is not None]
         unread = [(IDENTITY if layer == "identity" else title, title) for layer, title in role.unread]
-        unread += [(IDENTITY, policy.name) for policy in identity if policy.policy is None]
-        limiting = [policy for policy in (boundary, session) if policy is not None]
-        unread += [(policy.name, policy.name) for policy in limiting if policy.policy is None]
-        limits = [policy for policy in limiting if policy.policy is not None]
-        rules = tuple(rule for policy in identity for rule in policy.rules)
-        key = (
-            tuple(policy.number for policy in identity),
-            boundary.number if boundary else None,
-            session.number if session else None,
-            tuple(unread),
-            context_signature([*rules, *(rule for policy in limits for rule in policy.rules)], context),
+        unread += [(IDENTITY, policy.name) for policy in identity if not policy.is_parsed]
+        unread += [(policy.name, policy.name) for policy in limits if not policy.is_parsed]
+        layers = (
+            Layer(IDENTITY, tuple(rule for policy in identity for rule in policy.rules)),
+            *(Layer(policy.name, policy.rules) for policy in limits if policy.is_parsed),
         )
+        signature = context_signature((rule for layer in layers for rule in layer.rules), context)
+        key = identity, boundary, session, tuple(unread), signature
         if key not in self._by_layers:
-            layers = (
-                Layer(IDENTITY, rules),
-                *(Layer(policy.name, policy.rules) for policy in limits),
-            )
-            found = Profile(
-                len(self.profiles),
-                layers,
-                context,
-                key[0],
-                key[1],
-                key[2],
-                tuple(unread),
-                self,
-            )
-            self.profiles.append(found)
-            self._by_layers[key] = found
+            self._by_layers[key] = Profile(layers, context, identity, boundary, session, tuple(unread), self)
         return self._by_layers[key]
 
     def policy(self, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
         """Compile a policy, or return it if the tables have it. Equal session policies of several associations are one policy."""
         key = "" if kind == "session" else name, kind, json.dumps(document, sort_keys=True, default=str)
         if key not in self._by_document:
-            compiled = CompiledPolicy(len(self.policies), name, kind, None)
+            compiled = CompiledPolicy(name, kind)
             with suppress(PolicyError):
                 parsed = parse_policy(document, "session" if kind == "session" else "identity")
                 rules, rows = build_rules(parsed, name), statement_rows(parsed, document)
-                compiled = replace(compiled, policy=parsed, rules=rules, statements=rows)
-            self.policies.append(compiled)
+                compiled = CompiledPolicy(name, kind, True, rules, rows)
             self._by_document[key] = compiled
-            for rule in compiled.rules:
-                self._places[id(rule)] = compiled.number, rule.statement.index - 1
+            self._places |= {id(rule): (compiled, rule.statement.index - 1) for rule in compiled.rules}
         return self._by_document[key]
 
     def places(self, rules: Iterable[Rule | None]) -> list[StatementPlace]:

@@ -10,18 +10,19 @@ Reference Guide, "Standardized credential providers"; amazon-eks-pod-identity-we
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Final, Literal
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.context import PRESENT, Context
 from ..._policy.language.document import PolicyError
-from ..._policy.permissions.permissions import NamedPolicy, permission_layers, pod_context
+from ..._policy.permissions.permissions import IDENTITY, pod_context
 from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
@@ -43,13 +44,24 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.migration import PodCredentials
+from .effective import AccessTables
 
 # "keys", "web_identity" and "container" are credentials that a Pod template sets: access keys, a web identity token, an endpoint.
 CredentialKind = Literal["keys", "web_identity", "container", "pod_identity", "irsa"]
+# The order in which SDKs prefer the credentials.
+_ORDER: Final[Sequence[CredentialKind]] = ("keys", "web_identity", "irsa", "container", "pod_identity")
 Usability = Literal["yes", "no", "depends", "unknown"]
 _USABILITY: Final[Mapping[str, Usability]] = {"yes": "yes", "no": "no", "conditional": "depends"}
+# The maximum number of service accounts in a sentence.
+SHOWN_MEMBERS: Final = 3
 # The results of a check, the worst first. If several policies must allow the use of a role, the worst of their results counts.
 _WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
+# The reasons for the results about the trust policy of a role for IRSA.
+_TOKEN_REASONS: Final[Mapping[Usability, str]] = {
+    "yes": "The trust policy allows the token of this service account.",
+    "no": "The trust policy does not allow the token of this service account.",
+    "depends": "Whether the token is accepted depends on conditions of the trust policy.",
+}
 _ACCESS_KEYS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 _WEB_IDENTITY = "AWS_WEB_IDENTITY_TOKEN_FILE"
 
@@ -79,7 +91,7 @@ class Credential:
         return self.target_arn or self.role_arn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AccessMember:
     """A service account of the report. ``credentials`` are in the order in which SDKs prefer them.
 
@@ -102,46 +114,37 @@ class AccessMember:
     def source(self) -> CredentialKind | Literal["node"]:
         return self.credentials[0].kind if self.credentials else "node"
 
-    @property
-    def subject(self) -> Subject:
-        """Return the caller of the requests that the Pods send with the role of ``role_credential``."""
+    def context(self, role: RoleFacts) -> Context:
+        """Return the condition keys of the requests that the Pods send with a role, the one of ``role_credential``."""
         credential = self.role_credential
         association = credential.association if credential is not None else None
         tags = association is not None and not association.disable_session_tags
-        arn = credential.effective_arn if credential is not None else None
-        return make_subject(self.cluster, self.key, arn, tags)
-
-    def context(self, role: RoleFacts | None) -> Context:
-        """Return the condition keys of the requests that the Pods send.
-
-        :arg role: the role of the requests; None if it is unknown.
-        """
-        context = pod_context(self.subject, role.tags if role is not None and role.state == "read" else None)
-        credential = self.role_credential
-        if credential is not None and credential.kind != "pod_identity":
-            # AWS STS creates the session from a token of the OIDC provider.
-            return context.assume({"aws:federatedprovider": PRESENT})
-        return context
+        context = pod_context(make_subject(self.cluster, self.key, role.arn, tags), role.tags)
+        # AWS STS creates the session of IRSA from a token of the OIDC provider.
+        return context if association is not None else context.assume({"aws:federatedprovider": PRESENT})
 
 
-def make_subject(
-    cluster: Cluster, key: WorkloadKey, role_arn: str | None, session_tags: bool, own_account: bool = False
-) -> Subject:
-    """Return a service account as the caller of requests, for the evaluation of policies.
+def make_subject(cluster: Cluster, key: WorkloadKey, role_arn: str, session_tags: bool) -> Subject:
+    """Return a service account as the caller of requests with a role, for the evaluation of policies.
 
-    :arg role_arn: the role of the caller; None if it is unknown.
     :arg session_tags: whether the session has the session tags of EKS Pod Identity.
-    :arg own_account: whether to use the account of the cluster for the caller, as EKS does when it assumes the role of an
-        association. Otherwise the account of the role is used, if the role is known.
     """
     return Subject(
         cluster_arn=cluster.arn,
         namespace=key.namespace,
         service_account=key.service_account,
-        account_id=cluster.account_id if own_account or not role_arn else role_arn.split(":")[4],
+        account_id=arn_account(role_arn),
         partition=cluster.partition,
         role_arn=role_arn,
         session_tags=session_tags,
+    )
+
+
+def association_subject(cluster: Cluster, association: ObservedAssociation) -> Subject:
+    """Return the service account for which EKS assumes the role of an association, in the account of the cluster."""
+    tags = not association.disable_session_tags
+    return replace(
+        make_subject(cluster, association.key, association.role_arn, tags), account_id=cluster.account_id
     )
 
 
@@ -150,26 +153,24 @@ class AccessEstate:
     """All clusters of a report, with their service accounts and roles.
 
     :arg parts: the data of each cluster. Their names must be unique.
+    :arg tables: the compiled policies of the report.
     :arg only: patterns of the service accounts of the report; empty for all.
     """
 
     parts: Sequence[ClusterFacts]
+    tables: AccessTables
     only: Collection[str] = ()
     _trusts: dict[int, TrustPolicy | None] = field(default_factory=dict)
 
     @cached_property
     def roles(self) -> Mapping[str, RoleFacts]:
         """Return the roles of all clusters by lower-case ARN. If several clusters have a role, prefer one that was read."""
-        found: dict[str, RoleFacts] = {}
-        for part in self.parts:
-            for name, role in part.roles.items():
-                if name not in found or found[name].state != "read":
-                    found[name] = role
-        return found
+        found = [(name, role) for part in self.parts for name, role in part.roles.items()]
+        return {**dict(found), **{name: role for name, role in found if role.state == "read"}}
 
     @cached_property
     def places(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Return the cluster ARN and namespace of each service account with a role, by the lower-case ARN of the role.
+        """Return the cluster and namespace of each service account with a role, by the lower-case ARN of the role.
 
         The service accounts of all namespaces count. A service account with several roles has an entry for each role.
         """
@@ -177,8 +178,7 @@ class AccessEstate:
         for part in self.parts:
             for key in part.service_accounts():
                 for arn in {arn.lower() for arn in part.own_arns(key)}:
-                    cluster = part.cluster.arn if part.cluster is not None else ""
-                    found.setdefault(arn, []).append((cluster, key.namespace))
+                    found.setdefault(arn, []).append((part.name, key.namespace))
         return found
 
     @cached_property
@@ -225,15 +225,12 @@ class AccessEstate:
 
     def trust(self, role: RoleFacts) -> TrustPolicy | None:
         """Return the compiled trust policy of a role, or None if it is unknown or malformed."""
-        if role.trust is None:
-            return None
         key = id(role.trust)
-        if key not in self._trusts:
-            try:
+        if role.trust is not None and key not in self._trusts:
+            self._trusts[key] = None
+            with suppress(PolicyError):
                 self._trusts[key] = prepare_trust(role.trust)
-            except PolicyError:
-                self._trusts[key] = None
-        return self._trusts[key]
+        return self._trusts.get(key)
 
     def guests(self, role: RoleFacts) -> list[Guest]:
         """Return the principals, except EKS Pod Identity, that the trust policy of a role allows."""
@@ -255,21 +252,22 @@ class AccessEstate:
             for issuer in issuers
         }
 
-    def token_roles(self, member: AccessMember) -> list[str]:
-        """Return the ARNs of other roles that a service account with IRSA can use, because its Pods have a token for AWS STS."""
+    def token_roles(self, member: AccessMember) -> dict[str, bool]:
+        """Return the ARNs of other roles that a service account with IRSA can use, and whether this is certain.
+
+        Its Pods have a token for AWS STS, which the trust policies of these roles allow or may allow.
+        """
         issuer = parse_issuer(member.cluster.issuer)
         if issuer is None or not any(entry.kind in ("irsa", "web_identity") for entry in member.credentials):
-            return []
+            return {}
         name = member.key.namespace, member.key.service_account
         present = {entry.role_arn.lower() for entry in member.credentials}
-        found = {
-            role.arn: None
+        answers = {
+            role.arn: allows_web_identity(role.trust or {}, issuer, name)
             for role, entry in self._federated.get(issuer, ())
-            if role.arn.lower() not in present
-            and (entry.accounts is None or name in entry.accounts)
-            and allows_web_identity(role.trust or {}, issuer, name) != "no"
+            if role.arn.lower() not in present and (entry.accounts is None or name in entry.accounts)
         }
-        return list(found)
+        return {arn: word == "yes" for arn, word in answers.items() if word != "no"}
 
     def _members(self, part: ClusterFacts) -> Iterator[AccessMember]:
         if part.cluster is None:
@@ -283,33 +281,32 @@ class AccessEstate:
 
     def _credentials(
         self, part: ClusterFacts, cluster: Cluster, issuer: Issuer | None, key: WorkloadKey
-    ) -> Iterator[Credential]:
-        pods = part.pods.get(key)
-        from_templates = (
+    ) -> list[Credential]:
+        """Return the credentials of a service account in the order in which SDKs prefer them."""
+        pods, account = part.pods.get(key), part.accounts.get(key)
+        audience = (account.audience if account is not None else "") or DEFAULT_AUDIENCE
+        found = (
             list(_own_credentials(pods.templates, part.own_roles.get(key, {}))) if pods is not None else []
         )
-        association = part.associations.get(key)
-        account = part.accounts.get(key)
-        annotated = part.irsa_role(key)
-        audience = (account.audience if account is not None else "") or DEFAULT_AUDIENCE
-        irsa = [self._irsa(Credential("irsa", annotated), issuer, key, audience)] if annotated else []
-        yield from (entry for entry in from_templates if entry.kind == "keys")
-        for entry in from_templates:
-            if entry.kind == "web_identity":
-                yield self._irsa(entry, issuer, key, audience) if entry.role_arn else entry
-        if association is None:
-            yield from irsa
-        yield from (entry for entry in from_templates if entry.kind == "container")
-        if association is not None:
-            yield self._pod_identity(cluster, association)
-            yield from irsa
+        found += [Credential("irsa", annotated)] if (annotated := part.irsa_role(key)) else []
+        checked = [
+            self._irsa(entry, issuer, key, audience)
+            if entry.kind in ("web_identity", "irsa") and entry.role_arn
+            else entry
+            for entry in found
+        ]
+        if (association := part.associations.get(key)) is not None:
+            checked.append(self._pod_identity(cluster, association))
+        # With an association, the webhook of EKS does not configure IRSA.
+        return sorted(
+            checked,
+            key=lambda entry: (association is not None and entry.kind == "irsa", _ORDER.index(entry.kind)),
+        )
 
     def _pod_identity(self, cluster: Cluster, association: ObservedAssociation) -> Credential:
         role, target_arn = self.role(association.role_arn), association.target_role_arn
         found = Credential("pod_identity", association.role_arn, target_arn, association=association)
-        subject = make_subject(
-            cluster, association.key, role.arn, not association.disable_session_tags, own_account=True
-        )
+        subject = association_subject(cluster, association)
         checks = [self._check_role(role, subject)]
         if target_arn and checks[0][0] != "no":
             checks += self._check_target(role, self.role(target_arn), subject, association.external_id)
@@ -332,22 +329,31 @@ class AccessEstate:
     ) -> Iterator[tuple[Usability, str]]:
         """Yield whether the session of a role can assume a target role: by the policies of the role, and by the trust policy."""
         trust = self.trust(target)
-        if target.state == "missing":
-            yield "no", f"The target role {target.arn} does not exist."
-            return
-        layers = _layers(role)
-        decisions = {CONDITIONAL}
-        if layers is not None:
-            decisions = {found.decision for found in check_chain_permissions(layers, subject, target.arn)}
-        if not decisions <= {ALLOWED, CONDITIONAL}:
-            readable = "readable " if role.unread else ""
-            reason = f"The {readable}policies of role {role_name(role.arn)} do not allow it to assume the target role."
-            yield "depends" if role.unread else "no", reason
-        elif CONDITIONAL in decisions or role.unread:
-            reason = "Whether the role may assume the target role depends on conditions or unread policies."
-            yield "depends", reason
+        if role.state == "read":
+            profile = self.tables.profile(role, pod_context(subject))
+            verdicts = check_chain_permissions(profile.layers, subject, target.arn)
+            denied = [verdict for verdict in verdicts if verdict.decision not in (ALLOWED, CONDITIONAL)]
+            # Within an account, a trust policy that names the role is sufficient, and an unread one may do so.
+            is_sufficient = arn_account(target.arn) == arn_account(role.arn) and (
+                trust is None
+                or any(
+                    rule.allow and ("AWS", role.arn) in (rule.statement.principals or ())
+                    for rule in trust.rules
+                )
+            )
+            if denied and not (is_sufficient and all(verdict.change == (IDENTITY,) for verdict in denied)):
+                readable = "readable " if profile.unread else ""
+                yield (
+                    "depends" if profile.unread else "no",
+                    f"The {readable}policies of role {role_name(role.arn)} do not allow it to assume the target role.",
+                )
+            elif profile.unread or any(verdict.decision == CONDITIONAL for verdict in verdicts):
+                yield (
+                    "depends",
+                    "Whether the role may assume the target role depends on conditions or unread policies.",
+                )
         if trust is None:
-            yield "unknown", f"The target role {target.arn} could not be read."
+            yield _unevaluated_role(target)
             return
         verdict = check_chain(trust, subject, target_role_arn=target.arn, external_id=external_id or None)
         reason = verdict.findings[0].message if verdict.usable != "yes" else ""
@@ -357,15 +363,11 @@ class AccessEstate:
         self, credential: Credential, issuer: Issuer | None, key: WorkloadKey, audience: str
     ) -> Credential:
         role = self.role(credential.role_arn)
-        if role.state != "read" or issuer is None or self.trust(role) is None or role.trust is None:
-            usable, reason = _unevaluated_role(role)
-            return replace(credential, usable=usable, reason=reason)
-        name = key.namespace, key.service_account
-        usable = _USABILITY[allows_web_identity(role.trust, issuer, name, audience)]
-        reason = {
-            "yes": "The trust policy allows the token of this service account.",
-            "no": "The trust policy does not allow the token of this service account.",
-        }.get(usable, "Whether the token is accepted depends on conditions of the trust policy.")
+        usable, reason = _unevaluated_role(role)
+        if role.state == "read" and issuer is not None and role.trust is not None and self.trust(role):
+            name = key.namespace, key.service_account
+            usable = _USABILITY[allows_web_identity(role.trust, issuer, name, audience)]
+            reason = _TOKEN_REASONS.get(usable, "")
         return replace(credential, usable=usable, reason=reason)
 
 
@@ -385,29 +387,18 @@ def describe_winner(member: AccessMember) -> str:
     """Describe the credentials that new Pods of a service account use, in one or more sentences."""
     if not member.credentials:
         return "A new Pod gets no credentials for AWS, and may use the role of its node."
-    # SDKs prefer IRSA to an endpoint in a Pod template, so the credentials after it have no effect.
-    injected = next((entry for entry in member.credentials if not entry.owner), None)
-    end = member.credentials.index(injected) if injected is not None and injected.kind == "irsa" else None
-    own = [entry for entry in member.credentials[:end] if entry.owner]
-    texts = [
-        f"{entry.owner} sets {', '.join(entry.variables)} itself, and SDKs prefer these credentials."
-        for entry in own[:3]
+    own = [
+        f"{entry.owner} ({', '.join(entry.variables)})"
+        for entry in takewhile(lambda entry: entry.owner, member.credentials)
     ]
-    texts += [f"Further Pod templates that set credentials: {len(own) - 3}."] if len(own) > 3 else []
+    texts = [f"Pod templates set credentials, which SDKs prefer: {listed(own)}."] if own else []
+    injected = next((entry for entry in member.credentials if not entry.owner), None)
     if injected is not None:
         target = f", which assumes {role_name(injected.target_arn)}" if injected.target_arn else ""
         title = "EKS Pod Identity" if injected.kind == "pod_identity" else "IRSA"
         subject = "Other Pods use" if own else "A new Pod uses"
         texts.append(f"{subject} {title} with role {role_name(injected.role_arn)}{target}.")
-        last = member.credentials[-1]
-        if last is not injected and last.kind == "irsa":
-            texts.append(f"IRSA with role {role_name(last.role_arn)} has no effect on new Pods.")
     return " ".join(texts)
-
-
-def list_members(name: Callable[[AccessMember], str], members: Iterable[AccessMember]) -> str:
-    """Return the names of service accounts for a sentence: at most three, and the number of the remaining ones."""
-    return listed(map(name, members), 3)
 
 
 def role_name(arn: str) -> str:
@@ -439,12 +430,3 @@ def _own_credentials(
             )
         elif found:
             yield Credential("container", owner=owner, variables=tuple(sorted(found)))
-
-
-def _layers(role: RoleFacts) -> tuple[Layer, ...] | None:
-    """Return the permissions of a role that was read, or None if they are unknown."""
-    boundary = NamedPolicy(*role.boundary) if role.boundary is not None else None
-    identity = [NamedPolicy(name, document) for name, document in role.policies]
-    with contextlib.suppress(PolicyError):
-        return permission_layers(identity, boundary) if role.state == "read" else None
-    return None

@@ -63,9 +63,8 @@ _FORMULA: Final = re.compile(r"['\"\W_]*?[=+\-@]")
 def access_lines(report: _Row) -> list[str]:
     """Return the lines of a summary for the screen: numbers, a table of service accounts, risks and notes."""
     summary = report["summary"]
-    risks = summary["risks"]
     sources = ", ".join(f"{number} {SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
-    counts = ", ".join(f"{number} {severity}" for severity, number in risks.items())
+    counts = ", ".join(f"{number} {severity}" for severity, number in summary["risks"].items())
     count = summary["workloads"]
     unread = [str(cluster["key"]) for cluster in report["clusters"] if cluster.get("error")]
     scope = f" ({listed(unread)} could not be read)" if unread else ""
@@ -81,11 +80,9 @@ def access_lines(report: _Row) -> list[str]:
         lines.append(
             "Access: L list, R read, W write, T tag, P manage permissions, U unknown level; a small letter depends on conditions."
         )
-    for risk in report["risks"][:_SHOWN_RISKS]:
-        lines.append(f"{risk['severity']} {risk['code']} {risk['text']}")
+    lines += [f"{risk['severity']} {risk['code']} {risk['text']}" for risk in report["risks"][:_SHOWN_RISKS]]
     lines += _more(len(report["risks"]), _SHOWN_RISKS, "risks")
-    for question in report["questions"]:
-        lines += _question_lines(report, question)
+    lines += [line for question in report["questions"] for line in _question_lines(report, question)]
     return [*lines, *report["notes"]]
 
 
@@ -96,9 +93,7 @@ def _question_lines(report: _Row, question: _Row) -> Iterator[str]:
     for name in question["counts"]:
         rows = [row for row in question["answers"] if row["answer"] == name != "no"]
         if rows:
-            names = (
-                _with_keys(workload_name(report, report["workloads"][row["workload"]]), row) for row in rows
-            )
+            names = (_with_keys(report["workloads"][row["workload"]]["name"], row) for row in rows)
             yield f"- {name}: {listed(names, _SHOWN_ANSWERS)}"
     if question["unread"]:
         yield f"- unknown: all service accounts of {listed(question['unread'])}, which could not be read"
@@ -119,14 +114,6 @@ def access_csv(report: _Row) -> str:
     writer.writerow([*_COLUMNS, *(_as_text(question["question"]) for question in report["questions"])])
     writer.writerows([_as_text(value) for value in row] for row in _csv_rows(report))
     return text.getvalue()
-
-
-def workload_name(report: _Row, workload: _Row) -> str:
-    """Return the name of a service account as "namespace/name", with its cluster before it if the report has several clusters."""
-    name = f"{workload['namespace']}/{workload['service_account']}"
-    if len(report["clusters"]) == 1:
-        return name
-    return f"{report['clusters'][workload['cluster']]['key']} {name}"
 
 
 def _csv_rows(report: _Row) -> Iterator[list[str]]:
@@ -152,11 +139,16 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
         }
         rows = [question["answers"][number] for question in report["questions"]]
         answers = [_with_keys(row["answer"], row) for row in rows]
+        # A policy that could not be read may allow the other levels.
+        other = "unknown" if workload["access"] in ("partial", "unknown") else "no"
         for cell in _cells(report, workload):
-            values |= {name: cell["levels"].get(level, "no") for level, name in _LEVEL_COLUMNS.items()}
-            values |= {"service": cell["service"], "resources": " ".join(cell["resources"])}
-            values |= {"depends_on": " ".join(cell.get("keys", ()))}
-            values |= {"service_last_used": times.get(cell["service"], "")}
+            values |= {
+                **{name: cell["levels"].get(level, other) for level, name in _LEVEL_COLUMNS.items()},
+                "service": cell["service"],
+                "resources": " ".join(cell["resources"]),
+                "depends_on": " ".join(cell.get("keys", ())),
+                "service_last_used": times.get(cell["service"], ""),
+            }
             yield [*(values.get(name, "") for name in _COLUMNS), *answers]
         if not _cells(report, workload):
             yield [*(values.get(name, "") for name in _COLUMNS), *answers]
@@ -175,13 +167,11 @@ def _workload_cells(report: _Row) -> Iterator[tuple[str, ...]]:
     yield "SERVICE ACCOUNT", "CREDENTIALS", "ROLE", "ACCESS"
     for workload in report["workloads"][:_SHOWN_WORKLOADS]:
         entry = _role_entry(workload)
-        role = report["roles"][entry["role"]]["name"] if "role" in entry else "-"
-        if "target" in entry:
-            role += f" → {report['roles'][entry['target']]['name']}"
+        names = [report["roles"][entry[name]]["name"] for name in ("role", "target") if name in entry]
         yield (
-            workload_name(report, workload),
+            workload["name"],
             SOURCES[workload["source"]],
-            role,
+            " → ".join(names) or "-",
             _describe_access(report, workload),
         )
 
@@ -192,10 +182,9 @@ def _describe_access(report: _Row, workload: _Row) -> str:
         return "none: the role cannot be used" if access == "blocked" else access
     cells = [cell for cell in _cells(report, workload) if cell["levels"]]
     ordered = sorted(cells, key=lambda cell: (cell["service"] != "*", cell["service"]))
-    parts = [f"{cell['service']} {_letters(cell['levels'])}" for cell in ordered[:_SHOWN_SERVICES]]
-    more = [f"{len(cells) - _SHOWN_SERVICES} more"] if len(cells) > _SHOWN_SERVICES else []
-    partial = ["incomplete"] if workload["access"] == "partial" else []
-    return ", ".join([*parts, *more, *partial]) or "no permissions"
+    parts = [f"{cell['service']} {_letters(cell['levels'])}" for cell in ordered]
+    partial = ", incomplete" if workload["access"] == "partial" else ""
+    return f"{listed(parts, _SHOWN_SERVICES) or 'no permissions'}{partial}"
 
 
 def _cells(report: _Row, workload: _Row) -> Sequence[_Row]:

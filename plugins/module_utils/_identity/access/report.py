@@ -10,7 +10,7 @@ and service accounts are in lists, and other parts of the report refer to them b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -24,13 +24,20 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
-from .assumption import RoleGraph
+from .assumption import RoleGraph, Session
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
-from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
-from .nodes import NodeRole, node_roles
+from .estate import (
+    AccessEstate,
+    AccessMember,
+    Credential,
+    Usability,
+    arn_account,
+    describe_winner,
+    role_name,
+)
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
 from .risks import RiskFinder
-from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer, obtain
+from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer
 from .unused import UseJudge
 
 # Sentences about policies that no report evaluates. Source: IAM User Guide, "Policy evaluation logic".
@@ -75,14 +82,13 @@ def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
     """Return each cluster once, ordered by name. Clusters with equal names get names with their accounts and regions."""
     found = {part.cluster.arn if part.cluster is not None else part.name: part for part in reversed([*parts])}
     count = Counter(part.cluster.name for part in found.values() if part.cluster is not None)
-
-    def named(part: ClusterFacts) -> ClusterFacts:
-        if (cluster := part.cluster) is None:
-            return part
-        place = f"{cluster.account_id}/{cluster.region}/{cluster.name}"
-        return replace(part, name=cluster.name if count[cluster.name] == 1 else place)
-
-    return sorted(map(named, found.values()), key=lambda part: part.name)
+    named = (
+        replace(part, name=f"{cluster.account_id}/{cluster.region}/{cluster.name}")
+        if (cluster := part.cluster) is not None and count[cluster.name] > 1
+        else part
+        for part in found.values()
+    )
+    return sorted(named, key=lambda part: part.name)
 
 
 def _number(numbers: dict[Any, int], key: Any) -> int:
@@ -106,26 +112,20 @@ class _Builder:
     _spellings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._estate = AccessEstate(self.parts, self.only)
         self._tables = AccessTables(self.catalogue)
+        self._estate = AccessEstate(self.parts, self._tables, self.only)
         self._clusters = {
             part.cluster.arn: number for number, part in enumerate(self.parts) if part.cluster is not None
         }
-        self._numbers = {
-            (member.cluster.arn, member.key): number for number, member in enumerate(self._estate.members)
-        }
-        self._profiles = {
-            (member.cluster.arn, member.key): self._tables.profile(
-                role, member.context(role), credential.association
-            )
+        self._numbers = {member: number for number, member in enumerate(self._estate.members)}
+        graph = RoleGraph(self._estate)
+        self._sessions = {
+            member: graph.session(role, member.context(role), credential.association)
             for member in self._estate.members
             if (credential := member.role_credential) is not None
             and (role := self._estate.role(credential.effective_arn)).state == "read"
         }
-        graph = RoleGraph(self._estate, self._tables)
-        self._finder = RiskFinder(
-            self._estate, self._tables, self._profiles, self._member_name, graph, self.judge
-        )
+        self._finder = RiskFinder(self._estate, self._sessions, self._member_name, graph, self.judge)
 
     @property
     def report(self) -> _Row:
@@ -133,11 +133,8 @@ class _Builder:
         risks = self._finder.find()
         workloads = [self._member_row(member) for member in self._estate.members]
         risk_rows = [self._risk(risk) for risk in risks]
-        profile_rows = [self._profile(self._tables.profiles[number]) for number in self._shown_profiles]
-        chain_rows = [
-            {**self._reduced(profile), **_present(unread=[title for _layer, title in profile.unread])}
-            for profile in map(self._tables.profiles.__getitem__, self._chains)
-        ]
+        profile_rows = [self._profile(profile) for profile in self._shown_profiles]
+        chain_rows = [self._reduced(profile) for profile in self._chains]
         clusters = [self._cluster_row(part) for part in self.parts]
         question_rows = [self._question(question, workloads) for question in self.questions]
         rule_rows = [
@@ -145,7 +142,6 @@ class _Builder:
             for rule in self._rules
         ]
         role_rows = [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles]
-        policies = map(self._tables.policies.__getitem__, self._policies)
         services = sorted(
             {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
         )
@@ -160,8 +156,13 @@ class _Builder:
             "clusters": clusters,
             "services": {name: title for name in services if (title := self.catalogue.services.get(name))},
             "policies": [
-                {"name": entry.name, "short": entry.short, "kind": entry.kind, "statements": entry.statements}
-                for entry in policies
+                {
+                    "name": entry.name,
+                    "short": entry.name.rpartition("/")[2],
+                    "kind": entry.kind,
+                    "statements": entry.statements,
+                }
+                for entry in self._policies
             ],
             "roles": role_rows,
             "profiles": profile_rows,
@@ -190,20 +191,19 @@ class _Builder:
         }
 
     def _member_name(self, member: AccessMember) -> str:
-        if len(self.parts) == 1:
-            return str(member.key)
-        return f"{self.parts[self._clusters[member.cluster.arn]].name} {member.key}"
+        cluster = self.parts[self._clusters[member.cluster.arn]].name
+        return f"{cluster} {member.key}" if len(self.parts) > 1 else str(member.key)
 
     def _report_notes(self) -> list[str]:
-        notes = [*REPORT_LIMITS, *([] if self.catalogue.version else [NO_CATALOGUE])]
-        notes += self._finder.unknown_uses()
+        missing = [] if self.catalogue.version else [NO_CATALOGUE]
+        notes = [*REPORT_LIMITS, *missing, *self._finder.unknown_uses()]
         for part in self.parts:
             prefix = f"{part.name}: " if len(self.parts) > 1 else ""
             notes += [
                 f"{prefix}{note}"
                 for note in (
                     *part.notes,
-                    *_node_notes(part, node_roles(self._estate, self._finder.graph, part)),
+                    *_node_notes(part, self._finder.graph.node_roles(part)),
                 )
             ]
             notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
@@ -221,19 +221,21 @@ class _Builder:
             **_present(
                 node_roles=[
                     {
-                        "role": self._role(entry.role.arn),
-                        "sources": list(entry.sources),
-                        "administers": entry.administers,
+                        "role": self._role(arn),
+                        "sources": list(part.nodes.sources[arn]),
+                        "administers": administers,
                     }
-                    for entry in node_roles(self._estate, self._finder.graph, part)
+                    for arn, administers in self._finder.graph.node_roles(part).items()
+                    if part.nodes is not None
                 ],
                 node_roles_unread=part.nodes.unread if part.nodes is not None else "",
             ),
         }
 
     def _member_row(self, member: AccessMember) -> _Row:
-        profile = self._profiles.get((member.cluster.arn, member.key))
+        session = self._sessions.get(member)
         row: _Row = {
+            "name": self._member_name(member),
             "cluster": self._clusters[member.cluster.arn],
             "namespace": member.key.namespace,
             "service_account": member.key.service_account,
@@ -243,7 +245,7 @@ class _Builder:
             "credentials": [
                 self._credential(entry, wins=number == 0) for number, entry in enumerate(member.credentials)
             ],
-            "access": self._access(member, profile),
+            "access": self._access(member, session),
         }
         if member.pods is not None:
             pods = {
@@ -253,33 +255,27 @@ class _Builder:
                 "none": len(member.pods.none),
             }
             row |= {"pods": pods} if any(pods.values()) else {}
-        if profile is not None:
-            row["profile"] = _number(self._shown_profiles, profile.number)
-        means = self._finder.means[member.cluster.arn, member.key]
-        chains = [[name, _number(self._chains, further.number)] for name, further in means.chains.items()]
+        if session is not None:
+            row["profile"] = _number(self._shown_profiles, session.profile)
+        means = self._finder.means[member]
+        chains = [[name, _number(self._chains, further)] for name, further in means.chains.items()]
         return row | _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
 
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
         """Return the answers to a question for all service accounts."""
-        request = Request(question.action, question.resource)
-        cover = cache(partial(AccessRule.cover, question=request))
-        by_profile = {
-            number: answer(self._tables.profiles[number].rules, cover) for number in self._shown_profiles
-        }
+        cover = cache(partial(AccessRule.cover, question=Request(question.action, question.resource)))
+        ask = cache(lambda profile: answer(profile.rules, cover))
         found = []
         for number, (member, row) in enumerate(zip(self._estate.members, workloads, strict=True)):
-            profile = self._profiles.get((member.cluster.arn, member.key))
+            session = self._sessions.get(member)
             access = _member_access(
                 row["source"],
                 row["access"],
                 member.credentials[0].usable if member.credentials else None,
-                by_profile[profile.number] if profile is not None else Access("unknown"),
+                ask(session.profile) if session is not None else Access("unknown"),
             )
-            means = self._finder.means[member.cluster.arn, member.key]
             if access.answer == "no":
-                chains = {name: further.rules for name, further in means.chains.items()}
-                found_by_means = obtain(means.unlimited, chains, means.unread, partial(answer, cover=cover))
-                access = access if found_by_means.answer == "no" else found_by_means
+                access = self._finder.means[member].answer(ask, access)
             places = self._places(rule.statement for rule in access.rules)
             found.append(
                 {
@@ -297,7 +293,7 @@ class _Builder:
             "answers": found,
         }
 
-    def _access(self, member: AccessMember, profile: Profile | None) -> str:
+    def _access(self, member: AccessMember, session: Session | None) -> str:
         """Return how completely the permissions of a service account are known.
 
         "known": all policies were read. "partial": some policies could not be read. "unknown": the role is unknown or could not
@@ -312,9 +308,9 @@ class _Builder:
             return "none"
         if first.usable == "no":
             return "blocked"
-        if profile is None:
+        if session is None:
             return "unknown"
-        return "partial" if profile.unread else "known"
+        return "partial" if session.profile.unread else "known"
 
     def _credential(self, entry: Credential, wins: bool) -> _Row:
         association = entry.association
@@ -337,20 +333,22 @@ class _Builder:
 
     def _profile(self, profile: Profile) -> _Row:
         return {
-            "policies": [_number(self._policies, number) for number in profile.policies],
-            **(
-                {"boundary": _number(self._policies, profile.boundary)}
-                if profile.boundary is not None
-                else {}
-            ),
+            **self._policy_numbers(profile),
             **({"session": _number(self._policies, profile.session)} if profile.session is not None else {}),
-            **_present(unread=[title for _layer, title in profile.unread]),
             **self._reduced(profile),
             "cells": [self._cell(profile, cell) for cell in profile.cells],
         }
 
+    def _policy_numbers(self, profile: Profile) -> _Row:
+        """Return the policies and the permissions boundary of a role."""
+        row: _Row = {"policies": [_number(self._policies, policy) for policy in profile.policies]}
+        limit = profile.boundary
+        return row | ({"boundary": _number(self._policies, limit)} if limit is not None else {})
+
     def _reduced(self, profile: Profile) -> _Row:
+        """Return the rules of a profile, from which the page answers questions."""
         return {
+            **_present(unread=[title for _layer, title in profile.unread]),
             "layers": [
                 {
                     "name": _LAYERS.get(name, f"the permissions boundary {role_name(name)}"),
@@ -362,7 +360,7 @@ class _Builder:
         }
 
     def _cell(self, profile: Profile, cell: Cell) -> _Row:
-        session = self._tables.policies[profile.session].name if profile.session is not None else ""
+        session = profile.session.name if profile.session is not None else ""
         limited = ["session" if name == session else "boundary" for name in cell.limiting if name != IDENTITY]
         return {
             "service": cell.service,
@@ -383,7 +381,7 @@ class _Builder:
             "subject": risk.subject,
             "text": risk.text,
             "certain": risk.is_certain,
-            "workloads": [self._numbers[member.cluster.arn, member.key] for member in risk.members],
+            "workloads": [self._numbers[member] for member in risk.members],
             **_present(
                 statements=[[_number(self._policies, policy), place] for policy, place in risk.statements],
                 roles=[self._role(arn) for arn in risk.roles],
@@ -408,8 +406,8 @@ class _Builder:
         trust = self._estate.trust(role)
         return (
             row
+            | self._policy_numbers(profile)
             | _present(
-                policies=[_number(self._policies, number) for number in profile.policies],
                 unread=[title for _layer, title in profile.unread],
                 use=self._use(role),
                 trust=statement_rows(trust.policy, role.trust) if trust and role.trust else [],
@@ -423,11 +421,6 @@ class _Builder:
                     for guest in self._estate.guests(role)
                 ],
             )
-            | (
-                {"boundary": _number(self._policies, profile.boundary)}
-                if profile.boundary is not None
-                else {}
-            )
         )
 
     def _use(self, role: RoleFacts) -> _Row:
@@ -439,25 +432,21 @@ class _Builder:
             "why": f"It {verdict.reason}.",
             **_present(created=role.use.created_at),
             **({"last": role.use.last} if role.use.last is not None else {}),
-            **(
-                {"services": dict(times), "untracked": self.judge.untracked(times, role.use.actions)}
-                if times is not None
-                else {}
-            ),
+            **({"services": dict(times)} if times is not None else {}),
         }
 
     def _places(self, rules: Iterable[Rule | None]) -> list[list[int]]:
         return [[_number(self._policies, policy), place] for policy, place in self._tables.places(rules)]
 
 
-def _node_notes(part: ClusterFacts, roles: Iterable[NodeRole]) -> Iterator[str]:
+def _node_notes(part: ClusterFacts, roles: Mapping[str, Usability]) -> Iterator[str]:
     """Yield sentences about node roles that could not be read, or whose permissions are not completely known."""
     if part.nodes is not None and part.nodes.unread:
         yield f"Not all node roles could be read: {part.nodes.unread}. The permissions of the unread roles are unknown."
-    for entry in roles:
-        if entry.administers == "unknown":
+    for arn, administers in roles.items():
+        if administers == "unknown":
             yield (
-                f"It is unknown whether the node role {entry.role.arn} can administer the account, because the role or some of "
+                f"It is unknown whether the node role {arn} can administer the account, because the role or some of "
                 "its policies could not be read."
             )
 

@@ -137,15 +137,6 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "If the workload does not exist any more, delete the association: aws eks delete-pod-identity-association "
         "--cluster-name NAME --association-id ID",
     ),
-    "IRSA_LEFT": RiskKind(
-        "IRSA is still configured in addition to an association",
-        "low",
-        "An annotation or ConfigMap still gives the service account a role by IRSA, or the trust policy of the role still allows "
-        "IRSA. If both are true, Pods that started before the association still use IRSA. If someone deletes the association, "
-        "new Pods use IRSA again, without an error.",
-        "To end the migration: ansible-playbook workload_identity.aws.migrate -e pod_identity_cluster_name=NAME "
-        "-e pod_identity_migration_step=finish",
-    ),
     "DATA_OF_ALL": RiskKind(
         "The role can read the data of all resources",
         "medium",

@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from typing import Final, TypeAlias
 
-from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.rules import Rule
-from ..._policy.permissions.levels import EVERY_SERVICE, Cell, find_possibility
+from ..._policy.permissions.levels import EVERY_SERVICE, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
-from ..._policy.trust.federation import allows_web_identity, parse_issuer, provider_host
+from ..._policy.trust.federation import parse_issuer, provider_host
 from ..._policy.trust.principals import GUESTS, GuestKind
 from ..._policy.trust.trust import Width, pod_identity_inquiry, reach
 from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
 from .assumption import Means, RoleGraph, Session
-from .effective import AccessTables, Profile
-from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject
+from .effective import Profile
+from .estate import SHOWN_MEMBERS, AccessEstate, AccessMember, association_subject
 from .nodes import node_risks
 from .risk_kinds import RISK_SEVERITIES, Risk, RiskSeverity
 from .unused import RoleVerdict, ServicesVerdict, UseJudge
@@ -52,15 +52,13 @@ _TRUST_SCOPES: Final[Mapping[Width, tuple[str, RiskSeverity]]] = {
 class RiskFinder:
     """A finder of the risks of a report.
 
-    :arg profiles: the effective permissions of each service account whose role was read, by the ARN of the cluster and the key of
-        the service account.
+    :arg sessions: the session of each service account whose role was read.
     :arg name: returns the name of a service account for the text of a risk.
     :arg judge: decides whether roles, services and actions are unused; None for a report without these risks.
     """
 
     estate: AccessEstate
-    tables: AccessTables
-    profiles: Mapping[tuple[str, WorkloadKey], Profile]
+    sessions: Mapping[AccessMember, Session]
     name: Callable[[AccessMember], str]
     graph: RoleGraph
     judge: UseJudge | None = None
@@ -75,70 +73,68 @@ class RiskFinder:
             *node_risks(self.estate, self.graph, self.name),
         ]
         found += self._unused_risks(self.judge) if self.judge is not None else []
-        order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
         return sorted(
-            found, key=lambda risk: (order[risk.severity], risk.code, -len(risk.members), risk.subject)
+            found,
+            key=lambda risk: (
+                RISK_SEVERITIES.index(risk.severity),
+                risk.code,
+                -len(risk.members),
+                risk.subject,
+            ),
         )
 
     @cached_property
-    def _holdings(self) -> list[tuple[Session, tuple[AccessMember, ...]]]:
-        """Return a session for each role and profile, with the service accounts that have these permissions.
+    def _holders(self) -> Mapping[Session, Sequence[AccessMember]]:
+        """Return the service accounts of each session.
 
-        The session has the condition keys of the first service account, which give the same decisions for the other ones.
+        A session has the condition keys of the first of them, which give the same decisions for the other ones.
         """
-        groups: dict[tuple[str, int], list[AccessMember]] = {}
-        for member in self.estate.members:
-            profile = self.profiles.get((member.cluster.arn, member.key))
-            credential = member.role_credential
-            if profile is not None and credential is not None:
-                groups.setdefault((credential.effective_arn.lower(), profile.number), []).append(member)
-        roles, profiles, graph = self.estate.roles, self.tables.profiles, self.graph
-        return [
-            (graph.session(roles[arn], profiles[number], members[0].context(roles[arn])), tuple(members))
-            for (arn, number), members in groups.items()
-        ]
+        found: dict[Session, list[AccessMember]] = {}
+        for member, session in self.sessions.items():
+            found.setdefault(session, []).append(member)
+        return found
 
     def _permission_risks(self) -> Iterator[Risk]:
-        for session, members in self._holdings:
+        for session, members in self._holders.items():
             arn = session.role.arn
             for code, clause, rules, is_certain, detail in self._clauses(session):
                 condition = "" if is_certain else ", under the conditions of the policies"
                 text = f"Role {self.estate.label(arn)} {clause}{condition}."
-                places = tuple(self.tables.places(rules))
-                yield Risk(code, arn, text, members, is_certain, places, (arn,), detail)
+                places = tuple(self.estate.tables.places(rules))
+                yield Risk(code, arn, text, tuple(members), is_certain, places, (arn,), detail)
 
     def _clauses(self, session: Session) -> Iterator[_Clause]:
         """Yield the code of each risk of the permissions of a role, with a clause, statements, certainty and details."""
         profile, grant = session.profile, session.grant
         if grant is not None:
             clause = f"can give itself any permission with {grant.action}"
-            if _allows_everything(profile.cells):
-                clause = "has all actions of all services on all resources"
             yield "ADMINISTRATOR", clause, profile.statements("iam"), grant.is_certain, (grant.action,)
             if grant.is_certain:
                 return
         if profile.escalations:
-            certain = [entry for entry in profile.escalations if entry.is_certain]
-            chosen = certain or profile.escalations
-            effects = "; ".join(entry.combination.effect for entry in chosen[:_SHOWN])
-            more = f"; and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
-            needs = dict.fromkeys(action for entry in chosen for action in entry.combination.needs)
-            rules = dict.fromkeys(rule for entry in chosen for rule in entry.rules)
-            yield "ESCALATION", f"can {effects}{more}", rules, bool(certain), tuple(needs)
+            effects, is_certain = _mark_conditions(
+                (entry.combination.effect, entry.is_certain) for entry in profile.escalations
+            )
+            more = f"; and {len(effects) - _SHOWN} more" if len(effects) > _SHOWN else ""
+            needs = dict.fromkeys(
+                action for entry in profile.escalations for action in entry.combination.needs
+            )
+            clause = f"can {'; '.join(effects[:_SHOWN])}{more}"
+            rules = (rule for entry in profile.escalations for rule in entry.rules)
+            yield "ESCALATION", clause, rules, is_certain, tuple(needs)
         found = self.graph.paths(session)
         for code, goal in (("PATH_TO_ADMINISTRATOR", "administrators: "), ("ASSUMES_ROLE", "")):
             paths = [path for path in found if (path.session.grant is not None) == bool(goal)]
             if paths:
-                names = [" → ".join(map(self.estate.label, path.arns)) for path in paths]
-                clause = f"can assume {goal}{listed(names, _SHOWN)}"
-                is_certain = any(path.is_certain for path in paths)
-                yield (
-                    code,
-                    clause,
-                    profile.statements("sts"),
-                    is_certain,
-                    tuple(path.arns[-1] for path in paths),
+                names, is_certain = _mark_conditions(
+                    (
+                        " → ".join(map(self.estate.label, path.arns)),
+                        path.is_certain and (path.session.grant is None or path.session.grant.is_certain),
+                    )
+                    for path in paths
                 )
+                clause, ends = f"can assume {goal}{listed(names, _SHOWN)}", [path.arns[-1] for path in paths]
+                yield code, clause, profile.statements("sts"), is_certain, tuple(ends)
         partition = session.role.arn.split(":")[1]
         data = {
             word: profile.statements(action.partition(":")[0])
@@ -149,67 +145,66 @@ class RiskFinder:
             == ALLOWED
         }
         if data:
-            rules = dict.fromkeys(rule for statements in data.values() for rule in statements)
-            yield "DATA_OF_ALL", f"can read all {listed(data)}", rules, True, ()
+            yield "DATA_OF_ALL", f"can read all {listed(data)}", chain(*data.values()), True, ()
         wide = [cell for cell in profile.cells if cell.everywhere & {"Write", "Permissions management"}]
         if wide:
-            services = {cell.service: "services that its policies do not name" for cell in wide}
-            names = [title if name == EVERY_SERVICE else name for name, title in services.items()]
-            rules = dict.fromkeys(rule for cell in wide for rule in cell.rules)
+            titles = {EVERY_SERVICE: "services that its policies do not name"}
+            names = [titles.get(cell.service, cell.service) for cell in wide]
             clause = f"can change all resources of {listed(names, _SHOWN)}"
-            yield "WRITES_EVERYWHERE", clause, rules, True, tuple(names)
+            yield (
+                "WRITES_EVERYWHERE",
+                clause,
+                (rule for cell in wide for rule in cell.rules),
+                True,
+                tuple(names),
+            )
 
     @cached_property
-    def means(self) -> Mapping[tuple[str, WorkloadKey], Means]:
+    def means(self) -> Mapping[AccessMember, Means]:
         """Return the means of each service account to obtain further permissions."""
-        found = {}
+        found: dict[AccessMember, Means] = {}
         cache: dict[object, Means] = {}
-        sessions = {
-            (member.cluster.arn, member.key): session
-            for session, members in self._holdings
-            for member in members
-            if member.credentials[0].usable != "no"
-        }
         for member in self.estate.members:
-            place = member.cluster.arn, member.key
-            session, further_roles = sessions.get(place), tuple(self.estate.token_roles(member))
-            key = id(session), further_roles
+            is_usable = bool(member.credentials) and member.credentials[0].usable != "no"
+            session = self.sessions.get(member) if is_usable else None
+            further_roles = self.estate.token_roles(member)
+            key = session, tuple(further_roles.items())
             if key not in cache:
                 cache[key] = self.graph.means(session, further_roles)
-            found[place] = cache[key]
+            found[member] = cache[key]
         return found
 
     def _role_risks(self) -> Iterator[Risk]:
-        for arn, (role, members) in self._users(targets=False).items():
+        for arn, (role, members) in self._users().items():
             name = self.estate.label(role.arn)
+            make_risk = partial(Risk, members=tuple(members), roles=(role.arn,))
             for width, affected in self._scopes(role, members).items():
                 scope, severity = _TRUST_SCOPES[width]
-                text = f"The trust policy of role {name} allows {scope}."
-                yield Risk(
+                yield make_risk(
                     "TRUST_WIDE",
                     f"{role.arn} {scope}",
-                    text,
-                    tuple(affected),
-                    roles=(role.arn,),
+                    f"The trust policy of role {name} allows {scope}.",
+                    members=tuple(affected),
                     raised_as=severity,
                 )
             places = self.estate.places.get(arn, [])
-            clusters = len({cluster for cluster, _namespace in places})
-            texts = {}
             if len(set(places)) > 1:
+                clusters = len({cluster for cluster, _namespace in places})
                 scope = f"{clusters} clusters" if clusters > 1 else f"{len(set(places))} namespaces"
-                outside = len(places) - len(members)
-                hidden = f", {outside} of them not in this report" if outside else ""
-                texts["ROLE_SHARED"] = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
+                shown = sum(any(arn == entry.role_arn.lower() for entry in m.credentials) for m in members)
+                hidden = f", {len(places) - shown} of them not in this report" if len(places) > shown else ""
+                text = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
+                yield make_risk("ROLE_SHARED", role.arn, text)
             if role.state == "missing":
-                users = list_members(self.name, members)
-                texts["ROLE_MISSING"] = f"Role {role.arn} does not exist, but {users} would use it."
+                users = listed(map(self.name, members), SHOWN_MEMBERS)
+                yield make_risk(
+                    "ROLE_MISSING", role.arn, f"Role {role.arn} does not exist, but {users} would use it."
+                )
             if unread := listed(title for _layer, title in role.unread):
-                texts["ACCESS_UNKNOWN"] = f"Policies of role {name} could not be read: {unread}."
+                text = f"Policies of role {name} could not be read: {unread}."
+                yield make_risk("ACCESS_UNKNOWN", role.arn, text)
             elif role.state == "unread":
-                texts["ACCESS_UNKNOWN"] = f"Role {role.arn} could not be read."
-            for code, text in texts.items():
-                yield Risk(code, role.arn, text, tuple(members), roles=(role.arn,))
+                yield make_risk("ACCESS_UNKNOWN", role.arn, f"Role {role.arn} could not be read.")
 
     def _guest_risks(self) -> Iterator[Risk]:
         """Yield the other principals of each trust policy, without the roles and clusters of the report that use the role."""
@@ -247,51 +242,39 @@ class RiskFinder:
         """Return the keys of ``_TRUST_SCOPES`` that apply to the trust policy, each with the service accounts concerned."""
         found: dict[Width, list[AccessMember]] = {}
         trust = self.estate.trust(role)
-        if trust is None:
-            return found
-        for member in members:
-            for entry in member.credentials:
-                if entry.association is None or entry.role_arn.lower() != role.arn.lower():
-                    continue
-                subject = make_subject(
-                    member.cluster,
-                    member.key,
-                    role.arn,
-                    not entry.association.disable_session_tags,
-                    own_account=True,
-                )
-                for width in reach(trust.rules, pod_identity_inquiry(subject)):
-                    found.setdefault(width, []).append(member)
+        rules = trust.rules if trust is not None else ()
+        associated = [
+            (member, entry.association)
+            for member in members
+            for entry in member.credentials
+            if entry.association is not None and entry.role_arn.lower() == role.arn.lower()
+        ]
+        for member, association in associated:
+            inquiry = pod_identity_inquiry(association_subject(member.cluster, association))
+            for width in reach(rules, inquiry):
+                found.setdefault(width, []).append(member)
         return found
 
     def _member_risks(self) -> Iterator[Risk]:
         unusable: dict[tuple[str, str], list[AccessMember]] = {}
-        left: dict[tuple[str, str], list[AccessMember]] = {}
         for member in self.estate.members:
-            name = self.name(member)
+            name, subject = self.name(member), f"{member.cluster.arn} {member.key}"
             associated = next((entry for entry in member.credentials if entry.association), None)
             for entry in member.credentials:
-                if entry.kind == "irsa" and associated is not None:
-                    continue
-                if entry.usable == "no" and self.estate.role(entry.role_arn).state == "read":
+                has_effect = entry.kind != "irsa" or associated is None
+                if has_effect and entry.usable == "no" and self.estate.role(entry.role_arn).state == "read":
                     unusable.setdefault((entry.role_arn, entry.reason), []).append(member)
-            by_template = [entry for entry in member.credentials if entry.owner]
-            if by_template:
+            if by_template := [entry for entry in member.credentials if entry.owner]:
                 owners = [f"{entry.owner} ({', '.join(entry.variables)})" for entry in by_template]
                 text = f"{name}: Pod templates set credentials: {listed(owners)}."
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
-                yield Risk("CREDENTIALS_BY_HAND", _subject(member), text, (member,), detail=detail)
+                yield Risk("CREDENTIALS_BY_HAND", subject, text, (member,), detail=detail)
             if associated is not None and not member.exists:
                 text = f"{name} does not exist, but its association gives it role {self.estate.label(associated.role_arn)}."
-                yield Risk("ACCOUNT_MISSING", _subject(member), text, (member,), roles=(associated.role_arn,))
-            if associated is not None and (remainder := self._irsa_left(member, associated)):
-                left.setdefault((member.cluster.arn, remainder), []).append(member)
+                yield Risk("ACCOUNT_MISSING", subject, text, (member,), roles=(associated.role_arn,))
         for (arn, reason), members in unusable.items():
-            text = f"{list_members(self.name, members)} cannot use role {self.estate.label(arn)}. {reason}"
+            text = f"{listed(map(self.name, members), SHOWN_MEMBERS)} cannot use role {self.estate.label(arn)}. {reason}"
             yield Risk("ROLE_UNUSABLE", f"{arn} {members[0].key}", text, tuple(members), roles=(arn,))
-        for (arn, remainder), members in left.items():
-            text = f"{list_members(self.name, members)}: {remainder}."
-            yield Risk("IRSA_LEFT", f"{arn} {remainder}", text, tuple(members))
 
     def _unused_risks(self, judge: UseJudge) -> Iterator[Risk]:
         period = f"in the last {judge.days} days"
@@ -320,7 +303,7 @@ class RiskFinder:
             name = f"role {self.estate.label(role.arn)}"
             if verdict.usage == "unknown" and role.state != "missing":
                 doubts.setdefault(f"the role {verdict.reason}", []).append(name)
-            if services.unknown and verdict.usage == "used":
+            if services.unknown:
                 doubts.setdefault(services.unknown, []).append(f"the services of {name}")
             if services.unrecorded:
                 unrecorded = f"{listed(services.unrecorded, _SHOWN)} by {name}"
@@ -332,45 +315,33 @@ class RiskFinder:
         self, judge: UseJudge
     ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], RoleVerdict, ServicesVerdict]]:
         """Yield each role with its service accounts, and the verdicts on its use and on the use of its services."""
-        profiles: dict[str, list[Profile]] = {}
-        for session, _members in self._holdings:
-            profiles.setdefault(session.role.arn.lower(), []).append(session.profile)
-        for arn, (role, members) in self._users().items():
-            verdict, services, held = judge.judge_role(role), ServicesVerdict(), profiles.get(arn, [])
-            if held and verdict.usage != "unused":
+        for role, members in self._users().values():
+            verdict, services = judge.judge_role(role), ServicesVerdict()
+            sessions = filter(None, map(self.sessions.get, members))
+            held = {session.profile: None for session in sessions if session.role is role}
+            if held and role.use is not None and verdict.usage == "used":
                 named = {cell.service for profile in held for cell in profile.cells if cell.levels}
-                ordered = tuple(sorted(named - {EVERY_SERVICE}))
-                services = judge.judge_services(role, partial(_allows_action, held), ordered)
+                services = judge.judge_services(
+                    role.use, partial(_allows_action, list(held)), tuple(sorted(named - {EVERY_SERVICE}))
+                )
             yield role, tuple(members), verdict, services
 
-    def _users(self, targets: bool = True) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
+    def _users(self) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
         """Return each role, and each target role, with its service accounts, keyed and ordered by its lower-case ARN."""
         found: dict[str, tuple[RoleFacts, list[AccessMember]]] = {}
         for member in self.estate.members:
-            arns = {
-                arn.lower(): arn
-                for entry in member.credentials
-                for arn in (entry.role_arn, entry.target_arn if targets else "")
-                if arn
-            }
-            for lower, arn in arns.items():
+            arns = [arn for entry in member.credentials for arn in (entry.role_arn, entry.target_arn) if arn]
+            for lower, arn in {arn.lower(): arn for arn in arns}.items():
                 found.setdefault(lower, (self.estate.role(arn), []))[1].append(member)
         return dict(sorted(found.items()))
 
-    def _irsa_left(self, member: AccessMember, associated: Credential) -> str:
-        """Return a clause about the configuration with which IRSA still works in addition to an association, or "".
 
-        :arg associated: the credentials that the association gives.
-        """
-        if any(entry.kind == "irsa" for entry in member.credentials):
-            return "an IRSA annotation, or the ConfigMap of its webhook, still has a role in addition to the association"
-        issuer, role = parse_issuer(member.cluster.issuer), self.estate.role(associated.role_arn)
-        if issuer is None or role.trust is None or self.estate.trust(role) is None:
-            return ""
-        name = member.key.namespace, member.key.service_account
-        if allows_web_identity(role.trust, issuer, name) == "no":
-            return ""
-        return "the trust policy of the role still allows IRSA"
+def _mark_conditions(entries: Iterable[tuple[str, bool]]) -> tuple[list[str], bool]:
+    """Return texts, and whether one of them is certain. Uncertain ones are marked, unless all are uncertain."""
+    pairs = list(entries)
+    is_certain = any(certain for _text, certain in pairs)
+    marks = (f"{text} (under conditions)" if is_certain and not certain else text for text, certain in pairs)
+    return list(marks), is_certain
 
 
 def _allows_action(profiles: Sequence[Profile], name: str) -> bool:
@@ -391,21 +362,3 @@ def _allows_action(profiles: Sequence[Profile], name: str) -> bool:
         for profile in profiles
     )
     return any(possibility.decision != "no" for possibility in found)
-
-
-def _allows_everything(cells: Sequence[Cell]) -> bool:
-    """Return whether a statement certainly allows all actions on all resources, and nothing limits or denies any of them."""
-    whole = any(
-        rule.allow
-        and not rule.tests
-        and rule.statement.actions == ("*",)
-        and rule.statement.resources == ("*",)
-        for cell in cells
-        if cell.service == EVERY_SERVICE
-        for rule in cell.rules
-    )
-    return whole and not any(cell.denying or cell.limiting for cell in cells)
-
-
-def _subject(member: AccessMember) -> str:
-    return f"{member.cluster.arn} {member.key}"

@@ -13,7 +13,7 @@ The script of the page (``templates/audit.js``) answers questions with the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -162,26 +162,6 @@ def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
         return Access("unknown")
     word: Answer = "yes" if least is Cover.ALL else "part" if least or not keys else "depends"
     return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), (*found, *denying))
-
-
-def obtain(
-    means: Iterable[str],
-    chains: Mapping[str, RoleRules],
-    unread: Iterable[str],
-    ask: Callable[[RoleRules], Access],
-) -> Access:
-    """Return the answer for a role whose own policies do not allow any request of a question: "obtain", "unknown" or "no".
-
-    :arg means: the means to obtain any permission.
-    :arg chains: the rules of the roles that can be assumed, by name.
-    :arg unread: the roles that perhaps can be assumed, and that were not read.
-    """
-    answers = {name: ask(rules).answer for name, rules in chains.items()}
-    found = [*means, *(name for name, word in answers.items() if word not in ("unknown", "no"))]
-    if found:
-        return Access("obtain", tuple(found))
-    unknown = [*unread, *(name for name, word in answers.items() if word == "unknown")]
-    return Access("unknown", tuple(unknown)) if unknown else Access("no")
 
 
 def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:

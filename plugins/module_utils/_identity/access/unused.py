@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ..model.access import RoleFacts
+from ..model.access import RoleFacts, RoleUse
 
 RoleUsage = Literal["used", "unused", "unknown"]
 
@@ -59,7 +59,7 @@ class UseJudge:
             return RoleVerdict("unknown", "has no record of its last use in the IAM response")
         if use.last and not self._is_old(use.last):
             return RoleVerdict("used", f"was last used on {use.last[:10]}")
-        if doubt := self._doubt_of_age(role):
+        if doubt := self._doubt_of_age(use):
             return RoleVerdict("unknown", doubt)
         if use.last:
             return RoleVerdict("unused", f"was last used on {use.last[:10]}, more than {self.days} days ago")
@@ -68,21 +68,18 @@ class UseJudge:
         )
 
     def judge_services(
-        self, role: RoleFacts, is_allowed: Callable[[str], bool], named: tuple[str, ...]
+        self, use: RoleUse, is_allowed: Callable[[str], bool], named: tuple[str, ...]
     ) -> ServicesVerdict:
-        """Decide which services, and which actions of the other services, a role has not used recently.
+        """Decide which services, and which actions of the other services, a used role has not used recently.
 
         :arg is_allowed: returns whether the effective permissions allow, or may allow, an action, or any action of a service.
         :arg named: the services that the policies of the role name.
         """
-        use = role.use
-        if role.state != "read" or use is None:
-            return ServicesVerdict(unknown="The role could not be read.")
         if use.services is None:
             return ServicesVerdict(
                 unknown=use.unread or "The service last accessed data was not read from IAM."
             )
-        if doubt := self._doubt_of_age(role):
+        if doubt := self._doubt_of_age(use):
             return ServicesVerdict(
                 unknown=f"A role that {doubt} may be too new to have used all services that it needs."
             )
@@ -93,24 +90,14 @@ class UseJudge:
         )
         return ServicesVerdict(unused, tuple(name for name in named if name not in use.services), "", actions)
 
-    def untracked(self, services: Mapping[str, str], actions: Mapping[str, str]) -> list[str]:
-        """Return the services that a role has used recently, but whose actions IAM does not report.
-
-        :arg services: the times of the last uses of services, as in ``RoleUse``.
-        :arg actions: the times of the last uses of actions.
-        """
-        tracked = {name.partition(":")[0] for name in actions}
-        return sorted(services.keys() - tracked - {*self._unused(services)})
-
     def _unused(self, times: Mapping[str, str]) -> list[str]:
         return sorted(name for name, last in times.items() if not last or self._is_old(last))
 
-    def _doubt_of_age(self, role: RoleFacts) -> str:
+    def _doubt_of_age(self, use: RoleUse) -> str:
         """Return a ``RoleVerdict.reason`` if a role may be too young to count as unused, or "" if it is old enough."""
-        created_at = role.use.created_at if role.use is not None else ""
-        if not created_at:
+        if not use.created_at:
             return "has no creation date in the IAM response"
-        return "" if self._is_old(created_at) else f"is younger than {self.days} days"
+        return "" if self._is_old(use.created_at) else f"is younger than {self.days} days"
 
     def _is_old(self, time: str) -> bool:
         # Python 3.10 does not parse "Z".

@@ -214,6 +214,7 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
         account = APPS[place % len(APPS)]
         cluster = place // (len(APPS) * len(TEAMS)) % cluster_count
         workload: dict[str, Any] = {
+            "name": f"{clusters[cluster]['key'] if cluster_count > 1 else ''} {namespace}/{account}".strip(),
             "cluster": cluster,
             "namespace": namespace,
             "service_account": account,

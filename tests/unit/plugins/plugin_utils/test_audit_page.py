@@ -145,7 +145,7 @@ def test_hostile_names_are_escaped(name: str, count: int) -> None:
     report = make_report(count)
     report["clusters"][0]["error"] = "Denied."
     expected = Parts(render_page(report))
-    report["workloads"][0] |= {"namespace": name, "service_account": name, "winner": name}
+    report["workloads"][0] |= {"name": name, "namespace": name, "service_account": name, "winner": name}
     report["roles"][0] |= {"name": name, "arn": name}
     report["policies"][1] |= {"name": name, "short": name}
     report["clusters"][0] |= {"name": name, "key": name, "error": name}

@@ -10,9 +10,7 @@ SOUNDNESS_COMPLETIONS set the number of policies, and the number of values that 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
-from itertools import product
 from random import Random
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
@@ -364,46 +362,6 @@ def test_no_permission_verdict_is_refuted(random, seed):
             assert found.denied
         else:
             assert found.decision == verdict.decision
-
-
-NAMES = ["", *("".join(name) for length in range(1, 6) for name in product("abx", repeat=length))]
-PARTS = ["a", "b", "*", "?", "*a", "b*"]
-
-
-@SETTINGS
-@given(st.randoms(use_true_random=False))
-def test_wildcard_request_agrees_with_its_literal_requests(random):
-    draw = picker(random)
-
-    def pattern():
-        return "arn:aws:s3:::b/" + "".join(draw(PARTS) for _ in range(draw([1, 2])))
-
-    statements = [
-        {
-            "Effect": draw(["Allow", "Allow", "Deny"]),
-            "Action": "s3:GetObject",
-            draw(["Resource", "NotResource"]): [pattern() for _ in range(draw([1, 1, 2]))],
-        }
-        for _ in range(draw([1, 2, 3]))
-    ]
-    layers = [layer("identity", {"Version": "2012-10-17", "Statement": statements})]
-    requested = pattern()
-    decision = evaluate(layers, Request("s3:GetObject", requested), Context()).decision
-    form = re.compile(re.escape(requested).replace(r"\*", ".*").replace(r"\?", "."))
-    found = [
-        evaluate(layers, Request("s3:GetObject", resource), Context()).allowed
-        for resource in (f"arn:aws:s3:::b/{name}" for name in NAMES)
-        if form.fullmatch(resource)
-    ]
-    if decision == "allowed":
-        assert all(found)
-    elif decision in ("implicit_deny", "explicit_deny"):
-        assert not any(found)
-    elif decision == "partly_allowed":
-        assert any(found)
-        assert not all(found)
-    else:
-        assert decision == "conditional"
 
 
 # Tests of trust policies. In requests of EKS Pod Identity, some keys contain the values of other keys.

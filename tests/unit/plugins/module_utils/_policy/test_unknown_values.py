@@ -7,6 +7,8 @@ A definite decision holds for all values of the unknown keys.
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
@@ -58,19 +60,6 @@ def judge(statements, resource=RESOURCE, keys=None, action="s3:GetObject"):
 
 def like(key, *patterns):
     return {"StringLike": {key: list(patterns)}}
-
-
-NOW, EPOCH, TEAM = "aws:CurrentTime", "aws:EpochTime", "aws:RequestTag/Team"
-NEW_YEAR, NEW_YEAR_SECONDS = "2026-01-01T00:00:00Z", "1767225600"
-NO_TAGS, HAS_TEAM = {"Null": {TAGS: "true"}}, {"Null": {TEAM: "false"}}
-IS_TEAM = {"ForAnyValue:StringEquals": {TAGS: "team"}}
-
-
-# Cases in which the values of several keys depend on each other.
-# A case has a name, an action, the conditions of the Allow and the Deny statements, known keys, the decision, and both witnesses.
-
-
-# Cases in which the outcome is the same for all values of the unknown keys.
 
 
 # A name, statements and the decision. "conditional" is the decision if only the values of a key together prove another one.
@@ -186,10 +175,34 @@ DECISIONS = [
 ]
 
 
+# The conditional cases that a proof would decide: they have one outcome, whatever the values of the keys are.
+PROVABLE = {
+    "three patterns, one negated": False,
+    "no moment between": False,
+    "a key that is compared with another": False,
+    "equal or not": True,
+    "any of a set": False,
+}
+TEXTS, DATES = ("a", "b", "ab", "aab"), ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z")
+
+
 @pytest.mark.parametrize("case", DECISIONS, ids=lambda case: case[0])
 def test_decisions(case):
-    _name, statements, decision, *more = case
-    assert judge(statements, *more).decision == decision
+    name, statements, decision = case
+    assert judge(statements).decision == decision
+    if name in PROVABLE:
+        sets = [(), *((text,) for text in TEXTS)]
+        known = [
+            {VPC: vpc, ONE: one, TWO: two, TAGS: tags, "aws:CurrentTime": (date,)}
+            for vpc, one, two, date in product(sets, sets, sets, DATES)
+            for tags in (*sets, TEXTS)
+        ]
+        assert {judge(statements, keys=keys).allowed for keys in known} == {PROVABLE[name]}
+
+
+def test_number_of_conditional_cases():
+    conditional = {name for name, _statements, decision in DECISIONS if decision == "conditional"}
+    assert (len(DECISIONS), len(conditional), len(conditional & PROVABLE.keys())) == (17, 16, 5)
 
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"

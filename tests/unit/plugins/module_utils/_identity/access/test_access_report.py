@@ -121,7 +121,7 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             {"api": role_arn("old")},
         ),
         "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api. IRSA with role old has no effect on new Pods.",
+        "A new Pod uses EKS Pod Identity with role api.",
         "known",
         ["pod_identity", "irsa"],
     ),
@@ -132,16 +132,15 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             pods={"api": templates("Deployment shop/api", *KEYS)},
         ),
         "keys",
-        "Deployment shop/api sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY itself, and SDKs prefer these credentials. Other Pods "
-        "use EKS Pod Identity with role api.",
+        f"Pod templates set credentials, which SDKs prefer: Deployment shop/api ({KEY_NAMES}). Other Pods use EKS Pod Identity "
+        "with role api.",
         "unknown",
         ["keys", "pod_identity"],
     ),
     "access keys in four templates": (
         make_facts([], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}),
         "keys",
-        f"{' '.join(f'{name} sets {KEY_NAMES} itself, and SDKs prefer these credentials.' for name in 'abc')} Further Pod "
-        "templates that set credentials: 1.",
+        f"Pod templates set credentials, which SDKs prefer: a ({KEY_NAMES}), b ({KEY_NAMES}), c ({KEY_NAMES}) and 1 more.",
         "unknown",
         ["keys"] * 4,
     ),
@@ -154,7 +153,7 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             own_roles={key("api"): {"Deployment shop/api": role_arn("api")}},
         ),
         "web_identity",
-        "Deployment shop/api sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, and SDKs prefer these credentials.",
+        "Pod templates set credentials, which SDKs prefer: Deployment shop/api (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE).",
         "known",
         ["web_identity"],
     ),
@@ -165,8 +164,8 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
         ),
         "container",
-        "Deployment shop/api sets AWS_CONTAINER_CREDENTIALS_FULL_URI itself, and SDKs prefer these credentials. Other Pods use "
-        "EKS Pod Identity with role api.",
+        "Pod templates set credentials, which SDKs prefer: Deployment shop/api (AWS_CONTAINER_CREDENTIALS_FULL_URI). Other Pods "
+        "use EKS Pod Identity with role api.",
         "unknown",
         ["container", "pod_identity"],
     ),
@@ -238,17 +237,70 @@ def test_target_role_has_the_permissions() -> None:
     assert levels(report) == {"dynamodb": {"Read": "yes"}}
     assert report["profiles"][0]["session"] == 1
     assert report["policies"][1]["name"] == "session policy of the association"
-    unassumable = [make_role("api", READS), roles[1]]
-    unread = make_role("api", READS, unread=(("identity", ADMINISTRATOR),))
-    workload = only(build(make_facts([unread, roles[1]], [association])))
-    assert workload["credentials"][0]["usable"] == "depends"
-    assert "The readable policies of role api do not allow it" in workload["credentials"][0]["why"]
-    workload = only(build(make_facts(unassumable, [association])))
-    assert workload["access"] == "blocked"
-    assert (
-        "The policies of role api do not allow it to assume the target role."
-        in workload["credentials"][0]["why"]
-    )
+
+
+TARGET_STATEMENT = allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target"))
+TRUSTED = principal_trust(role_arn("api"))
+# A case has the statements of the role of the association and its unread policies, the trust policy of the target role in the
+# same account (None if it was not read), and whether the Pods can use the target role, with the end of the reason.
+TARGETS: Mapping[str, tuple[Sequence[Any], Sequence[Any], Any, str, str]] = {
+    "the trust policy names the role": ([READS], [], TRUSTED, "yes", "for this service account."),
+    "the trust policy names the account": (
+        [READS],
+        [],
+        ROOT_TRUST,
+        "no",
+        "The policies of role api do not allow it to assume the target role.",
+    ),
+    "both policies": ([TARGET_STATEMENT], [], ROOT_TRUST, "yes", "for this service account."),
+    "a Deny": ([READS, deny("sts:*")], [], TRUSTED, "no", "do not allow it to assume the target role."),
+    "an unread policy": (
+        [READS],
+        [("identity", ADMINISTRATOR)],
+        ROOT_TRUST,
+        "depends",
+        "The readable policies of role api do not allow it to assume the target role.",
+    ),
+    "an unread policy of a named role": (
+        [READS],
+        [("identity", ADMINISTRATOR)],
+        TRUSTED,
+        "depends",
+        "Whether the role may assume the target role depends on conditions or unread policies.",
+    ),
+    "a condition": (
+        [{**TARGET_STATEMENT, **FROM_VPC}],
+        [],
+        ROOT_TRUST,
+        "depends",
+        "Whether the role may assume the target role depends on conditions or unread policies.",
+    ),
+    "an unread target role": (
+        [READS],
+        [],
+        None,
+        "unknown",
+        f"The role {role_arn('target')} could not be read, or belongs to an account that this report does not include.",
+    ),
+    "another role is trusted": (
+        [TARGET_STATEMENT],
+        [],
+        principal_trust(role_arn("web")),
+        "no",
+        f"but the role that assumes the target role is {role_arn('api')}.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TARGETS)
+def test_target_role_is_usable_if_both_policies_allow_it(case: str) -> None:
+    statements, unread, trust, usable, reason = TARGETS[case]
+    roles = [make_role("api", *statements, unread=tuple(unread))]
+    roles += [make_role("target", READS, trust=trust)] if trust is not None else []
+    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
+    credential = only(report)["credentials"][0]
+    assert (credential["usable"], credential["why"][-len(reason) :]) == (usable, reason)
+    assert (only(report)["access"] == "blocked") is (usable == "no")
 
 
 def test_target_role_in_the_account_of_another_cluster() -> None:
@@ -397,41 +449,6 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         [make_facts([make_role("api", READS)], [associate("web", "api")])],
         ["ROLE_UNUSABLE"],
     ),
-    "annotation that is no longer used": (
-        [
-            make_facts(
-                [
-                    make_role(
-                        "api",
-                        READS,
-                        trust=document(
-                            *pod_identity_trust("api")["Statement"], *irsa_trust("api")["Statement"]
-                        ),
-                    )
-                ],
-                [associate("api")],
-                {"api": role_arn("api")},
-            )
-        ],
-        ["IRSA_LEFT"],
-    ),
-    "statement that is no longer used": (
-        [
-            make_facts(
-                [
-                    make_role(
-                        "api",
-                        READS,
-                        trust=document(
-                            *pod_identity_trust("api")["Statement"], *irsa_trust("api")["Statement"]
-                        ),
-                    )
-                ],
-                [associate("api")],
-            )
-        ],
-        ["IRSA_LEFT"],
-    ),
     "Pods without credentials": (
         [
             make_facts(
@@ -496,6 +513,18 @@ def test_risks_of_an_account(case: str) -> None:
 
 def test_every_kind_of_risk_has_a_case() -> None:
     assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
+
+
+def test_uncertain_permission_is_named_beside_certain_ones() -> None:
+    condition = {"Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}}
+    role = make_role("api", allow("iam:PassRole", **condition), allow("ecs:ExecuteCommand"))
+    (risk,) = [
+        risk for risk in build(make_facts([role], [associate("api")]))["risks"] if risk["severity"] == "high"
+    ]
+    assert risk["text"] == (
+        "Role api can pass every role of the account to a service (under conditions); run commands in containers, and use the "
+        "roles of these tasks."
+    )
 
 
 GITHUB = "token.actions.githubusercontent.com"

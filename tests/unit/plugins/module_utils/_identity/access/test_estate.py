@@ -295,3 +295,20 @@ def test_paths_with_chosen_conditions_are_uncertain(
         if risk["code"] == "PATH_TO_ADMINISTRATOR"
     }
     assert found.get(role_arn(f"to-{name}")) is is_certain
+    place = [row["service_account"] for row in report["workloads"]].index(f"to-{name}")
+    keys = {True: [f"role {name}"], False: [f"role {name} under conditions"], None: []}[is_certain]
+    assert report["questions"][0]["answers"][place].get("keys", []) == keys
+
+
+def test_roles_that_assume_each_other_end_the_search() -> None:
+    """Certain steps lead to roles that administer the account only under conditions."""
+    roles = [
+        make_role("start"),
+        make_role("one", allow("iam:*", **VPC), trust=principal_trust(role_arn("start"), role_arn("two"))),
+        make_role("two", allow("iam:*", **VPC), trust=principal_trust(role_arn("one"))),
+    ]
+    now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+    report = build_report([make_facts(roles, [associate("start")])], load_catalogue(), now)
+    assert report["risks"][0]["text"] == (
+        "Role start can assume administrators: one, one → two, under the conditions of the policies."
+    )

@@ -382,9 +382,10 @@ def test_no_yes_and_no_is_refuted_by_the_policies(
     limit = (policy_arn("limit"), document(*boundary)) if boundary else None
     role = make_role("api", *statements, trust=wide_trust(), tags=tags, boundary=limit)
     association = associate("api", session_policy=document(*session) if session else None)
-    (member,) = AccessEstate([make_facts([role], [association])]).members
+    tables = AccessTables(Catalogue())
+    (member,) = AccessEstate([make_facts([role], [association])], tables).members
     context = member.context(role)
-    profile = AccessTables(Catalogue()).profile(role, context, association)
+    profile = tables.profile(role, context, association)
     decisions = {
         request: check_permission(profile.layers, Required(*request), context).decision
         for request in CONCRETE

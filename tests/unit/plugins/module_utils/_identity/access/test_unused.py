@@ -178,4 +178,4 @@ SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = 
 @pytest.mark.parametrize("case", SERVICES)
 def test_verdict_on_services(case: str) -> None:
     use, allowed, named, expected = SERVICES[case]
-    assert JUDGE.judge_services(role(use), allowed.split().__contains__, named) == expected
+    assert JUDGE.judge_services(use, allowed.split().__contains__, named) == expected
