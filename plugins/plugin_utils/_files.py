@@ -83,12 +83,12 @@ def write_private(path: str, content: str | bytes) -> None:
 
 def why_not_writable(path: str) -> str:
     """Return the reason why ``write_private`` would fail for a path, or ""."""
-    folder = os.path.dirname(path) or "."
+    folder = os.path.dirname(os.path.abspath(path))
     if reason := _why_not_replaceable(path):
         return reason
     if not os.path.isdir(folder):
         return f"the folder {folder} does not exist"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission to write to the folder {folder}"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"no write access to the folder {folder}"
 
 
 def _why_not_replaceable(path: str) -> str:

@@ -147,6 +147,11 @@ def read_role_variables(
     omitted = variables.get("omit")
     values = {name: value for name, value in values.items() if omitted is None or value != omitted}
     has_workloads = any(name in values for name in WORKLOADS)
+    hint = "".join(
+        f"{name} is set; did you mean {ROLE}{name}? "
+        for name in ("cluster_name", *WORKLOADS)
+        if name in variables and name not in values
+    )
     host = str(variables["inventory_hostname"])
     if is_unanswered(values.get("cluster_name")) or (not has_workloads and host == "localhost"):
         reasons = [f"{ROLE}workloads is missing.\n"]
@@ -155,9 +160,9 @@ def read_role_variables(
         other_hosts = [str(name) for name in variables["groups"]["all"] if name != host]
         if other_hosts and (host == "localhost" or f"{ROLE}hosts" not in variables):
             reasons.append(ELSEWHERE.format(host=host, others=listed(other_hosts)))
-        raise MissingInput([*reasons, MISSING])
+        raise MissingInput([*reasons, hint + MISSING])
     if not has_workloads:
-        raise InputError([NO_WORKLOADS.format(host=host)])
+        raise InputError([hint + NO_WORKLOADS.format(host=host)])
     parsed = read_variables(values, entry_point)
     for name in FILES:
         if parsed.get(name):

@@ -124,7 +124,7 @@ def write_report(report: Report, path: str, junit_path: str, fail_on: str, **mor
         try:
             write_private(name, text)
         except OSError as error:
-            return visible(f"The report cannot be written to {name}: {error.strerror}.")
+            return visible(f"The report cannot be written to {os.path.abspath(name)}: {error.strerror}.")
     return ""
 
 
@@ -247,8 +247,7 @@ def leave_stopped_report(
     path, junit_path = (
         os.path.expanduser(os.path.expandvars(find(name))) for name in ("report_file", "junit_file")
     )
-    unwritten = write_report(report, path, junit_path, "error", host=host, stopped=True)
-    if unwritten:
+    if unwritten := write_report(report, path, junit_path, "error", host=host, stopped=True):
         result["warnings"] = [*result.get("warnings", ()), unwritten]
     result |= job_artifacts(variables, partial(make_artifacts, report, host, stopped=True))
 

@@ -299,6 +299,11 @@ class RoleRun:
         :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
         """
         state: TaskState = self.parsed.state if self.changes else "verify"
+        if self.parsed.purge and state != "present":
+            Display().warning(
+                f"{ROLE}purge has no effect in a "
+                + ("teardown, which removes only the listed workloads." if self.changes else "verification.")
+            )
         self.access = self.find_access()
         region = self.task.region(self.values.get("region")) or "as configured"
         try:
@@ -306,10 +311,13 @@ class RoleRun:
         except AnsibleError as error:
             preflight = parse_api_error(str(error))
         if isinstance(preflight, ApiError):
-            is_eks = isinstance(self.access, EksAccess)
             if preflight.status == UNAUTHORIZED and isinstance(self.access, EksAccess):
                 raise RoleError(unauthorized_message(self.access.target, self.access.caller_access()))
-            raise RoleError(unreachable_message(preflight, self.cluster_name, region, with_token=is_eks))
+            raise RoleError(
+                unreachable_message(
+                    preflight, self.cluster_name, region, with_token=isinstance(self.access, EksAccess)
+                )
+            )
         expansion = self.patterns.expansion
         if expansion is not None:
             findings = (*preflight.plan.findings, *expansion.findings)
@@ -321,11 +329,12 @@ class RoleRun:
         if state == "absent":
             # In a teardown these findings do not prevent the removal of the workloads that were found.
             unmatched = expansion.findings if expansion else ()
-            ignored = self.values.get("ignore") or ()
-            shown = [finding for finding in unmatched if finding.code not in ignored]
+            shown = [
+                finding for finding in unmatched if finding.code not in (self.values.get("ignore") or ())
+            ]
             self.warnings += [f"{finding.code}: {finding.message}" for finding in shown]
-            if any(finding.code == Code.PATTERN_UNMATCHED for finding in shown):
-                self.warnings.append(UNMATCHED_STAY)
+            stay = any(finding.code == Code.PATTERN_UNMATCHED for finding in shown)
+            self.warnings += [UNMATCHED_STAY] if stay else []
             if not self.parsed.workloads and not unmatched:
                 self.warnings.append("The list of workloads is empty.")
 

@@ -36,7 +36,10 @@ def playbook(name: str, venv: Path, env: Mapping[str, str], cwd: Path) -> str:
     ("options", "reason"),
     [
         ([], ""),
-        (["-e", "pod_identity_cluster_name=my-cluster"], "pod_identity_workloads is missing."),
+        (
+            ["-e", "pod_identity_cluster_name=my-cluster", "-e", '{"workloads": []}'],
+            "pod_identity_workloads is missing.",
+        ),
         (["-e", "pod_identity_cluster_name="], "pod_identity_cluster_name is empty."),
     ],
 )
@@ -47,6 +50,7 @@ def test_site_names_missing_variables(
     with pytest.raises(AssertionError) as failed:
         run(command, installed, tmp_path)
     output = str(failed.value)
+    assert ("workloads is set; did you mean pod_identity_workloads?" in output) is ("-e" in options[2:])
     assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in output
     assert re.findall(r"pod_identity_\w+ is (?:missing|empty)\.", output)[:1] == ([reason] if reason else [])
 

@@ -185,10 +185,11 @@ def _select_workloads(
     """Return the workloads that match one of the patterns. Report a pattern that matches none, and an empty selection."""
     for pattern in only or [""]:
         if not any(fnmatchcase(name, pattern) for name in names):
-            near = difflib.get_close_matches(pattern, names, 3) or list(names)[:3]
+            near = difflib.get_close_matches(pattern, names, 3)
             problems.add(
                 f"{ROLE}only",
-                f"no listed workload matches '{shown_value(pattern)}'. Listed: {listed(near) or 'nothing'}.",
+                f"no listed workload matches '{shown_value(pattern)}'. {'Similar' if near else 'Listed'}: "
+                f"{listed(near or names) or 'nothing'}.",
             )
     return {
         name: workload

@@ -135,29 +135,29 @@ def edit_trust(
         return TrustPlan(present, new, new)
     grants, rest = read_grants(present)
     owned, arn = own_grants(cluster, options.owner, present), role.arn
+    # With adopt, the statements of other owners about the listed workloads count as own in the listed roles.
+    adopted = {
+        workload.key
+        for workload in scene.desired.workloads
+        if options.adopt and role.name.lower() in scene.listed_names
+    }
+    owned |= {grant for grant in grants if scene.is_one_of(adopted, grant)}
     users_of_role = scene.listed_with(arn)
     sharers = [user for key, user in scene.desired.unselected.items() if key in users_of_role]
     desired |= owned & desired_grants(cluster, spec, options, sharers) if spec is not None else set()
     leaving = {
         grant
         for grant in owned - desired
-        if grant in former or any(scene.leaves(key, arn) for key in named_workloads(cluster, [grant]))
-    }
-    # With adopt, the statement of the former owner about a listed workload is replaced by the own one.
-    leaving |= {
-        grant
-        for grant in grants - desired
-        if options.adopt
-        and grant.is_single
-        and replace(grant, writer=writer_of(options.owner, grant.cluster_arn)) in desired
+        if grant in former
+        or replace(grant, writer=writer_of(options.owner, grant.cluster_arn)) in desired
+        or any(scene.leaves(key, arn) for key in named_workloads(cluster, [grant]))
     }
     # Without extend_trust, the statements of an earlier run may be what lets the workloads use a role given by its ARN.
     wide = {grant for grant in owned - desired - leaving if not grant.is_single and (spec is None or writes)}
     # A statement of the scope ``account`` is for several clusters.
-    removed = {grant for grant in wide if scene.everything and grant.cluster_arn}
+    removed = {grant for grant in wide if forced or (scene.everything and grant.cluster_arn)}
     foreign = [entry for entry in rest if is_allow(entry) and not scene.allows_only(users_of_role, entry)]
     listed_by_name = spec is not None and not spec.existing
-    removed |= wide if forced else set()
     reported = wide if forced else wide - removed
     clears = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
     remaining = [entry for entry in rest if not (clears and entry in foreign)]

@@ -121,18 +121,24 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     for finding in found:
         if finding.workload is not None:
             of_workloads.setdefault(finding.workload, []).append(finding)
+    failures = [*aws.failures, *kubernetes.failures]
+    refused = {failure["workload"] for failure in failures}
     rows = [
-        _workload_row(workload, with_unchecked(checks, of_workloads.get(workload.key, ()), settings.ignore))
+        _workload_row(
+            workload,
+            with_unchecked(checks, of_workloads.get(workload.key, ()), settings.ignore),
+            str(workload.key) in refused,
+        )
         for workload, checks in judged
     ]
-    failures = [*aws.failures, *kubernetes.failures]
     findings = repair_after(failures, [_finding_row(finding, settings.ignore) for finding in found])
     severities = ("error", settings.fail_on)
     failing = [row for row in findings if row["severity"] in severities and not row.get("accepted")]
     # Failed checks without a finding must fail the run by themselves.
-    failed_checks = [[check for check in checks if check.status == FAIL] for _workload, checks in judged]
     unexplained_checks = any(
-        checks and not any(check.findings for check in checks) for checks in failed_checks
+        (failed_checks := [check for check in checks if check.status == FAIL])
+        and not any(check.findings for check in failed_checks)
+        for _workload, checks in judged
     )
     failed = bool(failures or failing or kubernetes.error or unexplained_checks)
     changes = [
@@ -185,12 +191,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             settings.path,
             min(WIDTH, settings.width),
         )
-        + (
-            # No run of this list returns adopted resources to their former owner.
-            []
-            if settings.check_mode or any(row["code"] == Code.OWNER_CHANGED for row in findings)
-            else undo_lines(aws.state, aws.changes, len(aws.workloads))
-        ),
+        # A failed change may have been carried out partly.
+        + ([] if settings.check_mode or failures else undo_lines(aws.changes, len(aws.workloads))),
         "failed": failed,
         "failure": failure_text(aws, kubernetes, failing) if failed else "",
         "headline": (
@@ -364,12 +366,16 @@ def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Statu
     return check.status
 
 
-def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check]) -> VerifiedRow:
-    statuses = {check.status for check in checks}
-    status = next((status for status in WORST_FIRST if status in statuses), PASS)
+def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check], refused: bool) -> VerifiedRow:
+    """Return the row of a workload. It fails if a change of the workload was refused, whatever its checks found."""
+    statuses: set[Status] = {FAIL} if refused else {check.status for check in checks}
     return cast(
         VerifiedRow,
-        {**workload.row, "checks": [check_row(check) for check in checks], "status": status},
+        {
+            **workload.row,
+            "checks": [check_row(check) for check in checks],
+            "status": next((status for status in WORST_FIRST if status in statuses), PASS),
+        },
     )
 
 

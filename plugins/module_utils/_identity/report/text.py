@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
@@ -173,11 +173,11 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     return [f"{head}: {count}.", *counts, *_shown_changes(changes, check_mode, place)]
 
 
-def undo_lines(state: str, changes: Sequence[Object], listed_workloads: int) -> list[str]:
-    """Return the runs that take the changes in AWS back, as a line that is wrapped.
+def undo_lines(changes: Sequence[Object], listed_workloads: int) -> list[str]:
+    """Return the teardown that takes all changes in AWS back, as a line that is wrapped, or no line without such a teardown.
 
-    A teardown takes back new associations with their new roles, and the former list every other change. Changes of add-ons and
-    service accounts are left out.
+    A teardown takes back new associations with their new roles and policies. Any other change, also one for another workload,
+    would remain.
 
     :arg listed_workloads: the number of workloads of the run. For all of them, the teardown needs no selection.
     """
@@ -189,30 +189,18 @@ def undo_lines(state: str, changes: Sequence[Object], listed_workloads: int) -> 
         for row in changes
         if (row["resource"], row["action"]) == ("association", "create")
     ]
-    others = [
-        row
+    remains = any(
+        (row["action"] != "create" and ("role", as_text(row["name"]).partition(" ")[0]) not in created)
+        or row["resource"] == "addon"
+        or not {row.get("workload"), *cast("list[str]", row.get("shared_with") or [])} <= {*names}
         for row in changes
-        if row["action"] != "create"
-        and row["resource"] != "addon"
-        and ("role", as_text(row["name"]).partition(" ")[0]) not in created
-    ]
+    )
     selection = (
         ",".join(names) if len(names) <= SHOWN_CHANGES else "(the workloads of the created associations)"
     )
     only = f" and -e pod_identity_only={selection}" if len(names) < listed_workloads else ""
-    steps = [
-        step
-        for applies, step in (
-            (
-                state == "absent",
-                "workload_identity.aws.site with the same variables and -e pod_identity_state=present",
-            ),
-            (state != "absent" and names, f"workload_identity.aws.teardown with the same variables{only}"),
-            (state != "absent" and others, "workload_identity.aws.site with the former list"),
-        )
-        if applies and changes
-    ]
-    return wrapped(visible(f"To undo these changes, run {', then '.join(steps)}."), "", "  ") if steps else []
+    line = f"To undo these changes, run workload_identity.aws.teardown with the same variables{only}."
+    return wrapped(visible(line), "", "  ") if names and not remains else []
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:

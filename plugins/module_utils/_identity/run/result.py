@@ -127,7 +127,7 @@ def failure_message(run: Run, cluster: Cluster) -> str:
         lines.append("Nothing was changed.")
     elif len(failed) < total:
         subject = "The other" if failed else "All"
-        lines.append(f"{subject} workloads succeeded; a rerun applies the remaining changes.")
+        lines.append(f"{subject} workloads are complete in AWS; a rerun applies the remaining changes.")
     return "\n".join(map(visible, lines))
 
 

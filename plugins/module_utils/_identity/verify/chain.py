@@ -189,33 +189,47 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
 
     The messages of findings that a stale read can cause then mention the recent change.
     """
-    results = []
-    for subject in verified:
-        young = latest_change(subject.workload, observed)
-        # A role of another account fails the check because of its ARN, which no later read changes.
-        if young is not None and not has_foreign_role(subject.workload, observed.cluster):
-            explained = any(
-                finding.severity == "error" and finding.code in STALE_READ_CODES
-                for finding in subject.findings
-            )
-            checks = tuple(_apply_age(check, young, explained) for check in subject.checks)
-            subject = replace(subject, checks=checks)
-        results.append(subject)
-    return results
+    return [_consider_age_of(subject, observed) for subject in verified]
 
 
-def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
+def _consider_age_of(subject: Verified, observed: Observed) -> Verified:
+    workload = subject.workload
+    young = latest_change(workload, observed)
+    # A role of another account fails the check because of its ARN, which no later read changes.
+    if young is None or has_foreign_role(workload, observed.cluster):
+        return subject
+    # A run attaches nothing to a role given by its ARN, so the age of the association does not explain a missing attachment.
+    attached = (
+        latest_change(workload, replace(observed, associations={}))
+        if workload.role is not None and workload.role.existing
+        else young
+    )
+    explained = any(
+        finding.severity == "error" and finding.code in STALE_READ_CODES
+        for check in subject.checks
+        if check.name != "attachment" or attached is not None
+        for finding in check.findings
+    )
+    checks = tuple(
+        _apply_age(check, attached if check.name == "attachment" else young, explained)
+        for check in subject.checks
+    )
+    return replace(subject, checks=checks)
+
+
+def _apply_age(check: Check, young: RecentChange | None, explained: bool) -> Check:
     """Change a failed check to the status unknown if a stale read may explain all of its errors.
 
-    :arg young: the recent change of the workload.
+    :arg young: the recent change that affects the check, or None.
     :arg explained: whether a stale read may explain an error of the workload. If so, failed checks without findings become
         unknown, too, because they only follow from other checks.
     """
     # The check of the agent is about the cluster, so a recent change of a workload does not explain its failure.
-    if check.name == "agent":
+    if check.name == "agent" or young is None:
         return check
-    errors = [finding for finding in check.findings if finding.severity == "error"]
-    stale = explained and all(finding.code in STALE_READ_CODES for finding in errors)
+    stale = explained and all(
+        finding.code in STALE_READ_CODES for finding in check.findings if finding.severity == "error"
+    )
     findings = tuple(
         replace(
             finding,

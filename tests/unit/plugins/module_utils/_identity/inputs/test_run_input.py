@@ -84,10 +84,11 @@ def test_purge_refuses_a_selection() -> None:
 
 def test_only_must_match_a_workload() -> None:
     assert find_problems(workloads=[ONE, TWO], only=["default/on", "batch/*"]) == [
-        "pod_identity_only: no listed workload matches 'default/on'. Listed: default/one."
+        "pod_identity_only: no listed workload matches 'default/on'. Similar: default/one."
     ]
-    assert find_problems(workloads=[ONE], only=[]) == [
-        "pod_identity_only: no listed workload matches ''. Listed: default/one."
+    five = [{**ONE, "namespace": name} for name in "abcde"]
+    assert find_problems(workloads=five, only=[]) == [
+        "pod_identity_only: no listed workload matches ''. Listed: a/one, b/one, c/one and 2 more."
     ]
     assert find_problems(workloads=[], only=["a/b"]) == [
         "pod_identity_only: no listed workload matches 'a/b'. Listed: nothing."

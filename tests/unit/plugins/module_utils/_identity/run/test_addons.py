@@ -381,7 +381,7 @@ def test_failed_agent_is_reported_separately() -> None:
         "- create addon eks-pod-identity-agent: ADDON_VERSION_UNAVAILABLE: no version that is v9.0.0 or newer of the add-on is "
         f"available for Kubernetes 1.34; EKS offers {NEWEST}, {OLDER}. Choose one of these versions. To see all:\n"
         "    aws eks describe-addon-versions --addon-name eks-pod-identity-agent --kubernetes-version 1.34\n"
-        "All workloads succeeded; a rerun applies the remaining changes."
+        "All workloads are complete in AWS; a rerun applies the remaining changes."
     )
     result = build_result(whole)
     assert [(row["workload"], row["resource"], row["error_code"]) for row in result["failures"]] == [

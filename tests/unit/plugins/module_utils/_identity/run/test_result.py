@@ -60,7 +60,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             failed_run(failure(APP)),
             f"1 of 2 {HEAD} could not be brought to state present:\n"
             "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
-            "The other workloads succeeded; a rerun applies the remaining changes.",
+            "The other workloads are complete in AWS; a rerun applies the remaining changes.",
             id="one of two",
         ),
         pytest.param(

@@ -515,7 +515,7 @@ def test_adopted_workload_is_removed_by_its_new_owner(scope: str) -> None:
     aws = account()
     entry = workload("app", {"name": "my-role", "trust_scope": scope}, "my-policy")
     assert not play(aws, entry, owner=OTHER).red
-    [former] = read_statements(aws, "my-role")
+    unchanged, [former] = aws.backup(), read_statements(aws, "my-role")
     assert not play(aws, entry, adopt=True).red
     [statement] = [part for part in read_statements(aws, "my-role") if part["Sid"] != former["Sid"]]
     assert {**statement, "Sid": ""} == {**former, "Sid": ""}
@@ -523,6 +523,9 @@ def test_adopted_workload_is_removed_by_its_new_owner(scope: str) -> None:
     # The statement of a wider scope also admits workloads that the former owner may still list.
     assert (former in read_statements(aws, "my-role")) is (scope == "namespace")
     removal = play(aws, entry, state="absent")
+    assert ("my-role" in aws.iam.roles) is (scope == "namespace"), removal.text
+    aws.restore(unchanged)
+    removal = play(aws, entry, state="absent", adopt=True)
     assert ("my-role" in aws.iam.roles) is (scope == "namespace"), removal.text
 
 

@@ -238,11 +238,14 @@ def test_age_does_not_explain_role_of_another_account() -> None:
     assert not [finding for finding in app.findings if "latest change" in finding.message]
 
 
-def test_young_association_of_addon_is_reported() -> None:
-    aws = made(**YOUNG)
-    _association(aws)["ownerArn"] = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/x/1"
-    (finding,) = verified(aws)[0].findings
-    assert "visible" not in finding.message
+@pytest.mark.parametrize(("young", "status"), [("role", "unknown"), ("association", "fail")])
+def test_only_a_young_role_explains_a_missing_attachment_of_a_role_by_arn(young: str, status: str) -> None:
+    config = desired(workload(role={"arn": role_arn("my-role")}))
+    aws = made(**{young: timedelta(seconds=40)})
+    detach(aws)
+    observed = look(aws)
+    (app,) = consider_age(verify(config, observed, READS), observed)
+    assert statuses(app) == {"attachment": status}
 
 
 def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str, str]]:
