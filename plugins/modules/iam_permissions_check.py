@@ -374,7 +374,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils._aws.client import Api, api_for
-from ..module_utils._aws.sdk import AwsModule, require_sdk
+from ..module_utils._aws.sdk import AwsModule
 from ..module_utils._aws.transport import (
     DEFAULT_WIDTH,
     map_concurrently,
@@ -594,7 +594,7 @@ def main() -> None:
         parse_required(params["required_permissions"], params["context"])
         assumed = read_assume_role(params)
         if online:
-            require_sdk(module)
+            module.require_sdk()
         api = api_for(module, DEFAULT_WIDTH, assumed) if online else None
         if params["policies"] is None and api is not None:
             role, policies = read_role_policies(api, params["role_name"] or params["role_arn"], module.region)

@@ -309,7 +309,7 @@ trust_policy:
 from typing import Any
 
 from ..module_utils._aws.client import api_for
-from ..module_utils._aws.sdk import AwsModule, require_sdk
+from ..module_utils._aws.sdk import AwsModule
 from ..module_utils._findings.text import (
     visible,
     with_option_names,
@@ -386,7 +386,7 @@ def main() -> None:
         parse_subject(params)
         assumed = read_assume_role(params)
         if document is None:
-            require_sdk(module)
+            module.require_sdk()
             role_id = params["role_name"] or role_arn
             role = find_role(api_for(module, 1, assumed), role_id, module.region)
             document, role_arn = dict(role.trust), role.arn

@@ -30,7 +30,6 @@ from ..module_utils._aws.client import (
     client_config,
     has_two_credentials,
     session_with,
-    validate_profile,
 )
 from ..module_utils._aws.eks_token import (
     EksToken,
@@ -40,7 +39,6 @@ from ..module_utils._aws.eks_token import (
 from ..module_utils._aws.service_data import new_session
 from ..module_utils._findings.text import with_option_names
 from ..module_utils._identity.model.accounts import AssumeRole
-from ..module_utils._identity.model.errors import InputError
 
 # Without boto3, importing this file must not fail: ``require_sdk`` reports the missing package.
 with contextlib.suppress(ImportError):
@@ -67,7 +65,7 @@ class AwsClients:
 
     def __init__(self, options: Mapping[str, Any], role: AssumeRole | None = None) -> None:
         self._options = options
-        self._session = session_with(self._own, self._new_connection, role) if role else None
+        self._session = session_with(self._own, self._new_connection(), role) if role else None
 
     @property
     def region(self) -> str:
@@ -89,10 +87,7 @@ class AwsClients:
         :raises AwsError: when the profile cannot be read.
         :raises InputError: when the options have both a profile and access keys.
         """
-        if has_two_credentials(self._options):
-            raise InputError([TWO_CREDENTIALS])
-        validate_profile(self._new_connection().profile)
-        return api_with(self._own, self._new_connection, width, role)
+        return api_with(self._own, self._options, self._new_connection, width, role)
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """Return a boto3 client for a service.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
@@ -75,18 +76,8 @@ class ClientModule(Protocol):
 
     params: Mapping[str, Any]
 
-    @property
-    def region(self) -> str | None:
-        """Return the region from the option or the configuration."""
-
     def client(self, service: str, **extra: Any) -> Any:
         """Return a boto3 client for a service, with the credentials and region of the module."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Service:
-    client: Any
-    limiter: RateLimiter
 
 
 class BotoApi:
@@ -114,14 +105,15 @@ class BotoApi:
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
-        self._services: dict[str, _Service] = {}
+        self._services: dict[str, tuple[Any, RateLimiter]] = {}
         self._lock = threading.Lock()
 
-    def _service(self, name: str) -> _Service:
+    def _service(self, name: str) -> tuple[Any, RateLimiter]:
+        """Return the client and the rate limiter of a service."""
         with self._lock:
             if name not in self._services:
                 limiter = RateLimiter(self._retries.now, self._retries.sleep)
-                self._services[name] = _Service(self._make_client(name), limiter)
+                self._services[name] = self._make_client(name), limiter
             return self._services[name]
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
@@ -144,11 +136,11 @@ class BotoApi:
             # All attempts have the same token, so that EKS recognises a retry and does not execute the request twice.
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, expected)
-        turn = self._service(service).limiter.wait
+        _client, limiter = self._service(service)
         # Refresh the credentials before the attempts, because AssumeRole has separate retries and a separate time limit.
         if self._ready is not None:
             self._ready()
-        return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
+        return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, limiter.wait)
 
     def _send(
         self,
@@ -164,11 +156,11 @@ class BotoApi:
         :arg sent: the time at which the request is sent, for the rate limiter.
         :raises AwsError: when the request fails or the response is incomplete.
         """
-        channel = self._service(service)
+        client, limiter = self._service(service)
         try:
             with self._free:
                 raise_if_interrupted()
-                request = partial(getattr(channel.client, xform_name(operation)), **parameters)
+                request = partial(getattr(client, xform_name(operation)), **parameters)
                 response = cast("Response", call_within(self._attempt_seconds, request))
         except OutOfTime as error:
             text = f"no complete response within {self._attempt_seconds:g} s"
@@ -179,13 +171,13 @@ class BotoApi:
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
             if failure.kind is ErrorKind.THROTTLED:
-                channel.limiter.throttled(sent)
+                limiter.throttled(sent)
             elif isinstance(error, ClientError):
-                channel.limiter.responded()
+                limiter.responded()
             raise failure from error
         if not is_from_aws(response):
             raise not_aws(service, operation)
-        channel.limiter.responded()
+        limiter.responded()
         if expected and expected not in response:
             raise malformed(service, operation, f"the response lacks {expected}")
         return response
@@ -218,12 +210,11 @@ def _pages(
         return page
 
     try:
-        pages = cast("Any", Paginator)(send, settings, None).paginate(**parameters)
-        for number, page in enumerate(pages):
-            if number == MOST_PAGES:
-                reason = f"the response has a token for another page after {MOST_PAGES} pages"
-                raise malformed(service, operation, reason)
-            yield page
+        pages = iter(cast("Any", Paginator)(send, settings, None).paginate(**parameters))
+        yield from islice(pages, MOST_PAGES)
+        if next(pages, None) is not None:
+            reason = f"the response has a token for another page after {MOST_PAGES} pages"
+            raise malformed(service, operation, reason)
     except PaginationError as error:
         raise malformed(service, operation, str(error)) from error
 
@@ -401,16 +392,17 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
     :raises AwsError: when the profile cannot be read.
     :raises InputError: when the options have both a profile and access keys.
     """
-    if has_two_credentials(module.params):
-        raise InputError([TWO_CREDENTIALS])
-    region, endpoint_url, options = get_aws_connection_info(module)
-    connection = Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
-    validate_profile(connection.profile)
-    return api_with(module.client, lambda: connection, width, role)
+
+    def connect() -> Connection:
+        region, endpoint_url, options = get_aws_connection_info(module)
+        return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
+
+    return api_with(module.client, module.params, connect, width, role)
 
 
 def api_with(
     make_client: Callable[..., Any],
+    options: Mapping[str, Any],
     connect: Callable[[], Connection],
     width: int,
     role: AssumeRole | None,
@@ -418,26 +410,34 @@ def api_with(
     """Return the interface to AWS for a module or plugin based on amazon.aws.
 
     :arg make_client: the method ``client`` of the module or plugin.
-    :arg connect: returns the connection settings. It is called only if there is a role to assume.
+    :arg options: the connection options of amazon.aws.
+    :arg connect: returns the connection settings. amazon.aws reads them with another message if there are two credentials.
     :arg width: the maximum number of concurrent requests.
     :arg role: the role to assume for all requests, or None to use the credentials directly.
+    :raises AwsError: when the profile does not exist, or the configuration files of AWS are malformed.
+    :raises InputError: when the options have both a profile and access keys.
     """
+    if has_two_credentials(options):
+        raise InputError([TWO_CREDENTIALS])
+    connection = connect()
+    if connection.profile:
+        # The error message of amazon.aws would not name the cause.
+        with as_aws_errors("sts"):
+            Session(profile=connection.profile).get_scoped_config()
     if role is None:
         config = client_config(width)
         return BotoApi(lambda service: make_client(service, aws_config=config), width=width)
-    return session_with(make_client, connect, role).api(width)
+    return session_with(make_client, connection, role).api(width)
 
 
-def session_with(
-    make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole
-) -> AssumedSession:
+def session_with(make_client: Callable[..., Any], connection: Connection, role: AssumeRole) -> AssumedSession:
     """Return the session of an assumed role, for example to sign tokens for an EKS cluster.
 
     :arg make_client: the method ``client`` of a module or plugin based on amazon.aws; it creates the clients for AssumeRole.
-    :arg connect: returns the connection settings.
+    :arg connection: the connection settings.
     """
     source = BotoApi(lambda service: make_client(service, aws_config=client_config(1)), width=1)
-    return AssumedSession(role, source, connect())
+    return AssumedSession(role, source, connection)
 
 
 def has_two_credentials(options: Mapping[str, Any]) -> bool:
@@ -445,13 +445,3 @@ def has_two_credentials(options: Mapping[str, Any]) -> bool:
     return bool(options.get("profile")) and any(
         map(options.get, ("access_key", "secret_key", "session_token"))
     )
-
-
-def validate_profile(profile: str | None) -> None:
-    """Check that a profile can be read, because the error message of amazon.aws would not name the cause.
-
-    :raises AwsError: when the profile does not exist, or the configuration files of AWS are malformed.
-    """
-    if profile:
-        with as_aws_errors("sts"):
-            Session(profile=profile).get_scoped_config()

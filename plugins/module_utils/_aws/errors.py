@@ -333,11 +333,9 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
         return classify(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
     if isinstance(error, ResponseParserError):
         return malformed(service, operation, "the response cannot be parsed")
-    if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
-        never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
-        outcome_unknown = not isinstance(error, never_sent)
-        return classify(name, type(error).__name__, str(error), outcome_unknown, lost=True)
-    return classify(name, type(error).__name__, str(error))
+    lost = isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError)
+    never_sent = isinstance(error, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError))
+    return classify(name, type(error).__name__, str(error), lost and not never_sent, lost=lost)
 
 
 def is_from_aws(response: Mapping[str, Any]) -> bool:
@@ -345,8 +343,8 @@ def is_from_aws(response: Mapping[str, Any]) -> bool:
 
     A response without HTTP metadata counts as a response of AWS, because tests use such responses.
     """
-    metadata = response.get("ResponseMetadata")
-    if metadata is None or "HTTPHeaders" not in metadata:
+    metadata = response.get("ResponseMetadata", {})
+    if "HTTPHeaders" not in metadata:
         return True
     headers = {str(name).lower(): str(value) for name, value in metadata["HTTPHeaders"].items()}
     identified = metadata.get("RequestId") or any(name in headers for name in _REQUEST_IDS)

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The base class of the modules that send requests to AWS, and a check that boto3 is installed."""
+"""The base class of the modules that send requests to AWS."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import remove_values
@@ -67,23 +67,12 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
         # AnsibleAWSModule wraps the module. Older versions of it do not forward this attribute.
         return bool(self._module.traces)
 
+    def require_sdk(self) -> None:
+        """End the module with an error if boto3 is missing, and warn if boto3 or botocore is too old.
 
-class SdkModule(Protocol):
-    """The part of AnsibleAWSModule that ``require_sdk`` needs."""
-
-    def warn(self, warning: str) -> None:
-        """Add a warning to the result."""
-
-    def fail_json(self, *, msg: str) -> NoReturn:
-        """End the module with an error."""
-
-
-def require_sdk(module: SdkModule) -> None:
-    """End the module with an error if boto3 is missing, and warn if boto3 or botocore is too old.
-
-    A module calls this function if it needs boto3 for some options only. AnsibleAWSModule checks boto3 itself.
-    """
-    try:
-        check_sdk_version_supported(warn=module.warn)
-    except AnsibleBotocoreError as error:
-        module.fail_json(msg=str(error))
+        A module with ``check_boto3=False`` calls this method if its options need boto3.
+        """
+        try:
+            check_sdk_version_supported(warn=self.warn)
+        except AnsibleBotocoreError as error:
+            self.fail_json(msg=str(error))

@@ -56,24 +56,16 @@ class Sessions:
         """
         api = BotoApi(partial(self._own_client, region), width=self._width)
         if role is not None:
-            session = self._session(role)
+            profile, endpoint_url = (self._options.get(name) or None for name in ("profile", "endpoint_url"))
+            connection = Connection(self.home, endpoint_url, profile)
+            session = self._assumed.setdefault(
+                role, AssumedSession(role, self.api(None, self.home), connection)
+            )
             session.ready()
             api = session.api(self._width, region)
         return self._apis.setdefault((role, region), api)
 
-    def _session(self, role: AssumeRole) -> AssumedSession:
-        profile, endpoint_url = (self._options.get(name) or None for name in ("profile", "endpoint_url"))
-        session = AssumedSession(
-            role, self.api(None, self.home), Connection(self.home, endpoint_url, profile)
-        )
-        return self._assumed.setdefault(role, session)
-
     def _own_client(self, region: str, service: str) -> Any:
-        keys = {
-            "aws_access_key_id": "access_key",
-            "aws_secret_access_key": "secret_key",
-            "aws_session_token": "session_token",
-        }
         # Creating clients from one session is not thread-safe.
         with self._lock, as_aws_errors(service):
             return self._own.create_client(
@@ -81,5 +73,7 @@ class Sessions:
                 region_name=region,
                 endpoint_url=self._options.get("endpoint_url") or None,
                 config=Config(**client_config(self._width)),
-                **{argument: self._options.get(option) or None for argument, option in keys.items()},
+                aws_access_key_id=self._options.get("access_key") or None,
+                aws_secret_access_key=self._options.get("secret_key") or None,
+                aws_session_token=self._options.get("session_token") or None,
             )

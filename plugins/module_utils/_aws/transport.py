@@ -6,8 +6,8 @@
 Time limit: each attempt runs in a separate thread, and the caller stops waiting for the thread at the time limit. A socket
 timeout is not sufficient, because each piece of a slow response restarts it.
 
-Rate limit: before the service throttles, there is no limit. Afterwards, all threads together are limited to about the rate at
-which requests succeeded. docs/contributing/benchmarks.md compares this with the adaptive mode of botocore.
+Rate limit: before the service throttles, there is no limit. Afterwards, each throttling reduces the rate of all threads together,
+and responses raise it. docs/contributing/benchmarks.md compares this with the adaptive mode of botocore.
 
 Retries: requests are repeated a limited number of times, within a limited time, with random pauses. Conflicts, denials and
 invalid input are not retried.
@@ -19,7 +19,7 @@ import math
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -130,141 +130,75 @@ def _start(work: Callable[[], _Result]) -> Future[_Result]:
     return future
 
 
-# The rate of responses is measured over this number of seconds.
-WINDOW = 1.0
-# The minimum rate in requests per second, and the minimum rate if the service throttles in the first second of a measurement.
-SLOWEST = 1.0
-FIRST = 5.0
-# Throttling reduces the limit to this fraction of the measured rate.
-CUT = 0.9
-# At or above ``Rate.good``, the limit grows each second by
-# GROWTH + GROWTH_PART * limit * (seconds since the last reduction) requests per second.
-GROWTH = 0.5
-GROWTH_PART = 0.02
-# Below ``Rate.good``, the limit grows each second by this multiple of itself.
-RECOVERY = 2.0
-# The size of the token bucket, as the number of seconds in which the current rate fills it.
-BURST = 0.1
 # The time in seconds between two checks for an interrupt while a thread waits.
 POLL_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class Rate:
-    """The rate limit for requests to one service, as a token bucket whose rate adapts to throttling.
-
-    Times are in seconds, and rates in requests per second. ``limit`` is None until the service throttles. ``good`` is the last
-    measured rate at which requests succeeded, or infinite if there is none; ``slowed`` is the time of the last reduction of
-    ``limit``.
-    """
-
-    limit: float | None = None
-    good: float = math.inf
-    slowed: float = -math.inf
-    _requested: float = -math.inf
-    _started: float = 0.0
-    _tokens: float = 0.0
-    _filled: float = 0.0
-    _responses: deque[float] = field(default_factory=deque)
-
-    def take(self, now: float) -> float:
-        """Return 0 if a request may be sent now, otherwise the seconds to wait before calling ``take`` again."""
-        if now - self._requested > WINDOW:
-            # After a time without requests, start a new measurement.
-            self._started = now
-        self._requested = now
-        if self.limit is None:
-            return 0.0
-        self._tokens += (now - self._filled) * self.limit
-        self._tokens = min(self._tokens, max(1.0, self.limit * BURST))
-        self._filled = now
-        missing = 1 - self._tokens
-        if missing < 1e-6:
-            self._tokens -= 1
-            return 0.0
-        pause = missing / self.limit
-        # The waiting time of a request does not count as a time without requests.
-        self._requested += pause
-        return pause
-
-    def responded(self, now: float) -> None:
-        """Count a request that was not throttled, and raise the limit if it restricts the requests."""
-        since = min(now - self._responses[-1], 1.0) if self._responses else 0.0
-        self._responses.append(now)
-        measured = self._measured(now)
-        if self.limit is None or measured < self.limit / 4:
-            # The limit does not restrict the requests, so there is no reason to raise it.
-            return
-        if self.limit < self.good:
-            self.limit = min(self.good, self.limit * (1 + RECOVERY * since))
-        else:
-            self.limit += (GROWTH + GROWTH_PART * (now - self.slowed) * self.limit) * since
-
-    def throttled(self, sent: float, now: float) -> None:
-        """Reduce the limit after a throttled request. In the first second of a measurement, the new limit is at least ``FIRST``.
-
-        A request that was sent before the last reduction changes nothing, because one throttling affects many threads.
-        """
-        if sent <= self.slowed:
-            return
-        measured = self._measured(now)
-        if now - self._started < WINDOW:
-            # It is too early to measure the rate at which requests succeed.
-            self.limit = max(FIRST, measured * CUT)
-        elif self._responses and self._responses[-1] > self.slowed:
-            self.good = min(measured, self.limit or math.inf)
-            self.limit = max(SLOWEST, self.good * CUT)
-        else:
-            self.limit = max(SLOWEST, (self.limit or FIRST) / 2)
-        self.slowed = self._filled = now
-        self._tokens = 0.0
-
-    def _measured(self, now: float) -> float:
-        while self._responses and self._responses[0] < now - WINDOW:
-            self._responses.popleft()
-        return len(self._responses) / min(WINDOW, max(now - self._started, WINDOW / 4))
+# The limit after the first throttling, and the lowest limit, in requests per second.
+FIRST = 30.0
+SLOWEST = 0.5
+# Throttling reduces the limit to this fraction. Each response raises it by this fraction for each response since then.
+CUT = 0.8
+GROWTH = 0.001
+# Requests that were possible in this number of seconds, but were not sent, can be sent later at once.
+BURST = 0.1
 
 
 class RateLimiter:
-    """A rate limiter for one service, which all threads share.
+    """A rate limiter for one service, which all threads share. It has no limit until the service throttles.
 
-    With 200 workloads and 20 requests a second, a run takes 1.11 times as long as the limit demands, and 1.22 times with the
+    With 200 workloads and 20 requests a second, a run takes FIGURE times as long as the limit demands, and 1.22 times with the
     adaptive mode of botocore, which reduces its rate once for each throttled request.
     """
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._now = now
-        self._sleep = sleep
+        self._now, self._sleep = now, sleep
         self._lock = threading.Lock()
         # The thread that sends next holds it, also while it sleeps.
         self._turn = threading.Lock()
-        self._rate = Rate()
+        self._limit: float | None = None
+        # The times of the next request and of the last reduction of the limit, and the number of responses since then.
+        self._next = 0.0
+        self._slowed = -math.inf
+        self._responses = 0
 
     def wait(self) -> float:
         """Wait until a request may be sent, and return the time at that moment.
 
         :raises Interrupted: when the thread is interrupted while it waits.
         """
-        while not self._turn.acquire(timeout=POLL_SECONDS):
-            raise_if_interrupted()
-        try:
-            while True:
-                with self._lock:
-                    now = self._now()
-                    pause = self._rate.take(now)
-                if not pause:
-                    return now
+        with self._turn:
+            while pause := self.take():
                 self._sleep(pause)
-        finally:
-            self._turn.release()
+            return self._now()
+
+    def take(self) -> float:
+        """Return 0 if a request may be sent now, otherwise the seconds to wait before calling ``take`` again."""
+        with self._lock:
+            now = self._now()
+            if self._limit is None:
+                return 0.0
+            if self._next - now > 1e-6:
+                return self._next - now
+            self._next = max(self._next, now - BURST) + 1 / self._limit
+            return 0.0
 
     def responded(self) -> None:
+        """Count a request that was not throttled, and raise the limit if it restricts the requests."""
         with self._lock:
-            self._rate.responded(self._now())
+            self._responses += 1
+            if self._limit is not None and self._next > self._now():
+                self._limit *= 1 + GROWTH * self._responses
 
     def throttled(self, sent: float) -> None:
+        """Reduce the limit after a throttled request.
+
+        A request that was sent before the last reduction changes nothing, because one throttling affects many threads.
+        """
         with self._lock:
-            self._rate.throttled(sent, self._now())
+            if sent > self._slowed:
+                self._limit = FIRST if self._limit is None else max(SLOWEST, self._limit * CUT)
+                self._slowed = self._now()
+                self._next = self._slowed + 1 / self._limit
+                self._responses = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,11 +167,8 @@ class TestApi:
             services.append(service)
             raise ZeroDivisionError
 
-        def connect() -> Connection:
-            raise AssertionError("nobody asked for a connection")
-
         with pytest.raises(ZeroDivisionError):
-            api_with(make_client, connect, 1, None).call("iam", "GetRole", {})
+            api_with(make_client, {}, Connection, 1, None).call("iam", "GetRole", {})
         assert services == ["iam"]
 
     def test_source_client_is_only_used_for_sts(self) -> None:
@@ -185,7 +182,7 @@ class TestApi:
             services.append(service)
             return OwnSts()
 
-        api = api_with(make_client, lambda: Connection("us-west-2"), 1, AssumeRole(ARN))
+        api = api_with(make_client, {}, lambda: Connection("us-west-2"), 1, AssumeRole(ARN))
         with pytest.raises(AwsError) as caught:
             api.call("iam", "GetRole", {"RoleName": "r"})
         assert (caught.value.operation, services) == ("sts:AssumeRole", ["sts"])
@@ -193,7 +190,7 @@ class TestApi:
     def test_failed_client_creation_is_an_aws_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             monkeypatch.delenv(name, raising=False)
-        api = api_with(lambda _service, **_options: None, lambda: Connection(), 1, AssumeRole(ARN))
+        api = api_with(lambda _service, **_options: None, {}, Connection, 1, AssumeRole(ARN))
         with pytest.raises(AwsError) as caught:
             api.call("eks", "DescribeCluster", {"name": "c"})
         assert (caught.value.code, caught.value.remedy) == (

@@ -174,8 +174,6 @@ def test_missing_profile_is_named_before_any_request(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
     class Module:
-        region = "us-west-2"
-
         def __init__(self, profile: str) -> None:
             self.params = {"profile": profile}
 
@@ -195,7 +193,6 @@ def test_missing_profile_is_named_before_any_request(monkeypatch: pytest.MonkeyP
 def test_profile_with_access_keys_is_rejected(key: str) -> None:
     class Module:
         params: Mapping[str, Any] = {"profile": "other", key: "given"}
-        region = "us-west-2"
 
         def client(self, service: str, **_extra: Any) -> Any:
             raise AssertionError(f"{service} was asked")

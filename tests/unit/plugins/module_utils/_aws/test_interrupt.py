@@ -117,38 +117,6 @@ def test_interrupt_ends_the_wait_for_the_rate_limiter() -> None:
     assert sent == []
 
 
-def test_interrupt_wakes_threads_queued_behind_a_stuck_one() -> None:
-    """Interrupt threads in the queue of the rate limiter, while the first thread in the queue is stuck in its pause."""
-    seconds = 0.0
-    asleep, release = threading.Event(), threading.Event()
-
-    def sleep(_seconds: float) -> None:
-        nonlocal seconds
-        asleep.set()
-        release.wait(LONG)
-        seconds += LONG
-
-    limiter = RateLimiter(lambda: seconds, sleep)
-    limiter.throttled(limiter.wait())
-    begun: list[int] = []
-    gave_up: list[int] = []
-
-    def work(number: int) -> None:
-        begun.append(number)
-        with pytest.raises(Interrupted):
-            limiter.wait()
-        gave_up.append(number)
-
-    holding = threading.Thread(target=limiter.wait)
-    holding.start()
-    assert asleep.wait(LONG)
-    with pytest.raises(KeyboardInterrupt):
-        map_concurrently(work, interrupted([1, 2], lambda: len(begun) == 2), 2)
-    assert sorted(gave_up) == [1, 2]
-    release.set()
-    holding.join(LONG)
-
-
 def test_interrupt_ends_nested_calls() -> None:
     inner: list[int] = []
     woken: list[int] = []
