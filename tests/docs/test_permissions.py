@@ -113,7 +113,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     sandbox.down()
 
 
-@pytest.mark.parametrize("resource_type", RESOURCE_TYPES, ids=attrgetter("name"))
+@pytest.mark.parametrize("resource_type", RESOURCE_TYPES.values(), ids=attrgetter("name"))
 def test_policies_have_the_actions_of_each_resource_type(resource_type: ResourceType) -> None:
     statements = [statement for document in DOCUMENTS.values() for statement in document["Statement"]]
     lists = (statement["Action"] for statement in statements)

@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
-    aws_message,
+    aws_failure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     MANAGED_BY_TAG,
@@ -252,7 +252,7 @@ class Account:
             engine = Engine(api, cluster, width, wait_policy)
             done = apply_order(engine, desired, order)
         except AwsError as error:
-            return TaskOutcome(spec, error, aws_message(error, REGION))
+            return TaskOutcome(spec, error, str(aws_failure(error, REGION)["msg"]))
         message = failure_message(done.run, cluster) if done.run.failures else ""
         verification = (
             verified_result(done.verified, done.observed, cluster) if done.verified is not None else None

@@ -75,6 +75,7 @@ class ClientModule(Protocol):
     """The part of AnsibleAWSModule that creates clients."""
 
     params: Mapping[str, Any]
+    region: str | None
 
     def client(self, service: str, **extra: Any) -> Any:
         """Return a boto3 client for a service, with the credentials and region of the module."""
@@ -205,8 +206,9 @@ def _pages(
         page = request(page_parameters)
         # The paginator would end without an error, and a run would consider resources deleted that the list lacks.
         if page.get("IsTruncated") and not page.get(settings["output_token"]):
-            reason = "the response is truncated but has no token for the next page"
-            raise malformed(service, operation, reason)
+            raise malformed(
+                service, operation, "the response is truncated but has no token for the next page"
+            )
         return page
 
     try:

@@ -24,7 +24,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/access": 1300,
     "module_utils/_identity/inputs": 1900,
     "module_utils/_identity/kubernetes": 2500,
-    "module_utils/_identity/model": 1525,
+    "module_utils/_identity/model": 1500,
     "module_utils/_identity/plan": 1998,
     "module_utils/_identity/read": 1000,
     "module_utils/_identity/report": 1055,

@@ -22,20 +22,8 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import load_document, to_json
 
 
-def _text_or_empty(value: Any) -> str:
-    return value or ""
-
-
 def decode_document(value: Any) -> Mapping[str, object] | None:
     return load_document(value) if value else None
-
-
-def _iam_tags(value: Any) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in value or ()}
-
-
-def _unchanged(value: Any) -> object:
-    return value
 
 
 def iam_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
@@ -55,8 +43,8 @@ class Attribute:
 
     name: str
     parameter: str
-    decode: Callable[[Any], Any] = _text_or_empty
-    encode: Callable[[Any], object] = _unchanged
+    decode: Callable[[Any], Any] = lambda value: value or ""
+    encode: Callable[[Any], object] = lambda value: value
     field: str = ""
     document: str = ""
     limits_sessions: bool = False
@@ -76,7 +64,9 @@ class Attribute:
 
 
 IAM_DESCRIPTION = Attribute("description", "Description")
-IAM_TAGS = Attribute("tags", "Tags", _iam_tags, iam_tags)
+IAM_TAGS = Attribute(
+    "tags", "Tags", lambda value: {tag["Key"]: tag["Value"] for tag in value or ()}, iam_tags
+)
 
 
 def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,13 +124,8 @@ def creation(
     attributes: Iterable[Attribute], values: Mapping[str, Any]
 ) -> tuple[dict[str, object], dict[str, object]]:
     """Return the request parameters that create a resource, and its new state. Omit attributes without a value."""
-    parts = [
-        (attribute, value)
-        for attribute in attributes
-        if (value := values.get(attribute.name)) not in (None, "", {})
-    ]
-    parameters = {attribute.parameter: attribute.encode(value) for attribute, value in parts}
-    return parameters, {attribute.name: value for attribute, value in parts}
+    state = {name: value for name, value in values.items() if value not in (None, "", {})}
+    return update_parameters(attributes, state), state
 
 
 def describe_value(value: object) -> str:

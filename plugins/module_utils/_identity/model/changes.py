@@ -153,8 +153,7 @@ def compare_tags(present: Mapping[str, str], desired: Mapping[str, str], purge: 
 
 
 def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
-    remaining = {key: value for key, value in present.items() if key not in change.remove}
-    return {**remaining, **change.set}
+    return {**{key: value for key, value in present.items() if key not in change.remove}, **change.set}
 
 
 def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:

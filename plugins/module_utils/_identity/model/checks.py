@@ -81,15 +81,11 @@ def conclude(name: CheckName, finding: Finding) -> Check:
 
 def conclude_unread(name: CheckName, failure: Failure, workload: WorkloadKey | None = None) -> Check:
     """Return a check with the status unknown, for a resource that could not be read or is not yet visible."""
-    if failure.error.code == Code.NOT_YET_VISIBLE:
-        text = f"{failure.target.label}: {failure.error.text}"
-        young = Finding(Code.NOT_YET_VISIBLE, text, failure.error.remedy, workload)
-        return Check(name, UNKNOWN, findings=(young,))
-    finding = Finding(
-        Code.NOT_READABLE,
-        f"{failure.target.label} could not be read: {failure.error.operation}: "
-        f"{failure.error.code}: {sentence(failure.error.text)}",
-        failure.error.remedy,
-        workload,
+    label, error = failure.target.label, failure.error
+    unread = f"{label} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+    code, text = (
+        (Code.NOT_YET_VISIBLE, f"{label}: {error.text}")
+        if error.code == Code.NOT_YET_VISIBLE
+        else (Code.NOT_READABLE, unread)
     )
-    return Check(name, UNKNOWN, findings=(finding,))
+    return Check(name, UNKNOWN, findings=(Finding(code, text, error.remedy, workload),))

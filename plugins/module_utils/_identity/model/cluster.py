@@ -158,9 +158,11 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
             "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
             "(pod_identity_kubeconfig, pod_identity_kube_context).",
         )
-    other_address = "EKS returns no endpoint for the cluster"
-    if cluster.endpoint:
-        other_address = f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
+    other_address = (
+        f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
+        if cluster.endpoint
+        else "EKS returns no endpoint for the cluster"
+    )
     # The first reason that applies; the last one always does.
     reasons = (
         (
@@ -216,9 +218,9 @@ def _is_same(cluster: Cluster, server: ApiServer) -> bool:
     cluster: while EKS rotates the authority, a kubeconfig may have only one of two certificates.
     """
     trusts_only_it = bool(server.authorities) and server.authorities <= cluster.authorities
-    if server.checks_certificate and trusts_only_it:
-        return True
-    return _address(server.url) is not None and _address(server.url) == _address(cluster.endpoint)
+    address = _address(server.url)
+    has_endpoint = address is not None and address == _address(cluster.endpoint)
+    return has_endpoint or (server.checks_certificate and trusts_only_it)
 
 
 def _address(url: str) -> tuple[str, int] | None:

@@ -8,7 +8,7 @@ The package ``inputs`` validates the user input and creates this state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
@@ -145,13 +145,12 @@ class Desired:
     purge: PurgeScope | None = None
     unselected: Mapping[WorkloadKey, Workload] = field(default_factory=dict)
 
-    def with_kubernetes_findings(self, findings: Iterable[Finding]) -> Desired:
+    def with_kubernetes_findings(self, findings: Collection[Finding]) -> Desired:
         """Return a copy with the findings of checks in Kubernetes before any change.
 
         A finding that a new association may break Pods prevents the association if its severity is error; otherwise it prevents
         nothing. Any other finding prevents all changes of its workload.
         """
-        findings = tuple(findings)
         would_break = {
             finding.workload: finding
             for finding in findings

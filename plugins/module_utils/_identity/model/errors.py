@@ -159,9 +159,8 @@ def input_message(error: InputError) -> str:
     problems = [visible(problem) for problem in error.problems]
     if len(problems) == 1:
         return f"{sentence(problems[0])} Nothing was changed."
-    lines = [f"{len(problems)} problems in the input; nothing was changed:"]
-    lines += [f"- {problem}" for problem in _grouped(problems)]
-    return "\n".join(lines)
+    title = f"{len(problems)} problems in the input; nothing was changed:"
+    return "\n- ".join((title, *_grouped(problems)))
 
 
 def _grouped(problems: Iterable[str]) -> list[str]:
@@ -178,17 +177,16 @@ def _grouped(problems: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def aws_message(error: AwsError, region: str | None) -> str:
-    """Return the message for an error that ends the run before any change."""
+def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[str, object]:
+    """Return an error that ends the run before any change as arguments of fail_json.
+
+    :arg prefix: the prefix of option names, as for ``with_option_names``.
+    """
     place = f" (region {region})" if region and region not in error.text else ""
-    return (
+    message = (
         f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
     )
-
-
-def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[str, object]:
-    """Return the error as arguments of fail_json. ``prefix`` is the prefix of option names, as for ``with_option_names``."""
-    texts = {"msg": aws_message(error, region), "error_code": error.code, "remedy": error.remedy}
+    texts = {"msg": message, "error_code": error.code, "remedy": error.remedy}
     return {name: with_option_names(text, prefix) for name, text in texts.items()}
 
 

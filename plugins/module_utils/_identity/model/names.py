@@ -112,9 +112,8 @@ def is_label_value(text: str) -> bool:
 def is_key(text: str) -> bool:
     """Return whether a text is a valid key of a label or an annotation: a name, optionally with a DNS prefix."""
     domain, slash, name = text.rpartition("/")
-    if slash and not (len(domain) <= _LONGEST_DOMAIN and _DOMAIN.fullmatch(domain)):
-        return False
-    return bool(_NAME.fullmatch(name))
+    is_domain = len(domain) <= _LONGEST_DOMAIN and bool(_DOMAIN.fullmatch(domain))
+    return bool(_NAME.fullmatch(name)) and (is_domain or not slash)
 
 
 def is_owner(text: str) -> bool:

@@ -79,9 +79,6 @@ class UnlistedAssociations:
     failed: tuple[WorkloadKey, ...] = ()
     error: AwsError | None = None
 
-    def __contains__(self, key: WorkloadKey) -> bool:
-        return key in self.keys or key in self.addons
-
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
@@ -169,8 +166,9 @@ class Observed:
 
     def association_failure(self, key: WorkloadKey) -> Failure | None:
         """Return the failed read of the association of a workload, or of the list of associations, or None."""
-        listing = associations_target(self.cluster.name)
-        return self.unread.get(listing) or self.unread.get(association_target(key))
+        return self.unread.get(associations_target(self.cluster.name)) or self.unread.get(
+            association_target(key)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +197,6 @@ class VerificationReads:
 
 def find_target_role(workload: Workload, observed: Observed) -> str:
     """Return the ARN of the desired target role, or of the present target role if the definition does not set one; or ""."""
-    desired = workload.association.target_role_arn
-    if desired is not None:
-        return desired
-    association = observed.associations.get(workload.key)
-    return association.target_role_arn if association is not None else ""
+    desired, association = workload.association.target_role_arn, observed.associations.get(workload.key)
+    present = association.target_role_arn if association is not None else ""
+    return present if desired is None else desired

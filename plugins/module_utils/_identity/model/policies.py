@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..._policy.language.document import PolicyDocument, load_document, to_json
+from ..._policy.language.document import PolicyDocument, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
 
 
@@ -104,11 +104,8 @@ def decode_policy(response: Mapping[str, Any]) -> ObservedPolicy:
 
 
 def decode_version(response: Mapping[str, Any]) -> PolicyVersion:
-    document = response.get("Document")
     return PolicyVersion(
-        response["VersionId"],
-        bool(response["IsDefaultVersion"]),
-        load_document(document) if document is not None else None,
+        response["VersionId"], bool(response["IsDefaultVersion"]), decode_document(response.get("Document"))
     )
 
 

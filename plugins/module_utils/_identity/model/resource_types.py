@@ -52,7 +52,7 @@ class ResourceType:
 
 
 # In an observation, the trust policy and the attachments of a role are parts of the role. The plan changes them separately.
-RESOURCE_TYPES: tuple[ResourceType, ...] = (
+_TYPES = (
     ResourceType("role", "iam:GetRole", ROLE_ATTRIBUTES, frozenset(("DeleteRole",))),
     ResourceType("trust_policy", "iam:GetRole", ROLE_ATTRIBUTES, frozenset()),
     ResourceType("attachment", "iam:GetRole", ROLE_ATTRIBUTES, frozenset(("DetachRolePolicy",))),
@@ -66,17 +66,13 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
         frozenset(("DeletePodIdentityAssociation",)),
     ),
 )
-REMOVALS = frozenset[str]().union(*(resource_type.removals for resource_type in RESOURCE_TYPES))
-_BY_NAME = {resource_type.name: resource_type for resource_type in RESOURCE_TYPES}
-
-
-def find_resource_type(target: Target) -> ResourceType:
-    return _BY_NAME[target.resource]
+RESOURCE_TYPES: Mapping[Resource, ResourceType] = {entry.name: entry for entry in _TYPES}
+REMOVALS = frozenset[str]().union(*(entry.removals for entry in _TYPES))
 
 
 def of_observed_resources(changes: Iterable[Change]) -> list[Change]:
     """Return the changes of resources that an observation has: all except the changes of add-ons."""
-    return [change for change in changes if change.target.resource in _BY_NAME]
+    return [change for change in changes if change.target.resource in RESOURCE_TYPES]
 
 
 def observed_target(target: Target) -> Target:
@@ -127,7 +123,7 @@ def is_visible(resource: Any, change: Change) -> bool:
     return resource is not None and not any(
         attribute.equals(old_state[attribute.name], attribute.observed_value(resource))
         and not attribute.equals(new_state[attribute.name], attribute.observed_value(resource))
-        for attribute in find_resource_type(change.target).attributes
+        for attribute in RESOURCE_TYPES[change.target.resource].attributes
         if attribute.name in old_state and attribute.name in new_state
     )
 
@@ -136,7 +132,7 @@ def predict_change(resources: dict[Target, Any], change: Change) -> None:
     """Set a resource in ``resources`` (see ``Observed.resources``) to its state after a change."""
     target, state = observed_target(change.target), change.after or {}
     resource = resources.get(target)
-    fields = predicted_fields(find_resource_type(change.target).attributes, state)
+    fields = predicted_fields(RESOURCE_TYPES[change.target.resource].attributes, state)
     if change.target.resource == "attachment":
         changed = {change.target.policy_arn, (change.before or {}).get("policy")}
         attached = [arn for arn in resource.attached if arn not in changed] if resource is not None else []

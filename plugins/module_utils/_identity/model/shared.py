@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from ..._findings.finding import WorkloadKey
@@ -100,13 +100,12 @@ def _policy_users(cluster: Cluster, workloads: Iterable[Workload]) -> dict[str, 
 
 
 def shared_policies(
-    cluster: Cluster, workloads: Iterable[Workload]
+    cluster: Cluster, workloads: Collection[Workload]
 ) -> dict[str, tuple[PolicySpec, tuple[WorkloadKey, ...]]]:
     """Return the policies that workloads list, by ARN, each with the workloads that need it, also as permissions boundary.
 
     If one workload defines a policy and another workload lists its ARN, the result has the definition.
     """
-    workloads = list(workloads)
     specs: dict[str, PolicySpec] = {}
     for spec in (spec for workload in workloads for spec in workload.policies):
         arn = cluster.policy_arn(spec)

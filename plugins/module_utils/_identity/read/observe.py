@@ -318,7 +318,7 @@ class _Look(Reader):
             key
             for key in granted - {workload.key for workload in self.desired.workloads}
             if key not in self.desired.unselected
-            if all(key not in unlisted for unlisted in self.unlisted)
+            if all(key not in (*unlisted.keys, *unlisted.addons) for unlisted in self.unlisted)
         )
         associated = map_concurrently(partial(has_association, self), missing[:MAX_DESCRIBED], self.width)
         return frozenset(key for key, present in zip(missing, associated, strict=False) if present is False)

@@ -29,7 +29,7 @@ from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import YOUNG, Observed, calculate_age
 from ..model.resource_types import (
-    find_resource_type,
+    RESOURCE_TYPES,
     is_known,
     is_visible,
     observed_target,
@@ -212,7 +212,7 @@ def without_unseen(observed: Observed, changes: Iterable[Change], waited: float)
         target = observed_target(change.target)
         resources.pop(target, None)
         text = f"this run made the change ({change.action} {change.target.display}), but reads do not show it after {waited:g} s."
-        operation, remedy = find_resource_type(change.target).operation, "Run again in a minute."
+        operation, remedy = RESOURCE_TYPES[change.target.resource].operation, "Run again in a minute."
         error = AwsError(operation, Code.NOT_YET_VISIBLE, text, ErrorKind.OTHER, remedy)
         failures.setdefault(target, read_failure(target, error))
     observed = observed.with_resources(resources)

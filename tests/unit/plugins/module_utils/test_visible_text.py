@@ -26,7 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
@@ -109,7 +109,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(lambda: [*failure_rows(FAILURE)[0].values()], id="a failure"),
         pytest.param(lambda: [input_message(InputError([HOSTILE]))], id="an input problem"),
         pytest.param(lambda: input_message(InputError([HOSTILE, HOSTILE])).split("\n"), id="input problems"),
-        pytest.param(lambda: [aws_message(ERROR, "us-west-2"), str(ERROR)], id="an error of AWS"),
+        pytest.param(lambda: [str(aws_failure(ERROR, "us-west-2")["msg"]), str(ERROR)], id="an error of AWS"),
         pytest.param(lambda: [parse_response(403, REFUSAL).text], id="an error of Kubernetes"),
         pytest.param(
             lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),

@@ -10,12 +10,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
     classify,
     explain_refusal,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
-    aws_message,
+    aws_failure,
 )
 
 THROTTLING_CODES = (
@@ -304,7 +303,7 @@ IN_FULL = f"Requested in region us-west-2, for the role {ARN} of account 4444555
 
 
 def error_text(error: AwsError) -> str:
-    return str(with_option_names(aws_message(error, "us-west-2"), "pod_identity_"))
+    return str(aws_failure(error, "us-west-2", "pod_identity_")["msg"])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
-    Interrupted,
     ensuring_result,
     pause,
     raise_if_interrupted,

@@ -37,10 +37,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     LateAws,
 )
 
-each_type = pytest.mark.parametrize("resource_type", RESOURCE_TYPES, ids=attrgetter("name"))
+each_type = pytest.mark.parametrize("resource_type", RESOURCE_TYPES.values(), ids=attrgetter("name"))
 each_removable_type = pytest.mark.parametrize(
     "resource_type",
-    [resource_type for resource_type in RESOURCE_TYPES if resource_type.removals],
+    [resource_type for resource_type in RESOURCE_TYPES.values() if resource_type.removals],
     ids=attrgetter("name"),
 )
 
