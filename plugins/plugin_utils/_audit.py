@@ -175,7 +175,7 @@ class _Audit:
             with self.task.in_environment(), steps.watch(self.task), guarded(steps):
                 steps.begin("reading the roles")
                 job = RoleRun(self.task, chosen, values, "verify").make_job()
-                api, width = job.open(), int(job.params["concurrency"])
+                api, width = job.open_aws(), int(job.params["concurrency"])
                 reads = read_role_facts(api, cluster, used | of_nodes, width)
                 if self._options.unused_days is not None:
                     steps.begin("reading the last uses of the roles")

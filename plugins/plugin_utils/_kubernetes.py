@@ -205,7 +205,9 @@ def find_access(task: ActionTask, values: Mapping[str, Any], cluster: str) -> Ac
     for module in KUBERNETES_MODULES:
         arguments = task.with_defaults(module, arguments)
     names = [name for name, value in arguments.items() if value]
-    if not uses_eks_token(values.get("kube_auth", DEFAULTS["kube_auth"]), names, task.environment, os.environ):
+    if not uses_eks_token(
+        values.get("kube_auth", DEFAULTS["kube_auth"]), names, task.environment, os.environ
+    ):
         return Access(arguments)
     options = {name: values[name] for name in AWS_VARIABLES if values.get(name) not in (None, "")}
     clients = clients_of_task(task, options)

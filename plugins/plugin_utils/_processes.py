@@ -55,17 +55,17 @@ def each_within(
 
     waits = [begin(serve) for _worker in range(min(width, len(items)))]
 
-    def wait() -> list[T]:
+    def collect() -> list[T]:
         for thread in waits:
             thread()
         return [results[index] for index in range(len(items))]
 
     try:
-        return run_within(seconds, wait)
+        return run_within(seconds, collect)
     except BaseException:
         ended.set()
         with contextlib.suppress(Exception):
-            call_within(grace, wait)
+            call_within(grace, collect)
         raise
 
 
@@ -85,7 +85,7 @@ def interruptible() -> Iterator[None]:
     newer lead a group, and have signal handlers that do the same; this function replaces these handlers.
     """
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         for handled in SIGNALS:
             signal.signal(handled, signal.SIG_IGN)
         if os.getpgrp() == os.getpid():
@@ -99,7 +99,7 @@ def interruptible() -> Iterator[None]:
                 os.kill(os.getpid(), signal.SIGTERM)
                 break
 
-    old_handlers = {number: signal.signal(number, stop) for number in SIGNALS}
+    old_handlers = {number: signal.signal(number, handle) for number in SIGNALS}
     ended = threading.Event()
     watcher = threading.Thread(target=watch, args=(os.getppid(),), daemon=True)
     watcher.start()

@@ -130,7 +130,7 @@ class _Run:
             expected = expected_changes(run.preflight, removes=run.parsed.state == "absent")
             approval = None if plans is None else Approval(plans, run.opening().cluster, expected)
             accepts = Code.NOT_APPROVED.value in values.get("ignore", ())
-            self._aws = run.run_aws(approval.check if approval and not accepts else None)
+            self._aws = run.run_aws(approval.require_planned if approval and not accepts else None)
             raise_if_ended(self._aws)
             if approval:
                 steps.show(approval.conclude(self._aws))
@@ -147,7 +147,7 @@ class _Run:
         report = leave_report(task, variables, result, aws, kubernetes_run.outcome, values, expected)
         result |= {
             "verification": dict(report["verification"]),
-            "restarted": list(kubernetes_run.restarts.names),
+            "restarted": list(kubernetes_run.restarts.shown_owners),
             "not_restarted": list(kubernetes_run.restarts.unmanaged),
             "proof_jobs": kubernetes_run.jobs,
         }

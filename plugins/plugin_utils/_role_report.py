@@ -302,7 +302,7 @@ class Approval:
     cluster: Cluster
     expected: Sequence[Mapping[str, Any]]
 
-    def check(self, changes: Sequence[Change]) -> None:
+    def require_planned(self, changes: Sequence[Change]) -> None:
         """Compare the changes of a run with the plan. Raises NotApprovedError."""
         if text := self._describe_unapproved(map(change_row, changes)):
             raise NotApprovedError(text.splitlines())

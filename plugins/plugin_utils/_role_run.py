@@ -221,7 +221,7 @@ class RoleRun:
         :raises RoleError: when the connections may lead to different clusters.
         """
         self.begin_aws()
-        kubernetes = self.connect(self.find_access())
+        kubernetes = self.connect_kubernetes(self.find_access())
         opened = self.opening()
         doubt = judge_api_server(opened.cluster, kubernetes.read_server())
         if doubt:
@@ -242,7 +242,7 @@ class RoleRun:
             return
         opened = self.opening()
         cluster = opened.cluster
-        reader = self.connect(self.find_access())
+        reader = self.connect_kubernetes(self.find_access())
         invalid: dict[str, str] = {}
 
         def read(kind: str, selector: str = "") -> Sequence[Object]:
@@ -340,7 +340,7 @@ class RoleRun:
 
     def _read_accounts(self, state: TaskState) -> Preflight | ApiError:
         parsed, values = self.parsed, self.values
-        reader = self.connect(self.access)
+        reader = self.connect_kubernetes(self.access)
         preflight = read_accounts(
             reader,
             parsed.workloads,
@@ -397,7 +397,7 @@ class RoleRun:
         :arg on_step: receives the name of each step, to display it.
         :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
         """
-        connection = self.connect(self.access, self.values.get("force", False))
+        connection = self.connect_kubernetes(self.access, self.values.get("force", False))
         settings = kubernetes_settings(self.values, self.task.check_mode)
         ending = BoundedEnding(connection, write)
         return converge_kubernetes(
@@ -415,7 +415,7 @@ class RoleRun:
                 error.text, error.outcome_unknown, f"{error.remedy} {CLUSTER_DELETED}"
             ) from error
 
-    def connect(self, access: Access, force: bool | Sequence[str] = False) -> ClientCluster:
+    def connect_kubernetes(self, access: Access, force: bool | Sequence[str] = False) -> ClientCluster:
         """Return the interface to the Kubernetes API. Raises the errors of ``connect``."""
         return connect(self.task, access, force, self.deadline)
 

@@ -395,11 +395,11 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
     :raises InputError: when the options have both a profile and access keys.
     """
 
-    def connect() -> Connection:
+    def read_connection() -> Connection:
         region, endpoint_url, options = get_aws_connection_info(module)
         return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
 
-    return api_with(module.client, module.params, connect, width, role)
+    return api_with(module.client, module.params, read_connection, width, role)
 
 
 def api_with(

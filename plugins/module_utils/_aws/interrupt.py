@@ -173,11 +173,11 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
     """
     stop = Stop()
 
-    def end(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         # The interrupted thread may hold the lock of the event, so setting the event here could block forever.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
-    handlers = {number: signal.signal(number, end) for number in (*_handled_signals(), *_alarm())}
+    handlers = {number: signal.signal(number, handle) for number in (*_handled_signals(), *_alarm())}
     timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
     token = _STOP.set(stop.event)
     try:

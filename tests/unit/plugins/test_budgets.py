@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the size of the packages in plugins: each has a budget of statements, which only shrinks."""
+"""Test the size of plugins: each package has a budget of statements, and few names of functions have several meanings."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -65,3 +65,23 @@ def test_each_package_has_a_budget() -> None:
 def test_package_is_within_its_budget(name: str) -> None:
     """Check also that the budget follows a package that has shrunk: at most this many statements are left of it."""
     assert BUDGETS[name] - _SLACK <= COUNTS[name] <= BUDGETS[name]
+
+
+# The largest number of names that three or more functions have.
+SHARED_NAMES = 13
+
+
+def function_names(node: ast.AST) -> Iterator[str]:
+    """Yield the names of functions with meanings of their own: no entry points, special methods, or methods of subclasses."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef) and child.name != "main" and not child.name.startswith("__"):
+            yield child.name
+        if not isinstance(child, ast.ClassDef) or not child.bases:
+            yield from function_names(child)
+
+
+def test_few_names_have_several_meanings() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in PLUGINS.rglob("*.py"))
+    counts = Counter(name for source in sources for name in function_names(ast.parse(source)))
+    shared = sorted(name for name, count in counts.items() if count >= 3)
+    assert len(shared) <= SHARED_NAMES, shared

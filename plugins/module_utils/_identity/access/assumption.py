@@ -180,7 +180,7 @@ class RoleGraph:
                 for path in self.paths(first)
             ]
         for path in paths:
-            name = f"role {' → '.join(map(self.estate.label, path.arns))}"
+            name = f"role {' → '.join(map(self.estate.role_label, path.arns))}"
             gains = [is_certain for _actions, is_certain in path.session.gains()]
             if gains:
                 found.append(_under_conditions(name, path.is_certain and any(gains)))

@@ -200,7 +200,7 @@ class AccessEstate:
             arn_account(role.arn) for role in unread
         }
 
-    def label(self, arn: str) -> str:
+    def role_label(self, arn: str) -> str:
         """Return the name of a role, with its account if roles of several accounts have this name."""
         name = role_name(arn)
         return (

@@ -396,7 +396,7 @@ class _Builder:
     def _role_row(self, role: RoleFacts) -> _Row:
         row: _Row = {
             "arn": role.arn,
-            "name": self._estate.label(role.arn),
+            "name": self._estate.role_label(role.arn),
             "account": arn_account(role.arn),
             "state": role.state,
         }

@@ -99,7 +99,7 @@ class RiskFinder:
             arn = session.role.arn
             for code, clause, rules, is_certain, detail in self._clauses(session):
                 condition = "" if is_certain else ", under the conditions of the policies"
-                text = f"Role {self.estate.label(arn)} {clause}{condition}."
+                text = f"Role {self.estate.role_label(arn)} {clause}{condition}."
                 places = tuple(self.estate.tables.places(rules))
                 yield Risk(code, arn, text, tuple(members), is_certain, places, (arn,), detail)
 
@@ -128,7 +128,7 @@ class RiskFinder:
             if paths:
                 names, is_certain = _mark_conditions(
                     (
-                        " → ".join(map(self.estate.label, path.arns)),
+                        " → ".join(map(self.estate.role_label, path.arns)),
                         path.is_certain and (path.session.grant is None or path.session.grant.is_certain),
                     )
                     for path in paths
@@ -176,7 +176,7 @@ class RiskFinder:
 
     def _role_risks(self) -> Iterator[Risk]:
         for arn, (role, members) in self._users().items():
-            name = self.estate.label(role.arn)
+            name = self.estate.role_label(role.arn)
             make_risk = partial(Risk, members=tuple(members), roles=(role.arn,))
             for width, affected in self._scopes(role, members).items():
                 scope, severity = _TRUST_SCOPES[width]
@@ -226,7 +226,7 @@ class RiskFinder:
                     by_kind.setdefault(guest.kind, {})[guest.name] = None
             for kind, names in by_kind.items():
                 severity, title = GUESTS[kind]
-                text = f"The trust policy of role {self.estate.label(role.arn)} allows {title}"
+                text = f"The trust policy of role {self.estate.role_label(role.arn)} allows {title}"
                 shown = "" if set(names) == {"*"} else f": {listed(names, _SHOWN)}"
                 yield Risk(
                     "TRUST_OTHERS",
@@ -270,16 +270,16 @@ class RiskFinder:
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
                 yield Risk("CREDENTIALS_BY_HAND", subject, text, (member,), detail=detail)
             if associated is not None and not member.exists:
-                text = f"{name} does not exist, but its association gives it role {self.estate.label(associated.role_arn)}."
+                text = f"{name} does not exist, but its association gives it role {self.estate.role_label(associated.role_arn)}."
                 yield Risk("ACCOUNT_MISSING", subject, text, (member,), roles=(associated.role_arn,))
         for (arn, reason), members in unusable.items():
-            text = f"{listed(map(self.name, members), SHOWN_MEMBERS)} cannot use role {self.estate.label(arn)}. {reason}"
+            text = f"{listed(map(self.name, members), SHOWN_MEMBERS)} cannot use role {self.estate.role_label(arn)}. {reason}"
             yield Risk("ROLE_UNUSABLE", f"{arn} {members[0].key}", text, tuple(members), roles=(arn,))
 
     def _unused_risks(self, judge: UseJudge) -> Iterator[Risk]:
         period = f"in the last {judge.days} days"
         for role, members, verdict, services in self._uses(judge):
-            name = self.estate.label(role.arn)
+            name = self.estate.role_label(role.arn)
             if verdict.usage == "unused":
                 yield Risk(
                     "ROLE_UNUSED", role.arn, f"Role {name} {verdict.reason}.", members, roles=(role.arn,)
@@ -300,7 +300,7 @@ class RiskFinder:
         """Yield sentences that name the roles and services whose use is unknown, with the reasons; none without ``judge``."""
         doubts: dict[str, list[str]] = {}
         for role, _members, verdict, services in self._uses(self.judge) if self.judge is not None else ():
-            name = f"role {self.estate.label(role.arn)}"
+            name = f"role {self.estate.role_label(role.arn)}"
             if verdict.usage == "unknown" and role.state != "missing":
                 doubts.setdefault(f"the role {verdict.reason}", []).append(name)
             if services.unknown:

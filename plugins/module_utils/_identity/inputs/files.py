@@ -95,7 +95,7 @@ def read_sources(paths: Sequence[str], decrypt: Decrypt | None = None) -> FileSo
     for path in files:
         try:
             # JSON is a subset of YAML.
-            for line, workload in read_yaml(str(path), reader.text(path)):
+            for line, workload in read_yaml(str(path), reader.read_text(path)):
                 place = f"{path} line {line}"
                 source.workloads.append(reader.with_documents(workload, path.parent, place))
                 source.places.append(place)
@@ -154,7 +154,7 @@ class _FileReader:
                 ]
             )
         self.documents.add(path.resolve())
-        document = read_yaml_value(str(path), self.text(path))
+        document = read_yaml_value(str(path), self.read_text(path))
         if not isinstance(document, Mapping):
             raise InputError(
                 [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
@@ -162,7 +162,7 @@ class _FileReader:
         rest = {key: value for key, value in policy.items() if key != "document_file"}
         return rest | {"document": document}
 
-    def text(self, path: Path) -> str:
+    def read_text(self, path: Path) -> str:
         """Return the text of a file. Raises InputError."""
         try:
             data = path.read_bytes()

@@ -70,7 +70,7 @@ class MigrationOptions:
     def selects(self, key: WorkloadKey) -> bool:
         return not self.only or any(fnmatchcase(str(key), pattern) for pattern in self.only)
 
-    def names(self, key: WorkloadKey) -> bool:
+    def names_exactly(self, key: WorkloadKey) -> bool:
         """Return whether the user has named a service account without a pattern."""
         return str(key) in self.only
 

@@ -47,7 +47,7 @@ def plan_addon(
     version = _choose_version(spec, addon, cluster, releases)
     if isinstance(version, Failure):
         return version
-    return _create(spec, version, cluster) if addon is None else _update(spec, addon, version, cluster)
+    return _create(spec, version, cluster) if addon is None else _update_addon(spec, addon, version, cluster)
 
 
 def needs_releases(policy: VersionPolicy, addon: ObservedAddon | None) -> bool:
@@ -177,7 +177,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
     return _change(spec, cluster, "create", None, new, "CreateAddon", parameters)
 
 
-def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluster) -> Change | None:
+def _update_addon(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluster) -> Change | None:
     old: dict[str, object] = {}
     new: dict[str, object] = {}
     if version != addon.version:

@@ -407,7 +407,7 @@ def _why_not_back(state: MigrationState, migrant: Migrant) -> list[Finding]:
         return [_kept(association, "it has settings that no migration sets, such as a target role.")]
     if finding := check_return(state, migrant):
         return [finding]
-    named = state.options.names(key)
+    named = state.options.names_exactly(key)
     remedy = (
         f"Resume the rollouts, or end these Pods, and run the rollback again. Or name {key} in "
         "pod_identity_only: then the rollback deletes its association, and its owner must recreate these "
@@ -647,7 +647,7 @@ def _blockers(
             "Decide which role is right: correct the annotation, or the association.",
             key,
         )
-    if pods.on_host_network and not state.options.names(key):
+    if pods.on_host_network and not state.options.names_exactly(key):
         yield Finding(
             Code.MIGRATION_HOST_NETWORK,
             f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "
@@ -1002,7 +1002,7 @@ def _account_notes(state: MigrationState, account: IrsaAccount, pods: PodCredent
             f"there are then: {json.dumps(kept)}",
             key,
         )
-    if pods.on_host_network and state.options.names(key):
+    if pods.on_host_network and state.options.names_exactly(key):
         yield Finding(
             Code.MIGRATION_HOST_NETWORK,
             f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "

@@ -85,7 +85,7 @@ def _plan_present(
                 raised_as="warning",
             )
             notes.append(note)
-    change = _update(scene, spec, policy, users)
+    change = _update_policy(scene, spec, policy, users)
     scene.changes += [replace(change, notes=tuple(notes))] if change is not None else []
 
 
@@ -142,7 +142,7 @@ def _policy_tags(scene: Scene, spec: PolicySpec, present: Mapping[str, str] | No
     return {**spec.tags, **owner_tags(scene.options.owner), CLUSTER_TAG: cluster_arn}
 
 
-def _update(
+def _update_policy(
     scene: Scene, spec: PolicySpec, policy: ObservedPolicy, users: tuple[WorkloadKey, ...]
 ) -> Change | None:
     old: dict[str, object] = {}

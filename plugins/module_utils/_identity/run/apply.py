@@ -146,7 +146,7 @@ def _apply_change(context: ApplyContext, change: Change, awaits: bool) -> Done |
                 return Refusal(change, _put_back(api, change, error, wait_policy))
             return Refusal(change, unfinished(change, made, error))
         made.append(call)
-        journal.answer(change, call)
+        journal.acknowledge(change, call)
         # The response to a request that only tags the association does not contain it.
         if "association" in answer:
             last = answer

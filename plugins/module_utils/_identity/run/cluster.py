@@ -83,7 +83,7 @@ class AwsJob:
     prefix: str = ""
     locks: str = ""
 
-    def open(self) -> Api:
+    def open_aws(self) -> Api:
         """Check the options that an argument spec cannot check, and return a client for AWS. Raises InputError and AwsError."""
         validate_options(self.params)
         return self.connect(self.params["concurrency"], read_assume_role(self.params, self.prefix))
@@ -127,7 +127,7 @@ Opening = Callable[[], Observer]
 
 def open_cluster(job: AwsJob, name: str, state: State = "present") -> Observer:
     """Connect to AWS, read the cluster, and return the reader of its resources. Raises InputError and AwsError."""
-    api = job.open()
+    api = job.open_aws()
     cluster = find_cluster(api, name, job.region, state, parse_account_id(job.params))
     return Observer(api, cluster, job.params["concurrency"])
 
@@ -167,11 +167,11 @@ def begin_reading_ahead(
 
     reading = begin(read)
 
-    def wait() -> Observed | None:
+    def fresh_observation() -> Observed | None:
         observed, ended = reading()
         return observed if time.monotonic() - ended < _FRESH_SECONDS else None
 
-    return wait
+    return fresh_observation
 
 
 def _options(job: AwsJob, parsed: ParsedInput | None, cluster: Cluster, changes: bool) -> Options:

@@ -156,7 +156,7 @@ class Engine:
         made = [done.change for done in self.journal.done]
         if self.addon is not None and not any(change.target.resource == "addon" for change in made):
             plan = self.addon.add_change(plan, made)
-        self.journal.begin(observed, plan)
+        self.journal.start_round(observed, plan)
         if self.approve is not None:
             self.approve(plan.changes)
         return plan, observed

@@ -66,7 +66,7 @@ def read_estate(
     """
     arns = {association.role_arn for association in associations.values()}
     specs = {parts.name.lower(): RoleSpec(parts.name, arn) for arn in arns if (parts := parse_role_arn(arn))}
-    results = map_concurrently(partial(_read_role, api, cluster), specs.values(), width)
+    results = map_concurrently(partial(_read_exported_role, api, cluster), specs.values(), width)
     roles = dict(zip(specs, results, strict=True))
     attached = sorted(
         {arn for role in roles.values() if role for arn in role.attached if not is_aws_managed(arn)}
@@ -76,7 +76,7 @@ def read_estate(
     return Estate(cluster, associations, roles, policies)
 
 
-def _read_role(api: Api, cluster: Cluster, spec: RoleSpec) -> ObservedRole | None:
+def _read_exported_role(api: Api, cluster: Cluster, spec: RoleSpec) -> ObservedRole | None:
     role = read_role(api, cluster, spec, False)
     names = api.pages("iam", "ListRolePolicies", {"RoleName": spec.name}, "PolicyNames") if role else ()
     return replace(role, inline=tuple(names)) if role else None

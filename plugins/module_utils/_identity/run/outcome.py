@@ -136,7 +136,7 @@ class Journal:
         """Return the last refusal of each change that is not complete, in the order of a plan."""
         return sorted(self._refused.values(), key=lambda refusal: refusal.change.place)
 
-    def begin(self, observed: Observed, plan: Plan) -> None:
+    def start_round(self, observed: Observed, plan: Plan) -> None:
         """Set the latest observation and plan, and drop refusals whose changes the plan does not contain: these are complete.
 
         A refusal is kept if one of its workloads fails in the plan. A change that may have been carried out counts as a change
@@ -154,7 +154,7 @@ class Journal:
                 if refusal.outcome_unknown:
                     self._add(Done(refusal.change))
 
-    def answer(self, change: Change, call: Call) -> None:
+    def acknowledge(self, change: Change, call: Call) -> None:
         """Record that AWS carried out a request of a change."""
         with self._lock:
             self._answered.setdefault(change.target, []).append(call)

@@ -145,13 +145,13 @@ def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
     def texts(failure: Failure) -> tuple[str, ...]:
         return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
 
-    def names(failure: Failure) -> set[str]:
-        resource_names = (name for key in failure.workloads for name in objects.get(key, ()))
+    def resource_names(failure: Failure) -> set[str]:
+        account_names = (name for key in failure.workloads for name in objects.get(key, ()))
         return own_names(
-            map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *resource_names]
+            map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *account_names]
         )
 
-    return group_by_cause(failures, texts, names)
+    return group_by_cause(failures, texts, resource_names)
 
 
 def _cause_lines(group: Sequence[Failure]) -> list[str]:

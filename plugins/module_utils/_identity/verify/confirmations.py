@@ -68,7 +68,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
     ``check_contents`` reports the difference. Return None for a workload without policies.
     """
 
-    def judge(spec: PolicySpec) -> Check:
+    def check_policy_version(spec: PolicySpec) -> Check:
         arn = observed.cluster.policy_arn(spec)
         policy = observed.policies.get(arn)
         if policy is None:
@@ -77,7 +77,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
             return conclude("version", finding)
         return Check("version", PASS, policy.default_version)
 
-    return _check_policies("version", workload, observed, judge)
+    return _check_policies("version", workload, observed, check_policy_version)
 
 
 def _missing_policy(arn: str, spec: PolicySpec, workload: Workload, observed: Observed) -> Finding:
@@ -97,7 +97,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
     Return None for a workload without policies.
     """
 
-    def judge(spec: PolicySpec) -> Check:
+    def check_policy_contents(spec: PolicySpec) -> Check:
         arn = observed.cluster.policy_arn(spec)
         policy = observed.policies.get(arn)
         if spec.document is None:
@@ -107,7 +107,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
         finding = _document_differs(spec, policy, workload, reads)
         return conclude("contents", finding) if finding is not None else Check("contents", PASS)
 
-    return _check_policies("contents", workload, observed, judge)
+    return _check_policies("contents", workload, observed, check_policy_contents)
 
 
 def _document_differs(

@@ -175,24 +175,24 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
     limits = frozenset(limit for limit in map(read, values) if limit is not None)
     holds = _ORDER[order]
 
-    def compare(value: str) -> bool:
+    def compare_order(value: str) -> bool:
         number = read(value)
         return number is not None and any(holds(number, limit) for limit in limits)
 
-    return compare
+    return compare_order
 
 
 def _addresses(values: tuple[str, ...]) -> Compare:
     blocks = [block for block in map(network, values) if block is not None]
 
-    def compare(value: str) -> bool:
+    def compare_address(value: str) -> bool:
         try:
             address = ipaddress.ip_address(value)
         except ValueError:
             return False
         return any(address in block for block in blocks)
 
-    return compare
+    return compare_address
 
 
 def fold(text: str) -> str:

@@ -51,7 +51,7 @@ class Restarts:
     wait: int = 0
 
     @property
-    def names(self) -> list[str]:
+    def shown_owners(self) -> list[str]:
         return owner_names(self.owners)
 
 
@@ -232,7 +232,7 @@ def restart_stale(
         clock.sleep(restarts.wait)
     changed, owners, failures = restart_owners(cluster, restarts.owners, clock.now())
     restarts = replace(restarts, owners=owners)
-    remaining = {*restarts.names, *restarts.rolling}
+    remaining = {*restarts.shown_owners, *restarts.rolling}
     if not remaining:
         return RestartRun(reads, restarts, changed, warnings, failures)
     query = live_pods_query([workload.key for workload in verification.workloads])
@@ -240,7 +240,7 @@ def restart_stale(
         listing = cluster.list_objects(query)
         if listing.error is None:
             plan = plan_restarts(verification, {**reads, "pods": listing}, clock.now())
-            remaining = {*restarts.names, *restarts.rolling} & {*plan.names, *plan.rolling}
+            remaining = {*restarts.shown_owners, *restarts.rolling} & {*plan.shown_owners, *plan.rolling}
         if not remaining:
             break
     current = read_pod_state(cluster, verification, clock.now())
@@ -248,7 +248,7 @@ def restart_stale(
     if current.get("pods", Listing()).error is not None:
         problem = "stale Pods may still exist, as the Pods could not be read"
     late, rolling = (
-        [name for name in names if name in remaining] for names in (restarts.names, restarts.rolling)
+        [name for name in names if name in remaining] for names in (restarts.shown_owners, restarts.rolling)
     )
     texts = [f"Restarted {', '.join(late)}"] if late else []
     if rolling:

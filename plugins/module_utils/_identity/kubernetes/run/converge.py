@@ -197,7 +197,7 @@ def converge_kubernetes(
     return KubernetesRun(
         replace(
             outcome,
-            changes=[*changes, *(f"restart {name}" for name in restarts.names if restarted.changed)],
+            changes=[*changes, *(f"restart {name}" for name in restarts.shown_owners if restarted.changed)],
             failures=[*failures, *restarted.failures, *proof.failures],
             error=applied.error.text if applied.error else "",
             findings=[*plan.findings, *losing, *outcome.findings],

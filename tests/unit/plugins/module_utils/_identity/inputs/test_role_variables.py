@@ -21,8 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 ROLE = Path(__file__).resolve().parents[6] / "roles" / "pod_identity"
 SPECS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    name.removeprefix("pod_identity_"): option
-    for name, option in SPECS["main_variables"]["options"].items()
+    name.removeprefix("pod_identity_"): option for name, option in SPECS["main_variables"]["options"].items()
 }
 NO_TEXT = {"bool": "maybe", "int": "many"}
 

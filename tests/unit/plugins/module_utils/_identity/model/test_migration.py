@@ -70,7 +70,7 @@ def test_options_select_and_name_a_service_account(
     patterns: tuple[str, ...], selects: bool, names: bool
 ) -> None:
     options = MigrationOptions(only=patterns)
-    assert (options.selects(key("my-app", "default")), options.names(key("my-app", "default"))) == (
+    assert (options.selects(key("my-app", "default")), options.names_exactly(key("my-app", "default"))) == (
         selects,
         names,
     )

@@ -59,7 +59,7 @@ def failed(name: str, action: Action, key: WorkloadKey = KEY) -> Failure:
 
 
 def begin(journal: Journal, *changes: Change, failures: tuple[Failure, ...] = ()) -> None:
-    journal.begin(Observed(HERE), Plan(changes, failures))
+    journal.start_round(Observed(HERE), Plan(changes, failures))
 
 
 def attempt(result: Done | Refusal, *retryable: Target, journal: Journal | None = None) -> Journal:

@@ -88,7 +88,7 @@ def test_deployment_of_unread_replica_set_is_restarted_unless_it_was_deleted(is_
     """Without its ReplicaSet, a Pod belongs to a Deployment by its name."""
     plan = restarts([STALE], replica_sets=[], deployments=[] if is_deleted else [build.owner()])
     pods, owners = (["shop/web-6d5f7c9b8-x2x4z"], []) if is_deleted else ([], ["Deployment shop/web"])
-    assert (plan.names, plan.unmanaged) == (owners, pods)
+    assert (plan.shown_owners, plan.unmanaged) == (owners, pods)
 
 
 def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str, Any]:
