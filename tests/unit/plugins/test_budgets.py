@@ -68,7 +68,7 @@ def test_package_is_within_its_budget(name: str) -> None:
 
 
 # The largest number of names that three or more functions have.
-SHARED_NAMES = 13
+SHARED_NAMES = 15
 
 
 def function_names(node: ast.AST) -> Iterator[str]:
