@@ -49,7 +49,7 @@ def deny(actions: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
     return {**allow(actions, resource, **more), "Effect": "Deny"}
 
 
-def layers_of(identity: Any, boundary: Any = None, session: Any = None) -> Any:
+def make_layers(identity: Any, boundary: Any = None, session: Any = None) -> Any:
     def policy(name: str, statements: Any) -> NamedPolicy:
         return NamedPolicy(name, {"Version": "2012-10-17", "Statement": list(statements)})
 
@@ -63,7 +63,7 @@ def layers_of(identity: Any, boundary: Any = None, session: Any = None) -> Any:
 def summarise(
     *identity: Any, boundary: Any = None, session: Any = None, catalogue: Catalogue = CATALOGUE
 ) -> list[Cell]:
-    return summarise_access(layers_of(identity, boundary, session), CONTEXT, catalogue)
+    return summarise_access(make_layers(identity, boundary, session), CONTEXT, catalogue)
 
 
 def levels(*identity: Any, **more: Any) -> dict[str, dict[str, str]]:
@@ -207,20 +207,20 @@ def test_boundary_with_denied_resources(identity: Any, boundary: Any, write: str
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda combination: combination.name)
 def test_combination_needs_all_its_actions(combination: Any) -> None:
     def find(*actions: str, **more: Any) -> dict[str, bool]:
-        finder = EscalationFinder(layers_of([allow(list(actions), **more)]), CONTEXT, CATALOGUE)
+        finder = EscalationFinder(make_layers([allow(list(actions), **more)]), CONTEXT, CATALOGUE)
         return {entry.combination.name: entry.is_certain for entry in finder.find()}
 
     assert find(*combination.needs)[combination.name]
     assert not find(*combination.needs, **FROM_VPC)[combination.name]
     for action in combination.needs:
-        others = [name for name in combination.needs if name != action]
-        assert combination.name not in (find(*others) if others else {})
+        remaining = [name for name in combination.needs if name != action]
+        assert combination.name not in (find(*remaining) if remaining else {})
     if combination.passed_to:
         fits = {"Condition": {"StringEquals": {"iam:PassedToService": combination.passed_to}}}
         pass_role = allow("iam:PassRole", **fits)
         other = {"Condition": {"StringEquals": {"iam:PassedToService": "other.amazonaws.com"}}}
         for statement, expected in ((pass_role, True), ({**pass_role, **other}, False)):
-            layers = layers_of([statement, allow(list(combination.actions))])
+            layers = make_layers([statement, allow(list(combination.actions))])
             found = EscalationFinder(layers, CONTEXT, CATALOGUE).find()
             assert (combination.name in {entry.combination.name for entry in found}) is expected
 
@@ -247,4 +247,4 @@ ADMIN_ROLE = "arn:aws:iam::111122223333:role/admin"
 def test_passing_every_role_with_exceptions_is_an_escalation(
     identity: Any, boundary: Any, expected: set[bool]
 ) -> None:
-    assert pass_any_role(layers_of(identity, boundary)) == expected
+    assert pass_any_role(make_layers(identity, boundary)) == expected

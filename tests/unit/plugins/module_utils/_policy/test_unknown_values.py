@@ -192,12 +192,12 @@ def test_decisions(case):
     assert judge(statements).decision == decision
     if name in PROVABLE:
         sets = [(), *((text,) for text in TEXTS)]
-        known = [
-            {VPC: vpc, ONE: one, TWO: two, TAGS: tags, "aws:CurrentTime": (date,)}
-            for vpc, one, two, date in product(sets, sets, sets, DATES)
+        contexts = [
+            {VPC: vpc, ONE: first, TWO: second, TAGS: tags, "aws:CurrentTime": (date,)}
+            for vpc, first, second, date in product(sets, sets, sets, DATES)
             for tags in (*sets, TEXTS)
         ]
-        assert {judge(statements, keys=keys).allowed for keys in known} == {PROVABLE[name]}
+        assert {judge(statements, keys=keys).allowed for keys in contexts} == {PROVABLE[name]}
 
 
 def test_number_of_conditional_cases():
