@@ -455,7 +455,7 @@ def option_policies(params: Mapping[str, Any]) -> RolePermissions:
         name = item.get("name", f"policy {number}") if wrapped else f"policy {number}"
         if not name or (wrapped and set(item) - {"document", "name"}):
             raise FactError(
-                f"policies item {number} must have document, and may only have a name in addition."
+                f"policies item {number} must have document and may have name, which must not be empty. Remove other keys."
             )
         identity.append(NamedPolicy(str(name), item["document"] if wrapped else item))
     boundary = params["permissions_boundary"]

@@ -200,7 +200,7 @@ FAILURES = [
     *(
         (
             {"policies": [policy(), item], "required_permissions": [GET]},
-            "policies item 2 must have document, and may only have a name in addition.",
+            "policies item 2 must have document and may have name, which must not be empty. Remove other keys.",
         )
         for item in ({"document": policy(), "name": None}, {"document": policy(), "nam": "p"})
     ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
     RISK_KINDS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+    AccessQuestion,
     ClusterFacts,
     NodeRoles,
     RoleFacts,
@@ -513,6 +515,33 @@ def test_risks_of_an_account(case: str) -> None:
 
 def test_every_kind_of_risk_has_a_case() -> None:
     assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
+
+
+def test_accounts_are_named_where_names_repeat() -> None:
+    parts = []
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        role = replace(make_role("api", READS, trust=ROOT_TRUST), arn=role_arn("api", account))
+        parts.append(make_facts([role], [associate("api", role.arn)], cluster=make_cluster("blue", account)))
+    report = build(*parts)
+    assert [row["name"] for row in report["roles"]] == [
+        f"api (account {ACCOUNT})",
+        f"api (account {OTHER_ACCOUNT})",
+    ]
+    assert [row["name"] for row in report["workloads"]] == [
+        f"{account}/eu-central-1/blue shop/api" for account in (ACCOUNT, OTHER_ACCOUNT)
+    ]
+    texts = [risk["text"] for risk in report["risks"]]
+    assert len(set(texts)) == len(texts) == 4
+
+
+def test_lists_of_combinations_say_how_many_they_leave_out() -> None:
+    role = make_role("api", {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"})
+    report = build(make_facts([role], [associate("api")]), questions=[AccessQuestion("iam:GetRole", "*")])
+    combinations = next(risk for risk in report["risks"] if risk["code"] == "ESCALATION")["text"].split("; ")
+    keys = report["questions"][0]["answers"][0]["keys"]
+    assert (len(combinations), len(keys)) == (6, 6)
+    number = keys[-1].partition(" ")[0]
+    assert (combinations[-1], keys[-1]) == (f"and {number} more.", f"{number} more combinations and roles")
 
 
 def test_uncertain_permission_is_named_beside_certain_ones() -> None:

@@ -32,6 +32,7 @@ from .facts import (
     irsa_trust,
     make_facts,
     make_role,
+    pod_identity_trust,
     policy_arn,
     principal_trust,
     role_arn,
@@ -100,6 +101,27 @@ TARGETS = [
     make_role("rooted", READ_PAYMENTS, trust=ROOT_TRUST),
     make_role("eks-target", READ_PAYMENTS, trust=trust("with-target")),
 ]
+SAML, OIDC = (
+    f"arn:aws:iam::111122223333:{name}" for name in ("saml-provider/corp", "oidc-provider/ci.example")
+)
+# Roles that other principals may also use: the principal in the trust policy, with its kind and severity in the report.
+GUESTS: Mapping[str, tuple[Mapping[str, Any], str, str]] = {
+    "for-account": ({"AWS": "444455556666"}, "other account", "high"),
+    "for-role": ({"AWS": role_arn("ci", OTHER_ACCOUNT)}, "other account", "high"),
+    "for-ec2": ({"Service": "ec2.amazonaws.com"}, "service", "medium"),
+    "for-saml": ({"Federated": SAML}, "saml", "medium"),
+    "for-oidc": ({"Federated": OIDC}, "provider", "high"),
+    "for-friend": ({"AWS": role_arn("nobody")}, "principal", "low"),
+}
+
+
+def let_in(name: str, principal: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trust policy that allows a service account, and another principal in the second statement."""
+    action = "sts:AssumeRoleWithWebIdentity" if principal.get("Federated") == OIDC else "sts:AssumeRole"
+    guest = {"Effect": "Allow", "Principal": principal, "Action": action}
+    return document(*pod_identity_trust(name)["Statement"], guest)
+
+
 DIRECT: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]] = {
     "none": ([], {}),
     "payments": ([READ_PAYMENTS], {}),
@@ -142,6 +164,7 @@ DIRECT: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]] = {
     "to-bucket": ([allow("sts:*", "arn:aws:s3:::other/*")], {}),
     "to-nobody": ([assume("nobody"), allow("sts:AssumeRole", "arn:aws:iam::111122223333:role/no*")], {}),
     **{f"to-{role.arn.rpartition('/')[2]}": ([], {}) for role in TARGETS[:17]},
+    **{name: ([READ_PAYMENTS], {"trust": let_in(name, guest)}) for name, (guest, *_row) in GUESTS.items()},
 }
 QUESTIONS = [
     AccessQuestion("s3:GetObject", PAYMENTS),
@@ -201,6 +224,7 @@ EXPECTED = {
     "to-opaque": "uuu",
     "to-session": "ooo",
     "to-way-out": "uuu",
+    **dict.fromkeys(GUESTS, "ynn"),
     "with-target": "ynn",
     "with-session": "nnn",
     "irsa": "yoo",
@@ -261,6 +285,21 @@ def test_answers_of_the_estate(report: dict[str, Any]) -> None:
     assert found == EXPECTED
     assert 3 * len(found) >= 100
     assert set("".join(found.values())) == set(WORDS)
+
+
+def test_other_principals_of_the_estate(report: dict[str, Any]) -> None:
+    rows = {row["name"]: row["lets_in"] for row in report["roles"] if row["name"] in GUESTS}
+    assert {
+        name: [(row["kind"], row["severity"], row["statement"]) for row in rows[name]] for name in rows
+    } == {name: [(kind, severity, 1)] for name, (_principal, kind, severity) in GUESTS.items()}
+    risks = {
+        risk["subject"].split("/")[-1]: risk["severity"]
+        for risk in report["risks"]
+        if risk["code"] == "TRUST_OTHERS"
+    }
+    assert (
+        risks.items() >= {f"{name} {kind}": severity for name, (_p, kind, severity) in GUESTS.items()}.items()
+    )
 
 
 def test_unread_roles_of_the_account_make_answers_unknown() -> None:
