@@ -316,19 +316,6 @@ def test_spelling_does_not_change_verdict(document, random):
     assert verdict(document).decision == verdict(other).decision
 
 
-@SETTINGS
-@given(policies)
-def test_split_statement_keeps_verdict(document):
-    split = copy.deepcopy(document)
-    first = split["Statement"][0]
-    split["Statement"].append({**first, "Action": "s3:Put*"})
-    first["Action"] = [first["Action"], "s3:Put*"]
-    joined = copy.deepcopy(split)
-    joined["Statement"].pop()
-    assert verdict(joined).decision == verdict(document).decision
-    assert verdict(split).decision == verdict(document).decision
-
-
 texts = st.text(alphabet="ab", max_size=6)
 globs = st.text(alphabet="ab*?", max_size=6)
 
@@ -449,19 +436,3 @@ def test_usable_requires_both_actions_together(document, subject):
     if "denied" in (found.assume_role, found.tag_session):
         assert found.usable == "no"
     assert bool(found.conditional_on) is (found.usable == "conditional")
-
-
-@SETTINGS
-@given(trusts, subjects)
-def test_more_values_never_contradict_definite_answer(document, subject):
-    complete = Subject(
-        cluster_arn=MY_CLUSTER,
-        namespace="default",
-        service_account="my-service-account",
-        session_tags=subject.session_tags,
-        pod_name="web-1",
-        pod_uid="u",
-        source_org_id="o-abcd",
-    )
-    usable, usable_with_values = check_trust(document, subject).usable, check_trust(document, complete).usable
-    assert usable in (usable_with_values, "conditional")
