@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,7 +25,7 @@ UNKNOWN: Final = "unknown"
 ACCEPTED: Final = "accepted"
 SKIPPED: Final = "skipped"
 _STATUSES: Mapping[Severity, Status] = {"error": FAIL, "warning": WARNING, "info": PASS}
-_WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
+_WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Verified:
 
     @property
     def status(self) -> Status:
-        return worst_status(self.checks)
+        return worst(check.status for check in self.checks)
 
     @property
     def findings(self) -> list[Finding]:
@@ -61,9 +61,9 @@ class Verified:
         return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
-def worst_status(checks: Sequence[Check]) -> Status:
-    statuses = {check.status for check in checks}
-    return next((status for status in _WORST_FIRST if status in statuses), PASS)
+def worst(statuses: Iterable[Status]) -> Status:
+    """Return the worst of some statuses; "pass" without any."""
+    return min(statuses, key=_WORST_FIRST.index, default=PASS)
 
 
 def join_checks(name: CheckName, checks: Sequence[Check]) -> Check:
@@ -71,7 +71,7 @@ def join_checks(name: CheckName, checks: Sequence[Check]) -> Check:
     details = ",".join(check.detail for check in checks[:3] if check.detail)
     findings = tuple(finding for check in checks for finding in check.findings)
     follows = tuple(finding for check in checks for finding in check.follows)
-    return Check(name, worst_status(checks), details, findings, follows)
+    return Check(name, worst(check.status for check in checks), details, findings, follows)
 
 
 def conclude(name: CheckName, finding: Finding) -> Check:

@@ -70,11 +70,11 @@ def make_artifacts(report: Report, host: str, stopped: bool = False) -> dict[str
 
 def _without_documents(change: Object) -> Object:
     """Return a change with its description, in which the values in ``before`` and ``after`` are null."""
-    content = {**change, "text": describe_change(change).line}
-    for name in _DOCUMENTS:
-        value = change.get(name)
-        content[name] = dict.fromkeys(value) if isinstance(value, Mapping) else value
-    return content
+    states = {
+        name: dict.fromkeys(value) if isinstance(value := change.get(name), Mapping) else value
+        for name in _DOCUMENTS
+    }
+    return {**change, **states, "text": describe_change(change).line}
 
 
 def to_artifact(value: object) -> object:
@@ -101,20 +101,15 @@ def from_artifact(value: object) -> object:
     if isinstance(value, str):
         return _from_json(value) if value[:1] == '"' else str(value)
     if isinstance(value, Mapping):
-        return mapping_from_artifact(value)
+        return {
+            str(from_artifact(str(key))): _from_json(part)
+            if key in _DOCUMENTS and isinstance(part, str)
+            else from_artifact(part)
+            for key, part in value.items()
+        }
     if isinstance(value, Sequence):
         return [from_artifact(part) for part in value]
     return value
-
-
-def mapping_from_artifact(value: Object) -> Object:
-    """Decode a mapping, such as a whole report, from the result of ``to_artifact``."""
-    return {
-        str(from_artifact(str(key))): _from_json(part)
-        if key in _DOCUMENTS and isinstance(part, str)
-        else from_artifact(part)
-        for key, part in value.items()
-    }
 
 
 def keeps_its_type(text: str) -> bool:

@@ -18,19 +18,17 @@ from ..._findings.text import table, visible
 from ..kubernetes.model.objects import Object, as_mapping, as_number, as_objects, as_text, member
 from ..model.errors import listed, sentence
 from ..model.rows import FindingRow
-from .artifact import PREFIX, mapping_from_artifact
+from .artifact import PREFIX, from_artifact
 from .rows import ReportStep, report_step
 from .text import (
     NOTHING_VERIFIED,
-    SHOWN_CHANGES,
-    SHOWN_FINDINGS,
     ChangeText,
-    Note,
     change_lines_of_cluster,
     describe_change,
     describe_kubernetes_change,
     natural,
     note_lines,
+    shown_changes,
 )
 
 NOT_A_REPORT = (
@@ -83,26 +81,24 @@ class Ended:
             for row in as_objects(report.get("changes"))
             if row.get("resource") == "association"
         }
-        rows: list[FindingRow] = []
-        for finding in as_objects(report.get("findings")):
-            code, workload, message, remedy = (
-                as_text(finding.get(name)) for name in ("code", "workload", "message", "remedy")
-            )
-            warns = finding.get("severity") == "warning"
-            administers = code == Code.POLICY_ADMINISTERS and workload in granted
-            explained = workload in refused and code in EXPLAINED
-            repeated = visible(message) in as_text(report.get("failure"))
-            if (warns or administers) and not (explained or repeated or finding.get("accepted")):
-                rows.append(
-                    {
-                        "code": code,
-                        "severity": "warning",
-                        "workload": workload,
-                        "message": message,
-                        "remedy": remedy,
-                    }
-                )
-        return rows
+        texts = [
+            {name: as_text(row.get(name)) for name in (*FindingRow.__annotations__, "accepted")}
+            for row in as_objects(report.get("findings"))
+        ]
+        return [
+            {
+                "code": row["code"],
+                "severity": "warning",
+                "workload": row["workload"],
+                "message": row["message"],
+                "remedy": row["remedy"],
+            }
+            for row in texts
+            if row["severity"] == "warning"
+            or (row["code"] == Code.POLICY_ADMINISTERS and row["workload"] in granted)
+            if not (row["workload"] in refused and row["code"] in EXPLAINED)
+            if not row["accepted"] and visible(row["message"]) not in as_text(report.get("failure"))
+        ]
 
 
 def _is_valid(report: Object) -> bool:
@@ -164,13 +160,11 @@ def _warning_lines(ended: Sequence[Ended]) -> list[str]:
     for result in ended:
         for warning in result.warnings:
             hosts.setdefault((*warning.values(),), (warning, []))[1].append(result.host)
-    notes: list[Note] = [
-        ("warning", {**row, "workload": f"{row['workload']} ({listed(names)})".lstrip()})
-        for row, names in hosts.values()
+    notes: list[FindingRow] = [
+        {**row, "workload": f"{row['workload']} ({listed(names)})".lstrip()} for row, names in hosts.values()
     ]
-    notes.sort(key=lambda note: note[1]["code"] != Code.POLICY_ADMINISTERS)
-    plural = "" if len(notes) == SHOWN_FINDINGS + 1 else "s"
-    lines = note_lines(notes, f" warning{plural}, listed in the reports of the clusters")
+    notes.sort(key=lambda row: row["code"] != Code.POLICY_ADMINISTERS)
+    lines = note_lines(notes, ", listed in the reports of the clusters")
     return ["", *lines] if lines else []
 
 
@@ -218,7 +212,7 @@ def artifacts_in(variables: Object) -> list[Object]:
     names = sorted(name for name in variables if name.startswith(PREFIX))
     values = ((name, variables[name]) for name in names)
     return [
-        mapping_from_artifact(value) if isinstance(value, Mapping) and value else {"host": name}
+        as_mapping(from_artifact(value)) if isinstance(value, Mapping) and value else {"host": name}
         for name, value in values
     ]
 
@@ -372,9 +366,6 @@ def _undone(steps: Mapping[ReportStep, Object]) -> str:
     number = as_number(member(plan, "summary")["changes"])
     if not number:
         return _reason(plan) if plan["failed"] else ""
-    removals_first = sorted(Ended("", "", "", applied=plan).changes, key=lambda change: not change.removes)
-    lines = [f"- {change.line}" for change in removals_first[:SHOWN_CHANGES]]
-    if (more := number - len(lines)) > 0:
-        lines.append(f"- {more} {'more ' if lines else ''}in the output of the plan")
-    lines.insert(0, f"The plan has {number} change{'' if number == 1 else 's'} that no job reported as done:")
-    return "\n".join([*lines, NOT_APPLIED])
+    head = f"The plan has {number} change{'' if number == 1 else 's'} that no job reported as done, listed in its output:"
+    changes = shown_changes(Ended("", "", "", applied=plan).changes, False, "the output of the plan")
+    return "\n".join([head, *changes, NOT_APPLIED])

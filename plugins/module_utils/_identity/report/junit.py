@@ -17,11 +17,10 @@ from ..._findings.text import visible
 from ..kubernetes.model.objects import Object, as_text
 from ..model.checks import FAIL, UNKNOWN
 from ..model.rows import FindingRow
-from .failure import group_finding, unexplained
+from ..run.result import group_failures
+from .report import unexplained
 from .rows import Report
 from .text import NOTHING_VERIFIED
-
-_PROPERTIES = ("account_id", "region", "cluster_arn", "caller_arn", "version")
 
 
 def junit_text(report: Report, fail_on: str) -> str:
@@ -33,12 +32,13 @@ def junit_text(report: Report, fail_on: str) -> str:
     names = {_workload_name(row) for row in workloads}
     problems: dict[str, list[FindingRow]] = defaultdict(list)
     warnings: dict[str, list[FindingRow]] = defaultdict(list)
-    findings = unexplained(report["failures"], report["findings"])
-    accepted = [finding for finding in findings if finding.get("accepted")]
-    for row in (*(group_finding([failure]) for failure in report["failures"]), *findings):
-        fails = row["severity"] in ("error", fail_on)
-        if row not in accepted and (fails or row["severity"] == "warning"):
-            (problems if fails else warnings)[row["workload"] if row["workload"] in names else ""].append(row)
+    failures = (row for failure in report["failures"] for row in group_failures([failure]))
+    for row in (*failures, *unexplained(report["failures"], report["findings"])):
+        name = row["workload"] if row["workload"] in names else ""
+        if row["severity"] in ("error", fail_on) and "accepted" not in row:
+            problems[name].append(row)
+        elif row["severity"] == "warning" and "accepted" not in row:
+            warnings[name].append(row)
     cases = []
     for workload in workloads:
         name, status = _workload_name(workload), as_text(workload.get("status"))
@@ -47,14 +47,28 @@ def junit_text(report: Report, fail_on: str) -> str:
         skipped = "Not all checks of the workload could be made." if status == UNKNOWN else ""
         if "checks" not in workload:
             skipped = f"Not verified; the workload is {status}."
-        place = f"{report['cluster_name']}.{as_text(workload.get('namespace'))}"
-        account = as_text(workload.get("service_account"))
+        namespace, _slash, account = name.partition("/")
+        place = f"{report['cluster_name']}.{namespace}"
         cases.append(_case(place, account, problems[name], warnings[name], skipped))
     if report["failed"] and not any(problems.values()):
         problems[""] = [_failed(report["failure"] or report["headline"])]
     skipped = "" if workloads else NOTHING_VERIFIED
     cases.append(_case(report["cluster_name"], "cluster", problems[""], warnings[""], skipped))
-    return _junit_document(report, cases)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"EKS Pod Identity of {visible(report['cluster_name'])}",
+        tests=str(len(cases)),
+        failures=str(sum(case.find("failure") is not None for case in cases)),
+        errors="0",
+        skipped=str(sum(case.find("skipped") is not None for case in cases)),
+        time="0",
+        timestamp=report["time"],
+    )
+    suite.extend(cases)
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
 def _failed(message: str) -> FindingRow:
@@ -76,28 +90,6 @@ def _case(
         output = ElementTree.SubElement(case, "system-out")
         output.text = "\n".join(f"warning {row['code']}: {_finding_text(row)}" for row in warnings)
     return case
-
-
-def _junit_document(report: Report, cases: Sequence[ElementTree.Element]) -> str:
-    suite = ElementTree.Element(
-        "testsuite",
-        name=f"EKS Pod Identity of {visible(report['cluster_name'])}",
-        tests=str(len(cases)),
-        failures=str(sum(case.find("failure") is not None for case in cases)),
-        errors="0",
-        skipped=str(sum(case.find("skipped") is not None for case in cases)),
-        time="0",
-        timestamp=report["time"],
-    )
-    properties = ElementTree.SubElement(suite, "properties")
-    for name, value in report.items():
-        if name in _PROPERTIES:
-            ElementTree.SubElement(properties, "property", name=name, value=visible(str(value)))
-    suite.extend(cases)
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
 def _finding_text(row: FindingRow) -> str:

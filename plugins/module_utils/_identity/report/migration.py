@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -18,31 +17,18 @@ from ..kubernetes.model.objects import format_time
 from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
-from ..model.rows import FailureRow, finding_row
-from .failure import group_finding, group_findings
-from .rows import ReportedFindingRow
-from .text import SHOWN_CHANGES, SHOWN_ROWS, Note, natural, note_lines, note_order, place_lines
-
-
-class MigrantRow(TypedDict):
-    """A service account in the report.
-
-    ``since`` is the creation time of its association in ISO 8601, or "". ``next`` is its next step, or "" after the last step.
-    ``blocked_by`` are the codes of the findings that prevent this step. ``group`` is the group in which the run restarts its
-    Pods, or "". ``reaches`` is the stage that the run would reach; without check mode, the present stage. ``pods`` has the names
-    of its Pods by the kind of credentials that they use ("irsa", "pod_identity", "other", "none").
-    """
-
-    namespace: str
-    service_account: str
-    role_arn: str
-    stage: str
-    since: str
-    next: str
-    blocked_by: list[str]
-    group: str
-    reaches: str
-    pods: dict[str, list[str]]
+from ..model.rows import FailureRow, Row, finding_row
+from ..run.result import group_failures
+from .report import group_findings
+from .text import (
+    SHOWN_ROWS,
+    describe_kubernetes_change,
+    in_order,
+    natural,
+    note_lines,
+    place_lines,
+    shown_changes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +145,14 @@ class MigrationReport:
         return f"{number} of {place} {verb} {target}: {accounts}. The reasons are above."
 
 
-def migration_rows(report: MigrationReport) -> list[MigrantRow]:
-    """Return a row for each service account."""
+def migration_rows(report: MigrationReport) -> list[Row]:
+    """Return a row for each service account.
+
+    ``since`` is the creation time of its association in ISO 8601, or "". ``next`` is its next step, or "" after the last step.
+    ``blocked_by`` are the codes of the findings that prevent this step. ``group`` is the group in which the run restarts its
+    Pods, or "". ``reaches`` is the stage that the run would reach; without check mode, the present stage. ``pods`` has the names
+    of its Pods by the kind of credentials that they use.
+    """
     groups = {migrant.key: group.name for group in report.groups for migrant in group.migrants}
     return [
         {
@@ -226,21 +218,18 @@ def migration_lines(report: MigrationReport) -> list[str]:
     head = f"Plan: {count}; nothing was changed." if report.check_mode else f"Done: {count}."
     if report.options.step == "inventory" and not report.options.rollback:
         head = "Inventory; nothing was changed."
-    # Restarts are never left out.
-    restarts = [change for change in report.changes if change.startswith("restart ")]
-    others = [change for change in report.changes if not change.startswith("restart ")]
-    more = len(others) - SHOWN_CHANGES
-    left_out = [f"and {more} more, in pod_identity_report_file"] if more > 0 else []
-    shown = (*others[:SHOWN_CHANGES], *left_out, *restarts)
-    lines += [head, *(f"    {visible(change)}" for change in shown), "", *_table(report)]
-    rows = group_findings([cast(ReportedFindingRow, finding_row(finding)) for finding in report.all_findings])
-    notes: list[Note] = [
-        *(("failed", group_finding([row])) for row in report.failures),
-        *((row["severity"], row) for row in rows),
+    changes = [describe_kubernetes_change(change) for change in report.changes]
+    lines += [
+        head,
+        *shown_changes(changes, report.check_mode, "pod_identity_report_file"),
+        "",
+        *_table(report),
     ]
+    others = "; pod_identity_report_file writes all to a file"
     return [
         *lines,
-        *note_lines(sorted(notes, key=note_order), "; pod_identity_report_file writes all to a file"),
+        *note_lines(in_order(group_failures(report.failures)), others, "failed"),
+        *note_lines(in_order(group_findings([*map(finding_row, report.all_findings)])), others),
     ]
 
 
@@ -272,7 +261,7 @@ def _table(report: MigrationReport) -> list[str]:
     return [head, *table([titles, *(_cells(migrant, row, report) for migrant, row in ordered)]), *more]
 
 
-def _cells(migrant: Migrant, row: MigrantRow, report: MigrationReport) -> tuple[str, ...]:
+def _cells(migrant: Migrant, row: Row, report: MigrationReport) -> tuple[str, ...]:
     step = row["next"] or "-"
     if codes := dict.fromkeys(finding.code.value for finding in migrant.blockers):
         step = f"blocked: {', '.join(codes)}"

@@ -10,43 +10,47 @@ A report has the rows of workloads, changes and findings, the lines for the scre
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from operator import itemgetter
+from typing import Literal, TypeVar, cast
 
-from ..._findings.codes import JUDGED_AGAIN, Code
+from ..._findings.codes import EXPLAINED, JUDGED_AGAIN, Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
 from ..kubernetes.model.objects import Object
 from ..kubernetes.run.converge import KubernetesOutcome
-from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
-from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
-from .approval import digest_changes
-from .failure import (
-    failure_headline,
-    failure_text,
-    group_failures,
-    group_finding,
-    group_findings,
-    kubernetes_end,
-    repair_after,
-    unexplained,
+from ..model.checks import (
+    ACCEPTED,
+    FAIL,
+    PASS,
+    SKIPPED,
+    UNKNOWN,
+    WARNING,
+    Check,
+    Status,
+    join_checks,
+    worst,
 )
+from ..model.errors import group_by_cause, listed, sentence
+from ..model.rows import FailureRow, FindingRow, VerifiedRow, check_row, finding_row
+from ..run.result import failure_lines, group_failures
+from .approval import digest_changes
 from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep, ReportSummary, report_step
 from .text import (
     COLUMNS,
+    SHOWN_FINDINGS,
     WIDTH,
-    WORST_FIRST,
-    Note,
     describe_change,
     describe_kubernetes_change,
     report_lines,
     undo_lines,
     with_unchecked,
-    worst_of,
 )
 
 _FACTS = {check: fact for check, _title, fact in COLUMNS}
+_Row = TypeVar("_Row", bound=FindingRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +92,20 @@ def judge_run(aws: AwsResult, kubernetes: KubernetesOutcome, ignore: Collection[
     follows: list[Finding] = []
     judged: list[tuple[VerifiedWorkload, list[Check]]] = []
     for workload in aws.verification.workloads:
-        checks, further = _promote_follows(workload.checks, ignore)
-        follows += further
-        checks = [*checks, *kubernetes.checks.get(workload.key, ())]
-        judged.append((workload, _accepted(_one_agent(checks), ignore)))
+        checks: Sequence[Check] = workload.checks
+        # A finding in ``follows`` is only a consequence of other findings of the workload. It counts if the user accepts these.
+        if _causes(checks) <= set(ignore):
+            follows += [finding for check in checks for finding in check.follows]
+            checks = [replace(check, findings=(*check.findings, *check.follows)) for check in checks]
+        checks = _one_agent(
+            [*(replace(check, follows=()) for check in checks), *kubernetes.checks.get(workload.key, ())]
+        )
+        # A failed check without findings follows from other checks.
+        causes = _causes(checks)
+        excused = bool(causes) and causes <= set(ignore)
+        judged.append(
+            (workload, [replace(check, status=_status_after(check, excused, ignore)) for check in checks])
+        )
     named = {finding for _workload, checks in judged for check in checks for finding in check.findings}
     # The agent may be installed without the EKS add-on. If its Pods were read, a missing add-on is not a finding.
     verified = [
@@ -111,32 +125,39 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     """
     judgement = judge_run(aws, kubernetes, settings.ignore)
     judged, found = judgement.workloads, judgement.findings
-    planned: list[Check] = []
-    if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        # In check mode, the checks examine the state that the changes would lead to. A failed check shows an error that would
-        # remain, but a passed check does not prove that a workload works.
-        planned = [check for _workload, checks in judged for check in checks]
-        judged = []
-    of_workloads: dict[WorkloadKey, list[Finding]] = {}
+    # In check mode, the checks examine the state that the changes would lead to. A failed check shows an error that would remain,
+    # but a passed check does not prove that a workload works.
+    pending = settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures)
+    of_workloads: dict[WorkloadKey | None, list[Finding]] = {}
     for finding in found:
-        if finding.workload is not None:
-            of_workloads.setdefault(finding.workload, []).append(finding)
+        of_workloads.setdefault(finding.workload, []).append(finding)
     failures = [*aws.failures, *kubernetes.failures]
-    refused = {failure["workload"] for failure in failures}
-    rows = [
-        _workload_row(
-            workload,
-            with_unchecked(checks, of_workloads.get(workload.key, ()), settings.ignore),
-            str(workload.key) in refused,
-        )
-        for workload, checks in judged
+    refused = {failure["workload"] for failure in failures} - {""}
+    verified = [
+        (workload, with_unchecked(checks, of_workloads.get(workload.key, ()), settings.ignore))
+        for workload, checks in ([] if pending else judged)
     ]
-    findings = repair_after(failures, [_finding_row(finding, settings.ignore) for finding in found])
+    rows = [
+        cast(
+            VerifiedRow,
+            {
+                **workload.row,
+                "checks": [check_row(check) for check in checks],
+                # A workload with a refused change fails, whatever its checks found.
+                "status": FAIL
+                if str(workload.key) in refused
+                else worst(check.status for check in checks),
+            },
+        )
+        for workload, checks in verified
+    ]
+    findings = [_finding_row(finding, settings.ignore, refused) for finding in found]
     severities = ("error", settings.fail_on)
     failing = [row for row in findings if row["severity"] in severities and not row.get("accepted")]
     # Failed checks without a finding must fail the run by themselves.
     unexplained_checks = any(
-        (failed_checks := [check for check in checks if check.status == FAIL])
+        not pending
+        and (failed_checks := [check for check in checks if check.status == FAIL])
         and not any(check.findings for check in failed_checks)
         for _workload, checks in judged
     )
@@ -156,7 +177,12 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "changes": len(changes),
         "findings": len(findings),
     }
-    unknown = [f"{row['namespace']}/{row['service_account']}" for row in rows if row["status"] == UNKNOWN]
+    unknown = {f"{row['namespace']}/{row['service_account']}" for row in rows if row["status"] == UNKNOWN}
+    verdict = _verdict(aws, refused, failing, unknown) if failed else ""
+    attempted = [row for row in failures if row["error_code"] != Code.SKIPPED]
+    causes = group_failures(attempted or failures, aws.workloads)
+    if kubernetes.error:
+        causes.insert(0, _kubernetes_end(aws, kubernetes.error))
     place: Place = {
         "cluster_name": aws.cluster,
         "cluster_arn": aws.cluster_arn,
@@ -179,14 +205,20 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "findings": findings,
         "failures": failures,
         "summary": summary,
-        "verification": _facts(rows, planned, failing, failed=bool(failures or kubernetes.error)),
+        "verification": _facts(
+            [check for _workload, checks in (judged if pending else verified) for check in checks],
+            failing,
+            planned=pending,
+            failed=bool(failures or kubernetes.error),
+        ),
         "lines": report_lines(
             place,
             aws.state,
             changes if aws.state else None,
             rows,
             summary,
-            [*_notes(aws, kubernetes.error, failures, findings)],
+            causes,
+            group_findings(unexplained(failures, findings)),
             settings.check_mode,
             settings.path,
             min(WIDTH, settings.width),
@@ -194,10 +226,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         # A failed change may have been carried out partly.
         + ([] if settings.check_mode or failures else undo_lines(aws.changes, len(aws.workloads))),
         "failed": failed,
-        "failure": failure_text(aws, kubernetes, failing) if failed else "",
-        "headline": (
-            failure_headline(aws, failures, failing, unknown, settings.check_mode) if failed else ""
-        ),
+        "failure": _failure_text(verdict, causes, failing),
+        "headline": _headline(verdict, failures, failing, settings.check_mode) if failed else "",
     }
 
 
@@ -244,47 +274,35 @@ def stopped_report(
 
 
 def _facts(
-    rows: Sequence[VerifiedRow],
-    planned: Sequence[Check],
-    failing: Sequence[ReportedFindingRow],
-    *,
-    failed: bool,
+    checks: Iterable[Check], failing: Sequence[ReportedFindingRow], *, planned: bool, failed: bool
 ) -> Facts:
     """Return the facts of a report: for each fact the worst status of its checks, over all workloads.
 
     "done" is true if neither part of the run failed, and the failed checks have all findings that fail the run.
 
-    :arg rows: the verified workloads.
-    :arg planned: in check mode, the checks of the state that the changes would lead to. Only those with findings that fail the
-        run count.
     :arg failing: the findings that fail the run.
+    :arg planned: whether the checks are of the state that the changes would lead to. Only those with findings that fail the run
+        count.
     :arg failed: whether the AWS part or the Kubernetes part failed.
     """
     codes = {row["code"] for row in failing}
-    outcomes = [
-        (check["name"], check["status"], {*check["codes"]}) for row in rows for check in row["checks"]
-    ]
-    # In check mode, a check counts only if one of its findings fails the run.
-    outcomes += [
-        (check.name, check.status, causes)
-        for check in planned
-        if check.status != ACCEPTED and (causes := codes.intersection(row.code for row in check.findings))
-    ]
     statuses: dict[str, set[Status]] = {}
     explained: set[str] = set()
-    for name, status, causes in outcomes:
-        fails = status == FAIL or (status != ACCEPTED and codes & causes)
-        explained |= causes if fails else set()
-        statuses.setdefault(_FACTS[name], set()).add(FAIL if fails else status)
-    worst: Facts = {
-        name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
-        for name in dict.fromkeys(_FACTS.values())
-    }
-    return {"done": not failed and codes <= explained, **worst}
+    for check in checks:
+        causes = {finding.code for finding in check.findings}
+        fails = check.status != ACCEPTED and not codes.isdisjoint(causes)
+        if not planned:
+            fails = fails or check.status == FAIL
+        if fails:
+            explained |= causes
+        if fails or not planned:
+            statuses.setdefault(_FACTS[check.name], set()).add(FAIL if fails else check.status)
+    facts: Facts = {name: worst(statuses.get(name, (SKIPPED,))) for name in dict.fromkeys(_FACTS.values())}
+    return {"done": not failed and codes <= explained, **facts}
 
 
-def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the findings of the plan, except those that the verification reports again from later and more complete reads."""
+def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> list[Finding]:
+    """Return the findings of the plan, except those that the verification reports again from later and more complete reads."""
     judged = {(finding.workload, finding.code) for finding in verified if finding.code in JUDGED_AGAIN}
     # The plan may not have read the document of an extra policy, which the verification reports as a restriction or as the policy
     # of an administrator.
@@ -293,21 +311,7 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
         for workload, code in judged
         if code in (Code.POLICY_ADMINISTERS, Code.ROLE_RESTRICTED)
     }
-    for finding in planned:
-        if (finding.workload, finding.code) not in judged:
-            yield finding
-
-
-def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
-    """Return the checks of a workload with ``follows`` emptied, and the findings that were moved out of ``follows``.
-
-    A finding in ``follows`` is only a consequence of other findings of the workload. So it is dropped, unless the user accepts
-    all of these: then it becomes a finding of its check.
-    """
-    if not _causes(checks) <= set(ignore):
-        return [replace(check, follows=()) for check in checks], []
-    promoted = [replace(check, findings=(*check.findings, *check.follows), follows=()) for check in checks]
-    return promoted, [finding for check in checks for finding in check.follows]
+    return [finding for finding in planned if (finding.workload, finding.code) not in judged]
 
 
 def _one_agent(checks: Sequence[Check]) -> list[Check]:
@@ -320,31 +324,17 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
     if len(agents) < 2:
         return list(checks)
     aws, kubernetes = agents
+    joined = replace(join_checks("agent", agents), detail=aws.detail or kubernetes.detail)
     if kubernetes.status == UNKNOWN:
         joined = aws
     elif any(finding.code == Code.AGENT_MISSING for finding in aws.findings):
         joined = kubernetes
-    else:
-        worse = worst_of(aws, kubernetes)
-        findings = (*aws.findings, *kubernetes.findings)
-        joined = replace(worse, detail=worse.detail or kubernetes.detail, findings=findings)
     return [*(check for check in checks if check.name != "agent"), joined]
 
 
 def _causes(checks: Sequence[Check]) -> set[Code]:
     """Return the codes of the findings of failed and unknown checks. Failed checks without findings follow from them."""
     return {finding.code for check in checks if check.status in (FAIL, UNKNOWN) for finding in check.findings}
-
-
-def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
-    """Return the checks of a workload with the status that each has without its accepted findings.
-
-    A failed check without findings follows from other checks, so it is accepted if the user accepts all findings of failed and
-    unknown checks.
-    """
-    codes = _causes(checks)
-    excused = bool(codes) and codes <= set(ignore)
-    return [replace(check, status=_status_after(check, excused, ignore)) for check in checks]
 
 
 def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Status:
@@ -355,51 +345,144 @@ def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Statu
     """
     if check.status in (PASS, SKIPPED):
         return check.status
-    left = [finding for finding in check.findings if finding.code not in ignore]
-    if not left:
+    if all(finding.code in ignore for finding in check.findings):
         return ACCEPTED if check.findings or excused else check.status
-    has_accepted_error = any(
-        finding.severity == "error" for finding in check.findings if finding.code in ignore
-    )
-    if check.status == FAIL and has_accepted_error and all(finding.severity != "error" for finding in left):
-        return WARNING
-    return check.status
+    errors = {finding.code for finding in check.findings if finding.severity == "error"}
+    return WARNING if check.status == FAIL and errors and errors <= set(ignore) else check.status
 
 
-def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check], refused: bool) -> VerifiedRow:
-    """Return the row of a workload. It fails if a change of the workload was refused, whatever its checks found."""
-    statuses: set[Status] = {FAIL} if refused else {check.status for check in checks}
-    return cast(
-        VerifiedRow,
-        {
-            **workload.row,
-            "checks": [check_row(check) for check in checks],
-            "status": next((status for status in WORST_FIRST if status in statuses), PASS),
-        },
-    )
+AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
 
 
-def _finding_row(finding: Finding, ignore: Collection[str]) -> ReportedFindingRow:
+def _finding_row(finding: Finding, ignore: Collection[str], refused: Collection[str]) -> ReportedFindingRow:
+    """Return the row of a finding.
+
+    If its workload has a failure, and a run without failures would correct the finding, the row has another remedy. The original
+    remedy could do harm. For example, a command that attaches a policy would give permissions although the change that restricts
+    them has failed.
+
+    :arg refused: the workloads with a failure.
+    """
     row = cast(ReportedFindingRow, finding_row(finding))
+    if row["workload"] in refused and finding.code in EXPLAINED:
+        row["remedy"] = AFTER_FAILURE
     if finding.code in ignore:
         row["accepted"] = True
     return row
 
 
-def _notes(
-    aws: AwsResult, error: str, failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
-) -> Iterator[Note]:
-    """Yield the failures and findings to show below the table of workloads.
+def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:
+    """Return the findings that do not follow from a failure.
 
-    :arg error: the error that ended the Kubernetes part, or "".
+    A finding follows from a failure of its workload if a run without failures would correct it (see EXPLAINED), or if both have
+    the same code.
     """
-    if error:
-        message, remedy = kubernetes_end(aws, error)
-        yield (
-            "failed",
-            {"code": "", "severity": "error", "workload": "", "message": message, "remedy": remedy},
-        )
-    refused = [failure for failure in failures if failure["error_code"] != Code.SKIPPED]
-    yield from (("failed", group_finding(group)) for group in group_failures(aws, refused))
-    for row in group_findings(unexplained(failures, findings)):
-        yield "accepted" if row.get("accepted") else row["severity"], row
+    refused = {failure["workload"] for failure in failures if failure["workload"]}
+    # The verification repeats a failed read of the plan.
+    reasons = {
+        (failure["workload"], code)
+        for failure in failures
+        for code in (failure["error_code"], *([Code.NOT_READABLE] if failure["action"] == "read" else []))
+    }
+    return [
+        finding
+        for finding in findings
+        if finding["workload"] not in refused
+        or (finding["code"] not in EXPLAINED and (finding["workload"], finding["code"]) not in reasons)
+    ]
+
+
+def group_findings(findings: Sequence[FindingRow]) -> list[FindingRow]:
+    """Return one finding for all findings that differ only in their workloads, which it names."""
+    groups = group_by_cause(findings, itemgetter("severity", "code", "message", "remedy"), lambda _row: ())
+    return [
+        {**group[0], "workload": listed(dict.fromkeys(row["workload"] for row in group))} for group in groups
+    ]
+
+
+def _kubernetes_end(aws: AwsResult, error: str) -> FindingRow:
+    """Return the failure of a run whose Kubernetes part was ended by an error."""
+    verb = "removed from" if aws.state == "absent" else "applied to"
+    return {
+        "code": "",
+        "severity": "error",
+        "workload": "",
+        "message": f"The service accounts could not be {verb} Kubernetes of {_place(aws)}: {sentence(visible(error))}",
+        "remedy": "Resolve the cause and run again; changes in AWS are kept.",
+    }
+
+
+def _place(aws: AwsResult) -> str:
+    place = f" (account {aws.account_id}, region {aws.verification.region})" if aws.account_id else ""
+    return f"cluster {aws.cluster}{place}"
+
+
+def _failure_text(verdict: str, causes: Sequence[FindingRow], failing: Sequence[FindingRow]) -> str:
+    """Return the reasons why a run failed, as lines of text: its failures or, without these, the findings that fail it.
+
+    :arg causes: the failures by cause.
+    """
+    if causes:
+        lines = [f"{verdict}:", *failure_lines(causes, "pod_identity_report.failures")]
+        return visible_lines("\n".join(lines))
+    lines = []
+    for finding in failing[:SHOWN_FINDINGS]:
+        text = f"{finding['workload']}: {finding['message']}".removeprefix(": ")
+        lines += with_remedy(text, finding["remedy"], "  ")
+    if (more := len(failing) - SHOWN_FINDINGS) > 0:
+        lines.append(f"and {more} more, listed in pod_identity_report.findings.")
+    return visible_lines("\n".join(lines))
+
+
+def _headline(
+    verdict: str, failures: Sequence[FailureRow], failing: Sequence[FindingRow], check_mode: bool
+) -> str:
+    """Return the last line of a failed run: its verdict, and the codes of failures and findings.
+
+    The lines above it on the screen show the reasons.
+    """
+    codes = [failure["error_code"] for failure in failures if failure["error_code"] != Code.SKIPPED]
+    codes += [finding["code"] for finding in unexplained(failures, failing)]
+    named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in Counter(codes).items())
+    end = " Nothing was changed." if check_mode else ""
+    return visible(f"{verdict}{f': {named}' if named else ''}. The reasons are above.{end}")
+
+
+def _verdict(
+    aws: AwsResult, refused: Collection[str], failing: Sequence[FindingRow], unknown: Collection[str]
+) -> str:
+    """Return a text like "2 of 9 workloads of cluster blue failed, 1 is unknown".
+
+    With ``pod_identity_fail_on: warning`` a warning fails the run, but its workload counts as "has warnings", not as failed.
+
+    :arg refused: the workloads with a failure.
+    :arg unknown: the workloads whose verification is unknown.
+    """
+    statuses = {row["workload"]: WARNING for row in failing}
+    statuses |= {row["workload"]: FAIL for row in failing if row["severity"] == "error"}
+    of_cluster = statuses.pop("", PASS)
+    statuses |= dict.fromkeys(statuses.keys() & unknown, UNKNOWN)
+    statuses |= dict.fromkeys(refused, FAIL)
+    cluster = _place(aws)
+    counts = Counter(statuses.values())
+    if not statuses or (of_cluster == FAIL and counts[WARNING] == len(statuses)):
+        return f"{cluster[0].upper()}{cluster[1:]} failed"
+    names = {f"{row['namespace']}/{row['service_account']}" for row in aws.workloads}
+    # A purge may have failed to remove unlisted workloads. Then the number of listed workloads is not the total.
+    total = f" of {len(names)}" if statuses.keys() <= names else ""
+    parts = [
+        (counts[FAIL], "failed"),
+        (counts[UNKNOWN], "is unknown" if counts[UNKNOWN] == 1 else "are unknown"),
+        (
+            counts[WARNING],
+            f"{'has' if counts[WARNING] == 1 else 'have'} warnings (pod_identity_fail_on is warning)",
+        ),
+    ]
+    (count, first), *rest = [part for part in parts if part[0]]
+    plural = "" if (len(names) if total else count) == 1 else "s"
+    return ", ".join(
+        [
+            f"{count}{total} workload{plural} of {cluster} {first}",
+            *(f"{count} {verb}" for count, verb in rest),
+        ]
+    )

@@ -18,9 +18,7 @@ ReportStep = Literal["plan", "apply", "verify"]
 
 def report_step(*, verifies: bool, check_mode: bool) -> ReportStep:
     """Return the step of a workflow that a run performs. A verification is the step "verify", also in check mode."""
-    if verifies:
-        return "verify"
-    return "plan" if check_mode else "apply"
+    return "verify" if verifies else "plan" if check_mode else "apply"
 
 
 class ReportedFindingRow(FindingRow, total=False):

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TypeAlias, cast
+from typing import cast
 
 from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
@@ -24,8 +24,9 @@ from ..._policy.language.document import document_statements
 from ..._policy.language.document_changes import describe_document_change
 from ..._policy.trust.statements import TrustGrant, read_statement
 from ..kubernetes.model.objects import Object, as_mapping, as_text
-from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
-from ..model.rows import CheckRow, FailureRow, FindingRow, VerifiedRow
+from ..model.checks import ACCEPTED, FAIL, UNKNOWN, WARNING, Check, conclude, worst
+from ..model.rows import CheckRow, FindingRow, VerifiedRow
+from ..run.result import phrase_action, describe_resource
 from .rows import Place, ReportSummary
 
 _NUMBER = re.compile(r"([0-9]+)")
@@ -59,8 +60,6 @@ def wrapped(text: str, first: str, indent: str) -> list[str]:
 
 
 SHOWN_CHANGES = 40
-# The preposition between policy and role, by action.
-_TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
 # The order of the counts. Removals are last, next to the list of changes below, which may begin with the removals.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
@@ -81,14 +80,9 @@ class ChangeText:
     has_details: bool = False
 
     @property
-    def removes(self) -> bool:
-        """Return whether the change deletes or detaches a resource, alone or as part of a replacement."""
-        return self.action in _REMOVALS
-
-    @property
-    def screen_lines(self) -> list[str]:
-        """Return the lines for the screen, with an indent."""
-        return wrapped(self.line, "    ", "      ") if self.has_details else [f"    {self.line}"]
+    def disrupts(self) -> bool:
+        """Return whether the change deletes, detaches or restarts something, alone or as part of a replacement."""
+        return self.action in (*_REMOVALS, "restart")
 
 
 def describe_change(change: Object) -> ChangeText:
@@ -97,10 +91,10 @@ def describe_change(change: Object) -> ChangeText:
     A change of an artifact in the short form has this description as its ``text``.
     """
     action, resource = as_text(change.get("action")), as_text(change.get("resource"))
-    kind = "policy" if resource == "attachment" else _noun(resource)
+    kind = "policy" if resource == "attachment" else describe_resource(resource)
     if text := as_text(change.get("text")):
         return ChangeText(action, kind, visible(text), has_details=True)
-    line = _resource_line(action, resource, as_text(change.get("name")))
+    line = phrase_action(action, resource, as_text(change.get("name")))
     if (action, resource) == ("replace", "attachment"):
         leaving = as_mapping(change.get("before")).get("policy")
         line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
@@ -108,26 +102,20 @@ def describe_change(change: Object) -> ChangeText:
         line += f" ({', '.join(sorted(map(str, as_mapping(change.get('after'))))).replace('_', ' ')})"
     if origin := as_text(change.get("pattern")):
         line += f" (from {origin})"
-    details = _association_details(change) if resource == "association" else _document_details(change)
+    details = _details(change)
     line += f": {details}" if details else ""
     return ChangeText(action, kind, visible(line), bool(details))
 
 
-def _association_details(change: Object) -> str:
-    """Name the roles that an association gets."""
-    roles = as_mapping(change.get("after"))
-    names = [name for name in ("role_arn", "target_role_arn") if roles.get(name)]
-    return ", ".join(
-        f"{name.removesuffix('_arn').replace('_', ' ')} {as_text(roles[name])}" for name in names
-    )
-
-
-def _document_details(change: Object) -> str:
-    """Describe the permissions that a policy document or trust policy gets and loses, or return "".
+def _details(change: Object) -> str:
+    """Describe the roles that an association gets, or the permissions that a policy document or trust policy gets and loses.
 
     The trust policy of a new role is described only if it allows more than single workloads, which the associations name.
     """
     old_state, new_state = (as_mapping(change.get(state)) for state in ("before", "after"))
+    if change.get("resource") == "association":
+        roles = {name: as_text(new_state.get(f"{name}_arn")) for name in ("role", "target_role")}
+        return ", ".join(f"{name.replace('_', ' ')} {arn}" for name, arn in roles.items() if arn)
     if document := new_state.get("document"):
         return describe_document_change(old_state.get("document"), document)
     if not (trust := as_mapping(new_state.get("trust_policy"))):
@@ -148,17 +136,6 @@ def describe_kubernetes_change(line: str) -> ChangeText:
     return ChangeText(action, rest.partition(" ")[0], visible(line))
 
 
-def _resource_line(action: str, resource: str, name: str) -> str:
-    if resource == "attachment":
-        role, _separator, policy = name.partition(" ")
-        return visible(f"{action} policy {policy} {_TOWARDS.get(action, 'of')} role {role}")
-    return visible(f"{action} {_noun(resource)} {name}")
-
-
-def _noun(resource: str) -> str:
-    return "add-on" if resource == "addon" else resource.replace("_", " ")
-
-
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
     """Return lines with the number of changes, the numbers by kind, and the changes.
 
@@ -170,7 +147,7 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
     counts = wrapped(f"{_counted(changes)}.", "  ", "  ") if changes else []
     count += "; nothing was changed" if check_mode else ""
-    return [f"{head}: {count}.", *counts, *_shown_changes(changes, check_mode, place)]
+    return [f"{head}: {count}.", *counts, *shown_changes(changes, check_mode, place)]
 
 
 def undo_lines(changes: Sequence[Object], listed_workloads: int) -> list[str]:
@@ -207,11 +184,11 @@ def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_m
     """Return lines with the numbers of a cluster's changes by kind, and its changes."""
     return [
         *wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  "),
-        *_shown_changes(changes, check_mode, "the report of the cluster"),
+        *shown_changes(changes, check_mode, "the report of the cluster"),
     ]
 
 
-def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
+def shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
     """Return a line for each change of a plan, because an approver must see each permission.
 
     Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals are first.
@@ -223,10 +200,16 @@ def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) 
     ]
     more = len(ordered) - SHOWN_CHANGES
     if more > 0:
-        ordered.sort(key=lambda change: not change.removes)
+        ordered.sort(key=lambda change: not change.disrupts)
     limit = None if check_mode else SHOWN_CHANGES
     return [
-        *(line for change in ordered[:limit] for line in change.screen_lines),
+        *(
+            line
+            for change in ordered[:limit]
+            for line in (
+                wrapped(change.line, "    ", "      ") if change.has_details else [f"    {change.line}"]
+            )
+        ),
         *([] if check_mode or more <= 0 else [f"    and {more} more, listed in {place}"]),
     ]
 
@@ -259,7 +242,6 @@ COLUMNS: tuple[tuple[CheckName, str, str], ...] = (
     ("pods", "PODS", "pods"),
     ("proof", "PROOF", "pods"),
 )
-WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 _ORDER = {name: place for place, (name, _title, _fact) in enumerate(COLUMNS)}
 
 
@@ -284,12 +266,8 @@ def with_unchecked(
             extra = replace(extra, status=ACCEPTED)
         check = joined.get(extra.name, Check(extra.name, extra.status))
         reported = tuple(dict.fromkeys((*check.findings, finding)))
-        joined[extra.name] = replace(check, status=worst_of(check, extra).status, findings=reported)
+        joined[extra.name] = replace(check, status=worst((check.status, extra.status)), findings=reported)
     return sorted(joined.values(), key=lambda check: _ORDER[check.name])
-
-
-def worst_of(*checks: Check) -> Check:
-    return min(checks, key=lambda check: WORST_FIRST.index(check.status))
 
 
 SHOWN_ROWS = 40
@@ -297,15 +275,15 @@ SHOWN_FINDINGS = 40
 NOTHING_VERIFIED = "0 workloads were verified."
 # The order of rows in a table that is too long to show all workloads. Rows with another status are left out.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
-# A failure or finding to show below a table, with its label: "failed" for a failure, "accepted", or the severity.
-Note: TypeAlias = tuple[str, FindingRow]
-_LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
+_SEVERITIES = ("error", "warning", "info")
 
 
-def note_order(note: Note) -> tuple[object, ...]:
-    """Return a sort key: the failures are first, then the findings from errors to accepted ones, by workload."""
-    label, row = note
-    return _LABELS_FIRST.index(label), natural(row["workload"])
+def in_order(findings: Iterable[FindingRow]) -> list[FindingRow]:
+    """Return findings from errors to accepted ones, by workload."""
+    return sorted(
+        findings,
+        key=lambda row: ("accepted" in row, _SEVERITIES.index(row["severity"]), natural(row["workload"])),
+    )
 
 
 def report_lines(
@@ -314,7 +292,8 @@ def report_lines(
     changes: Sequence[ChangeText] | None,
     rows: Sequence[VerifiedRow],
     summary: ReportSummary,
-    notes: Sequence[Note],
+    failed: Sequence[FindingRow],
+    findings: Sequence[FindingRow],
     check_mode: bool,
     path: str = "",
     width: int = WIDTH,
@@ -324,7 +303,8 @@ def report_lines(
     :arg state: "present", "absent", or "" for a verification.
     :arg changes: the changes, or None for a verification.
     :arg rows: the verified workloads.
-    :arg notes: the failures and findings to show below the table.
+    :arg failed: the failures to show below the table.
+    :arg findings: the findings to show below the failures.
     :arg path: the file with the whole report, or "".
     :arg width: the width of the terminal. The table fits in it, or becomes a list.
     """
@@ -334,19 +314,12 @@ def report_lines(
         lines += _change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything, width)]
-    elif state != "absent" and not (
-        summary["workloads"] or summary["changes"] or any(label == "failed" for label, _row in notes)
-    ):
+    elif not (failed or state == "absent" or summary["workloads"] or summary["changes"]):
         lines += ["", NOTHING_VERIFIED]
-    return [
-        *lines,
-        *note_lines(sorted(notes, key=note_order), f", listed in {everything}"),
-        *(
-            ["  Codes: docs/codes.md, or the lookup workload_identity.aws.pod_identity_codes"]
-            if notes
-            else []
-        ),
-    ]
+    others = f", listed in {everything}"
+    lines += [*note_lines(in_order(failed), others, "failed"), *note_lines(in_order(findings), others)]
+    codes = "  Codes: docs/codes.md, or the lookup workload_identity.aws.pod_identity_codes"
+    return [*lines, *([codes] if failed or findings else [])]
 
 
 def place_lines(place: Place) -> list[str]:
@@ -390,11 +363,6 @@ def _shown_rows(rows: Sequence[VerifiedRow], everything: str, width: int) -> lis
     return [*lines, f"  All workloads are listed in {everything}"]
 
 
-def failure_line(failure: FailureRow) -> str:
-    """Return the action and the resource of a failure, like "create role my-role"."""
-    return _resource_line(failure["action"], failure["resource"], failure["name"])
-
-
 def workload_table(rows: Sequence[VerifiedRow], width: int = WIDTH) -> list[str]:
     present = {check["name"] for row in rows for check in row["checks"]}
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
@@ -412,16 +380,17 @@ def _cell(check: CheckRow) -> str:
     return visible(f"{check['status']}{detail}")
 
 
-def note_lines(notes: Sequence[Note], others: str) -> list[str]:
-    """Return the lines of failures and findings, each with the remedy below the message. At most SHOWN_FINDINGS are shown.
+def note_lines(rows: Sequence[FindingRow], others: str, label: str = "") -> list[str]:
+    """Return the lines of failures or findings, each with the remedy below the message. At most SHOWN_FINDINGS are shown.
 
     :arg others: the text after the number of those that are not shown.
+    :arg label: the first word of each, by default "accepted" or the severity.
     """
     lines = []
-    for label, row in notes[:SHOWN_FINDINGS]:
-        about = " ".join(part for part in (label, row["code"], row["workload"]) if part)
-        lines += wrapped(visible(f"{about}: {row['message']}"), "  ", "    ")
+    for row in rows[:SHOWN_FINDINGS]:
+        words = label or ("accepted" if "accepted" in row else row["severity"]), row["code"], row["workload"]
+        lines += wrapped(visible(f"{' '.join(filter(None, words))}: {row['message']}"), "  ", "    ")
         prose, commands = split_commands(visible(row["remedy"]))
         lines += [*wrapped(prose, "    ", "    "), *(f"      {command}" for command in commands)]
-    more = len(notes) - SHOWN_FINDINGS
+    more = len(rows) - SHOWN_FINDINGS
     return [*lines, *([f"  and {more} more{others}"] if more > 0 else [])]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -21,6 +23,7 @@ from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.observed import Observed
 from ..model.rows import (
     FailureRow,
+    FindingRow,
     Row,
     VerifiedRow,
     WorkloadFacts,
@@ -114,15 +117,11 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
     # A purge may also fail for workloads that are not listed.
     total = len(failed.union(workload.key for workload in run.desired.workloads))
-    lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
-    if not failed:
-        kind = "add-on" if any(failure.target.resource == "addon" for failure in causes) else "resources"
-        lines = [f"the {kind} {place} brought to state {run.state}:"]
-    groups = _by_cause(run, causes)
-    for group in groups[:SHOWN_FAILURES]:
-        lines += _cause_lines(group)
-    if more := sum(map(len, groups[SHOWN_FAILURES:])):
-        lines.append(f"- and {more} more, listed in failures.")
+    subject = f"{len(failed)} of {total} workloads" if failed else "the resources"
+    lines = [f"{subject} {place} brought to state {run.state}:"]
+    rows = [row for failure in causes for row in failure_rows(failure)]
+    facts = [_facts(run.observed.cluster, workload, None) for workload in run.desired.workloads]
+    lines += failure_lines(group_failures(rows, facts), "failures")
     if run.check_mode:
         lines.append("Nothing was changed.")
     elif len(failed) < total:
@@ -131,41 +130,82 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     return "\n".join(map(visible, lines))
 
 
-def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
-    """Group failures by cause. Failures whose messages differ only in the names of resources have the same cause."""
-    cluster = run.observed.cluster
+def failure_lines(failures: Sequence[FindingRow], place: str) -> list[str]:
+    """Return the lines of failures in an error message, each with its remedy. At most SHOWN_FAILURES are shown.
+
+    :arg failures: the result of ``group_failures``.
+    :arg place: the list that has all failures.
+    """
+    lines = []
+    for row in failures[:SHOWN_FAILURES]:
+        about = " ".join(filter(None, (row["code"], row["workload"])))
+        text = f"{about}: {row['message']}".removeprefix(": ")
+        lines += with_remedy(visible(f"- {text}"), visible(row["remedy"]), "    ")
+    more = len(failures) - SHOWN_FAILURES
+    return [*lines, *([f"- and {more} more, listed in {place}."] if more > 0 else [])]
+
+
+def group_failures(
+    failures: Sequence[FailureRow], workloads: Iterable[Mapping[str, object]] = ()
+) -> list[FindingRow]:
+    """Return failures in the form of findings, one for all failures with the same cause.
+
+    Failures have the same cause if they are equal apart from the names of their objects and workloads.
+
+    :arg workloads: the rows of the workloads, which name their roles and policies.
+    """
     objects = {
-        workload.key: [
-            *([cluster.role_arn(workload.role)] if workload.role is not None else []),
-            *map(cluster.policy_arn, workload.policies),
+        f"{row['namespace']}/{row['service_account']}": [
+            str(row.get("role_arn") or ""),
+            *cast("Sequence[str]", row.get("policy_arns") or ()),
         ]
-        for workload in run.desired.workloads
+        for row in workloads
     }
 
-    def texts(failure: Failure) -> tuple[str, ...]:
-        return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
+    def read_names(failure: FailureRow) -> set[str]:
+        workload = failure["workload"]
+        return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
 
-    def resource_names(failure: Failure) -> set[str]:
-        account_names = (name for key in failure.workloads for name in objects.get(key, ()))
-        return own_names(
-            map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *account_names]
-        )
-
-    return group_by_cause(failures, texts, resource_names)
+    texts = itemgetter("resource", "action", "error_code", "message", "remedy")
+    return [_as_finding(group) for group in group_by_cause(failures, texts, read_names)]
 
 
-def _cause_lines(group: Sequence[Failure]) -> list[str]:
+def _as_finding(group: Sequence[FailureRow]) -> FindingRow:
+    """Return failures with the same cause as one finding. Its message begins with the actions, like "create role my-role".
+
+    If the messages of the failures differ, it has the first one, with the name of its object.
+    """
     first = group[0]
-    keys = dict.fromkeys(key for failure in group for key in failure.workloads)
-    change_text, message = f"{first.action} {first.target.label}", sentence(first.message)
-    if len(group) > 1:
-        names = listed(dict.fromkeys(failure.target.full_name for failure in group))
-        change_text = f"{first.action} {first.target.resource} {names}"
-    if any(failure.message != first.message for failure in group):
-        message = f"for {first.target.full_name}: {message}"
-    subject = f"{listed(map(str, keys), SHOWN_FAILURES)}: " if keys else ""
-    text = f"- {subject}{change_text}: {first.error_code}: {message}"
-    return with_remedy(text, first.remedy, "    ")
+    message = sentence(first["message"])
+    if any(failure["message"] != first["message"] for failure in group):
+        message = f"for {first['name']}: {message}"
+    names = list(dict.fromkeys(failure["name"] for failure in group))
+    subject = phrase_action(first["action"], first["resource"], listed(names))
+    if first["resource"] == "attachment":
+        subject = listed(phrase_action(first["action"], first["resource"], name) for name in names)
+    return {
+        "code": first["error_code"],
+        "severity": "error",
+        "workload": listed(dict.fromkeys(failure["workload"] for failure in group), SHOWN_FAILURES),
+        "message": f"{subject}: {message}",
+        "remedy": first["remedy"],
+    }
+
+
+# The preposition between policy and role, by action.
+_TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
+
+
+def phrase_action(action: str, resource: str, name: str) -> str:
+    """Describe the change or read of a row, like "attach policy my-policy to role my-role"."""
+    if resource == "attachment":
+        role, _separator, policy = name.partition(" ")
+        return visible(f"{action} policy {policy} {_TOWARDS.get(action, 'of')} role {role}")
+    return visible(f"{action} {describe_resource(resource)} {name}")
+
+
+def describe_resource(resource: str) -> str:
+    return "add-on" if resource == "addon" else resource.replace("_", " ")
 
 
 def diff_row(change: Change) -> Row:
@@ -180,9 +220,7 @@ def diff_row(change: Change) -> Row:
 
 
 def _state_text(state: Mapping[str, object] | None) -> str:
-    if state is None:
-        return ""
-    return json.dumps(state, indent=2, sort_keys=True, default=str) + "\n"
+    return "" if state is None else f"{json.dumps(state, indent=2, sort_keys=True, default=str)}\n"
 
 
 def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:

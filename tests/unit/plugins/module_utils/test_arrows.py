@@ -51,10 +51,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.pods": _KUBE_API,
     "_identity.kubernetes.proof": _KUBE_API | {"_identity.kubernetes.pods"},
     "_identity.kubernetes.run": _KUBE_STEPS,
-    "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run"},
+    "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run", "_identity.run"},
 }
 # By package and imported package: the only modules that may be imported.
-PARTS = {("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")}}
+PARTS = {
+    ("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")},
+    ("_identity.report", "_identity.run"): {"_identity.run.result"},
+}
 # Modules that may import a package, although the other modules of their package may not.
 EXCEPTIONS = {("_policy.trust.check", "_policy.permissions")}
 PURE = (

@@ -40,14 +40,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     describe_change,
     describe_kubernetes_change,
-    failure_line,
     note_lines,
     report_lines,
     workload_table,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     diff_row,
+    failure_lines,
     failure_rows,
+    group_failures,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     policy_finding_row,
@@ -92,7 +93,7 @@ FAILURE_ROW = {
 }
 CHECK_ROW = {"name": "trust", "status": "fail", "detail": HOSTILE, "codes": []}
 WORKLOAD_ROW = {"namespace": HOSTILE, "service_account": HOSTILE, "checks": [CHECK_ROW]}
-NOTE = {"code": "X", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
+NOTE = {"code": "X", "severity": "error", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
 PLACE = dict.fromkeys(("cluster_name", "cluster_arn", "account_id", "region", "caller_arn"), HOSTILE)
 SUMMARY = dict.fromkeys(
     ("workloads", "passed", "failed", "warnings", "unknown", "accepted", "changes", "findings"), 1
@@ -115,7 +116,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
             lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),
             id="an unreachable Kubernetes API",
         ),
-        pytest.param(lambda: note_lines([("error", NOTE)], ""), id="a note of the report"),  # type: ignore[arg-type]
+        pytest.param(lambda: note_lines([NOTE], ""), id="a note of the report"),  # type: ignore[list-item]
         pytest.param(lambda: workload_table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
         pytest.param(
             lambda: report_lines(
@@ -124,13 +125,14 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
                 [describe_kubernetes_change(HOSTILE)],
                 [WORKLOAD_ROW],  # type: ignore[list-item]
                 SUMMARY,
-                [("error", NOTE)],  # type: ignore[list-item]
+                [NOTE],  # type: ignore[list-item]
+                [NOTE],  # type: ignore[list-item]
                 False,
                 HOSTILE,
             ),
             id="the report",
         ),
-        pytest.param(lambda: [failure_line(FAILURE_ROW)], id="a line for a failure"),  # type: ignore[arg-type]
+        pytest.param(lambda: failure_lines(group_failures([FAILURE_ROW]), ""), id="failures by cause"),  # type: ignore[list-item]
         pytest.param(
             lambda: [
                 describe_change(

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 
 from ...._findings.codes import CheckName, Code, Severity
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status, conclude, worst_status
+from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status, conclude, worst
 from ...model.errors import listed
 from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
 from ..model.aws_result import VerifiedWorkload
@@ -469,9 +469,9 @@ def _pods_check(
         if code.check == "pods":
             is_unknown = code == Code.POD_CREDENTIALS_UNKNOWN
             pods.setdefault(UNKNOWN if is_unknown else status, set()).add(entry.pod.name)
-    worst = worst_status([Check("pods", status) for status in pods])
-    detail = f"{len(pods[worst])}/{count}" if worst in pods else str(count)
-    return Check("pods", worst, detail, tuple(findings["pods"]))
+    status = worst(pods)
+    detail = f"{len(pods[status])}/{count}" if pods else str(count)
+    return Check("pods", status, detail, tuple(findings["pods"]))
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:

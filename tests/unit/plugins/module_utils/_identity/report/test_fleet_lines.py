@@ -91,7 +91,7 @@ def test_shows_the_first_of_many_warnings() -> None:
     findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
     lines = lines_around_the_table(ended_as("blue", "blue", findings=findings))
     assert lines[-3].startswith("  warning RESOURCE_KEPT default/app-39 (blue):")
-    assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"
+    assert lines[-1] == "  and 2 more, listed in the reports of the clusters"
 
 
 def test_invalid_changes_are_ignored() -> None:

@@ -78,7 +78,8 @@ def test_plans_without_apply_fail() -> None:
 
 def test_plan_without_its_changes_has_their_number() -> None:
     short = planned("blue", CREATE, DETACH, changes=None)
-    assert "  - 2 in the output of the plan" in gathered(short, verified("blue")).lines
+    head = "  The plan has 2 changes that no job reported as done, listed in its output:"
+    assert head in gathered(short, verified("blue")).lines
     assert gathered(short, applied("blue", CREATE), verified("blue")).failure == ""
 
 

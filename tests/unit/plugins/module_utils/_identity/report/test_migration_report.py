@@ -224,13 +224,13 @@ def test_long_lists_are_shortened() -> None:
         migrant(key(f"bad-{number}", "b"), blockers=(blocker(key(f"bad-{number}", "b")),))
         for number in range(50)
     ]
-    # Restarts are never left out.
-    changes = ["restart Deployment shop/web", *(f"change {number}" for number in range(45))]
+    # Restarts are first.
+    changes = [*(f"change {number}" for number in range(45)), "restart Deployment shop/web"]
     lines = migration_lines(report(*many, *blocked, changes=changes))
-    assert lines[41:44] == [
-        "    change 39",
-        "    and 5 more, in pod_identity_report_file",
+    assert [lines[2], *lines[41:43]] == [
         "    restart Deployment shop/web",
+        "    change 38",
+        "    and 6 more, listed in pod_identity_report_file",
     ]
     start = lines.index("Migration from IRSA: 110 service accounts: 50 irsa, 60 restarted; 50 blocked.")
     table = lines[start + 2 : start + 42]

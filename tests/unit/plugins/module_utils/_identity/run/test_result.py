@@ -59,39 +59,39 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
         pytest.param(
             failed_run(failure(APP)),
             f"1 of 2 {HEAD} could not be brought to state present:\n"
-            "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
+            "- LimitExceeded default/app: create role r: Too many. Do this.\n"
             "The other workloads are complete in AWS; a rerun applies the remaining changes.",
             id="one of two",
         ),
         pytest.param(
             failed_run(failure(APP), workloads=1),
             f"1 of 1 {HEAD} could not be brought to state present:\n"
-            "- default/app: create role r: LimitExceeded: Too many. Do this.",
+            "- LimitExceeded default/app: create role r: Too many. Do this.",
             id="all",
         ),
         pytest.param(
             failed_run(failure(APP), check_mode=True),
             f"1 of 2 {HEAD} cannot be brought to state present:\n"
-            "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
+            "- LimitExceeded default/app: create role r: Too many. Do this.\n"
             "Nothing was changed.",
             id="check mode",
         ),
         pytest.param(
             failed_run(failure(APP), failure(APP, TWO, name="default/app", code="SKIPPED"), workloads=2),
             f"2 of 2 {HEAD} could not be brought to state present:\n"
-            "- default/app: create role r: LimitExceeded: Too many. Do this.",
+            "- LimitExceeded default/app: create role r: Too many. Do this.",
             id="consequences are counted, not repeated",
         ),
         pytest.param(
             failed_run(failure(*[key(f"s{number}", "n") for number in range(5)]), workloads=5),
             f"5 of 5 {HEAD} could not be brought to state present:\n"
-            "- n/s0, n/s1, n/s2, n/s3, n/s4: create role r: LimitExceeded: Too many. Do this.",
+            "- LimitExceeded n/s0, n/s1, n/s2, n/s3, n/s4: create role r: Too many. Do this.",
             id="one failure of many workloads",
         ),
         pytest.param(
             failed_run(replace(failure(), target=associations_target(CLUSTER), action="read"), workloads=0),
             f"the resources {HEAD.removeprefix('workloads ')} could not be brought to state present:\n"
-            f"- read associations {CLUSTER}: LimitExceeded: Too many. Do this.",
+            f"- LimitExceeded: read associations {CLUSTER}: Too many. Do this.",
             id="an interrupted run without workloads",
         ),
     ],
