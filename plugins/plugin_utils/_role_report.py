@@ -49,7 +49,6 @@ from ..module_utils._identity.model.errors import (
 from ..module_utils._identity.model.names import (
     parse_role_arn,
 )
-from ..module_utils._identity.model.rows import finding_row
 from ..module_utils._identity.report.approval import (
     describe_unapproved,
     find_plan,
@@ -318,5 +317,5 @@ class Approval:
             return "the approved plan has all changes of this run"
         message = text.replace(":\n- ", ": ").replace("\n- ", "; ")
         finding = Finding(Code.NOT_APPROVED, message, NOT_APPROVED_REMEDY)
-        aws["findings"] = [finding_row(finding), *aws.get("findings", ())]
+        aws["findings"] = [finding, *aws.get("findings", ())]
         return "changes that the approved plan lacks are accepted"

@@ -52,6 +52,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     SHOWN_FAILURES,
+    build_result,
     failure_message,
     verified_result,
 )
@@ -253,7 +254,7 @@ class Account:
             done = apply_order(engine, desired, order)
         except AwsError as error:
             return TaskOutcome(spec, error, str(aws_failure(error, REGION)["msg"]))
-        message = failure_message(done.run, cluster) if done.run.failures else ""
+        message = failure_message(done.run, cluster, build_result(done.run)) if done.run.failures else ""
         verification = (
             verified_result(done.verified, done.observed, cluster) if done.verified is not None else None
         )

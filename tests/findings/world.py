@@ -14,7 +14,6 @@ from typing import Any
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import named_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
@@ -75,6 +74,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    module_rows,
     verified_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -291,6 +291,9 @@ class World:
 
     def verification(self) -> Json:
         """Verify in AWS, and return the result as the module eks_pod_identity_info does."""
+        return module_rows(self._verify())
+
+    def _verify(self) -> Json:
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
@@ -305,12 +308,11 @@ class World:
             *find_left_behind(desired, observed, ()),
         ]
         further = [*([as_verification_finding(other)] if other else []), *unlisted]
-        result = verified_result(verify(desired, observed, proof, lints), observed, cluster, further)
-        return named_result(result, "pod_identity_")
+        return verified_result(verify(desired, observed, proof, lints), observed, cluster, further)
 
     def report(self, **options: Any) -> Report:
         """Verify in AWS and Kubernetes, and return the report as the role does. ``options`` are fields of ReportSettings."""
-        aws = parse_aws_result(self.verification(), CLUSTER)
+        aws = parse_aws_result(self._verify(), CLUSTER)
         cluster = KubeCluster(self.kube, self.kube_token, self._answer(), self.mutate)
         preflight = read_accounts(
             KubeCluster(self.kube, TOKEN, {}), self._desired().workloads, CLUSTER, "verify"

@@ -105,7 +105,7 @@ def _listed(titles: Sequence[str], row: Sequence[str], width: int) -> list[str]:
 
 
 # The keys of a result whose values contain messages.
-_MESSAGES = ("failures", "findings", "msg", "verification")
+_MESSAGES = ("failures", "msg")
 _REFERENCE = re.compile(r"⟨([a-z_]+)⟩")
 
 

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import Any, TypeAlias, TypedDict
 
-from ..._findings.codes import CheckName, Code, Severity
-from ..._findings.finding import Finding, WorkloadKey
-from ..._findings.text import visible
+from ..._findings.codes import CheckName, Severity
+from ..._findings.finding import Finding
+from ..._findings.text import visible, with_option_names
 from .associations import ObservedAssociation
 from .checks import Check, Status
 
@@ -132,27 +132,15 @@ def association_summary(raw: Mapping[str, Any]) -> Row:
     }
 
 
-def finding_row(finding: Finding) -> FindingRow:
+def finding_row(finding: Finding, prefix: str = "") -> FindingRow:
+    """Return a finding as a row. ``prefix`` is the prefix of the option names, as for ``with_option_names``."""
     return {
         "code": finding.code.value,
         "severity": finding.severity,
         "workload": str(finding.workload or ""),
-        "message": visible(finding.message),
-        "remedy": visible(finding.remedy),
+        "message": visible(str(with_option_names(finding.message, prefix))),
+        "remedy": visible(str(with_option_names(finding.remedy, prefix))),
     }
-
-
-def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
-    """Convert a row back to a finding. ``cluster`` is the cluster of its workload. Raises ValueError for an unknown code."""
-    code, severity = Code(str(row.get("code") or "")), cast(Severity, row.get("severity"))
-    namespace, _slash, service_account = str(row.get("workload") or "").partition("/")
-    return Finding(
-        code,
-        str(row.get("message") or ""),
-        str(row.get("remedy") or ""),
-        WorkloadKey(cluster, namespace, service_account) if namespace else None,
-        raised_as=None if severity == code.severity else severity,
-    )
 
 
 def check_row(check: Check) -> CheckRow:

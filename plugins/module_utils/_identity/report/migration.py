@@ -17,9 +17,10 @@ from ..kubernetes.model.objects import format_time
 from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
-from ..model.rows import FailureRow, Row, finding_row
+from ..model.rows import FailureRow, FindingRow, Row, finding_row
 from ..run.result import group_failures
 from .report import group_findings
+from .rows import OPTION_PREFIX
 from .text import (
     SHOWN_ROWS,
     describe_kubernetes_change,
@@ -99,7 +100,7 @@ class MigrationReport:
         return bool(codes) and codes <= set(self.ignore)
 
     @property
-    def all_findings(self) -> list[Finding]:
+    def finding_rows(self) -> list[FindingRow]:
         of_migrants = [
             finding
             for migrant in self.migrants
@@ -107,7 +108,8 @@ class MigrationReport:
         ]
         named = {(finding.code, finding.workload) for finding in of_migrants}
         further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
-        return [*of_migrants, *further, *map(self._waits, self.waiting)]
+        ordered = (*of_migrants, *further, *map(self._waits, self.waiting))
+        return [finding_row(finding, OPTION_PREFIX) for finding in ordered]
 
     def _waits(self, key: WorkloadKey) -> Finding:
         hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
@@ -186,7 +188,7 @@ def report_data(report: MigrationReport) -> dict[str, object]:
         "service_accounts": migration_rows(report),
         "changes": list(report.changes),
         "failures": list(report.failures),
-        "findings": [finding_row(finding) for finding in report.all_findings],
+        "findings": report.finding_rows,
         "summary": _summary(report.migrants),
         "failure": report.failure,
     }
@@ -229,7 +231,7 @@ def migration_lines(report: MigrationReport) -> list[str]:
     return [
         *lines,
         *note_lines(in_order(group_failures(report.failures)), others, "failed"),
-        *note_lines(in_order(group_findings([*map(finding_row, report.all_findings)])), others),
+        *note_lines(in_order(group_findings(report.finding_rows)), others),
     ]
 
 

@@ -35,9 +35,18 @@ from ..model.checks import (
 )
 from ..model.errors import group_by_cause, listed, sentence
 from ..model.rows import FailureRow, FindingRow, VerifiedRow, check_row, finding_row
-from ..run.result import failure_lines, group_failures
+from ..run.result import failure_lines, group_failures, workload_row
 from .approval import digest_changes
-from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep, ReportSummary, report_step
+from .rows import (
+    OPTION_PREFIX,
+    Facts,
+    Place,
+    Report,
+    ReportedFindingRow,
+    ReportStep,
+    ReportSummary,
+    report_step,
+)
 from .text import (
     COLUMNS,
     SHOWN_FINDINGS,
@@ -196,7 +205,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "version": settings.version,
         "check_mode": settings.check_mode,
         "step": report_step(verifies=not aws.state, check_mode=settings.check_mode),
-        "workloads": rows or list(aws.workloads),
+        "workloads": rows or list(map(workload_row, aws.workloads)),
         "changes": list(aws.changes),
         "kubernetes_changes": list(kubernetes.changes),
         "change_digests": (
@@ -363,7 +372,7 @@ def _finding_row(finding: Finding, ignore: Collection[str], refused: Collection[
 
     :arg refused: the workloads with a failure.
     """
-    row = cast(ReportedFindingRow, finding_row(finding))
+    row = cast(ReportedFindingRow, finding_row(finding, OPTION_PREFIX))
     if row["workload"] in refused and finding.code in EXPLAINED:
         row["remedy"] = AFTER_FAILURE
     if finding.code in ignore:

@@ -12,6 +12,8 @@ from ..kubernetes.model.objects import Object
 from ..model.checks import Status
 from ..model.rows import FailureRow, FindingRow, VerificationSummary, VerifiedRow
 
+# The prefix of the options in messages, as variables of the role.
+OPTION_PREFIX = "pod_identity_"
 # The steps of a workflow, in order: a run in check mode, a run that may make changes, and a verification.
 ReportStep = Literal["plan", "apply", "verify"]
 

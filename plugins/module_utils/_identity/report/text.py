@@ -26,7 +26,7 @@ from ..._policy.trust.statements import TrustGrant, read_statement
 from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, UNKNOWN, WARNING, Check, conclude, worst
 from ..model.rows import CheckRow, FindingRow, VerifiedRow
-from ..run.result import phrase_action, describe_resource
+from ..run.result import describe_resource, phrase_action
 from .rows import Place, ReportSummary
 
 _NUMBER = re.compile(r"([0-9]+)")

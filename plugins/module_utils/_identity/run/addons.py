@@ -99,7 +99,15 @@ class AddonRun:
         failures = [*map(_explained, run.failures)]
         for change in run.changes:
             if change.target.resource == "addon" and run.check_mode:
-                self.observed = self._predicted(change) if change.after is not None else None
+                addon = self.observed or ObservedAddon(self.spec.name, "", "ACTIVE", "")
+                state: Mapping[str, Any] = change.after or {}
+                predicted = replace(
+                    addon,
+                    version=state.get("version", addon.version),
+                    configuration=state.get("configuration_values", addon.configuration),
+                    roles=state.get("roles", addon.roles),
+                )
+                self.observed = predicted if change.after is not None else None
             elif change.target.resource == "addon" and self.wait_policy.timeout:
                 failures[:0] = self._await(change)
         return replace(run, failures=tuple(failures))
@@ -169,16 +177,6 @@ class AddonRun:
             for account, arn in taken_roles(self.spec, self.observed).items()
         )
         return next((failure for failure in failures if failure is not None), None)
-
-    def _predicted(self, change: Change) -> ObservedAddon:
-        state: Mapping[str, Any] = change.after or {}
-        addon = self.observed or ObservedAddon(self.spec.name, "", "ACTIVE", "")
-        return replace(
-            addon,
-            version=state.get("version", addon.version),
-            configuration=state.get("configuration_values", addon.configuration),
-            roles=state.get("roles", addon.roles),
-        )
 
     def _await(self, change: Change) -> list[Failure]:
         """Wait until the add-on is active or, for a removal, deleted. Return a failure if it fails or takes too long."""

@@ -103,8 +103,14 @@ def _apply_group(
         elif used is not None:
             result = Refusal(change, request_failure(used, change.workloads, change.target, change.action))
         else:
+            parameters = ("RoleName", "PolicyArn", "PermissionsBoundary")
+            named = {
+                str(call.parameters.get(name, "")).lower() for call in change.calls for name in parameters
+            }
             # An earlier task of the play may have created the roles of an add-on.
-            awaits = context.awaits or change.stage == Stage.ADDON or not fresh.isdisjoint(_needs(change))
+            awaits = (
+                context.awaits or change.stage == Stage.ADDON or not fresh.isdisjoint(named | change.roles)
+            )
             # A swap is not interrupted between its two requests.
             with uninterrupted() if change.action == "replace" else nullcontext():
                 result = _apply_change(context, change, awaits)
@@ -114,13 +120,6 @@ def _apply_group(
         results.append(result)
         context.journal.end(result)
     return results
-
-
-def _needs(change: Change) -> set[str]:
-    """Return the lower-case names of the roles, and ARNs of the policies, that the requests of a change need."""
-    parameters = ("RoleName", "PolicyArn", "PermissionsBoundary")
-    named = {str(call.parameters.get(name, "")).lower() for call in change.calls for name in parameters}
-    return named | change.roles
 
 
 def _apply_change(context: ApplyContext, change: Change, awaits: bool) -> Done | Refusal:

@@ -65,8 +65,13 @@ def converge(
     """
     (workload,) = desired.workloads
     cluster = find_cluster(api, workload.key.cluster, region, order.state, account_id)
-    if order.state == "present":
-        _validate_role(workload.association.role_arn, cluster)
+    arn = workload.association.role_arn
+    role = parse_role_arn(arn)
+    if order.state == "present" and role is None:
+        place = f"arn:{cluster.partition}:iam::{cluster.account_id}:role/name"
+        raise InputError([f"role_arn must be the ARN of an IAM role ({place}), got {arn!r}."])
+    if order.state == "present" and role is not None and role.account_id != cluster.account_id:
+        raise InputError([foreign_role(arn, role.account_id, cluster)])
     owner = default_owner(cluster.region, cluster.name)
     options = replace(desired.options, owner=owner, adopt=True, single=True)
     engine = Engine(api, cluster, 1, wait_policy)
@@ -113,19 +118,6 @@ def _error(
         f"{failure.error_code}: {sentence(failure.message)}{more} {failure.remedy}"
     )
     return AssociationError(message, failure, changed, guard.trace)
-
-
-def _validate_role(role_arn: str, cluster: Cluster) -> None:
-    parts = parse_role_arn(role_arn)
-    if parts is None:
-        raise InputError(
-            [
-                f"role_arn must be the ARN of an IAM role (arn:{cluster.partition}:iam::{cluster.account_id}:role/name), got "
-                f"{role_arn!r}."
-            ]
-        )
-    if parts.account_id != cluster.account_id:
-        raise InputError([foreign_role(role_arn, parts.account_id, cluster)])
 
 
 def _session_tags_warnings(api: Api, cluster: Cluster, workload: Workload) -> list[str]:

@@ -44,7 +44,7 @@ from ..model.errors import (
 )
 from ..model.names import default_owner
 from ..model.observed import Observed
-from ..model.rows import finding_row
+from ..model.targets import association_key
 from ..plan.unlisted import find_empty_list, find_unlisted
 from ..read.account import read_quotas
 from ..read.associations import read_all_associations
@@ -57,7 +57,7 @@ from .consistency import WaitPolicy
 from .engine import Approve, Engine
 from .guard import Guard, interrupted_result
 from .order import Order, apply_order, verify_workloads
-from .result import build_result, failure_message, notes_of_new_associations, verified_result
+from .result import build_result, failure_message, module_rows, verified_result
 
 ModuleResult = dict[str, Any]
 
@@ -116,7 +116,7 @@ def run_module(module: Module, work: Callable[[AwsJob], ModuleResult]) -> None:
     job = AwsJob(
         module.params, partial(api_for, module), module.region or "", module.check_mode, module.traces
     )
-    result = job.guarded(partial(work, job))
+    result = job.guarded(lambda: module_rows(work(job)))
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
@@ -253,15 +253,16 @@ def change_cluster(
     result: ModuleResult = {**build_result(run), **place}
     if applied.verified is not None:
         result["verification"] = verified_result(applied.verified, applied.observed, cluster)
-    further = notes_of_new_associations(run, breakage)
+    created = {association_key(change.target) for change in run.changes if change.action == "create"} - {None}
+    further = [note for note in breakage if note.severity != "error" and note.workload in created]
     if parsed.state == "present":
         further += find_empty_list(parsed.workloads)
     # A verification reports the findings about policy documents with its checks.
     if parsed.state == "present" and applied.verified is None:
         further += lint_workloads(parsed.workloads, load_catalogue()).findings
-    result["findings"][:0] = map(finding_row, further)
+    result["findings"][:0] = further
     if run.failures:
-        result["msg"] = failure_message(run, cluster)
+        result["msg"] = failure_message(run, cluster, result)
         if applied.guard.trace and job.traces:
             result["exception"] = applied.guard.trace
         if not params["continue_on_error"]:
@@ -304,4 +305,4 @@ def verify_cluster(
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),
     ]
-    return {**verified_result(verified, observed, cluster, further)}
+    return verified_result(verified, observed, cluster, further)

@@ -119,21 +119,20 @@ def send(
         try:
             return api.call(request.service, request.operation, request.parameters)
         except AwsError as error:
-            if not _may_pass(error, call, awaits, replaces):
+            # IAM rejects a change of a resource while another process changes the same resource.
+            passes = error.kind is ErrorKind.BUSY or (
+                replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL)
+            )
+            unknown = error.kind is ErrorKind.ROLE_NOT_USABLE or (
+                error.missing and call.operation in _BUILDING
+            )
+            if not (passes or (unknown and (awaits or replaces))):
                 raise
             refusal = error
     if refusal is None:
         raise AssertionError("no request was sent")
     text = f"{refusal.text} (still refused after {wait_policy.timeout:g} s)"
     raise refusal.amended(text, refusal.outcome_unknown) from refusal
-
-
-def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
-    # IAM rejects a change of a resource while another process changes the same resource.
-    if error.kind is ErrorKind.BUSY or (replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL)):
-        return True
-    unknown = error.kind is ErrorKind.ROLE_NOT_USABLE or (error.missing and call.operation in _BUILDING)
-    return unknown and (awaits or replaces)
 
 
 def unchanged_resources(run: Run) -> list[Change]:

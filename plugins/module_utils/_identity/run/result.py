@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the result of a run. Playbooks of users and AWX depend on its format. Pure."""
+"""Build the result of a run. Playbooks of users and AWX depend on its format. Pure.
+
+The result has rows of changes, workloads and failures. Its findings and checks become rows at the end of a module, or in the
+report of the role.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import cast
+from typing import Any, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -25,7 +29,6 @@ from ..model.rows import (
     FailureRow,
     FindingRow,
     Row,
-    VerifiedRow,
     WorkloadFacts,
     check_row,
     finding_row,
@@ -56,7 +59,7 @@ def build_result(run: Run) -> Row:
         "state": run.state,
         "changes": [change_row(change) for change in changes],
         "workloads": workloads,
-        "findings": [finding_row(finding) for finding in run.findings],
+        "findings": [*run.findings],
         "failures": [row for failure in run.failures for row in failure_rows(failure)],
         "summary": {
             "workloads": len(workloads),
@@ -68,12 +71,6 @@ def build_result(run: Run) -> Row:
         },
         "diff": [*map(diff_row, changes)],
     }
-
-
-def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Finding]:
-    """Return the findings, except errors, of workloads whose association this run creates."""
-    created = {association_key(change.target) for change in run.changes if change.action == "create"} - {None}
-    return [note for note in notes if note.severity != "error" and note.workload in created]
 
 
 def change_row(change: Change) -> Row:
@@ -109,19 +106,21 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
     ]
 
 
-def failure_message(run: Run, cluster: Cluster) -> str:
-    """Return the ``msg`` of a failed run for one cluster: the first SHOWN_FAILURES causes, each with workloads and remedy."""
+def failure_message(run: Run, cluster: Cluster, result: Row) -> str:
+    """Return the ``msg`` of a failed run for one cluster: the first SHOWN_FAILURES causes, each with workloads and remedy.
+
+    :arg result: the result of ``build_result``.
+    """
     failed = {key for failure in run.failures for key in failure.workloads}
-    causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
-    verb = "cannot" if run.check_mode else "could not"
-    place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
     # A purge may also fail for workloads that are not listed.
     total = len(failed.union(workload.key for workload in run.desired.workloads))
     subject = f"{len(failed)} of {total} workloads" if failed else "the resources"
-    lines = [f"{subject} {place} brought to state {run.state}:"]
-    rows = [row for failure in causes for row in failure_rows(failure)]
-    facts = [_facts(run.observed.cluster, workload, None) for workload in run.desired.workloads]
-    lines += failure_lines(group_failures(rows, facts), "failures")
+    place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
+    causes = [row for row in result["failures"] if row["error_code"] != Code.SKIPPED]
+    lines = [
+        f"{subject} {place} {'cannot' if run.check_mode else 'could not'} be brought to state {run.state}:",
+        *failure_lines(group_failures(causes, result["workloads"]), "failures"),
+    ]
     if run.check_mode:
         lines.append("Nothing was changed.")
     elif len(failed) < total:
@@ -162,12 +161,12 @@ def group_failures(
         for row in workloads
     }
 
-    def read_names(failure: FailureRow) -> set[str]:
-        workload = failure["workload"]
-        return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
-
-    texts = itemgetter("resource", "action", "error_code", "message", "remedy")
-    return [_as_finding(group) for group in group_by_cause(failures, texts, read_names)]
+    groups = group_by_cause(
+        failures,
+        itemgetter("resource", "action", "error_code", "message", "remedy"),
+        lambda row: own_names([row["workload"]], [*row["name"].split(), *objects.get(row["workload"], ())]),
+    )
+    return [_as_finding(group) for group in groups]
 
 
 def _as_finding(group: Sequence[FailureRow]) -> FindingRow:
@@ -236,34 +235,40 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
 
 
 def verified_result(
-    verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Sequence[Finding] = ()
+    verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Iterable[Finding] = ()
 ) -> Row:
     """Return the result of the verification of one cluster. ``further`` are findings that its checks do not have."""
-    rows: list[VerifiedRow] = []
-    findings = list(further)
-    if observed.bulk_denied:
-        findings.append(
-            Finding(
-                Code.BULK_READ_DENIED,
-                f"roles and policies were read one by one, with more requests: {observed.bulk_denied}",
-                "Allow the caller iam:GetAccountAuthorizationDetails to read them in bulk.",
-            )
-        )
+    unread = Finding(
+        Code.BULK_READ_DENIED,
+        f"roles and policies were read one by one, with more requests: {observed.bulk_denied}",
+        "Allow the caller iam:GetAccountAuthorizationDetails to read them in bulk.",
+    )
+    rows: list[Row] = []
     for subject in verified:
         association = observed.associations.get(subject.workload.key)
-        facts = _facts(observed.cluster, subject.workload, association)
-        checks = [check_row(check) for check in subject.checks]
         role = observed.roles.get(association.role_arn.rpartition("/")[2].lower()) if association else None
         created = role.created_at if association and role and role.arn == association.role_arn else ""
-        rows.append({**facts, "role_created_at": created, "status": subject.status, "checks": checks})
-        findings += subject.findings
+        rows.append(
+            {
+                **_facts(observed.cluster, subject.workload, association),
+                "role_created_at": created,
+                "status": subject.status,
+                "checks": subject.checks,
+            }
+        )
     # Several workloads may share a finding.
-    findings = list(dict.fromkeys(findings))
+    findings = dict.fromkeys(
+        (
+            *further,
+            *([unread] if observed.bulk_denied else []),
+            *(finding for subject in verified for finding in subject.findings),
+        )
+    )
     counts = Counter(subject.status for subject in verified)
     return {
         "changed": False,
         "workloads": rows,
-        "findings": [finding_row(finding) for finding in findings],
+        "findings": [*findings],
         "summary": {
             "workloads": len(rows),
             "passed": counts[PASS],
@@ -276,6 +281,22 @@ def verified_result(
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+
+
+def module_rows(result: Row) -> Row:
+    """Return the result of a module: a result of this file with rows in place of its findings and checks."""
+    rows = dict(result)
+    if "findings" in rows:
+        rows["findings"] = [finding_row(finding) for finding in result["findings"]]
+        rows["workloads"] = [workload_row(row) for row in result["workloads"]]
+    if "verification" in rows:
+        rows["verification"] = module_rows(result["verification"])
+    return rows
+
+
+def workload_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a workload of a result with rows of its checks, if it has checks."""
+    return {**row, "checks": [check_row(check) for check in row["checks"]]} if "checks" in row else row
 
 
 def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:

@@ -32,10 +32,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import (
     cluster as cluster_run,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import module_rows
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
@@ -53,6 +53,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     document,
     role_arn,
     workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.kube_build import (
+    parse_finding,
 )
 
 Result = dict[str, Any]
@@ -127,12 +130,14 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     server = ApiServer(**{**api, "authorities": frozenset(api["authorities"])}) if api else None
     opening = begin(lambda: cluster_run.open_cluster(job, parsed.cluster_name, parsed.state))
     finish_reading = cluster_run.begin_reading_ahead(job, parsed, opening, module is eks_pod_identity)
-    if module is eks_pod_identity_info:
-        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server, opening, finish_reading))
     breakage = [parse_finding(row, CLUSTER) for row in arguments.get("breakage", ())]
-    return job.guarded(
-        lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening, finish_reading)
-    )
+
+    def work() -> Result:
+        if module is eks_pod_identity_info:
+            return cluster_run.verify_cluster(job, parsed, server, opening, finish_reading)
+        return cluster_run.change_cluster(job, parsed, server, breakage, opening, finish_reading)
+
+    return job.guarded(lambda: module_rows(work()))
 
 
 # Tests of the state of AWS that a run reads in advance, while the role still reads from Kubernetes

@@ -1,22 +1,19 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parse the results of the modules eks_pod_identity and eks_pod_identity_info for the Kubernetes part. Pure."""
+"""The result of the AWS part of a run, for the Kubernetes part and the report. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias, cast
+from typing import cast
 
-from ...._findings.codes import CheckName
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.checks import Check, Status
-from ...model.rows import FailureRow, parse_finding
+from ...model.checks import Check
+from ...model.rows import FailureRow
 from .objects import Object, as_mapping, as_objects, as_text, parse_time
-
-_Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Sequence[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class AwsResult:
 
     ``state`` is "present" or "absent", or "" for a verification without changes; check mode makes no difference. ``findings`` are
     the findings of the plan, and ``verification`` has its own findings. ``changes`` and ``workloads`` are rows of the result of
-    the module. ``message`` is the error message of the module if there are failures, or "".
+    the module.
     """
 
     state: str
@@ -64,7 +61,6 @@ class AwsResult:
     failures: Sequence[FailureRow]
     findings: tuple[Finding, ...]
     verification: Verification
-    message: str = ""
     account_id: str = ""
     caller_arn: str = ""
 
@@ -93,36 +89,32 @@ class AwsResult:
 
 
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
-    """Parse the result of eks_pod_identity or eks_pod_identity_info for the cluster with this name."""
+    """Take over the result of ``change_cluster`` or ``verify_cluster`` for the cluster with this name."""
     changing = "changes" in result
     verified = as_mapping(result.get("verification")) if changing else result
     arn = as_text(result.get("cluster_arn"))
-    findings = [parse_finding(row, cluster) for row in as_objects(verified.get("findings"))]
-    # A workload may have several findings with the same code. The groups with None have the findings of all workloads.
-    groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
-    for found, group in ((row, group) for row in findings for group in dict.fromkeys((row.workload, None))):
-        groups.setdefault((group, found.code.value), []).append(found)
     verification = Verification(
         cluster,
         arn_region(as_text(verified.get("cluster_arn")) or arn),
-        tuple(_parse_verified(row, cluster, groups) for row in as_objects(verified.get("workloads"))),
-        tuple(findings),
+        tuple(_parse_verified(row, cluster) for row in as_objects(verified.get("workloads"))),
+        _findings(verified),
     )
-    failures = cast("Sequence[FailureRow]", as_objects(result.get("failures")))
-    planned = as_objects(result.get("findings")) if changing else ()
     return AwsResult(
         state=(as_text(result.get("state")) or "present") if changing else "",
         cluster=cluster,
         cluster_arn=arn,
         changes=as_objects(result.get("changes")),
         workloads=as_objects(result.get("workloads")),
-        failures=failures,
-        findings=tuple(parse_finding(row, cluster) for row in planned),
+        failures=cast("Sequence[FailureRow]", as_objects(result.get("failures"))),
+        findings=_findings(result) if changing else (),
         verification=verification,
-        message=as_text(result.get("msg")) if failures else "",
         account_id=as_text(result.get("account_id")),
         caller_arn=as_text(result.get("caller_arn")),
     )
+
+
+def _findings(result: Object) -> tuple[Finding, ...]:
+    return tuple(cast("Sequence[Finding]", result.get("findings") or ()))
 
 
 def arn_region(cluster_arn: str) -> str:
@@ -139,29 +131,10 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
     return bool(aws.changes or aws.failures or changes or failures)
 
 
-def _parse_verified(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
-    """Parse a verified workload, whose checks contain only the codes of their findings.
-
-    :raises KeyError: if the result has no finding with one of these codes, which is an internal error.
-    """
-    key = WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
+def _parse_verified(row: Object, cluster: str) -> VerifiedWorkload:
     return VerifiedWorkload(
-        key,
-        tuple(
-            Check(
-                cast(CheckName, check.get("name")),
-                cast(Status, check.get("status")),
-                as_text(check.get("detail")),
-                tuple(
-                    finding
-                    for code in cast("Sequence[str]", check.get("codes") or ())
-                    # A finding that several workloads share names only one of them.
-                    for finding in findings.get((key, code)) or findings[None, code]
-                ),
-                tuple(parse_finding(follow, cluster) for follow in as_objects(check.get("follows"))),
-            )
-            for check in as_objects(row.get("checks"))
-        ),
+        WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account"))),
+        tuple(cast("Sequence[Check]", row.get("checks") or ())),
         as_text(row.get("role_arn")),
         as_text(row.get("target_role_arn")),
         as_text(row.get("association_id")),

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_response,
 )
@@ -20,8 +24,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AwsResult,
     Verification,
     VerifiedWorkload,
-    parse_aws_result,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result as take_over,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 
 CLUSTER = "my-cluster"
 ARN = f"arn:aws:eks:us-west-2:111122223333:cluster/{CLUSTER}"
@@ -164,6 +171,43 @@ def row(account: str = "api", **fields: Any) -> Json:
 def result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> Json:
     """Return a result as the module eks_pod_identity_info returns it."""
     return {"workloads": list(rows), "findings": list(findings), "cluster_arn": ARN, **fields}
+
+
+def parse_finding(row: Mapping[str, Any], cluster: str) -> Finding:
+    code = Code(row["code"])
+    key = WorkloadKey(cluster, *row["workload"].split("/")) if row.get("workload") else None
+    severity = None if row["severity"] == code.severity else row["severity"]
+    return Finding(code, row.get("message", ""), row.get("remedy", ""), key, raised_as=severity)
+
+
+def with_objects(rows: Mapping[str, Any], cluster: str) -> Json:
+    """Return a result with findings and checks in place of their rows. The check of a workload has all findings of its codes."""
+    findings = [parse_finding(row, cluster) for row in rows.get("findings") or ()]
+
+    def check(row: Json, key: WorkloadKey) -> Check:
+        named = [found for found in findings if found.code in row["codes"]]
+        own = tuple(found for found in named if found.workload == key) or tuple(named)
+        follows = tuple(parse_finding(follow, cluster) for follow in row.get("follows", ()))
+        return Check(row["name"], row["status"], row.get("detail", ""), own, follows)
+
+    workloads = [
+        {
+            **row,
+            "checks": [
+                check(item, WorkloadKey(cluster, row["namespace"], row["service_account"]))
+                for item in row["checks"]
+            ],
+        }
+        if "checks" in row
+        else row
+        for row in rows.get("workloads") or ()
+    ]
+    verified = {"verification": with_objects(rows["verification"], cluster)} if "verification" in rows else {}
+    return {**rows, "workloads": workloads, "findings": findings, **verified}
+
+
+def parse_aws_result(rows: Mapping[str, Any], cluster: str) -> AwsResult:
+    return take_over(with_objects(rows, cluster), cluster)
 
 
 def aws_result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> AwsResult:

@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import (
     cluster as cluster_run,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import module_rows
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import build
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -73,8 +74,8 @@ def play(api: Any, *workloads: Mapping[str, Any], check: bool = False, **options
         cluster_run, "WaitPolicy", lambda timeout, *_, **_more: wait_policy(timeout=timeout)
     ):
         row = job.guarded(
-            lambda: cluster_run.change_cluster(
-                job, read_input(arguments, refuse_files, presets_expanded=True)
+            lambda: module_rows(
+                cluster_run.change_cluster(job, read_input(arguments, refuse_files, presets_expanded=True))
             )
         )
     verified = row.get("verification", {})

@@ -376,14 +376,14 @@ def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -
 
 def test_failed_agent_is_reported_separately() -> None:
     whole = replace(converge(FakeAddons(), agent(">=v9.0.0")).run, desired=desired(workload()))
-    assert failure_message(whole, CLUSTER) == (
+    result = build_result(whole)
+    assert failure_message(whole, CLUSTER, result) == (
         "the resources of cluster my-cluster (account 111122223333, region us-west-2) could not be brought to state present:\n"
         "- ADDON_VERSION_UNAVAILABLE: create add-on eks-pod-identity-agent: no version that is v9.0.0 or newer of the add-on is "
         f"available for Kubernetes 1.34; EKS offers {NEWEST}, {OLDER}. Choose one of these versions. To see all:\n"
         "    aws eks describe-addon-versions --addon-name eks-pod-identity-agent --kubernetes-version 1.34\n"
         "All workloads are complete in AWS; a rerun applies the remaining changes."
     )
-    result = build_result(whole)
     assert [(row["workload"], row["resource"], row["error_code"]) for row in result["failures"]] == [
         ("", "addon", "ADDON_VERSION_UNAVAILABLE")
     ]

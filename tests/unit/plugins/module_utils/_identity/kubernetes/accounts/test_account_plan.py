@@ -28,9 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
-    parse_aws_result,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     MANAGED_BY_LABELS,
     OWNER_LABEL,
@@ -197,7 +194,7 @@ def test_service_account_of_another_owner_is_refused(owner: str | None) -> None:
 def test_removal_keeps_service_account_of_another_owner(
     owner: str | None, adopt: bool, removed: bool
 ) -> None:
-    plan = plan_removal(account(labels=TEAM_B), parse_aws_result(RIGHT, CLUSTER), owner, adopt)
+    plan = plan_removal(account(labels=TEAM_B), build.parse_aws_result(RIGHT, CLUSTER), owner, adopt)
     assert bool(plan.removed) is removed
     assert [(finding.code.value, finding.message, finding.remedy) for finding in plan.findings] == (
         []
@@ -272,7 +269,7 @@ def test_terminating_namespace_refuses_only_its_workloads() -> None:
 def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
     accounts = {key: replace(found, is_terminating=True) for key, found in account(labels=MANAGED).items()}
     assert plan_apply([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
-    assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
+    assert plan_removal(accounts, build.parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
         removed=[], released=[], findings=[]
     )
     assert plan_purge([], accounts, None, PurgeScope()) == AccountPlan(removed=[], problems=[])
@@ -301,7 +298,7 @@ def test_workloads_failed_in_aws_are_dropped() -> None:
     ]
     plan = plan_apply(workloads, {}, EXISTING)
     failures = [{"workload": "default/one"}, {"workload": "batch/two"}]
-    remaining = drop_failed_workloads(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    remaining = drop_failed_workloads(plan, build.parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
     assert remaining.manifests == [new_namespace("new")]
     assert [item["metadata"] for item in remaining.waiting] == [
         {"namespace": "new", "name": "three", "labels": dict(MANAGED)}
@@ -312,7 +309,7 @@ def test_workloads_failed_in_aws_are_dropped() -> None:
             "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
         )
     ]
-    assert drop_failed_workloads(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
+    assert drop_failed_workloads(plan, build.parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
 # Tests of teardown plans
@@ -323,7 +320,7 @@ RIGHT = {"changes": [], "state": "absent"}
 def test_failed_aws_removal_keeps_service_account() -> None:
     accounts = {**account("app", labels=MANAGED), **account("bad", labels=MANAGED), **account("theirs")}
     failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
-    plan = plan_removal(accounts, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    plan = plan_removal(accounts, build.parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
     assert plan.removed == [manifest("app")]
     assert [
         (finding.code, finding.severity, finding.workload, finding.message, finding.remedy)
@@ -349,7 +346,7 @@ NO_CLUSTER = {
 
 def test_missing_cluster_keeps_all_service_accounts() -> None:
     accounts = {**account("app", labels=MANAGED), **account("web", labels=MANAGED), **account("theirs")}
-    plan = plan_removal(accounts, parse_aws_result(NO_CLUSTER, "my-clustr"))
+    plan = plan_removal(accounts, build.parse_aws_result(NO_CLUSTER, "my-clustr"))
     assert plan.removed == ()
     assert [
         (finding.code, finding.severity, finding.workload, finding.message, finding.remedy)
@@ -377,7 +374,7 @@ def test_service_account_of_a_kept_association_is_kept() -> None:
         {"code": code, "severity": "warning", "workload": f"default/{name}"}
         for code, name in (("NOT_OWNED", "kept"), ("RESOURCE_KEPT", "app"))
     ]
-    plan = plan_removal(accounts, parse_aws_result({**RIGHT, "findings": findings}, CLUSTER))
+    plan = plan_removal(accounts, build.parse_aws_result({**RIGHT, "findings": findings}, CLUSTER))
     assert (plan.removed, plan.released) == ([manifest("app")], [manifest("theirs")])
     assert [finding.code for finding in plan.findings] == ["SERVICE_ACCOUNT_KEPT"]
 

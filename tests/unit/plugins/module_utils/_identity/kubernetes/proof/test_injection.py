@@ -24,9 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     DryRun,
     Listing,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
-    parse_aws_result,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,
 )
@@ -346,7 +343,7 @@ def probe_run(
     aws_result = build.result(row or build.row()) if result is None else result
     run = converge_kubernetes(
         cluster,
-        parse_aws_result(aws_result, build.CLUSTER),
+        build.parse_aws_result(aws_result, build.CLUSTER),
         Preflight({build.KEY: ACCOUNT}, {"shop"}),
         KubernetesSettings(injection=replace(PROBE, timeout=timeout), **{"verify_pods": False, **settings}),
         clock,
@@ -423,7 +420,7 @@ def many(count: int, new: Sequence[int] = ()) -> Any:
     changes = [
         {"workload": f"shop/w{number}", "resource": "association", "action": "create"} for number in new
     ]
-    return parse_aws_result(
+    return build.parse_aws_result(
         {"changes": changes, "cluster_arn": build.ARN, "verification": build.result(*rows)}, build.CLUSTER
     )
 

@@ -19,9 +19,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     DryRun,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
-    parse_aws_result,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     InjectionSettings,
     ProbeSeries,
@@ -66,7 +63,7 @@ def observe(
     names = ["api", *(["old"] if further else [])]
     changes = [{"workload": f"shop/{name}", "resource": "association", "action": "create"} for name in young]
     rows = [build.row(name) for name in names]
-    aws = parse_aws_result(
+    aws = build.parse_aws_result(
         {"changes": changes, "cluster_arn": build.ARN, "verification": build.result(*rows)}, build.CLUSTER
     )
     cluster = FakeCluster(trials={"api": trials("api", results), "old": trials("old", further or "+")})
