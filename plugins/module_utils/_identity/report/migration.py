@@ -17,7 +17,7 @@ from ..kubernetes.model.objects import format_time
 from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationGroup, MigrationOptions
-from ..model.rows import FailureRow, FindingRow, Row, finding_row
+from ..model.rows import FailureRow, Row, finding_row
 from ..run.result import group_failures
 from .report import group_findings
 from .rows import OPTION_PREFIX
@@ -100,7 +100,7 @@ class MigrationReport:
         return bool(codes) and codes <= set(self.ignore)
 
     @property
-    def finding_rows(self) -> list[FindingRow]:
+    def all_findings(self) -> list[Finding]:
         of_migrants = [
             finding
             for migrant in self.migrants
@@ -108,8 +108,7 @@ class MigrationReport:
         ]
         named = {(finding.code, finding.workload) for finding in of_migrants}
         further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
-        ordered = (*of_migrants, *further, *map(self._waits, self.waiting))
-        return [finding_row(finding, OPTION_PREFIX) for finding in ordered]
+        return [*of_migrants, *further, *map(self._waits, self.waiting)]
 
     def _waits(self, key: WorkloadKey) -> Finding:
         hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
@@ -188,7 +187,7 @@ def report_data(report: MigrationReport) -> dict[str, object]:
         "service_accounts": migration_rows(report),
         "changes": list(report.changes),
         "failures": list(report.failures),
-        "findings": report.finding_rows,
+        "findings": [finding_row(finding, OPTION_PREFIX) for finding in report.all_findings],
         "summary": _summary(report.migrants),
         "failure": report.failure,
     }
@@ -227,11 +226,12 @@ def migration_lines(report: MigrationReport) -> list[str]:
         "",
         *_table(report),
     ]
+    findings = [finding_row(finding, OPTION_PREFIX) for finding in report.all_findings]
     others = "; pod_identity_report_file writes all to a file"
     return [
         *lines,
         *note_lines(in_order(group_failures(report.failures)), others, "failed"),
-        *note_lines(in_order(group_findings(report.finding_rows)), others),
+        *note_lines(in_order(group_findings(findings)), others),
     ]
 
 

@@ -153,9 +153,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
                 **workload.row,
                 "checks": [check_row(check) for check in checks],
                 # A workload with a refused change fails, whatever its checks found.
-                "status": FAIL
-                if str(workload.key) in refused
-                else worst(check.status for check in checks),
+                "status": FAIL if str(workload.key) in refused else worst(check.status for check in checks),
             },
         )
         for workload, checks in verified
