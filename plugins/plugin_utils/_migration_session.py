@@ -65,6 +65,10 @@ _NO_BULK = (
     "iam:GetAccountAuthorizationDetails, or name each service account in pod_identity_only. Nothing was "
     "changed."
 )
+_NOT_ALL = (
+    ", as far as the roles of annotations and associations show. To read the tags of all roles, allow "
+    "iam:GetAccountAuthorizationDetails"
+)
 CONFLICT_STATUS = 409
 # Findings that do not fail a service account, because a migration does not change which other principals may use a role.
 _EXPECTED = frozenset((Code.TRUST_STATEMENT_FOREIGN,))
@@ -212,8 +216,9 @@ class MigrationSession:
         """
         patterns = self.options.only
         names = {str(migrant.key): migrant for migrant in migrants}
+        limit = "" if self.state.complete else _NOT_ALL
         problems = [
-            f"{ROLE}only: no service account {pattern} uses IRSA or was migrated. Possible values: "
+            f"{ROLE}only: no service account {pattern} uses IRSA or was migrated{limit}. Possible values: "
             f"{listed(sorted(names), 10) or 'none'}."
             for pattern in patterns
             if not fnmatch.filter(names, pattern)

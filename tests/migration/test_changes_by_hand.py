@@ -91,6 +91,31 @@ def test_rollback_restores_a_service_account_without_association(new_scene: Call
     assert scene.estate.snapshot() == start
 
 
+@pytest.mark.parametrize(
+    ("only", "text"),
+    [
+        (
+            (),
+            "A rollback finds the service accounts in the tags of all roles, and these could not be read at once",
+        ),
+        (
+            ("shop/two",),
+            "no service account shop/two uses IRSA or was migrated, .* iam:GetAccountAuthorizationDetails",
+        ),
+    ],
+)
+def test_rollback_without_the_tags_of_all_roles(
+    new_scene: Callable[..., Scene], only: tuple[str, ...], text: str
+) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="finish", only=ONLY)
+    delete_association(scene.estate, "two")
+    scene.aws.set_faults([{"operation": "iam:GetAccountAuthorizationDetails", "kind": "access_denied"}])
+    with pytest.raises(AssertionError, match=text):
+        scene.harness.run(rollback=True, only=only)
+    assert scene.harness.writes == []
+
+
 @pytest.mark.release
 def test_rollback_keeps_an_association_with_another_role(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)

@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER
 from ansible_collections.workload_identity.aws.tests.migration.harness import Harness, Killed
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
@@ -75,6 +82,40 @@ def test_rollback_continues(new_scene: Callable[..., Scene], moment: str) -> Non
         scene.oracle.check("the next rollback", is_final=True)
         assert scene.oracle.problems == []
         assert scene.estate.snapshot() == start
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("is_back", [False, True])
+def test_interrupted_playbook(new_scene: Callable[..., Scene], is_back: bool) -> None:
+    """Send SIGINT to the playbook, as Ctrl-C does, after its first change of an association."""
+    scene = new_scene(1)
+    start = scene.estate.snapshot()
+    if is_back:
+        scene.harness.run(step="finish")
+    scene.oracle.check("the start")
+    associations = scene.estate.snapshot()["associations"]
+    options = {"step": "rollback" if is_back else "finish", "soak": 0, "observe": 2}
+    variables = {f"pod_identity_migration_{name}": value for name, value in options.items()}
+    command = (Path(sys.executable).with_name("ansible-playbook"), "workload_identity.aws.migrate", "-e")
+    playbook = subprocess.Popen(
+        [*command, json.dumps({"pod_identity_cluster_name": CLUSTER, **variables})],
+        env={**os.environ, **scene.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while scene.estate.snapshot()["associations"] == associations and playbook.poll() is None:
+        time.sleep(0.1)
+    os.killpg(playbook.pid, signal.SIGINT)
+    output, _errors = playbook.communicate(timeout=120)
+    assert ": interrupted (" in output
+    scene.oracle.check("the interrupt")
+    for following in ({"step": "finish"}, {"rollback": True})[is_back:]:
+        assert scene.harness.run(**following).stopped == ""
+        scene.oracle.check(f"a run with {following}", is_final=True)
+    assert scene.oracle.problems == []
+    assert scene.estate.snapshot() == start
 
 
 def _comparable(snapshot: dict[str, Any]) -> dict[str, Any]:
