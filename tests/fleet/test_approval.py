@@ -93,6 +93,7 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
     accepted = fleet.play("fleet", pod_identity_approved=approved, pod_identity_ignore=["NOT_APPROVED"])
     assert accepted.code == 0, accepted.output
+    assert "NOT_APPROVED: the approved plan of " in accepted.output
     assert fleet.roles(ACCOUNT) == ["own-blue", "own-green", "shared"]
 
 
@@ -164,6 +165,12 @@ def test_workflow_applies_only_approved_changes(fleet: FleetFixture, tmp_path: P
     end, _none = start_here(fleet, tmp_path / "end", hosts, report, **{**artifacts, **made}).end(code=2)
     assert "1 of 2 clusters done, 1 failed." in end
     assert f"- new: attach policy {ADMIN} to role own-blue" in end
+
+    for name in ("audit", "export"):
+        job = start_here(fleet, tmp_path / name, ["green"], f"workload_identity.aws.{name}", awx_job_id=7)
+        page, found = job.end()
+        assert "own-green" in str(found[f"eks_pod_identity_{name}"])
+        assert "own-green" in page
 
     admin, _found = start_here(fleet, tmp_path / "admin", ["blue"], check=True).end()
     assert f"attach policy {ADMIN} to role own-blue" in admin
