@@ -239,25 +239,17 @@ def test_trust_policy_for_another_issuer_is_a_blocker() -> None:
 @pytest.mark.parametrize(
     ("found", "hint", "tool"),
     [
-        pytest.param(role(), "", "", id="no sign"),
-        pytest.param(role(), "terraform", "Terraform", id="hint"),
-        pytest.param(role(), "eksctl", "eksctl", id="hint eksctl"),
-        pytest.param(role(tags={"ManagedBy": "Terraform"}), "", "Terraform", id="tag value"),
-        pytest.param(role(tags={"terraform": "true"}), "eksctl", "Terraform", id="sign before hint"),
-        pytest.param(
-            replace(role(), arn="arn:aws:iam::111122223333:role/terraform/app"), "", "Terraform", id="path"
-        ),
-        pytest.param(
-            role(tags={"aws:cloudformation:stack-name": "shop"}),
-            "",
-            "CloudFormation (stack shop)",
-            id="stack",
-        ),
-        pytest.param(
+        (role(), "", ""),
+        (role(), "terraform", "Terraform"),
+        (role(), "eksctl", "eksctl"),
+        (role(tags={"ManagedBy": "Terraform"}), "", "Terraform"),
+        (role(tags={"terraform": "true"}), "eksctl", "Terraform"),
+        (replace(role(), arn="arn:aws:iam::111122223333:role/terraform/app"), "", "Terraform"),
+        (role(tags={"aws:cloudformation:stack-name": "shop"}), "", "CloudFormation (stack shop)"),
+        (
             role(tags={"alpha.eksctl.io/cluster-name": "c", "aws:cloudformation:stack-name": "s"}),
             "",
             "eksctl (stack s)",
-            id="eksctl",
         ),
     ],
 )

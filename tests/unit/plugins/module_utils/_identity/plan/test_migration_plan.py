@@ -150,14 +150,9 @@ HAS_ASSOCIATION = {"associations": (association(),)}
 @pytest.mark.parametrize(
     ("scene", "stage", "is_finished"),
     [
-        pytest.param(state(account(), roles=(MIGRATED,), pods=IRSA_PODS), "irsa", False, id="annotation"),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
-            "associated",
-            False,
-            id="association, Pods with IRSA",
-        ),
-        pytest.param(
+        (state(account(), roles=(MIGRATED,), pods=IRSA_PODS), "irsa", False),
+        (state(account(), roles=(MIGRATED,), pods=IRSA_PODS, **HAS_ASSOCIATION), "associated", False),
+        (
             state(
                 account(),
                 roles=(MIGRATED,),
@@ -166,63 +161,26 @@ HAS_ASSOCIATION = {"associations": (association(),)}
             ),
             "associated",
             False,
-            id="association, a Pod without credentials",
         ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION),
-            "restarted",
-            False,
-            id="restarted",
-        ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION),
-            "restarted",
-            False,
-            id="association, no Pod",
-        ),
-        pytest.param(
+        (state(account(), roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION), "restarted", False),
+        (state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION), "restarted", False),
+        (
             state(account(arn=ROLE.replace("app", "APP")), roles=(MIGRATED,), **HAS_ASSOCIATION),
             "restarted",
             False,
-            id="letter case of the role",
         ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), records=False, **HAS_ASSOCIATION),
-            "restarted",
-            False,
-            id="association without record",
-        ),
-        pytest.param(
+        (state(account(), roles=(MIGRATED,), records=False, **HAS_ASSOCIATION), "restarted", False),
+        (
             state(account(), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)),
             "irsa",
             False,
-            id="association with another role",
         ),
-        pytest.param(
-            state(roles=(FINISHED,), pods=AGENT_PODS, **HAS_ASSOCIATION), "finished", True, id="finished"
-        ),
-        pytest.param(
-            state(IrsaAccount(API), roles=(FINISHED,), **HAS_ASSOCIATION),
-            "finished",
-            True,
-            id="no annotation",
-        ),
-        pytest.param(
-            state(roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION),
-            "restarted",
-            True,
-            id="only a statement for IRSA remains",
-        ),
-        pytest.param(
-            state(roles=(FINISHED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
-            "associated",
-            False,
-            id="no annotation, Pods with IRSA",
-        ),
-        pytest.param(state(IrsaAccount(API)), "irsa", False, id="no role"),
-        pytest.param(
-            state(configured={API: ROLE}, roles=(MIGRATED,)), "irsa", False, id="role of the ConfigMap"
-        ),
+        (state(roles=(FINISHED,), pods=AGENT_PODS, **HAS_ASSOCIATION), "finished", True),
+        (state(IrsaAccount(API), roles=(FINISHED,), **HAS_ASSOCIATION), "finished", True),
+        (state(roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION), "restarted", True),
+        (state(roles=(FINISHED,), pods=IRSA_PODS, **HAS_ASSOCIATION), "associated", False),
+        (state(IrsaAccount(API)), "irsa", False),
+        (state(configured={API: ROLE}, roles=(MIGRATED,)), "irsa", False),
     ],
 )
 def test_service_account_has_its_stage(scene: MigrationState, stage: str, is_finished: bool) -> None:
