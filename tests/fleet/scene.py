@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -88,15 +87,10 @@ class FleetFixture:
     def make_clusters(self) -> None:
         """Create the clusters in AWS, each with the endpoint of its Kubernetes API, and reset the counters."""
         for place in self.places:
-            self.control.create_cluster(place.account, place.region, place.cluster)
+            cluster = place.account, place.region, place.cluster
             authority = (self.folder / place.host / "ca.crt").read_bytes()
-            self.control.patch_cluster(
-                place.account,
-                place.region,
-                place.cluster,
-                endpoint=self.servers[place.host],
-                certificateAuthority={"data": base64.b64encode(authority).decode("ascii")},
-            )
+            self.control.set_kubernetes(*cluster, self.servers[place.host], authority)
+            self.control.create_cluster(*cluster)
         self.control.reset_counters()
 
     def kube(self, host: str) -> KubeControl:
@@ -128,9 +122,7 @@ class FleetFixture:
         ]
 
     def roles(self, account: str) -> list[str]:
-        """Return the names of the account's roles, except the roles of clusters."""
-        names = self.control.state(account)["roles"]
-        return sorted(name for name in names if not name.endswith("-cluster-role"))
+        return sorted(self.control.state(account)["roles"])
 
     def state(self) -> Raw:
         """Return the roles, policies, associations and service accounts of the fleet, without IDs and times."""

@@ -284,9 +284,13 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     write()
     first = fleet.hosts()
     assert fleet.requests()["eks:DescribeCluster"] == 3
-    rotated = {"endpoint": "https://127.0.0.2:6443", "certificate_authority_data": "bmV3"}
-    present = {name: first[MINE][f"eks_{name}"] for name in rotated}
-    fleet.control("PUT", "kubernetes", rotated)
+    kubernetes = f"kubernetes?account={OWN}&region={WEST}&cluster=my-cluster"
+    present = {
+        "endpoint": first[MINE]["eks_endpoint"],
+        "certificateAuthority": {"data": first[MINE]["eks_certificate_authority_data"]},
+    }
+    rotated = {"endpoint": "https://127.0.0.2:6443", "certificateAuthority": {"data": "bmV3"}}
+    fleet.control("PUT", kubernetes, rotated)
     assert fleet.hosts() == first
     assert fleet.requests() == {}
     # The cache does not contain host names and groups: the plugin computes them from the cached clusters.
@@ -298,16 +302,16 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     for path in (fleet.folder / "cache").iterdir():
         os.utime(path, (0, 0))
     write()
-    again = fleet.hosts()
+    again = fleet.hosts()[MINE]
     assert fleet.requests()["eks:DescribeCluster"] == 3
-    assert {host["eks_certificate_authority_data"] for host in again.values()} == {"bmV3"}
-    assert {host["eks_endpoint"] for host in again.values()} == {rotated["endpoint"]}
+    assert again["eks_certificate_authority_data"] == "bmV3"
+    assert again["eks_endpoint"] == rotated["endpoint"]
     # Options that select clusters are part of the cache key, so this call does not use the cached clusters.
     write(exclude_filters=[{"name": "green"}])
     assert sorted(fleet.hosts()) == [BLUE, MINE]
     assert fleet.requests()["eks:DescribeCluster"] == 2
     # A reset of the sandbox keeps the endpoint.
-    fleet.control("PUT", "kubernetes", present)
+    fleet.control("PUT", kubernetes, present)
 
 
 def test_invalid_source_is_rejected_before_requests(fleet: Fleet) -> None:

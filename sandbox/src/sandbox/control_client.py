@@ -36,13 +36,6 @@ class ControlClient:
         self._ca_file = ca_file
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ready(self) -> bool:
-        """Return whether the server responds."""
-        try:
-            return bool(self._request("GET", "ready")["ready"])
-        except ControlError:
-            return False
-
     def reset_counters(self) -> None:
         self._request("DELETE", "counters")
 

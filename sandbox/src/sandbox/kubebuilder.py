@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox.errors import SandboxError
-from sandbox.kube.tls import ensure_server_files
+from sandbox.kube.tls import create_server_files
 from sandbox.processes import LOOPBACK, Kubernetes, Server, free_port
 
 ADMIN_USER = "sandbox-admin"
@@ -45,7 +45,7 @@ def start(stack: ExitStack, folder: Path, assets: Path, token: str) -> Kubernete
 
 def _create_files(files: Path, token: str) -> None:
     """Create certificates, keys and the token of the administrator."""
-    ensure_server_files(files)
+    create_server_files(files)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     private = key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, plain)

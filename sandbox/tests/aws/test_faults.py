@@ -222,5 +222,4 @@ class TestSelection:
             "ServiceFailure",
             "Throttling",
         ]
-        assert [(rule["matches"], rule["fired"]) for rule in control.faults()] == [(3, 1), (3, 2)]
         assert control.counters()["faults"] == {"error500": 1, "throttle": 2}

@@ -228,14 +228,6 @@ CASES: dict[str, tuple[Change, Read]] = {
         ),
     ),
     "cluster created": (lambda w: create_cluster(w.eks, "new"), lambda w: w.eks.list_clusters()["clusters"]),
-    "cluster deleted": (
-        lambda w: (
-            w.eks.delete_pod_identity_association(**w.key),
-            w.eks.delete_addon(clusterName="demo", addonName="coredns"),
-            w.eks.delete_cluster(name="demo"),
-        ),
-        lambda w: result_or_code(lambda: w.eks.describe_cluster(name="demo")["cluster"]["status"]),
-    ),
 }
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
-import sys
 
 from sandbox.aws.gateway import Gateway
 from sandbox.http import HOST, serve, stop_event
@@ -20,12 +18,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="delay of each API response")
     options = parser.parse_args()
     gateway = Gateway(auth=options.auth, latency_ms=options.latency_ms)
-    try:
-        asyncio.run(_serve(gateway, options.port))
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        sys.exit(f"embedded AWS: {HOST}:{options.port} is already in use; choose another --port")
+    asyncio.run(_serve(gateway, options.port))
 
 
 async def _serve(gateway: Gateway, port: int) -> None:

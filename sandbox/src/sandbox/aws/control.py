@@ -55,10 +55,6 @@ class AwsControl(ControlClient):
         """
         self._request("PUT", "faults", list(rules))
 
-    def faults(self) -> list[dict[str, Any]]:
-        """Return the operation, the kind, the number of ``matches`` and the number of faults (``fired``) of each fault rule."""
-        return cast("list[dict[str, Any]]", self._request("GET", "faults")["rules"])
-
     def set_kubernetes(
         self, account: str, region: str, cluster: str, endpoint: str, authority: bytes
     ) -> None:
@@ -81,7 +77,7 @@ class AwsControl(ControlClient):
         version: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Create an EKS cluster with its role and, with ``agent``, the add-on of the EKS Pod Identity Agent, unless it exists.
+        """Create an EKS cluster and, with ``agent``, the add-on of the EKS Pod Identity Agent, unless the cluster exists.
 
         Without :meth:`set_kubernetes`, the cluster has no Kubernetes API.
         """

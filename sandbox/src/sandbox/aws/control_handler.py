@@ -20,24 +20,14 @@ from sandbox.aws.faults import KINDS
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model.accounts import Session
 from sandbox.aws.protocol import json_response
-from sandbox.aws.read_lag import LagRule, LagRuleError
+from sandbox.aws.read_lag import LagRule
 from sandbox.aws.snapshot import snapshot
 from sandbox.control_client import CONTROL_PREFIX
-from sandbox.faults import FaultRule, FaultRuleError
+from sandbox.faults import FaultRule
 from sandbox.http import Response
 
 Arguments = Mapping[str, str]
 SUBNETS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
-CLUSTER_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
-    ],
-}
 
 
 class InvalidRequest(Exception):
@@ -67,7 +57,7 @@ class ControlHandler:
                     return json_response(found)
         except InvalidRequest as error:
             return json_response({"error": str(error)}, error.status)
-        except (FaultRuleError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             return json_response({"error": f"{method} {path}: {error}"}, 400)
         return json_response({"error": f"no control request {method} {path}"}, 404)
 
@@ -75,8 +65,6 @@ class ControlHandler:
         """Handle a request about the endpoint: its counters, settings, faults, credentials and checkpoints."""
         settings, instruments = self._cloud.settings, self._instruments
         match request:
-            case "GET ready":
-                return {"ready": True, "auth": settings.auth}
             case "GET counters":
                 return instruments.counters.snapshot()
             case "DELETE counters":
@@ -91,13 +79,10 @@ class ControlHandler:
             case "PUT rate-limit":
                 instruments.rate_limit.set(float(data["per_second"]))
             case "PUT read-lag":
-                self._read_lag.set([LagRule.parse(rule) for rule in _listed(data, LagRuleError, "read lags")])
+                self._read_lag.set([LagRule.parse(rule) for rule in data])
                 return {"rules": len(data)}
-            case "GET faults":
-                return {"rules": instruments.faults.snapshot()}
             case "PUT faults":
-                rules = _listed(data, FaultRuleError, "faults")
-                instruments.faults.set([FaultRule.parse(rule, KINDS) for rule in rules])
+                instruments.faults.set([FaultRule.parse(rule, KINDS) for rule in data])
                 return {"rules": len(data)}
             case "POST token-review":
                 return self._review(arguments, str(data["token"]))
@@ -128,25 +113,13 @@ class ControlHandler:
                 return {}
             case "POST cluster":
                 return self._create_cluster(arguments, data)
-            case "PATCH cluster":
-                account, region, name = _names(arguments, "account", "region", "cluster")
-                cluster = self._cloud.account(account).eks(region).clusters.get(name)
-                return _patch(cluster, data, f"cluster {name} in account {account}, {region}")
+            case "PATCH cluster" | "PATCH addon" | "PATCH association":
+                return self._patch_eks(request.removeprefix("PATCH "), arguments, data)
             case "PUT kubernetes":
                 account, region, name = _names(arguments, "account", "region", "cluster")
                 arn = self._cloud.account(account).eks(region).arn("cluster", name)
                 self._cloud.settings.kubernetes[arn] = dict(data)
                 return {}
-            case "PATCH addon":
-                account, region, owner, name = _names(arguments, "account", "region", "cluster", "addon")
-                addon = self._cloud.account(account).eks(region).addons.get((owner, name))
-                return _patch(addon, data, f"add-on {name} on cluster {owner} in account {account}")
-            case "PATCH association":
-                account, region, owner, name = _names(
-                    arguments, "account", "region", "cluster", "association"
-                )
-                association = self._cloud.account(account).eks(region).associations.get(name)
-                return _patch(association, data, f"association {name} on cluster {owner}")
             case "GET associations":
                 account, region, name = _names(arguments, "account", "region", "cluster")
                 return [
@@ -156,19 +129,30 @@ class ControlHandler:
                 ]
         return None
 
+    def _patch_eks(self, kind: str, arguments: Arguments, data: Mapping[str, Any]) -> Any:
+        """Set members of a cluster, add-on or association. Times are seconds since the epoch."""
+        account, region, cluster, name = _names(arguments, "account", "region", "cluster", kind)
+        eks = self._cloud.account(account).eks(region)
+        tables = {"cluster": eks.clusters.get(name), "addon": eks.addons.get((cluster, name))}
+        record = {**tables, "association": eks.associations.get(name)}[kind]
+        if record is None:
+            raise InvalidRequest(404, f"no {kind} {name} on cluster {cluster} in account {account}, {region}")
+        for member, value in data.items():
+            is_time = member.endswith("At") and isinstance(value, (int, float))
+            record[member] = datetime.fromtimestamp(value, timezone.utc) if is_time else value
+        return {}
+
     def _create_cluster(self, arguments: Arguments, data: Any) -> Any:
-        """Create an EKS cluster as the root user of an account, with its role, unless it exists. Requests are not counted."""
+        """Create an EKS cluster as the root user of an account, unless it exists. Requests are not counted."""
         account_id, region = _names(arguments, "account", "region")
         account, name = self._cloud.account(account_id), str(data["name"])
-        eks, role = account.eks(region), f"{name}-cluster-role"[:64]
-        if role.lower() not in account.iam.roles:
-            account.iam.CreateRole({"RoleName": role, "AssumeRolePolicyDocument": json.dumps(CLUSTER_TRUST)})
+        eks = account.eks(region)
         if name not in eks.clusters:
             eks.caller = f"arn:aws:iam::{account_id}:root"
             eks.strict = False
             request = {
                 "name": name,
-                "roleArn": account.iam.arn("role", "/", role),
+                "roleArn": account.iam.arn("role", "/", f"{name}-cluster-role"),
                 "resourcesVpcConfig": {"subnetIds": SUBNETS, "endpointPublicAccess": True},
                 "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
                 "tags": dict(data["tags"]),
@@ -206,16 +190,6 @@ def _session(key: str, session: Session) -> Any:
     return {**keys, "arn": session.arn}
 
 
-def _patch(record: dict[str, Any] | None, data: Mapping[str, Any], label: str) -> Any:
-    """Set members of a record. Times are seconds since the epoch."""
-    if record is None:
-        raise InvalidRequest(404, f"no {label}")
-    for name, value in data.items():
-        is_time = name.endswith("At") and isinstance(value, (int, float))
-        record[name] = datetime.fromtimestamp(value, timezone.utc) if is_time else value
-    return {}
-
-
 def _names(arguments: Arguments, *names: str) -> tuple[str, ...]:
     missing = [name for name in names if name not in arguments]
     if missing:
@@ -228,9 +202,3 @@ def _number(data: Any, name: str) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError(f"{name} must be a number of at least 0: {data[name]!r}")
     return value
-
-
-def _listed(data: Any, error: type[ValueError], label: str) -> list[Any]:
-    if not isinstance(data, list):
-        raise error(f"{label} must be a list of rules")
-    return data

@@ -131,4 +131,4 @@ class Instruments:
     def clear(self) -> None:
         """Clear counters and fault rules, but keep latency and rate limit."""
         self.counters.clear()
-        self.faults.clear()
+        self.faults.set(())

@@ -14,7 +14,7 @@ from sandbox.aws.model.roles import AWS_MANAGED, policy_path, tag_list
 
 
 def snapshot(account: Account) -> Any:
-    """Return the roles, policies, instance profiles, clusters, add-ons and associations of an account.
+    """Return the roles, policies, clusters, add-ons and associations of an account.
 
     Each kind is a mapping. The keys are names or ARNs in IAM, and ``<region>/<cluster>[/…]`` in EKS. Roles include
     their attachments.
@@ -30,7 +30,6 @@ def snapshot(account: Account) -> Any:
         {
             "roles": {role["RoleName"]: _role(role) for _, role in sorted(iam.roles.items())},
             "policies": {arn: _policy(arn, policy) for arn, policy in sorted(policies.items())},
-            "instance_profiles": dict(sorted(iam.profiles.items())),
             "clusters": {
                 f"{region}/{name}": record
                 for region, eks in regions

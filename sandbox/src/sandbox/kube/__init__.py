@@ -12,10 +12,10 @@ server. Differences from a real cluster:
 - Lists always show the current state. Deletion always collects dependents in the background.
 - Bindings may grant permissions that their author lacks, and cluster roles are not aggregated.
 - The only effective EKS access policy is AmazonEKSClusterAdminPolicy for the whole cluster, and the ConfigMap
-  aws-auth is ignored. All clusters of the embedded AWS share this API, which accepts the tokens of one cluster.
+  aws-auth is ignored. The API accepts the tokens of one cluster.
 - Admission policies are stored but not evaluated. The only webhook is the EKS Pod Identity webhook.
 - Requests are JSON (applied configurations also YAML), responses are JSON. Protobuf, tables, OpenAPI documents and
   aggregated discovery are missing, so kubectl is not supported.
-- Watches, JSON patches, strategic merge patches, reviews, impersonation, CustomResourceDefinitions, other kinds, and the
-  subresources log, exec, eviction, scale and token are missing.
+- Watches, PUT requests, deletions of collections, JSON patches, strategic merge patches, reviews, impersonation,
+  CustomResourceDefinitions, other kinds, and the subresources log, exec, eviction, scale and token are missing.
 """

@@ -23,7 +23,7 @@ from sandbox.kube.cluster import Cluster
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kube.rbac import User
 from sandbox.kube.resources import resource_table
-from sandbox.kube.tls import ensure_server_files
+from sandbox.kube.tls import create_server_files
 from sandbox.kube.webhook import fetch_associations
 
 
@@ -64,8 +64,7 @@ class _Api:
     """The API server of one cluster."""
 
     def __init__(self, options: argparse.Namespace, folder: Path, review: Review | None) -> None:
-        self._files = ensure_server_files(folder)
-        authority = self._files.ca.read_text(encoding="ascii")
+        self._files = create_server_files(folder)
         users: Mapping[str, User] = {options.token: ADMIN, **dict(map(parse_user, options.user))}
 
         def new_cluster() -> Cluster:
@@ -74,7 +73,6 @@ class _Api:
                 rbac=options.rbac,
                 pod_identity_webhook=options.pod_identity_webhook,
                 follow=partial(fetch_associations, options.associations) if options.associations else None,
-                root_ca=authority,
             )
 
         authenticator = Authenticator(users, review)
@@ -85,17 +83,9 @@ class _Api:
         await serve(self._server.respond, port, stop, on_ready, tls=tls_context(self._files))
 
 
-async def _serve_one(options: argparse.Namespace) -> None:
-    def on_ready(port: int) -> None:
-        print(f"Kubernetes {VERSION} emulator ready on https://{HOST}:{port}", flush=True)
-
-    review = partial(review_token, options.eks_auth) if options.eks_auth else None
-    await _Api(options, options.cert_dir, review).serve(options.port, stop_event(), on_ready)
-
-
-async def _serve_many(options: argparse.Namespace) -> None:
+async def _serve(options: argparse.Namespace) -> None:
     stop, ready, endpoints = stop_event(), asyncio.Event(), dict[str, str]()
-    names = [text.partition("=")[::2] for text in options.names]
+    names = [text.partition("=")[::2] for text in options.names] or [("", "")]
 
     def on_ready(name: str, port: int) -> None:
         folder = options.cert_dir / name
@@ -107,24 +97,29 @@ async def _serve_many(options: argparse.Namespace) -> None:
 
     tasks = []
     for name, identifier in names:
-        review = _reviewer(options.eks_auth, identifier) if options.eks_auth else None
+        review = (
+            partial(review_token, _review_url(options.eks_auth, identifier)) if options.eks_auth else None
+        )
         api = _Api(options, options.cert_dir / name, review)
-        tasks.append(asyncio.create_task(api.serve(0, stop, partial(on_ready, name))))
+        tasks.append(asyncio.create_task(api.serve(options.port, stop, partial(on_ready, name))))
     await ready.wait()
-    print(json.dumps({name: endpoints[name] for name, _ in names}), flush=True)
+    one = f"Kubernetes {VERSION} emulator ready on {endpoints.get('')}"
+    print(json.dumps({name: endpoints[name] for name, _ in names}) if options.names else one, flush=True)
     await asyncio.gather(*tasks)
 
 
-def _reviewer(url: str, identifier: str) -> Review:
-    """Return a function that checks bearer tokens for the EKS cluster with the identifier ``ACCOUNT/REGION/CLUSTER``."""
+def _review_url(url: str, identifier: str) -> str:
+    """Return the control request that reviews tokens for the EKS cluster with the identifier ``ACCOUNT/REGION/CLUSTER``."""
+    if not identifier:
+        return url
     account, region, cluster = identifier.split("/")
     query = {"account": account, "region": region, "cluster": cluster, "sts_host": urlsplit(url).netloc}
-    return partial(review_token, f"{url}?{urlencode(query)}")
+    return f"{url}?{urlencode(query)}"
 
 
 def main() -> None:
     options = parse_arguments()
-    asyncio.run(_serve_many(options) if options.names else _serve_one(options))
+    asyncio.run(_serve(options))
 
 
 if __name__ == "__main__":

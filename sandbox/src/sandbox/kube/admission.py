@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change new Pods as the admission plugin ServiceAccount and the EKS Pod Identity webhook do.
+"""Check and change new Pods as the admission plugin ServiceAccount and the EKS Pod Identity webhook do.
 
 Sources for environment variables, volumes and annotations: EKS User Guide, "EKS Pod Identity: how it works" and "Configure
 pods to use a service account with EKS Pod Identity"; README of amazon-eks-pod-identity-webhook for IRSA.
@@ -9,7 +9,6 @@ pods to use a service account with EKS Pod Identity"; README of amazon-eks-pod-i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 
 from sandbox.kube.errors import forbidden
 from sandbox.kube.jsontree import Json, lookup
@@ -26,10 +25,7 @@ IRSA_VOLUME = "aws-iam-token"
 IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 STS_AUDIENCE = "sts.amazonaws.com"
 EXPIRATION_SECONDS = 86400
-_API_ACCESS = "/var/run/secrets/kubernetes.io/serviceaccount"
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-
-Suffix = Callable[[], str]
 
 
 def random_suffix() -> str:
@@ -37,31 +33,12 @@ def random_suffix() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(5))
 
 
-def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffix) -> None:
-    """Check that the service account of a Pod exists, and add the volume with its token unless this is disabled.
-
-    Raise ApiError 403 if the service account does not exist. ``suffix`` returns the end of the volume's name.
-    """
-    spec = pod["spec"]
-    name = spec["serviceAccountName"]
-    account = store.get(object_key(SERVICE_ACCOUNTS, namespace, name))
-    if account is None:
+def check_service_account(store: Store, namespace: str, pod: Json) -> None:
+    """Raise ApiError 403 if the service account of a Pod does not exist."""
+    name = pod["spec"]["serviceAccountName"]
+    if store.get(object_key(SERVICE_ACCOUNTS, namespace, name)) is None:
         reason = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
         raise forbidden(PODS, pod["metadata"]["name"], reason)
-    automount = spec.get("automountServiceAccountToken")
-    if automount is None:
-        automount = account.get("automountServiceAccountToken", True)
-    if not automount:
-        return
-    volume = f"kube-api-access-{suffix()}"
-    mounted = False
-    for container in _containers(pod):
-        mounts = container.setdefault("volumeMounts", [])
-        if not any(mount.get("mountPath") == _API_ACCESS for mount in mounts):
-            mounts.append({"mountPath": _API_ACCESS, "name": volume, "readOnly": True})
-            mounted = True
-    if mounted:
-        spec.setdefault("volumes", []).append(_api_access_volume(volume))
 
 
 def inject_pod_identity(pod: Json) -> None:
@@ -121,19 +98,3 @@ def _inject(pod: Json, variables: dict[str, str], mount: Json, token: Json) -> b
 def _containers(pod: Json) -> list[Json]:
     spec = pod["spec"]
     return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
-
-
-def _api_access_volume(name: str) -> Json:
-    root = {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}
-    field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
-    return {
-        "name": name,
-        "projected": {
-            "defaultMode": 420,
-            "sources": [
-                {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
-                {"configMap": root},
-                {"downwardAPI": {"items": [{"fieldRef": field, "path": "namespace"}]}},
-            ],
-        },
-    }

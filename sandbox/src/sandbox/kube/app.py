@@ -20,7 +20,6 @@ from sandbox.kube.cluster import Cluster
 from sandbox.kube.control_routes import ControlRoutes
 from sandbox.kube.controllers import Controllers
 from sandbox.kube.discovery import (
-    api_group,
     api_group_list,
     api_resource_list,
     api_versions,
@@ -38,7 +37,7 @@ from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 JSON = "application/json"
 VERSION = "v1.36.2"
 RECONCILE_SECONDS = 0.05
-TICK_SECONDS = 0.2
+TICK_SECONDS = 0.05
 
 
 class ApiServer:
@@ -209,13 +208,11 @@ def discovery_response(cluster: Cluster, request: Request) -> Response:
         case ["version"]:
             document = version_info(VERSION, eks=cluster.webhook.enabled)
         case ["api"]:
-            document = api_versions(request.headers.get("host", ""))
+            document = api_versions()
         case ["apis"]:
             document = api_group_list(table)
         case ["api", version]:
             document = api_resource_list(table, "", version)
-        case ["apis", group]:
-            document = api_group(table, group)
         case ["apis", group, version]:
             document = api_resource_list(table, group, version)
     if document is None:

@@ -16,7 +16,6 @@ from sandbox.kube.resources import (
     NAMESPACES,
     RBAC,
 )
-from sandbox.kube.store import object_key
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _READ = ["get", "list", "watch"]
@@ -57,10 +56,8 @@ _BINDINGS = {
 
 
 def register_webhook(operations: Operations) -> None:
-    """Create the MutatingWebhookConfiguration of the EKS Pod Identity webhook, if it does not exist."""
-    if operations.store.get(object_key(MUTATING_WEBHOOKS, "", webhook.NAME)) is None:
-        options = WriteOptions(manager="eks")
-        operations.create(MUTATING_WEBHOOKS, "", webhook.webhook_configuration(), options)
+    """Create the MutatingWebhookConfiguration of the EKS Pod Identity webhook."""
+    operations.create(MUTATING_WEBHOOKS, "", webhook.webhook_configuration(), WriteOptions(manager="eks"))
 
 
 def bootstrap(operations: Operations) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.kube.bootstrap import bootstrap, register_webhook
-from sandbox.kube.deletion import Deleter, parse_delete_options
+from sandbox.kube.deletion import Deleter
 from sandbox.kube.errors import Cause, invalid, method_not_allowed
 from sandbox.kube.jsontree import Json, clone_object
-from sandbox.kube.listing import as_list, list_objects, parse_selection
+from sandbox.kube.listing import list_objects, parse_selection
 from sandbox.kube.operations import Operations, Outcome, WriteOptions
 from sandbox.kube.patch import APPLY
 from sandbox.kube.rbac import Authorizer
@@ -22,7 +22,7 @@ from sandbox.kube.webhook import Pair, Webhook
 
 
 class Cluster:
-    """A cluster. ``follow`` returns the associations of the EKS cluster; ``root_ca`` is the PEM text of the CA."""
+    """A cluster. ``follow`` returns the associations of the EKS cluster."""
 
     def __init__(
         self,
@@ -31,13 +31,12 @@ class Cluster:
         rbac: bool = False,
         pod_identity_webhook: bool = False,
         follow: Callable[[], set[Pair]] | None = None,
-        root_ca: str = "",
         store: Store | None = None,
     ) -> None:
         self.table = table
         self.store = store if store is not None else Store()
         self.webhook = Webhook(pod_identity_webhook, follow)
-        self.operations = Operations(self.store, self.webhook, root_ca)
+        self.operations = Operations(self.store, self.webhook)
         self.deleter = Deleter(self.store, table)
         self.authorizer = Authorizer(self.store, enforce=rbac)
         bootstrap(self.operations)
@@ -64,21 +63,14 @@ class Cluster:
                 return self.operations.create(rtype, namespace, body, options)
             case "get":
                 return Outcome(self.operations.find(rtype, namespace, name)[1])
-            case "update":
-                return self.operations.replace(rtype, namespace, name, body, options)
             case "patch":
                 return self.operations.patch(rtype, namespace, name, content_type, body, options)
             case "delete":
-                delete_options = parse_delete_options(body, query, options.dry_run)
-                return Outcome(self.deleter.delete(rtype, namespace, name, delete_options))
+                dry_run = options.dry_run or "All" in ((body or {}).get("dryRun") or ())
+                return Outcome(self.deleter.delete(rtype, namespace, name, dry_run=dry_run))
         selection = parse_selection(rtype, namespace or None, query)
         if target.verb == "list":
             return Outcome(list_objects(self.store, selection, query))
-        if target.verb == "deletecollection":
-            delete_options = parse_delete_options(body, query, options.dry_run)
-            deleted = self.deleter.delete_all(rtype, selection.objects(self.store), delete_options)
-            meta: Json = {"resourceVersion": str(self.store.version)}
-            return Outcome(as_list(rtype, deleted, meta))
         raise method_not_allowed()
 
     def snapshot(self) -> Json:
@@ -122,23 +114,14 @@ def write_options(target: Target, query: Mapping[str, str], content_type: str, a
 
     The default field manager is the first part of the User-Agent header, as in Kubernetes.
     """
-    kind = {"create": "Create", "patch": "Patch", "update": "Update"}.get(target.verb, "Delete")
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        reason = f'Unsupported value: "{dry_run}": supported values: "All"'
-        causes = [Cause("dryRun", reason, "FieldValueNotSupported")]
-        raise invalid(f"{kind}Options", "meta.k8s.io", "", causes)
     applies = target.verb == "patch" and content_type == APPLY
     manager = query.get("fieldManager", "")
     if applies and not manager:
         causes = [Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")]
         raise invalid("PatchOptions", "meta.k8s.io", "", causes)
-    if query.get("force") and target.verb == "patch" and not applies:
-        reason = "Forbidden: may not be specified for non-apply patch"
-        raise invalid("PatchOptions", "meta.k8s.io", "", [Cause("force", reason, "FieldValueForbidden")])
     return WriteOptions(
         manager=manager or agent.partition("/")[0] or "unknown",
-        dry_run=dry_run == "All",
+        dry_run=query.get("dryRun") == "All",
         force=query.get("force") in TRUE,
         subresource=target.subresource,
     )

@@ -29,7 +29,7 @@ class Controlled(Protocol):
 class ControlRoutes:
     """The handler of control requests.
 
-    All control requests except ``GET ready`` need the bearer token of an administrator.
+    All control requests need the bearer token of an administrator.
     """
 
     def __init__(self, server: Controlled) -> None:
@@ -39,15 +39,13 @@ class ControlRoutes:
     def handle(self, request: Request) -> tuple[int, Json]:
         """Return the status and the body of the response to a control request."""
         name, method = request.path.rpartition("/")[2], request.method
-        if (method, name) == ("GET", "ready"):
-            return 200, {"ready": True}
         try:
             if not self._server.authenticator.is_admin(request.headers):
                 return 403, {"error": "the control endpoints need an administrator's token"}
             result = self._execute(method, name, json.loads(request.body) if request.body else None)
         except ApiError as error:
             return error.code, {"error": error.message}
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             return 400, {"error": f"{method} {name}: {error}"}
         if result is None:
             return 404, {"error": f"there is no control request {method} {name}"}

@@ -43,20 +43,15 @@ class Controllers:
             name = {"generateName": f"{job['metadata']['name']}-"}
             create_pod(self._operations, job, JOBS, name, {}, {})
         elif (phase := lookup(pods[0], "status", "phase")) == "Succeeded":
-            self._finish(
-                store, job, "Complete", "CompletionsReached", "Reached expected number of succeeded pods"
-            )
+            self._finish(store, job, "Complete", "CompletionsReached")
         elif phase == "Failed":
-            self._finish(
-                store, job, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
-            )
+            self._finish(store, job, "Failed", "BackoffLimitExceeded")
 
-    def _finish(self, store: Store, job: Json, kind: str, reason: str, message: str) -> None:
+    def _finish(self, store: Store, job: Json, kind: str, reason: str) -> None:
         condition = {
             "type": kind,
             "status": "True",
             "reason": reason,
-            "message": message,
             "lastTransitionTime": store.timestamp(),
         }
         change(store, JOBS, job, "status", conditions=[condition])

@@ -9,46 +9,11 @@ that; the server or a test calls this method.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from sandbox.kube.errors import Cause, bad_request, conflict, invalid, not_found
+from sandbox.kube.errors import not_found
 from sandbox.kube.jsontree import Json, clone_object, lookup
 from sandbox.kube.resources import NAMESPACES, ResourceTable, ResourceType
 from sandbox.kube.store import Key, Store, object_key
-
-# With Foreground, Kubernetes deletes the dependents first. Here they are deleted afterwards, as with Background.
-_POLICIES = ("Background", "Foreground")
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
-    """The options of a deletion."""
-
-    uid: str | None = None
-    resource_version: str | None = None
-    dry_run: bool = False
-
-
-def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> DeleteOptions:
-    """Parse the options from the body or the query of a request. Raise ApiError 400 or 422 for invalid values."""
-    options = body if isinstance(body, dict) else {}
-    if options and options.get("kind", "DeleteOptions") not in ("DeleteOptions",):
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type DeleteOptions):"
-            f" kind is {options.get('kind')}"
-        )
-    policy = options.get("propagationPolicy") or query.get("propagationPolicy") or "Background"
-    if policy not in _POLICIES:
-        reason = f'Invalid value: "{policy}": supported values: "Background"'
-        raise invalid("DeleteOptions", "meta.k8s.io", "", [Cause("propagationPolicy", reason)])
-    preconditions = options.get("preconditions") or {}
-    return DeleteOptions(
-        preconditions.get("uid"),
-        preconditions.get("resourceVersion"),
-        dry_run or "All" in (options.get("dryRun") or []),
-    )
 
 
 class Deleter:
@@ -61,28 +26,19 @@ class Deleter:
         self._queue: deque[Key] = deque()
         store.on_removal(self._after_removal)
 
-    def delete(self, rtype: ResourceType, namespace: str, name: str, options: DeleteOptions) -> Json:
+    def delete(self, rtype: ResourceType, namespace: str, name: str, *, dry_run: bool = False) -> Json:
         """Delete an object, and return the body of the response. The garbage collection deletes its dependents.
 
-        Raise ApiError if the object does not exist or a precondition is not met.
+        Raise ApiError 404 if the object does not exist. Propagation policies and preconditions have no effect.
         """
         key = object_key(rtype, namespace, name)
         obj = self._store.get(key)
         if obj is None:
             raise not_found(rtype, name)
-        _check_preconditions(rtype, obj["metadata"], options)
-        if options.dry_run:
+        if dry_run:
             return self._response(rtype, obj, removed=True)
         last = self._begin(rtype, key, obj)
         return self._response(rtype, last, removed=self._store.get(key) is None)
-
-    def delete_all(self, rtype: ResourceType, objects: Iterable[Json], options: DeleteOptions) -> list[Json]:
-        """Delete several objects, and return them."""
-        deleted = list(objects)
-        for obj in deleted:
-            meta = obj["metadata"]
-            self.delete(rtype, meta.get("namespace", ""), meta["name"], options)
-        return deleted
 
     @property
     def pending(self) -> bool:
@@ -181,19 +137,3 @@ class Deleter:
             "status": "Success",
             "details": details,
         }
-
-
-def _check_preconditions(rtype: ResourceType, meta: Json, options: DeleteOptions) -> None:
-    if options.uid not in (None, meta["uid"]):
-        reason = (
-            f"the UID in the precondition ({options.uid}) does not match the UID in record"
-            f" ({meta['uid']}). The object might have been deleted and then recreated"
-        )
-        raise conflict(rtype, meta["name"], reason)
-    if options.resource_version not in (None, meta["resourceVersion"]):
-        reason = (
-            f"the ResourceVersion in the precondition ({options.resource_version}) does not match"
-            f" the ResourceVersion in record ({meta['resourceVersion']}). The object might have"
-            " been modified"
-        )
-        raise conflict(rtype, meta["name"], reason)

@@ -22,21 +22,13 @@ def version_info(version: str, *, eks: bool = False) -> Json:
     }
 
 
-def api_versions(host: str) -> Json:
-    cidrs = [{"clientCIDR": "0.0.0.0/0", "serverAddress": host}]
-    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": cidrs}
+def api_versions() -> Json:
+    return {"kind": "APIVersions", "versions": ["v1"]}
 
 
 def api_group_list(table: ResourceTable) -> Json:
     groups = [_group(name, versions) for name, versions in table.group_versions().items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-
-
-def api_group(table: ResourceTable, name: str) -> Json | None:
-    versions = table.group_versions().get(name)
-    if not name or versions is None:
-        return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
 
 
 def _group(name: str, versions: tuple[str, ...]) -> Json:

@@ -25,7 +25,7 @@ class Instruments:
 
     def clear(self) -> None:
         self.latency = 0.0
-        self.faults.clear()
+        self.faults.set(())
         self.clear_counters()
 
     def clear_counters(self) -> None:

@@ -39,9 +39,3 @@ def lookup(value: Any, *path: str) -> Any:
             return None
         value = value.get(step)
     return value
-
-
-def metadata(obj: Json) -> Json:
-    """Return the metadata of an object. Raise KeyError if the object has no metadata."""
-    value: Json = obj["metadata"]
-    return value

@@ -73,8 +73,6 @@ def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -
     if limit and len(objects) > limit:
         position = json.dumps(_position(objects[limit - 1]))
         meta["continue"] = base64.urlsafe_b64encode(position.encode()).decode()
-        if not query.get("labelSelector") and not query.get("fieldSelector"):
-            meta["remainingItemCount"] = len(objects) - limit
         objects = objects[:limit]
     return as_list(selection.rtype, objects, meta)
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create, replace, patch and apply objects."""
+"""Create, patch and apply objects."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from sandbox.kube.errors import (
     forbidden,
     not_found,
 )
-from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
-from sandbox.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
+from sandbox.kube.jsontree import Json, clone_object, without_nulls
+from sandbox.kube.resources import NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
 from sandbox.kube.status import initial_status
 from sandbox.kube.store import Key, Store, object_key
 from sandbox.kube.updates import (
@@ -60,12 +60,11 @@ class Outcome:
 
 
 class Operations:
-    """The write operations on a store. ``root_ca`` is the PEM text in the ConfigMaps kube-root-ca.crt."""
+    """The write operations on a store."""
 
-    def __init__(self, store: Store, webhook: Webhook, root_ca: str = "") -> None:
+    def __init__(self, store: Store, webhook: Webhook) -> None:
         self.store = store
         self.webhook = webhook
-        self._root_ca = root_ca
 
     def find(self, rtype: ResourceType, namespace: str, name: str) -> tuple[Key, Json]:
         key = object_key(rtype, namespace, name)
@@ -86,18 +85,6 @@ class Operations:
         self._check_namespace(rtype, namespace, meta.get("name") or "")
         stored = self._add(rtype, namespace, obj, [], self._writer(rtype, options), options)
         return Outcome(stored, True)
-
-    def replace(
-        self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
-    ) -> Outcome:
-        """Replace an object (PUT). Raise ApiError for an error response."""
-        key, old = self.find(rtype, namespace, name)
-        new = self._decode(rtype, body)
-        if not lookup(new, "metadata", "name"):
-            new.setdefault("metadata", {})["name"] = ""
-            check_valid(rtype, new)
-        stored = self._commit(rtype, key, old, new, None, options)
-        return Outcome(stored)
 
     def patch(
         self,
@@ -173,7 +160,8 @@ class Operations:
         if writer is not None:
             entries = record_update(rtype, None, obj, entries, writer)
         if rtype is PODS and meta.get("name"):
-            self._admit_pod(namespace, obj)
+            admission.check_service_account(self.store, namespace, obj)
+            self.webhook.mutate(self.store, namespace, obj)
         check_valid(rtype, obj)
         meta.update(uid=self.store.new_uid(), creationTimestamp=self.store.timestamp())
         if rtype.has_generation:
@@ -187,23 +175,10 @@ class Operations:
             return obj
         stored = self.store.put(key, obj)
         if rtype is NAMESPACES:
-            self._initialize_namespace(meta["name"])
+            # In a real cluster, a controller creates this service account.
+            account = {"metadata": {"name": "default"}}
+            self.create(SERVICE_ACCOUNTS, meta["name"], account, WriteOptions("kube-controller-manager"))
         return stored
-
-    def _admit_pod(self, namespace: str, pod: Json) -> None:
-        admission.admit_service_account(self.store, namespace, pod, admission.random_suffix)
-        self.webhook.mutate(self.store, namespace, pod)
-
-    def _initialize_namespace(self, namespace: str) -> None:
-        """Create the initial objects in a namespace, which controllers create in a real cluster."""
-        options = WriteOptions(manager="kube-controller-manager")
-        root = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._root_ca}}
-        for rtype, body in (
-            (SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}),
-            (CONFIG_MAPS, root),
-        ):
-            if self.store.get(object_key(rtype, namespace, body["metadata"]["name"])) is None:
-                self.create(rtype, namespace, body, options)
 
     def _commit(
         self,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-SUBRESOURCE_VERBS = ("get", "patch", "update")
+ALL_VERBS = ("create", "delete", "get", "list", "patch")
+SUBRESOURCE_VERBS = ("get", "patch")
 
 ADMISSION = "admissionregistration.k8s.io"
 APPS = "apps"

@@ -16,7 +16,7 @@ from sandbox.kube.children import (
     controller_reference,
     create_pod,
 )
-from sandbox.kube.deletion import DeleteOptions, Deleter
+from sandbox.kube.deletion import Deleter
 from sandbox.kube.errors import ApiError
 from sandbox.kube.jsontree import Json, clone, lookup
 from sandbox.kube.operations import Operations
@@ -30,7 +30,6 @@ from sandbox.kube.resources import (
 )
 from sandbox.kube.scheduling import Scheduler
 
-BACKGROUND = DeleteOptions()
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 REVISION_HASH = "controller-revision-hash"
@@ -79,23 +78,13 @@ class Rollouts:
         template_hash = _template_hash(owner["spec"]["template"])
         newest = next((item for item in sets if _label(item, TEMPLATE_HASH) == template_hash), None)
         old = [item for item in sets if item is not newest]
-        if owner["spec"].get("paused"):
-            self._scale_paused(owner, newest, sets)
-        else:
+        if not owner["spec"].get("paused"):
             newest = self._scale_newest(owner, newest, old, template_hash)
             # A simple rolling update: when all new Pods are ready, delete the Pods of earlier templates.
             ready = self._pods(newest) if newest is not None else []
             if newest is not None and len(list(filter(_is_ready, ready))) >= owner["spec"]["replicas"]:
                 self._scale(old, 0)
         self._set_deployment_status(owner, newest, sets)
-
-    def _scale_paused(self, owner: Json, newest: Json | None, sets: Sequence[Json]) -> None:
-        """Scale a paused Deployment, unless several of its ReplicaSets have Pods. A change of its template has no effect."""
-        active = [item for item in sets if item["spec"].get("replicas")]
-        idle = [newest] if newest is not None else sorted(sets, key=_revision)[-1:]
-        chosen = active or idle
-        if len(chosen) == 1:
-            self._scale(chosen, owner["spec"]["replicas"])
 
     def _scale_newest(
         self, owner: Json, newest: Json | None, old: Sequence[Json], template_hash: str
@@ -239,7 +228,7 @@ class Rollouts:
         return pod
 
     def _delete(self, rtype: ResourceType, obj: Json) -> None:
-        self._deleter.delete(rtype, obj["metadata"]["namespace"], obj["metadata"]["name"], BACKGROUND)
+        self._deleter.delete(rtype, obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 
 def _generated_name(owner: Json) -> Json:

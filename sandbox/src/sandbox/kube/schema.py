@@ -29,17 +29,13 @@ _NAMED = ListRule(("name",))
 _CONTAINER_FIELDS = {
     "env": _NAMED,
     "ports": ListRule(("containerPort", "protocol")),
-    "volumeDevices": ListRule(("devicePath",)),
     "volumeMounts": ListRule(("mountPath",)),
 }
 _POD_SPEC_FIELDS = {
     "containers": _NAMED,
     "ephemeralContainers": _NAMED,
-    "hostAliases": ListRule(("ip",)),
     "imagePullSecrets": _NAMED,
     "initContainers": _NAMED,
-    "schedulingGates": _NAMED,
-    "topologySpreadConstraints": ListRule(("topologyKey", "whenUnsatisfiable")),
     "volumes": _NAMED,
 }
 _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
@@ -51,7 +47,6 @@ _ROOT_FIELDS: dict[Path, ListRule] = {
 _KIND_FIELDS: dict[tuple[str, Path], ListRule] = {
     ("ServiceAccount", ("secrets",)): _NAMED,
     ("Node", ("status", "addresses")): ListRule(("type",)),
-    ("Pod", ("status", "podIPs")): ListRule(("ip",)),
 }
 
 

@@ -25,16 +25,12 @@ def object_key(rtype: ResourceType, namespace: str, name: str) -> Key:
     return Key(rtype.qualified, namespace if rtype.namespaced else "", name)
 
 
-def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 class Store:
     """The objects of a cluster. ``clock`` and ``new_uid`` are parameters so that tests can replace them."""
 
     def __init__(
         self,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._clock = clock

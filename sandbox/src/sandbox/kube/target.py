@@ -11,8 +11,8 @@ from sandbox.kube.errors import method_not_allowed
 from sandbox.kube.rbac import Attributes
 from sandbox.kube.resources import NAMESPACES, ResourceTable, ResourceType
 
-_OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+_OBJECT_VERBS = {"GET": "get", "PATCH": "patch", "DELETE": "delete"}
+_COLLECTION_VERBS = {"GET": "list", "POST": "create"}
 TRUE = ("true", "True", "1", "t", "T", "TRUE")
 
 
@@ -21,7 +21,7 @@ class Target:
     """The target of a request.
 
     ``namespace`` is empty for all namespaces and for cluster-scoped kinds; for a Namespace, it is the name. ``name`` is empty
-    for the verbs list, create and deletecollection.
+    for the verbs list and create.
     """
 
     rtype: ResourceType

@@ -25,27 +25,14 @@ class ServerFiles:
     key: Path
 
 
-def ensure_server_files(directory: Path, *, days: int = 30) -> ServerFiles:
-    """Create the files in a directory, unless they exist and are valid for another day. Return their paths.
-
-    ``days`` is the validity of new certificates.
-    """
+def create_server_files(directory: Path) -> ServerFiles:
+    """Create the files in a directory, and return their paths."""
     files = ServerFiles(directory / "ca.crt", directory / "tls.crt", directory / "tls.key")
-    if all(path.exists() for path in (files.ca, files.certificate, files.key)):
-        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-        remaining = certificate.not_valid_after_utc - datetime.now(timezone.utc)
-        if remaining > timedelta(days=1):
-            return files
     directory.mkdir(parents=True, exist_ok=True)
-    _create(files, days)
-    return files
-
-
-def _create(files: ServerFiles, days: int) -> None:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("sandbox-kube-ca")
     ca = (
-        _builder(ca_name, ca_name, days)
+        _builder(ca_name, ca_name)
         .public_key(ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -59,7 +46,7 @@ def _create(files: ServerFiles, days: int) -> None:
         x509.IPAddress(ip_address("127.0.0.1")),
     ]
     certificate = (
-        _builder(_name("kube-apiserver"), ca_name, days)
+        _builder(_name("kube-apiserver"), ca_name)
         .public_key(key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -81,13 +68,14 @@ def _create(files: ServerFiles, days: int) -> None:
     descriptor = os.open(files.key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
+    return files
 
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, days: int) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
     now = datetime.now(timezone.utc)
     return (
         x509.CertificateBuilder()
@@ -95,7 +83,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, days: int) -> x509.Certifica
         .issuer_name(issuer)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=days))
+        .not_valid_after(now + timedelta(days=30))
     )
 
 

@@ -51,8 +51,6 @@ def _metadata_causes(rtype: ResourceType, meta: Json) -> Iterator[Cause]:
         if not re.fullmatch(_LABEL if is_label else _SUBDOMAIN, name):
             yield _invalid("metadata.name", name, _DNS_LABEL if is_label else _DNS_SUBDOMAIN)
     for value in (meta.get("labels") or {}).values():
-        if len(value) > 63:
-            yield _invalid("metadata.labels", value, "must be no more than 63 characters")
         if not re.fullmatch(_VALUE, value):
             yield _invalid("metadata.labels", value, _LABEL_VALUE)
 

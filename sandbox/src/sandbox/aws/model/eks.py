@@ -29,7 +29,6 @@ ROLE_MISSING = "Role provided in the request does not exist"
 IDENTITY = ("clusterName", "namespace", "serviceAccount")
 SUMMARY = (*IDENTITY, "associationId", "associationArn", "ownerArn")
 ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([^/]+)")
-_SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _ARN = re.compile(r"arn:aws:eks:([a-z0-9-]+):(\d{12}):([a-z]+)/(.+)")
 _CLUSTER_MEMBERS = ("computeConfig", "storageConfig", "upgradePolicy", "deletionProtection", "accessConfig")
 
@@ -77,7 +76,6 @@ class Clusters(Service):
         check_tags(request.get("tags", {}))
         if self.strict:
             self._check_cluster_role(request["roleArn"])
-            _check_subnets(request["resourcesVpcConfig"].get("subnetIds", []))
         if name in self.clusters:
             raise Refusal("ResourceInUseException", f"Cluster already exists with name: {name}")
         version = request.get("version", DEFAULT_VERSION)
@@ -108,19 +106,6 @@ class Clusters(Service):
             )
         return self.DescribeCluster(request)
 
-    def DeleteCluster(self, request: Request) -> Answer:
-        cluster = {**self.cluster(request["name"]), "status": "DELETING"}
-        name = cluster["name"]
-        if any(owner == name for owner, _ in self.node_groups):
-            raise Refusal("ResourceInUseException", "Cluster has nodegroups attached")
-        del self.clusters[name]
-        for identifier in [key for key, record in self.associations.items() if record["clusterName"] == name]:
-            del self.associations[identifier]
-        for table in (self.addons, self.entries):
-            for key in [key for key in table if key[0] == name]:
-                del table[key]
-        return {"cluster": cluster}
-
     # Access entries and node groups
 
     def CreateAccessEntry(self, request: Request) -> Answer:
@@ -146,11 +131,6 @@ class Clusters(Service):
     def DescribeAccessEntry(self, request: Request) -> Answer:
         entry = self._entry(request)
         return {"accessEntry": {key: value for key, value in entry.items() if key != "policies"}}
-
-    def DeleteAccessEntry(self, request: Request) -> Answer:
-        self._entry(request)
-        del self.entries[request["clusterName"], request["principalArn"]]
-        return {}
 
     def AssociateAccessPolicy(self, request: Request) -> Answer:
         entry = self._entry(request)
@@ -419,17 +399,6 @@ def _check_target_role(request: Request) -> None:
     target = request.get("targetRoleArn")
     if target and not ROLE_ARN.fullmatch(target):
         raise invalid(f"Invalid target role ARN: {target}")
-
-
-def _check_subnets(subnets: list[str]) -> None:
-    for subnet in subnets:
-        if not _SUBNET.fullmatch(subnet):
-            raise invalid(
-                f"The subnet ID '{subnet}' does not exist (Service: AmazonEC2; Status Code: 400; "
-                f"Error Code: InvalidSubnetID.NotFound; Request ID: {uuid.uuid4()}; Proxy: null)"
-            )
-    if len(set(subnets)) < 2:
-        raise invalid("Subnets specified must be in at least two different AZs")
 
 
 def check_tags(added: Mapping[str, str], total: int | None = None) -> None:

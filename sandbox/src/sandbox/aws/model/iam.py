@@ -96,10 +96,6 @@ class Iam(Policies):
         user = self._user(request)
         return {"User": {key: value for key, value in user.items() if key[0].isupper()}}
 
-    def ListUsers(self, request: Request) -> Answer:
-        users = [(name, name) for name in self.users]
-        return page(request, "Users", users, lambda name: self.GetUser({"UserName": name})["User"])
-
     def PutUserPolicy(self, request: Request) -> Answer:
         check_identity_policy(request["PolicyDocument"], managed=False)
         self._user(request)["inline"][request["PolicyName"]] = request["PolicyDocument"]
@@ -151,6 +147,10 @@ class Iam(Policies):
     def AddRoleToInstanceProfile(self, request: Request) -> Answer:
         self._profile(request)
         return _add(self.role(request)["profiles"], request["InstanceProfileName"])
+
+    def RemoveRoleFromInstanceProfile(self, request: Request) -> Answer:
+        self.role(request)["profiles"].remove(request["InstanceProfileName"])
+        return {}
 
     # The last access of a role. A report is complete at once, and never has an access.
 
