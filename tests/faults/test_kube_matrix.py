@@ -45,7 +45,7 @@ STALL_SECONDS = 2.5
 IMPATIENT = Patience(read=0.4, answer=1.5)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PARTS = 4 if THOROUGH else 1
-SHARE, SAMPLING = 3, 12
+SHARE, SAMPLING = 6, 12
 
 
 @dataclass(frozen=True)

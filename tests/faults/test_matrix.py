@@ -35,7 +35,7 @@ MOST_PAGES = 50
 # Each fault has this number of tests, so that pytest can distribute them among its processes.
 PARTS = 8 if THOROUGH else 2
 # Without TIER=release, tests apply faults to one in this number of operations, and sampled faults to one in the second number.
-SHARE, SAMPLING = 3, 24
+SHARE, SAMPLING = 6, 24
 
 
 # Transient faults after which a run may report a failure instead of succeeding. Each operation here is the second of two changes

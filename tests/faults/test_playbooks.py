@@ -37,7 +37,7 @@ from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 from sandbox.kube.kubeconfig import write_kubeconfig
 
 ROOT = Path(__file__).resolve().parents[2]
-WORLDS = 200 if THOROUGH else 6
+WORLDS = 200 if THOROUGH else 3
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def test_table_is_complete() -> None:
 
 
 # Without TIER=release, run only one in this number of cells.
-SHARE = 4
+SHARE = 8
 
 
 @pytest.mark.parametrize(

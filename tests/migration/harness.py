@@ -48,7 +48,7 @@ class Killed(BaseException):
 
 @dataclass
 class ShortClock:
-    """A clock that moves forward by the whole pause, but really waits at most 0.25 s, so that the sandbox can replace Pods."""
+    """A clock that moves forward by the whole pause, but really waits at most 0.1 s, so that the sandbox can replace Pods."""
 
     slept: float = 0
     after_sleep: Callable[[], None] = lambda: None
@@ -57,7 +57,7 @@ class ShortClock:
         return datetime.now(timezone.utc) + timedelta(seconds=self.slept)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(min(seconds, 0.25))
+        time.sleep(min(seconds, 0.1))
         self.slept += seconds
         self.after_sleep()
 
