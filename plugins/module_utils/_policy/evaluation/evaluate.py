@@ -56,7 +56,7 @@ CONDITIONAL = "conditional"
 
 # For a request with wildcards: the largest number of literal requests to evaluate, and the largest number of comparisons of these
 # requests with actions and resources of statements.
-_SAMPLES, _COMPARISONS = 40, 10_000
+_SAMPLES, _COMPARISONS = 40, 2_000
 # Texts in place of each ``*`` of a request: a short text, no text, and a longer text with a "-", as names often have it.
 _FILLS = ("x", "", "xy-z")
 
@@ -130,7 +130,16 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 
 
 def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
-    """Return the verdict on a request, without the condition keys on which it depends."""
+    """Return the verdict on a request, without the condition keys on which it depends.
+
+    The first of these that is true decides:
+
+    1. A Deny applies to the whole request: explicit_deny. A layer has no Allow for any part of it: implicit_deny.
+    2. No Deny may apply, and each layer has Allow statements for the whole request: allowed.
+    3. The request has wildcards. A part is certainly allowed and another is not: partly_allowed. Every resource that a layer
+       allows is certainly denied: explicit_deny or implicit_deny.
+    4. Otherwise: conditional.
+    """
     denies, allows, refusal = _find_matches(layers, request, context)
     if refusal is not None:
         return refusal
