@@ -70,7 +70,7 @@ from ..module_utils._identity.read.cluster import (
     require_account,
 )
 from ._aws_clients import AwsClients, check_options, validate_arguments
-from ._files import write_private
+from ._files import locate_files, write_private
 from ._processes import each_within, run_within
 from ._task import ActionTask
 
@@ -636,19 +636,17 @@ def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decrypted(task: ActionTask, kubeconfig: str) -> str:
-    """Find and decrypt kubeconfig files as kubernetes.core does, and return their paths joined by ``os.pathsep``.
+    """Find and decrypt kubeconfig files, and return their paths joined by ``os.pathsep``.
 
-    :raises AnsibleError: when a file does not exist or cannot be decrypted.
+    :raises AnsibleError: when a file does not exist, or cannot be decrypted.
     """
-    paths = []
-    for path in kubeconfig.split(os.pathsep):
-        try:
-            found = task.loader.path_dwim_relative_stack(task.keywords.get_search_path(), "files", path)
-        except AnsibleError as error:
-            # In ansible-core before 2.19, the error message does not contain the path of the file.
-            raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
-        paths.append(task.loader.get_real_file(found, decrypt=True))
-    return os.pathsep.join(paths)
+    try:
+        files = [*filter(None, kubeconfig.split(os.pathsep))]
+        paths = locate_files(files, {"playbook_dir": task.loader.get_basedir()})
+        return os.pathsep.join(map(task.loader.get_real_file, paths))
+    except (AnsibleError, InputError) as error:
+        # Ansible adds advice that is only for modules to its message about a missing file.
+        raise AnsibleError(f"kubeconfig: {str(error).splitlines()[0]}") from None
 
 
 def _named_kubeconfig() -> dict[str, str]:

@@ -59,8 +59,8 @@ def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[st
             )
         else:
             problems.append(
-                f"{written}: not found next to the playbook ({playbook_dir}) or "
-                f"in the working directory ({working_dir})."
+                f"{written}: not found next to the playbook ({candidates[0]}) or "
+                f"in the working directory ({candidates[1]})."
             )
     if problems:
         raise InputError(problems)

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
@@ -97,17 +99,39 @@ def test_connection_uses_the_module_defaults_of_kubernetes_core(monkeypatch: pyt
     assert (cluster._force, cluster.check_mode, cluster.diff) == (True, True, True)
 
 
-def test_vaulted_kubeconfig_next_to_the_play_is_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubeconfig_is_next_to_the_playbook_or_in_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     set_defaults(monkeypatch, {})
-    task = build_task(get_search_path=lambda: ["/play"])
-    task.action._loader = SimpleNamespace(
-        path_dwim_relative_stack=lambda folders, kind, path: f"{folders[0]}/{kind}/{path}",
-        get_real_file=lambda path, decrypt: f"{path}.plain" if decrypt else path,
-    )
-    cluster = connected(task, kubeconfig=os.pathsep.join(["a", "b"]))
-    assert cluster._options == {"kubeconfig": "/play/files/a.plain:/play/files/b.plain"}
+    for name in ("play/a", "work/b"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path / "work")
+    loader = DataLoader()
+    loader.set_basedir(str(tmp_path / "play"))
+    task = build_task()
+    task.action._loader = loader
+    assert connected(task, kubeconfig="a::b")._options == {
+        "kubeconfig": f"{tmp_path}/play/a:{tmp_path}/work/b"
+    }
     content = {"clusters": []}
     assert connected(task, kubeconfig=content)._options == {"kubeconfig": content}
+    secrets = [("default", VaultSecret(b"secret"))]
+    (tmp_path / "play" / "v").write_bytes(VaultLib(secrets).encrypt(b"clusters: []"))
+    for path, problem in (
+        (
+            "c",
+            f"c: not found next to the playbook ({tmp_path}/play/c) or in the working directory ({tmp_path}/work/c).",
+        ),
+        ("/c", "Could not find or access '/c' on the Ansible Controller."),
+        ("v", f"A vault password or secret must be specified to decrypt {tmp_path}/play/v"),
+    ):
+        with pytest.raises(AnsibleError) as error:
+            connected(task, kubeconfig=path)
+        assert str(error.value) == f"kubeconfig: {problem}"
+    loader.set_vault_secrets(secrets)
+    decrypted = connected(task, kubeconfig="v")._options["kubeconfig"]
+    assert Path(decrypted).read_text(encoding="utf-8") == "clusters: []"
 
 
 def test_cleanup_after_an_interrupt_has_a_time_limit(

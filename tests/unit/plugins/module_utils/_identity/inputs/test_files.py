@@ -316,7 +316,7 @@ def test_reports_both_places_of_a_missing_relative_path(folders: tuple[Path, Pat
     with pytest.raises(InputError) as caught:
         locate(["gone/", ""], *map(str, folders))
     assert list(caught.value.problems) == [
-        f"gone/: not found next to the playbook ({folders[0]}) or in the working directory ({folders[1]}).",
+        f"gone/: not found next to the playbook ({folders[0]}/gone) or in the working directory ({folders[1]}/gone).",
         "a path of a file or folder with workloads is empty; leave it out.",
     ]
 
