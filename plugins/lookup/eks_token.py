@@ -110,7 +110,6 @@ CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
-        options = check_options(self.get_options())
         names = flatten(terms, skip_nulls=False)
         invalid = [str(name) for name in names if not CLUSTER_NAME.fullmatch(str(name))]
         if invalid or not names:
@@ -118,6 +117,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
                 f"eks_token needs the names of EKS clusters, got {visible(repr(invalid[0])) if invalid else 'no name'}."
             )
         try:
+            options = check_options(self.get_options())
             clients = AwsClients(options, read_assume_role(options))
             tokens = clients.sign_tokens(map(str, names), datetime.now(timezone.utc))
         except InputError as error:

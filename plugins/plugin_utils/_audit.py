@@ -43,9 +43,9 @@ from ._files import (
     write_private,
 )
 from ._processes import interruptible
-from ._role_input import read_role_variables, template_variables, validate_extra_variables
+from ._role_input import RoleError, read_role_variables, template_variables, validate_extra_variables
 from ._role_report import job_artifacts
-from ._role_run import RoleError, RoleRun, failing_into, guarded, read_estate
+from ._role_run import RoleRun, failing_into, guarded, read_estate
 from ._screen import Steps, show_report
 from ._task import ActionTask
 
@@ -108,12 +108,12 @@ class _Audit:
         """Return the steps for the screen. Their starts are displayed only in a play with a single host."""
         return Steps(name, displays=len(self._hosts) == 1 and not self.task.keywords.no_log)
 
-    def _role_values(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the variables of the host except ``_NOT_FOR_REPORTS``, and the values of the role variables among them."""
+    def _verification(self) -> RoleRun:
+        """Return a verification with the variables of the host except ``_NOT_FOR_REPORTS``, without workloads."""
         left_out = {f"{ROLE}{entry}" for entry in _NOT_FOR_REPORTS}
         chosen = {key: value for key, value in self._variables.items() if key not in left_out}
         values = read_role_variables(self.task, {**chosen, f"{ROLE}workloads": []}, "verify")
-        return chosen, {**values, "workloads": []}
+        return RoleRun(self.task, chosen, {**values, "workloads": []}, "verify")
 
     def read(self) -> dict[str, Any]:
         """Run the step "read": read the cluster of a host, and return a task result for the next steps.
@@ -130,9 +130,8 @@ class _Audit:
         with interruptible(), failing_into(failure):
             if is_unanswered(cluster_name):
                 raise RoleError(NO_AUDITED_CLUSTER)
-            chosen, values = self._role_values()
             with self.task.in_environment(), steps.watch(self.task):
-                facts = _read_cluster(RoleRun(self.task, chosen, values, "verify"), steps)
+                facts = _read_cluster(self._verification(), steps)
         if failure:
             facts = ClusterFacts(name, error=sentence(str(failure["msg"])))
         row = {"part": hand_over("audit", facts), "stopped": facts.error}
@@ -170,11 +169,10 @@ class _Audit:
             # Clusters of other accounts can use roles of this account, too.
             arns = [take_over(row["roles"]) for row in parts.values()]
             used, of_nodes = (set[str]().union(*sets) for sets in zip(*arns, strict=True))
-            chosen, values = self._role_values()
             steps = self._steps(facts.name)
             with self.task.in_environment(), steps.watch(self.task), guarded(steps):
                 steps.begin("reading the roles")
-                job = RoleRun(self.task, chosen, values, "verify").make_job()
+                job = self._verification().make_job()
                 api, width = job.open_aws(), int(job.params["concurrency"])
                 reads = read_role_facts(api, cluster, used | of_nodes, width)
                 if self._options.unused_days is not None:

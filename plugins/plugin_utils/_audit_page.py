@@ -22,6 +22,7 @@ from ..module_utils._findings.text import (
     visible,
     visible_values,
 )
+from ..module_utils._identity.access.output import permission_cells
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -104,10 +105,20 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         keep_trailing_newline=True,
     )
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("audit.css", "audit.js"))
-    kinds = _risk_kinds(data)
+    security_policy = {
+        "default-src": "'none'",
+        "style-src": _source_hash(style),
+        "script-src": _source_hash(script),
+        # The page has an empty icon, because a browser would otherwise request favicon.ico.
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
     page = environment.get_template("audit.html.j2").render(
         title=", ".join(cluster["name"] for cluster in data["clusters"][:4]),
-        time=_time(data["time"]),
+        time=datetime.fromisoformat(data["time"]).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         clusters=[{"error": "", **cluster} for cluster in data["clusters"]],
         accounts=list(
             dict.fromkeys(cluster["account"] for cluster in data["clusters"] if cluster["account"])
@@ -120,7 +131,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
             if (count := data["summary"]["by_source"].get(key, 0))
         ],
         severities=[(name, data["summary"]["risks"].get(name, 0)) for name in SEVERITIES],
-        kinds=kinds,
+        kinds=_risk_kinds(data),
         suggested={name: _suggestions(data, name) for name in ("Action", "Resource")},
         questions=[_question(data, row) for row in data["questions"]],
         rows=list(_table_rows(data)),
@@ -132,7 +143,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         blocked=any(workload["access"] == "blocked" for workload in data["workloads"]),
         notes=data["notes"],
         catalogue=data["catalogue"],
-        security_policy=_security_policy(style, script),
+        security_policy="; ".join(f"{name} {value}" for name, value in security_policy.items()),
         style=Markup(style),
         script=Markup(script),
         data=Markup(_packed(_page_data(data))),
@@ -158,8 +169,7 @@ def _page_data(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _suggestions(data: Mapping[str, Any], element: str) -> list[str]:
     """Return the values of an element of statements, to suggest them in a field of the page."""
-    statements = [statement for policy in data["policies"] for statement in policy["statements"]]
-    lists = [statement.get(element, []) for statement in statements]
+    lists = [row.get(element, []) for policy in data["policies"] for row in policy["statements"]]
     found = {value for entry in lists for value in ([entry] if isinstance(entry, str) else entry)}
     return [value for value in sorted(found) if value != "*" and "$" not in value][:MAX_SUGGESTIONS]
 
@@ -170,32 +180,8 @@ def _packed(data: Mapping[str, Any]) -> str:
     return json.dumps(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())
 
 
-def _security_policy(style: str, script: str) -> str:
-    rules = {
-        "default-src": "'none'",
-        "style-src": _source_hash(style),
-        "script-src": _source_hash(script),
-        # The page has an empty icon, because a browser would otherwise request favicon.ico.
-        "img-src": "data:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "require-trusted-types-for": "'script'",
-        "trusted-types": "'none'",
-    }
-    return "; ".join(f"{name} {value}" for name, value in rules.items())
-
-
 def _source_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _time(text: str) -> str:
-    """Convert a time in ISO format to "2026-11-29 10:00 UTC". Another text is returned unchanged."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return parsed.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _risk_kinds(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -270,16 +256,12 @@ def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             data["roles"][used[name]]["name"] for name in ("role", "target") if used.get(name) is not None
         ]
         certain = workload["access"] == "known"
-        profile = workload.get("profile")
-        access = []
-        if profile is not None and workload["access"] in ("known", "partial"):
-            access = _access_texts(data["profiles"][profile]["cells"], certain)
-        note = notes[workload["access"]]
-        if workload["source"] == "node":
-            note = "unknown: role of the node"
+        is_read = workload["access"] in ("known", "partial")
+        access = _access_texts(permission_cells(data, workload) if is_read else (), certain)
+        note = "unknown: role of the node" if workload["source"] == "node" else notes[workload["access"]]
         yield {
             "index": index,
-            "name": data["workloads"][index]["name"],
+            "name": workload["name"],
             "source": SOURCES.get(workload["source"], workload["source"]),
             "roles": roles,
             "access": access,
@@ -302,12 +284,14 @@ def _access_texts(cells: Sequence[Mapping[str, Any]], certain: bool) -> list[tup
     groups: dict[str, list[str]] = {}
     for service, letters in access:
         groups.setdefault(letters, []).append(service)
-    texts = []
-    for letters, services in sorted(groups.items(), key=lambda group: len(group[1])):
-        more = len(services) - MAX_NAMES
-        names = " ".join(services[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
-        texts.append((names, letters))
-    return texts
+    more = {letters: len(services) - MAX_NAMES for letters, services in groups.items()}
+    return [
+        (
+            " ".join(services[:MAX_NAMES]) + (f" and {more[letters]} more" if more[letters] > 0 else ""),
+            letters,
+        )
+        for letters, services in sorted(groups.items(), key=lambda group: len(group[1]))
+    ]
 
 
 def _letters(levels: Mapping[str, str], certain: bool) -> str:
@@ -315,6 +299,8 @@ def _letters(levels: Mapping[str, str], certain: bool) -> str:
 
     A level has a question mark if it depends on conditions, or if ``certain`` is false because policies could not be read.
     """
-    order: Sequence[str] = list(reversed(LETTERS))
-    states = [(LETTERS[level], levels[level]) for level in order if level in levels]
-    return "".join(letter if state == "yes" and certain else f"{letter}?" for letter, state in states)
+    return "".join(
+        letter if levels[level] == "yes" and certain else f"{letter}?"
+        for level, letter in reversed(LETTERS.items())
+        if level in levels
+    )

@@ -39,8 +39,9 @@ from ..module_utils._aws.eks_token import (
 from ..module_utils._aws.service_data import new_session
 from ..module_utils._findings.text import with_option_names
 from ..module_utils._identity.model.accounts import AssumeRole
+from ..module_utils._identity.model.errors import InputError
 
-# Without boto3, importing this file must not fail: ``require_sdk`` reports the missing package.
+# Without boto3, importing this file must not fail: ``check_options`` reports the missing package.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
 
@@ -85,7 +86,6 @@ class AwsClients:
         :arg width: the maximum number of concurrent requests.
         :arg role: the role to assume for all requests, or None to use the credentials directly.
         :raises AwsError: when the profile cannot be read.
-        :raises InputError: when the options have both a profile and access keys.
         """
         return api_with(self._own, self._options, self._new_connection, width, role)
 
@@ -130,10 +130,10 @@ class AwsClients:
 
 
 def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
-    """Return region, endpoint URL and credentials from the options and the environment. Raises AnsibleBotocoreError."""
+    """Return region, endpoint URL and credentials from the options and the environment. Raises AnsibleError."""
 
     def fail_json(*, msg: str, **_details: Any) -> NoReturn:
-        raise AnsibleBotocoreError(message=msg)
+        raise AnsibleError(msg)
 
     # These are the members of a module that amazon.aws uses.
     region, endpoint, credentials = get_aws_connection_info(
@@ -153,24 +153,18 @@ def validate_arguments(spec: Mapping[str, Any], arguments: Mapping[str, Any]) ->
     return dict(checked.validated_parameters)
 
 
-def check_options(options: dict[str, Any]) -> dict[str, Any]:
+def check_options(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Check the connection options, and return them unchanged.
 
-    :raises AnsibleError: when boto3 is missing, an option is invalid, or there are both a profile and access keys.
+    :arg prefix: the text before an option name in messages, such as "pod_identity_".
+    :raises AnsibleError: when boto3 is missing, or an option is invalid.
+    :raises InputError: when there are both a profile and access keys.
     """
     if has_two_credentials(options):
-        raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
-    require_sdk()
-    try:
-        _connection_info(options)
-    except AnsibleBotocoreError as error:
-        raise AnsibleError(str(error)) from error
-    return options
-
-
-def require_sdk() -> None:
-    """Check that boto3 is installed. Raises AnsibleError."""
+        raise InputError([str(with_option_names(TWO_CREDENTIALS, prefix))])
     try:
         check_sdk_version_supported()
     except AnsibleBotocoreError:
         raise AnsibleError(NO_SDK.format(python=sys.executable)) from None
+    _connection_info(options)
+    return options

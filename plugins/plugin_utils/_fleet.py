@@ -9,6 +9,7 @@ the reports of earlier jobs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -88,17 +89,18 @@ def find_shared_clusters(task: ActionTask, variables: Mapping[str, Any]) -> dict
     Hosts with invalid variables or credentials are left out, because they fail before a change. Requests are only necessary for
     hosts whose clusters have the same name, if their region or account is unknown.
     """
-    by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for host in variables["ansible_play_hosts_all"]:
-        values = _connection(task, variables["hostvars"], host)
-        by_name.setdefault(str(values.get("cluster_name") or ""), {})[host] = values
-    by_name.pop("", None)
-    same_name = [
-        (host, values) for hosts in by_name.values() if len(hosts) > 1 for host, values in hosts.items()
-    ]
-    places = map_concurrently(lambda item: _find_place(task, item[1]), same_name)
+    connections = {
+        host: _connection(task, variables["hostvars"], host) for host in variables["ansible_play_hosts_all"]
+    }
+    names = Counter(str(values.get("cluster_name") or "") for values in connections.values())
+    same_name = {
+        host: values
+        for host, values in connections.items()
+        if "cluster_name" in values and names[str(values["cluster_name"])] > 1
+    }
+    places = map_concurrently(partial(_find_place, task), [*same_name.values()])
     by_place: dict[tuple[str, str, str], list[str]] = {}
-    for (host, _values), place in zip(same_name, places, strict=True):
+    for host, place in zip(same_name, places, strict=True):
         if place is not None:
             by_place.setdefault(place, []).append(host)
     return {
@@ -164,10 +166,9 @@ def show_play(task: ActionTask, variables: Mapping[str, Any]) -> dict[str, Any]:
     ]
     reached = {result.host for result in ended}
     waiting = [name for name in all_hosts if name not in reached]
-    shown = ended
-    if waiting and not any(result.failure for result in ended if result.host in batch):
-        shown = [result for result in ended if result.host in batch]
-    lines = fleet_lines(ended, len(all_hosts), waiting, task.check_mode, shown)
+    of_batch = [result for result in ended if result.host in batch]
+    shows_batch = waiting and not any(result.failure for result in of_batch)
+    lines = fleet_lines(ended, len(all_hosts), waiting, task.check_mode, of_batch if shows_batch else ended)
     return show_report(lines, "", "", hidden=bool(task.keywords.no_log))
 
 
@@ -210,8 +211,9 @@ def show_reports(
     """
     validate_extra_variables(task.loader)
     find_variables(variables)
-    names = {"expected": options["expected"], "report_files": options["files"]}
-    values: dict[str, Any] = read_report_variables(names)
+    values: dict[str, Any] = read_report_variables(
+        {"expected": options["expected"], "report_files": options["files"]}
+    )
     files, expected = ([*filter(None, values.get(name) or ())] for name in ("report_files", "expected"))
     reports = [*artifacts_in(variables), *read_reports("report_files", files)]
     lines, failure = gather(reports, expected, task.check_mode)

@@ -17,7 +17,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -31,8 +31,8 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
-from ..module_utils._aws.client import TWO_CREDENTIALS, has_two_credentials
 from ..module_utils._aws.eks_token import EksToken, TokenSource, regional_client
+from ..module_utils._aws.transport import call_within
 from ..module_utils._findings.text import visible_sentence, with_option_names
 from ..module_utils._identity.inputs.assume_role import ASSUME_ROLE_OPTIONS, read_assume_role
 from ..module_utils._identity.inputs.role_variables import DEFAULTS
@@ -71,42 +71,41 @@ from ..module_utils._identity.read.cluster import (
 )
 from ._aws_clients import AwsClients, check_options, validate_arguments
 from ._files import locate_files, write_private
-from ._processes import each_within, run_within
+from ._processes import each_within
 from ._task import ActionTask
 
 # The error message for a missing Python package or collection, or "".
 MISSING = ""
 try:
+    from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner import perform_action
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
     from kubernetes.client.exceptions import ApiException
     from kubernetes.config import ConfigException, kube_config, load_incluster_config
     from kubernetes.config.exec_provider import ExecProvider
     from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
     from urllib3.exceptions import HTTPError, InsecureRequestWarning
     from yaml import YAMLError
-except ImportError:
-    MISSING = missing_required_lib("kubernetes")
+except ImportError as error:
+    MISSING = f"the collection kubernetes.core cannot be used: {error}"
+    if not str(error.name).startswith("ansible_collections."):
+        MISSING = missing_required_lib("kubernetes")
 else:
-    try:
-        from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner import perform_action
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
-    except ImportError as error:
-        MISSING = f"the collection kubernetes.core cannot be used: {error}"
-    else:
-        # The exceptions for errors in a kubeconfig, a connection or a response.
-        FAULTS: tuple[type[Exception], ...] = (
-            ApiException,
-            CoreException,
-            ConfigException,
-            HTTPError,
-            OSError,
-            ResourceNotFoundError,
-            ResourceNotUniqueError,
-            ValueError,
-            YAMLError,
-        )
+    # The exceptions for missing credentials, and for errors in a kubeconfig, a connection or a response.
+    FAULTS: tuple[type[Exception], ...] = (
+        ApiException,
+        AwsError,
+        CoreException,
+        ConfigException,
+        HTTPError,
+        OSError,
+        ResourceNotFoundError,
+        ResourceNotUniqueError,
+        ValueError,
+        YAMLError,
+    )
 
 
 # The module_defaults for these modules of kubernetes.core also apply to the connection of the role.
@@ -144,14 +143,14 @@ GRACE = 5.0
 DESCRIPTION = "description of its resources"
 
 
+@dataclass
 class Access:
     """Access to the Kubernetes API with the connection options of the user.
 
     ``arguments`` are the options of kubernetes.core modules. kubernetes.core adds options from environment variables.
     """
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
-        self.arguments = arguments
+    arguments: Mapping[str, Any]
 
     def token(self, _seconds: float, /) -> str | None:
         """Return a bearer token, or None if kubernetes.core authenticates with the options or the environment.
@@ -228,9 +227,7 @@ def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> 
     spec = aws_argument_spec()
     names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
     options = validate_arguments(spec, {name: arguments[name] for name in names & arguments.keys()})
-    if has_two_credentials(options):
-        raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
-    return AwsClients(check_options(options), read_assume_role(arguments, ROLE))
+    return AwsClients(check_options(options, ROLE), read_assume_role(arguments, ROLE))
 
 
 def require_local(task: ActionTask) -> None:
@@ -280,7 +277,7 @@ class ClientCluster:
         check_mode: bool = False,
         diff: bool = False,
     ) -> None:
-        self._options, self._access, self._deadline = options, access, deadline
+        self._options, self.access, self._deadline = options, access, deadline
         self._force, self.check_mode, self.diff = force, check_mode, diff
         self._connected: Any = None
         self.clock = SystemClock(deadline)
@@ -299,9 +296,9 @@ class ClientCluster:
         if self._deadline and not late:
             self._deadline.check()
         if self._connected is None:
-            token = self.token()
+            token = self.access.token(LONGEST_CALL)
             if token is None:
-                client = _create_client({**_named_kubeconfig(), **self._options})
+                client = _create_client(self._options)
             else:
                 # Empty options prevent the client from reading other credentials from environment variables.
                 no_identity = dict.fromkeys(IDENTITY_OPTIONS, "")
@@ -314,19 +311,8 @@ class ClientCluster:
             self._connected = client
         return self._connected
 
-    def token(self) -> str | None:
-        """Return a bearer token, or None if kubernetes.core authenticates without it (see ``Access.token``).
-
-        :raises CoreException: when no token can be signed.
-        """
-        try:
-            return self._access.token(LONGEST_CALL)
-        except AwsError as error:
-            message = f"no token for the cluster: {sentence(str(error))} {error.remedy}"
-            raise CoreException(str(with_option_names(message, ROLE))) from error
-
     def _renew(self, configuration: Any) -> None:
-        configuration.api_key["authorization"] = f"Bearer {self.token()}"
+        configuration.api_key["authorization"] = f"Bearer {self.access.token(LONGEST_CALL)}"
 
     def _find_resource(self, kind: str, api_version: str, *, late: bool = False) -> tuple[Any, Any]:
         """Return the client, and the client's object for a kind of resource from API discovery."""
@@ -341,7 +327,7 @@ class ClientCluster:
 
     def _list(self, query: Query) -> Listing:
         try:
-            return _parse_listing(run_within(LONGEST_CALL, partial(self._request, query)), query.kind)
+            return _parse_listing(call_within(LONGEST_CALL, partial(self._request, query)), query.kind)
         except FAULTS as error:
             return Listing(error=_parse_error(error))
 
@@ -360,7 +346,7 @@ class ClientCluster:
     def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
         """Send the dry runs once, without retries, because the injection probe repeats them."""
         try:
-            client, pods = run_within(LONGEST_CALL, partial(self._find_resource, "Pod", "v1"))
+            client, pods = call_within(LONGEST_CALL, partial(self._find_resource, "Pod", "v1"))
             return each_within(LONGEST_DRY_RUNS, partial(_try_pod, client, pods), manifests, AT_ONCE)
         except FAULTS as error:
             return [DryRun(error=_parse_error(error))] * len(manifests)
@@ -368,7 +354,7 @@ class ClientCluster:
     def read_version(self) -> Object:
         try:
             with _expect(DESCRIPTION):
-                return run_within(
+                return call_within(
                     LONGEST_CALL, lambda: as_mapping(self._client().client.version.get("kubernetes"))
                 )
         except FAULTS:
@@ -377,7 +363,7 @@ class ClientCluster:
     def read_server(self) -> ApiServer:
         try:
             with _expect(DESCRIPTION):
-                settings = run_within(LONGEST_CALL, self._client).configuration
+                settings = call_within(LONGEST_CALL, self._client).configuration
             authorities = (
                 Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
             )
@@ -440,22 +426,21 @@ class ClientCluster:
 
     def _write_once(self, writer: _Writer, late: bool, manifests: Sequence[Object]) -> Sequence[_Outcome]:
         """Write the objects once."""
-        kinds = {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}
         client = None
         try:
-            if kinds and not writer.cause:
-                client = run_within(LONGEST_CALL, partial(self._find_client, kinds, late))
+            if manifests and not writer.cause:
+                client = call_within(LONGEST_CALL, partial(self._find_client, manifests, late))
         except FAULTS as error:
             return [writer.stop(error)] * len(manifests)
         write = partial(writer.write, client)
         return each_within(LONGEST_CALL * len(manifests), write, manifests, AT_ONCE, GRACE)
 
-    def _find_client(self, kinds: Collection[tuple[str, str]], late: bool) -> Any:
+    def _find_client(self, manifests: Sequence[Object], late: bool) -> Any:
         """Return the client for writes.
 
-        Look up ``kinds`` in the API first, so that the threads do not repeat the requests of the lookup.
+        Look up the kinds of the objects in the API first, so that the threads do not repeat the requests of the lookup.
         """
-        for kind, api_version in kinds:
+        for kind, api_version in {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}:
             self._find_resource(kind, api_version, late=late)
         # Copy the client, because reads use the same client, and the setting dry_run must not apply to reads.
         client = copy.copy(self._client(late=late))
@@ -477,7 +462,7 @@ class BoundedEnding:
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         try:
-            return run_within(CLEANUP_SECONDS, partial(self._cluster.remove, manifests))
+            return call_within(CLEANUP_SECONDS, partial(self._cluster.remove, manifests))
         except TimeoutError as error:
             late = ApiError(0, str(error))
             return WriteResult(refused=dict.fromkeys(range(len(manifests)), late), error=late)
@@ -503,8 +488,8 @@ def connect(
     options = read_client_options(access.arguments)
     if isinstance(options.get("kubeconfig"), str):
         options["kubeconfig"] = _decrypted(task, options["kubeconfig"])
-    diff = bool(task.keywords.diff)
-    return ClientCluster(options, access, deadline, force=force, check_mode=task.check_mode, diff=diff)
+    settings = {"check_mode": task.check_mode, "diff": bool(task.keywords.diff)}
+    return ClientCluster(options, access, deadline, force=force, **settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,8 +523,8 @@ class _Writer:
             text = f"not started, because another write failed: {sentence(self.cause.text)}"
             return _Outcome(error=ApiError(0, text), cause=self.cause)
         try:
-            self._cluster.token()
-        except CoreException as error:
+            self._cluster.access.token(LONGEST_CALL)
+        except AwsError as error:
             return self.stop(error)
         definition = copy.deepcopy(dict(manifest))
         # The service layer of kubernetes.core uses these members of a module. Its warnings are ignored, because the role reads
@@ -554,7 +539,7 @@ class _Writer:
         perform = partial(perform_action, K8sService(client, module), definition, module.params)
         try:
             with _expect(as_text(definition["kind"])):
-                result = run_within(LONGEST_CALL, perform)
+                result = call_within(LONGEST_CALL, perform)
         except TimeoutError as error:
             return self.stop(error)
         except FAULTS as error:
@@ -585,7 +570,7 @@ class _BoundedPlugin:
 
     def run(self) -> Any:
         try:
-            return run_within(PLUGIN_SECONDS, self._plugin.run)
+            return call_within(PLUGIN_SECONDS, self._plugin.run)
         except TimeoutError as error:
             raise ConfigException(f"no credentials within {PLUGIN_SECONDS:g} seconds") from error
 
@@ -595,8 +580,17 @@ def _create_client(options: Mapping[str, Any]) -> Any:
 
     If an exec plugin of the kubeconfig fails, the Kubernetes client only logs the error, and continues without credentials.
 
+    The client package reads the environment variable KUBECONFIG at import, before the environment of the task is set.
+    Therefore the variable is passed as an option, if modules of kubernetes.core would use it.
+
     :raises CoreException: when an exec plugin fails or does not end.
     """
+    file = os.environ.get("KUBECONFIG")
+    if file and not os.environ.get("K8S_AUTH_KUBECONFIG"):
+        try:
+            load_incluster_config()
+        except ConfigException:
+            options = {"kubeconfig": file, **options}
     kube_config.ExecProvider = _BoundedPlugin
     logging.getLogger().addFilter(_raise_error)
     try:
@@ -649,21 +643,6 @@ def _decrypted(task: ActionTask, kubeconfig: str) -> str:
         raise AnsibleError(f"kubeconfig: {str(error).splitlines()[0]}") from None
 
 
-def _named_kubeconfig() -> dict[str, str]:
-    """Return the environment variable KUBECONFIG as an option, if modules of kubernetes.core would use the variable.
-
-    The option is necessary, because the client package reads the variable at import, before the environment of the task is
-    set.
-    """
-    file = os.environ.get("KUBECONFIG")
-    if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):
-        return {}
-    with contextlib.suppress(ConfigException):
-        load_incluster_config()
-        return {}
-    return {"kubeconfig": file}
-
-
 def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
     try:
         response = client.create(
@@ -700,15 +679,17 @@ def _expect(content: str) -> Iterator[None]:
 def _parse_listing(answer: bytes, kind: str) -> Listing:
     """Parse a response with a list of objects. For other content, such as the web page of a proxy, return an error."""
     with contextlib.suppress(ValueError):
-        items = as_mapping(json.loads(answer)).get("items")
-        if isinstance(items, list):
+        if isinstance(items := as_mapping(json.loads(answer)).get("items"), list):
             return Listing(as_objects(items))
     text = f"the response with status 200 is not from the Kubernetes API: no list of {kind}"
     return Listing(error=ApiError(0, text))
 
 
 def _parse_error(error: Exception) -> ApiError:
-    """Convert an exception to an ApiError, preferably from the response of the API."""
+    """Convert an exception to an ApiError, preferably from the response of the API. An AwsError means that there is no token."""
+    if isinstance(error, AwsError):
+        message = f"no token for the cluster: {sentence(str(error))} {error.remedy}"
+        return ApiError(0, str(with_option_names(message, ROLE)))
     answer = error if isinstance(error, ApiException) else error.__cause__
     if isinstance(answer, ApiException):
         body = answer.body.decode(errors="replace") if isinstance(answer.body, bytes) else answer.body

@@ -43,9 +43,8 @@ from ._action import Action
 from ._files import describe_unwritable, write_private
 from ._migration_session import MigrationSession
 from ._processes import interruptible, parent_stderr
-from ._role_input import read_role_variables, template_variables, validate_extra_variables
+from ._role_input import RoleError, read_role_variables, template_variables, validate_extra_variables
 from ._role_run import (
-    RoleError,
     describe_error,
     failing_into,
     guarded,

@@ -52,7 +52,8 @@ from ..module_utils._identity.run.migration import (
 )
 from ..module_utils._identity.run.result import change_row, diff_row, failure_rows
 from ..module_utils._policy.trust.federation import Issuer, parse_issuer
-from ._role_run import RoleError, RoleRun, guarded, raise_if_ended, read_estate
+from ._role_input import RoleError
+from ._role_run import RoleRun, guarded, raise_if_ended, read_estate
 from ._screen import Steps
 from ._task import ActionTask
 

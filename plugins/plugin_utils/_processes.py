@@ -14,22 +14,11 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import TypeVar
 
-from ..module_utils._aws.transport import OutOfTime, begin, call_within
+from ..module_utils._aws.transport import begin, call_within
 from ..module_utils._findings.text import visible_lines
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-
-def run_within(seconds: float, call: Callable[[], T]) -> T:
-    """Run a call with a time limit, and return its result or raise its error.
-
-    :raises TimeoutError: after ``seconds``. The call continues in its thread until the process of the task exits.
-    """
-    try:
-        return call_within(seconds, call)
-    except OutOfTime as error:
-        raise TimeoutError(f"no complete response within {seconds:g} seconds") from error
 
 
 def each_within(
@@ -61,7 +50,7 @@ def each_within(
         return [results[index] for index in range(len(items))]
 
     try:
-        return run_within(seconds, collect)
+        return call_within(seconds, collect)
     except BaseException:
         ended.set()
         with contextlib.suppress(Exception):

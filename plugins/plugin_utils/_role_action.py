@@ -65,15 +65,13 @@ class ActionModule(Action):
             try:
                 with failing_into(failure):
                     run.perform(write)
-            except SystemExit:
-                # Ansible no longer reads the result of an interrupted task, so write the message to the standard error of
-                # ansible-playbook.
-                write(run.interruption)
-                run.stop(run.interruption)
-                raise
-            except BaseException:
-                # Ansible raises this exception when the timeout of the task expires. It also reports the timeout to the user.
-                run.stop(run.describe_end("the timeout of the task expired"))
+            except BaseException as error:
+                message = run.describe_end(error)
+                if isinstance(error, SystemExit):
+                    # Ansible no longer reads the result of an interrupted task, so write the message to the standard error
+                    # of ansible-playbook. Ansible reports the timeout of a task to the user.
+                    write(message)
+                run.stop(message)
                 raise
         if failure:
             message = str(failure.pop("msg"))
@@ -160,12 +158,15 @@ class _Run:
             hidden = bool(task.keywords.no_log)
             result |= show_report(report["lines"], report["headline"], report["failure"], hidden=hidden)
 
-    @property
-    def interruption(self) -> str:
-        """Return the message for a run that a signal ended, from the AWS part if the signal ended that part."""
-        return str(self._aws["msg"]) if was_interrupted(self._aws) else self.describe_end("interrupted")
+    def describe_end(self, error: BaseException) -> str:
+        """Return the message for a run that a signal or the timeout of the task ended.
 
-    def describe_end(self, cause: str) -> str:
+        If a signal ended the AWS part, the result of that part has the message.
+        """
+        interrupted = isinstance(error, SystemExit)
+        if interrupted and was_interrupted(self._aws):
+            return str(self._aws["msg"])
+        cause = "interrupted" if interrupted else "the timeout of the task expired"
         step = self._steps.step or "reading the variables"
         return f"{self._steps.title}: {cause} while {step}. Run again: completed changes are kept."
 

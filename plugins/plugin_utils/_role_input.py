@@ -108,8 +108,15 @@ NO_WORKLOADS = (
 )
 
 
-class MissingInput(InputError):
-    """The error for missing variables that every run requires. Its message explains how to set these variables."""
+class RoleError(Exception):
+    """An error whose message is complete: the user sees the message without additions.
+
+    :arg details: additional members of the result of the task.
+    """
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.details = dict(details or {})
 
 
 def template_variables(
@@ -120,12 +127,9 @@ def template_variables(
     :raises InputError: for an unknown variable with the prefix, or a failing template.
     """
     find_variables(variables)
-    raw = {name: variables[f"{ROLE}{name}"] for name in names if f"{ROLE}{name}" in variables}
-    try:
-        values: dict[str, Any] = task.template(raw)
-    except AnsibleError as error:
-        raise InputError([str(error)]) from error
-    return values
+    return _template(
+        task, {name: variables[f"{ROLE}{name}"] for name in names if f"{ROLE}{name}" in variables}
+    )
 
 
 def read_role_variables(
@@ -135,15 +139,12 @@ def read_role_variables(
 
     :arg variables: all variables of the task.
     :returns: the values by name without the prefix "pod_identity_", converted to their types.
-    :raises InputError: with the problems of the first check that fails: names, templates, missing variables, or values.
+    :raises InputError: with the problems of the first check that fails: names, templates, or values.
+    :raises RoleError: when a variable is missing that every run requires. The message explains how to set it.
     """
     # A variable may be "{{ omit }}". In a mapping, ansible-core 2.19 and newer drops such a value; older versions replace it
     # with a placeholder.
-    raw = {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)}
-    try:
-        values = task.template(raw)
-    except AnsibleError as error:
-        raise InputError(list(_untemplated(task, raw)) or [str(error)]) from error
+    values = _template(task, {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)})
     omitted = variables.get("omit")
     values = {name: value for name, value in values.items() if omitted is None or value != omitted}
     has_workloads = any(name in values for name in WORKLOADS)
@@ -160,14 +161,12 @@ def read_role_variables(
         other_hosts = [str(name) for name in variables["groups"]["all"] if name != host]
         if other_hosts and (host == "localhost" or f"{ROLE}hosts" not in variables):
             reasons.append(ELSEWHERE.format(host=host, others=listed(other_hosts)))
-        raise MissingInput([*reasons, hint + MISSING])
+        raise RoleError("\n".join([*reasons, hint + MISSING]))
     if not has_workloads:
         raise InputError([hint + NO_WORKLOADS.format(host=host)])
     parsed = read_variables(values, entry_point)
-    for name in FILES:
-        if parsed.get(name):
-            parsed[name] = os.path.expanduser(os.path.expandvars(str(parsed[name])))
-    return parsed
+    files = {name: str(parsed[name]) for name in FILES if parsed.get(name)}
+    return {**parsed, **{name: os.path.expanduser(os.path.expandvars(file)) for name, file in files.items()}}
 
 
 def parse_role_input(
@@ -192,6 +191,14 @@ def parse_role_input(
     region = (values.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
     options["region"] = next(filter(None, region), None)
     return read_input(options, read, ROLE, patterns=patterns, verifies=entry_point == "verify")
+
+
+def _template(task: ActionTask, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Evaluate variables by name without prefix. Raises InputError, with a problem for each variable with a failing template."""
+    try:
+        return dict(task.template(raw))
+    except AnsibleError as error:
+        raise InputError(list(_untemplated(task, raw)) or [str(error)]) from error
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:

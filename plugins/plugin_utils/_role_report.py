@@ -102,28 +102,41 @@ def read_version(root: Path = ROOT) -> str:
     """
     for name in ("MANIFEST.json", "galaxy.yml"):
         with contextlib.suppress(OSError):
-            match = _VERSION.search((root / name).read_text(encoding="utf-8"))
-            if match:
+            if match := _VERSION.search((root / name).read_text(encoding="utf-8")):
                 return match.group(1)
     return ""
 
 
-def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
-    """Write a report to a JSON file and a JUnit file. A file with an empty path is not written.
+def _publish(
+    variables: Mapping[str, Any],
+    result: dict[str, Any],
+    report: Report,
+    paths: tuple[str, str],
+    fail_on: str,
+    *,
+    stopped: bool = False,
+) -> str:
+    """Write a report to a JSON file and a JUnit file, and add its artifacts to the result of the task.
 
-    :arg more: additional members of the JSON file.
+    Files are written in check mode as well, because they do not change AWS or the cluster.
+
+    :arg paths: the paths of the files; a file with an empty path is not written.
+    :arg stopped: whether the run ended before its report.
     :returns: a message about the first file that could not be written, or "".
     """
-    texts = {}
-    if path:
-        texts[path] = f"{json.dumps({**report, **more}, indent=4, sort_keys=True)}\n"
-    if junit_path:
-        texts[junit_path] = junit_text(report, fail_on)
-    for name, text in texts.items():
+    host = str(variables["inventory_hostname"])
+    result |= job_artifacts(variables, partial(make_artifacts, report, host, stopped=stopped))
+    content = {**report, "host": host, **({"stopped": True} if stopped else {})}
+    writers: tuple[Callable[[], str], ...] = (
+        lambda: f"{json.dumps(content, indent=4, sort_keys=True)}\n",
+        lambda: junit_text(report, fail_on),
+    )
+    for path, write in zip(paths, writers, strict=True):
         try:
-            write_private(name, text)
+            if path:
+                write_private(path, write())
         except OSError as error:
-            return visible(f"The report cannot be written to {os.path.abspath(name)}: {error.strerror}.")
+            return visible(f"The report cannot be written to {os.path.abspath(path)}: {error.strerror}.")
     return ""
 
 
@@ -173,7 +186,7 @@ def leave_report(
     :arg expected: the changes in Kubernetes that the run would make if AWS refused none.
     :raises AnsibleError: when a file cannot be written.
     """
-    path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
+    path = str(values.get("report_file") or "")
     fail_on = values.get("fail_on", DEFAULTS["fail_on"])
     settings = ReportSettings(
         task.check_mode,
@@ -186,13 +199,11 @@ def leave_report(
         shutil.get_terminal_size((200, 0)).columns,
     )
     report = make_report(aws, outcome, settings)
-    host = str(variables["inventory_hostname"])
-    # Write the files in check mode as well, because report files do not change AWS or the cluster.
-    if unwritten := write_report(report, path, junit_path, fail_on, host=host):
+    paths = path, str(values.get("junit_file") or "")
+    if unwritten := _publish(variables, result, report, paths, fail_on):
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
     # Convert the report to JSON types, because later tasks compare its members with plain lists and text.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))
-    result |= job_artifacts(variables, partial(make_artifacts, report, host))
     return report
 
 
@@ -242,13 +253,11 @@ def leave_stopped_report(
     report = stopped_report(place, message, _now(), read_version(), task.check_mode, step)
     report["changes"], report["failures"] = (list(aws.get(name) or ()) for name in ("changes", "failures"))
     report["summary"]["changes"] = len(report["changes"])
-    host = str(variables["inventory_hostname"])
-    path, junit_path = (
+    report_file, junit_file = (
         os.path.expanduser(os.path.expandvars(find(name))) for name in ("report_file", "junit_file")
     )
-    if unwritten := write_report(report, path, junit_path, "error", host=host, stopped=True):
+    if unwritten := _publish(variables, result, report, (report_file, junit_file), "error", stopped=True):
         result["warnings"] = [*result.get("warnings", ()), unwritten]
-    result |= job_artifacts(variables, partial(make_artifacts, report, host, stopped=True))
 
 
 def _now() -> str:

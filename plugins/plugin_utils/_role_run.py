@@ -18,10 +18,8 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
-from ..module_utils._aws.client import has_two_credentials
 from ..module_utils._aws.transport import begin
 from ..module_utils._findings.codes import Code
 from ..module_utils._findings.finding import WorkloadKey
@@ -81,10 +79,10 @@ from ..module_utils._identity.run.cluster import (
 from ..module_utils._identity.run.engine import Approve
 from ..module_utils._identity.run.guard import Guard
 from ..module_utils._identity.run.migration import read_cluster_associations
-from ._aws_clients import AwsClients, require_sdk, validate_arguments
+from ._aws_clients import AwsClients, check_options, validate_arguments
 from ._kubernetes import AWS_VARIABLES, Access, BoundedEnding, ClientCluster, EksAccess, connect, find_access
 from ._processes import raise_timeout
-from ._role_input import MissingInput, parse_role_input
+from ._role_input import RoleError, parse_role_input
 from ._screen import Steps
 from ._task import ActionTask
 
@@ -116,17 +114,6 @@ CHANGE_OPTIONS = (
 )
 
 
-class RoleError(Exception):
-    """An error whose message is complete: the user sees the message without additions.
-
-    :arg details: additional members of the result of the task.
-    """
-
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.details = dict(details or {})
-
-
 @contextlib.contextmanager
 def failing_into(failure: dict[str, Any]) -> Iterator[None]:
     """Catch an exception of the block, and add a description of it to ``failure``: members of a task result, at least "msg".
@@ -141,8 +128,6 @@ def failing_into(failure: dict[str, Any]) -> Iterator[None]:
 
 def describe_error(error: BaseException) -> dict[str, Any]:
     """Return the members of a task result that describe an error. "msg" is always one of them."""
-    if isinstance(error, MissingInput):
-        return {"msg": "\n".join(error.problems)}
     if isinstance(error, InputError):
         return {"msg": input_message(error)}
     if isinstance(error, AwsError):
@@ -314,9 +299,7 @@ class RoleRun:
             if preflight.status == UNAUTHORIZED and isinstance(self.access, EksAccess):
                 raise RoleError(unauthorized_message(self.access.target, self.access.caller_access()))
             raise RoleError(
-                unreachable_message(
-                    preflight, self.cluster_name, region, with_token=isinstance(self.access, EksAccess)
-                )
+                unreachable_message(preflight, self.cluster_name, region, isinstance(self.access, EksAccess))
             )
         expansion = self.patterns.expansion
         if expansion is not None:
@@ -427,18 +410,14 @@ def job_of_task(task: ActionTask, arguments: Mapping[str, Any], *, changes: bool
 
     :arg changes: whether the module is eks_pod_identity; otherwise it is eks_pod_identity_info. Its module_defaults apply.
     :raises AnsibleError: when an argument is invalid or boto3 is missing.
+    :raises InputError: when the arguments have both a profile and access keys.
     """
     name, spec = ("eks_pod_identity", change_spec()) if changes else ("eks_pod_identity_info", verify_spec())
     arguments = task.with_defaults(f"workload_identity.aws.{name}", arguments)
     params = validate_arguments({**aws_argument_spec(), **spec}, arguments)
-    clients = AwsClients({name: params[name] for name in aws_argument_spec()})
-    require_sdk()
-    try:
-        region = "" if has_two_credentials(params) else clients.region
-    except AnsibleBotocoreError as error:
-        raise AnsibleError(str(error)) from error
+    clients = AwsClients(check_options({name: params[name] for name in aws_argument_spec()}, ROLE))
     traces, locks = Display().verbosity >= 3, constants.DEFAULT_LOCAL_TMP
-    return AwsJob(params, clients.connect, region, task.check_mode, traces, ROLE, locks)
+    return AwsJob(params, clients.connect, clients.region, task.check_mode, traces, ROLE, locks)
 
 
 @contextlib.contextmanager

@@ -183,5 +183,5 @@ class Role:
 
 
 def _serves_call(thread: threading.Thread) -> bool:
-    """Return whether ``run_within`` or ``each_within`` of plugin_utils._processes started this thread."""
+    """Return whether ``call_within`` or ``each_within`` started this thread."""
     return thread.name.endswith("(run)")

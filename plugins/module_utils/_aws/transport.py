@@ -64,7 +64,7 @@ def map_concurrently(
                 future.cancel()
 
 
-class OutOfTime(Exception):
+class OutOfTime(TimeoutError):
     """The error for a call that exceeds its time limit. The call continues in its thread, but its result is ignored."""
 
 
@@ -112,7 +112,7 @@ def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
     """
     future = _start(work)
     if not wait([future], seconds).done:
-        raise OutOfTime
+        raise OutOfTime(f"no complete response within {seconds:g} seconds")
     return future.result()
 
 

@@ -91,9 +91,8 @@ def _question_lines(report: _Row, question: _Row) -> Iterator[str]:
     counts = ", ".join(f"{number} {name}" for name, number in question["counts"].items())
     yield f"{question['question']}: {counts}."
     for name in question["counts"]:
-        rows = [row for row in question["answers"] if row["answer"] == name != "no"]
-        if rows:
-            names = (_with_keys(report["workloads"][row["workload"]]["name"], row) for row in rows)
+        rows = (row for row in question["answers"] if row["answer"] == name != "no")
+        if names := [_with_keys(report["workloads"][row["workload"]]["name"], row) for row in rows]:
             yield f"- {name}: {listed(names, _SHOWN_ANSWERS)}"
     if question["unread"]:
         yield f"- unknown: all service accounts of {listed(question['unread'])}, which could not be read"
@@ -141,7 +140,7 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
         answers = [_with_keys(row["answer"], row) for row in rows]
         # A policy that could not be read may allow the other levels.
         other = "unknown" if workload["access"] in ("partial", "unknown") else "no"
-        for cell in _cells(report, workload):
+        for cell in permission_cells(report, workload):
             values |= {
                 **{name: cell["levels"].get(level, other) for level, name in _LEVEL_COLUMNS.items()},
                 "service": cell["service"],
@@ -150,7 +149,7 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
                 "service_last_used": times.get(cell["service"], ""),
             }
             yield [*(values.get(name, "") for name in _COLUMNS), *answers]
-        if not _cells(report, workload):
+        if not permission_cells(report, workload):
             yield [*(values.get(name, "") for name in _COLUMNS), *answers]
     for cluster in report["clusters"]:
         if cluster.get("error"):
@@ -180,14 +179,15 @@ def _describe_access(report: _Row, workload: _Row) -> str:
     access = str(workload["access"])
     if access in ("none", "unknown", "blocked") or "profile" not in workload:
         return "none: the role cannot be used" if access == "blocked" else access
-    cells = [cell for cell in _cells(report, workload) if cell["levels"]]
+    cells = [cell for cell in permission_cells(report, workload) if cell["levels"]]
     ordered = sorted(cells, key=lambda cell: (cell["service"] != "*", cell["service"]))
     parts = [f"{cell['service']} {_letters(cell['levels'])}" for cell in ordered]
     partial = ", incomplete" if workload["access"] == "partial" else ""
     return f"{listed(parts, _SHOWN_SERVICES) or 'no permissions'}{partial}"
 
 
-def _cells(report: _Row, workload: _Row) -> Sequence[_Row]:
+def permission_cells(report: _Row, workload: _Row) -> Sequence[_Row]:
+    """Return the permissions of a service account: one entry for each AWS service."""
     return report["profiles"][workload["profile"]]["cells"] if "profile" in workload else ()
 
 

@@ -83,4 +83,4 @@ def test_interruption_is_not_reported_as_an_earlier_failure(code: str, expected:
         "failures": [{"error_code": code}],
     }
     run._steps.step = "reading the Pods"
-    assert run.interruption == expected
+    assert run.describe_end(SystemExit(143)) == expected
