@@ -20,7 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
-    aws_message,
+    aws_failure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
@@ -112,7 +112,7 @@ def reported(world: World) -> list[tuple[str, str]]:
     try:
         return [(finding["code"], finding["message"]) for finding in world.report()["findings"]]
     except AwsError as error:
-        return [(error.code, aws_message(error, REGION))]
+        return [(error.code, str(aws_failure(error, REGION)["msg"]))]
 
 
 def test_table_has_every_action_of_policy() -> None:
