@@ -163,8 +163,11 @@ def _page_data(data: Mapping[str, Any]) -> dict[str, Any]:
         {name: value for name, value in data.items() if name not in ("questions", "rules")}
     )
     levels = [(name, letter, LEVEL_WORDS.get(name, name.lower())) for name, letter in LETTERS.items()]
-    labels = {**LABELS, "levels": levels, "sources": SOURCES}
-    return {**cast("dict[str, Any]", shown), "rules": data["rules"], "labels": labels}
+    return {
+        **cast("dict[str, Any]", shown),
+        "rules": data["rules"],
+        "labels": {**LABELS, "levels": levels, "sources": SOURCES},
+    }
 
 
 def _suggestions(data: Mapping[str, Any], element: str) -> list[str]:

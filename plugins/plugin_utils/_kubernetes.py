@@ -488,8 +488,14 @@ def connect(
     options = read_client_options(access.arguments)
     if isinstance(options.get("kubeconfig"), str):
         options["kubeconfig"] = _decrypted(task, options["kubeconfig"])
-    settings = {"check_mode": task.check_mode, "diff": bool(task.keywords.diff)}
-    return ClientCluster(options, access, deadline, force=force, **settings)
+    return ClientCluster(
+        options,
+        access,
+        deadline,
+        force=force,
+        check_mode=task.check_mode,
+        diff=bool(task.keywords.diff),
+    )
 
 
 @dataclass(frozen=True, slots=True)

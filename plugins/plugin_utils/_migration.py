@@ -20,6 +20,7 @@ from typing import Any
 from ..module_utils._findings.codes import Code
 from ..module_utils._findings.finding import Finding, WorkloadKey
 from ..module_utils._identity.inputs.role_variables import (
+    DEFAULTS,
     MIGRATION,
     is_unanswered,
     read_migration_variables,
@@ -50,7 +51,6 @@ from ._role_run import (
     guarded,
     kubernetes_settings,
     read_estate,
-    restart_timeout,
 )
 from ._screen import show_report
 from ._task import ActionTask
@@ -422,7 +422,7 @@ class Migration(MigrationSession):
         Return the service accounts that need their association again, and those whose Pods are replaced too slowly.
         """
         self.steps.begin(f"{group.name}: restarting the owners of Pods with EKS Pod Identity")
-        timeout, keys = restart_timeout(self.values), [migrant.key for migrant in migrants]
+        timeout, keys = {**DEFAULTS, **self.values}["restart_timeout"], [migrant.key for migrant in migrants]
         run = restart_injected(self.kubernetes, self.estate.state, keys, timeout, self.clock)
         self.changes += [f"restart {name}" for name in run.restarted]
         self.failures += run.failures

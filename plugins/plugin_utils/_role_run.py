@@ -490,12 +490,7 @@ def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> Kubernet
         check_mode,
         verify_pods=verify,
         injection=injection if verify else None,
-        restart=restart_timeout(values) if values["restart_stale"] else None,
+        restart=values["restart_timeout"] if values["restart_stale"] else None,
         proof=proof if values["runtime_proof"] else None,
         proof_skip_reason=values.get("proof_impossible"),
     )
-
-
-def restart_timeout(values: Mapping[str, Any]) -> int:
-    """Return the maximum time in seconds to wait until restarted Pods are replaced."""
-    return int(values.get("restart_timeout", DEFAULTS["restart_timeout"]))

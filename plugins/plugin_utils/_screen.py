@@ -49,13 +49,11 @@ def show_report(lines: Sequence[str], headline: str, failure: str, *, hidden: bo
     form = output_form()
     if form == "data" and not hidden:
         return {"failure": failure, "msg": list(lines), "_ansible_verbose_always": True}
-    if form == "text" and not hidden:
-        # Display all lines in one call, so that the lines of several hosts do not mix.
-        Display().display("\n".join(map(visible, lines)))
-    elif not hidden:
-        # Each page becomes an event. The message of a failure is only the headline, because AWX truncates long events.
-        for page in pages(lines):
-            Display().display(page)
+    # Display all lines in one call, so that the lines of several hosts do not mix. In AWX, each page becomes an event. The
+    # message of a failure is only the headline, because AWX truncates long events.
+    texts = pages(lines) if form == "events" else ["\n".join(map(visible, lines))]
+    for text in () if hidden else texts:
+        Display().display(text)
     return {"failure": headline}
 
 

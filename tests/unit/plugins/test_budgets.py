@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/verify": 693,
     "module_utils/_policy": 3499,
     "modules": 364,
-    "plugin_utils": 2300,
+    "plugin_utils": 2295,
 }
 
 # A budget is lowered once a package has this many statements less.
