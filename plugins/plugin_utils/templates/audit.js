@@ -268,7 +268,7 @@
     if (w.access === "unknown") return "Its credentials are unknown. " + (w.winner || "");
     return {
       yes: "Allowed by " + names + ".",
-      part: "At most a part of these requests is allowed" + (keys.length ? "; more depends on " + joined(keys) : "") + ".",
+      part: "Single statements allow a part of these requests, and together perhaps all" + (keys.length ? "; more depends on " + joined(keys) : "") + ".",
       depends: "Depends on " + joined(keys) + ".",
       unknown: unread ? "Not read: " + joined(unread) + "." : "It is unknown whether it can use its role.",
       no: closed.length ? "Not allowed by " + joined(closed, "or") + "." : "Denied by " + names + ".",

@@ -99,11 +99,11 @@ class RoleRules:
 class Access:
     """The answer to a question for one role or service account.
 
-    "yes": all requests of the question are allowed. "part": only a part of them, which can be empty if several policies limit
-    each other. "depends": some or all of them, but only under conditions. "obtain": none of them, but the role can obtain the
-    permission through the actions and roles in ``keys``. "unknown": a policy, the credentials, or the roles in ``keys`` could not
-    be read. "no": none of them. Otherwise ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are
-    the rules about the question, and for "no" those that deny it.
+    "yes": all requests of the question are allowed. "part": single statements allow only a part of them; together they may allow
+    all, or none if several policies limit each other. "depends": some or all of them, but only under conditions. "obtain": none
+    of them, but the role can obtain the permission through the actions and roles in ``keys``. "unknown": a policy, the
+    credentials, or the roles in ``keys`` could not be read. "no": none of them. Otherwise ``keys`` are the condition keys on
+    which the remaining requests depend. ``rules`` are the rules about the question, and for "no" those that deny it.
     """
 
     answer: Answer

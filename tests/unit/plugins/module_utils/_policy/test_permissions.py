@@ -221,6 +221,16 @@ TOGETHER = [
         "by length, which only a proof shows",
     ),
     ([statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])], "*", "partly_allowed", "not the empty name"),
+    (
+        [
+            except_for("a*"),
+            statement(resource=IN_BUCKET + "a*"),
+            statement("s3:PutObject", IN_BUCKET + "${aws:userid}/*", "Deny"),
+        ],
+        "*",
+        "allowed",
+        "a statement of another action, whose Resource has a variable",
+    ),
     ([statement(resource="arn:aws:s3:*:*:b/*")], "*", "allowed", "empty parts"),
     ([statement(resource=OWN), except_for("default/*")], "*", "allowed", "the value of a known variable"),
     ([statement("s3:GetO*"), statement(NotAction="s3:geto*")], "*", "allowed", "by action"),

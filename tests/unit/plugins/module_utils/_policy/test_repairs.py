@@ -62,6 +62,7 @@ def except_for(statement, key, *values):
 
 
 ELSEWHERE = {"StringNotEquals": {IN_NAMESPACE: "other"}}
+UNLESS_WEB = deny({"StringNotEquals": {NAMED: "web"}}, Action="sts:TagSession")
 # A name, a document, the statements of the suggested policy and the edit.
 SUGGESTIONS = [
     ("an action is missing", [allow(Action="sts:AssumeRole")], [allow(Action="sts:AssumeRole"), OURS], ADD),
@@ -85,13 +86,13 @@ SUGGESTIONS = [
         "Replace Statement 2 (Sid 'No') with 3 statements that exclude this workload.",
     ),
     (
-        "a Deny outside of a namespace, and no Allow",
-        [IRSA, deny(ELSEWHERE)],
+        "an Allow of one action, and a Deny of the other one except for another service account",
+        [allow(Action="sts:AssumeRole"), UNLESS_WEB],
         [
-            IRSA,
-            except_for(deny(ELSEWHERE), IN_CLUSTER, CLUSTER),
-            except_for(deny(ELSEWHERE), IN_NAMESPACE, "other", "default"),
-            except_for(deny(ELSEWHERE), NAMED, "my-service-account"),
+            allow(Action="sts:AssumeRole"),
+            except_for(UNLESS_WEB, IN_CLUSTER, CLUSTER),
+            except_for(UNLESS_WEB, IN_NAMESPACE, "default"),
+            except_for(UNLESS_WEB, NAMED, "web", "my-service-account"),
             OURS,
         ],
         f"Replace Statement 2 with 3 statements that exclude this workload; {ADD}",

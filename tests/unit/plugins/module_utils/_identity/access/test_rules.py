@@ -114,6 +114,15 @@ def except_for(resource: Any, effect: str = "Allow", action: Any = "s3:*", **mor
         ([allow("*"), except_for("arn:aws:s3:::c/*", "Deny")], ("obtain", "iam:AttachRolePolicy")),
         ([{"Effect": "Allow", "NotAction": "s3:Put*", "Resource": OBJECTS}], ("yes",)),
         ([{"Effect": "Allow", "NotAction": ["s3:*", "*"], "Resource": OBJECTS}], ("no",)),
+        # Together they allow all, which no single rule shows. A variable of another action has no effect.
+        (
+            [
+                except_for("arn:aws:s3:::b/x/*"),
+                allow("s3:*", "arn:aws:s3:::b/x/*"),
+                allow("s3:PutObject", f"arn:aws:s3:::b/{USER}/*"),
+            ],
+            ("part",),
+        ),
         # Policy variables whose values are known, absent or unknown.
         ([allow("s3:*", f"arn:aws:s3:::{NAMESPACE}/*")], ("no",)),
         ([allow("s3:*", f"arn:aws:s3:::b/{NAMESPACE}/*")], ("part",)),
