@@ -37,7 +37,7 @@ from ..model.targets import (
     read_failure,
     role_target,
 )
-from .account import BULK_THRESHOLD, Snapshot, add_tags, read_account, read_snapshot
+from .account import BULK_THRESHOLD, PAGE_SIZE, Snapshot, add_tags, read_account, read_snapshot
 from .associations import (
     MAX_DESCRIBED,
     Remainder,
@@ -217,8 +217,8 @@ class _Look(Reader):
         arns = [arn for snapshot in complete for arn in snapshot.policies]
         if missing and not complete:
             try:
-                policies = self.api.pages("iam", "ListPolicies", {"Scope": "Local"}, "Policies")
-                arns = [policy["Arn"] for policy in policies]
+                request = {"Scope": "Local", "MaxItems": PAGE_SIZE}
+                arns = [policy["Arn"] for policy in self.api.pages("iam", "ListPolicies", request, "Policies")]
             except AwsError as error:
                 unread = map(policy_target, missing.values())
                 self.failures.update((target, read_failure(target, error)) for target in unread)
