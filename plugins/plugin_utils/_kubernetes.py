@@ -433,7 +433,8 @@ class ClientCluster:
         except FAULTS as error:
             return [writer.stop(error)] * len(manifests)
         write = partial(writer.write, client)
-        return each_within(LONGEST_CALL * len(manifests), write, manifests, AT_ONCE, GRACE)
+        # Without objects, the limit must not be 0, because it includes the start of a thread.
+        return each_within(LONGEST_CALL * (len(manifests) or 1), write, manifests, AT_ONCE, GRACE)
 
     def _find_client(self, manifests: Sequence[Object], late: bool) -> Any:
         """Return the client for writes.
