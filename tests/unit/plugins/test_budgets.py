@@ -27,7 +27,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/model": 1500,
     "module_utils/_identity/plan": 1998,
     "module_utils/_identity/read": 1000,
-    "module_utils/_identity/report": 936,
+    "module_utils/_identity/report": 900,
     "module_utils/_identity/run": 1692,
     "module_utils/_identity/verify": 693,
     "module_utils/_policy": 3499,

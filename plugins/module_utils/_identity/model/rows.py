@@ -47,14 +47,21 @@ class WorkloadFacts(TypedDict):
     external_id: str
 
 
-class FindingRow(TypedDict):
-    """A finding. ``workload`` is "namespace/service_account", or empty for the whole run."""
-
+class _FindingRow(TypedDict):
     code: str
     severity: Severity
     workload: str
     message: str
     remedy: str
+
+
+class FindingRow(_FindingRow, total=False):
+    """A finding. ``workload`` is "namespace/service_account", or empty for the whole run.
+
+    The key ``accepted`` is only in a report, for a finding that the user accepts.
+    """
+
+    accepted: bool
 
 
 class _CheckRow(TypedDict):

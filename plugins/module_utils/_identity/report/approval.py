@@ -35,13 +35,13 @@ def digest_changes(changes: Iterable[Object]) -> list[str]:
 
 def find_plan(reports: Iterable[Object], cluster_arn: str) -> Object | None:
     """Return the latest plan of a cluster among decoded reports, or None. A plan that ended early does not count."""
-    plans = [
+    plans = (
         report
         for report in reports
         if report.get("cluster_arn") == cluster_arn
         and report.get("step") == "plan"
         and not report.get("stopped")
-    ]
+    )
     return max(plans, key=lambda report: as_text(report.get("time")), default=None)
 
 

@@ -19,6 +19,7 @@ from ..kubernetes.model.objects import Object, as_mapping, as_number, as_objects
 from ..model.errors import listed, sentence
 from ..model.rows import FindingRow
 from .artifact import PREFIX, from_artifact
+from .report import group_findings
 from .rows import ReportStep, report_step
 from .text import (
     NOTHING_VERIFIED,
@@ -82,7 +83,7 @@ class Ended:
             if row.get("resource") == "association"
         }
         texts = [
-            {name: as_text(row.get(name)) for name in (*FindingRow.__annotations__, "accepted")}
+            {name: as_text(row.get(name)) for name in FindingRow.__annotations__}
             for row in as_objects(report.get("findings"))
         ]
         return [
@@ -101,18 +102,6 @@ class Ended:
         ]
 
 
-def _is_valid(report: Object) -> bool:
-    """Return whether a report has the fields that its evaluation needs. Otherwise its success is unknown."""
-    summary = as_mapping(report.get("summary"))
-    counts = [summary.get(name) for name in ("workloads", "passed", "changes", "findings")]
-    flags = report.get("failed"), report.get("check_mode")
-    return (
-        {"account_id", "region"} <= report.keys()
-        and all(isinstance(flag, bool) for flag in flags)
-        and all(isinstance(count, int) and not isinstance(count, bool) for count in counts)
-    )
-
-
 def fleet_lines(
     ended: Sequence[Ended],
     clusters: int,
@@ -128,11 +117,11 @@ def fleet_lines(
     :arg shown: the results to show below the counts. By default, all of them, and the hosts that the play did not reach.
     """
     failed = sum(bool(result.failure) for result in ended)
-    done = "planned" if check_mode else "done"
     total = (
-        f"{len(ended) - failed} of {clusters} cluster{'' if clusters == 1 else 's'} {done}, {failed} failed"
+        f"{len(ended) - failed} of {clusters} cluster{'' if clusters == 1 else 's'} "
+        f"{'planned' if check_mode else 'done'}, {failed} failed"
+        f"{f', {len(waiting)} pending' if waiting else ''}"
     )
-    total += f", {len(waiting)} pending" if waiting else ""
     # The counts precede the table, which may be long.
     lines = [f"{total}{'; nothing was changed' if check_mode else ''}."]
     if ended and all(result.report and not member(result.report, "summary")["workloads"] for result in ended):
@@ -148,23 +137,24 @@ def fleet_lines(
         for line in change_lines_of_cluster(result.host, result.changes, check_mode)
     ]
     lines += [*([""] if changed else []), *changed, *_warning_lines(shown)]
-    for result in shown:
-        if result.failure:
-            lines += ["", f"{result.host}:", *(f"  {line}" for line in sentence(result.failure).splitlines())]
+    lines += [
+        line
+        for result in shown
+        if result.failure
+        for line in ("", f"{result.host}:", *(f"  {part}" for part in sentence(result.failure).splitlines()))
+    ]
     return lines
 
 
 def _warning_lines(ended: Sequence[Ended]) -> list[str]:
     """Return the lines of the warnings. A warning of several clusters is shown once, with the names of the clusters."""
-    hosts: dict[tuple[object, ...], tuple[FindingRow, list[str]]] = {}
-    for result in ended:
-        for warning in result.warnings:
-            hosts.setdefault((*warning.values(),), (warning, []))[1].append(result.host)
-    notes: list[FindingRow] = [
-        {**row, "workload": f"{row['workload']} ({listed(names)})".lstrip()} for row, names in hosts.values()
+    rows: list[FindingRow] = [
+        {**warning, "workload": f"{warning['workload']} ({result.host})".lstrip()}
+        for result in ended
+        for warning in result.warnings
     ]
-    notes.sort(key=lambda row: row["code"] != Code.POLICY_ADMINISTERS)
-    lines = note_lines(notes, ", listed in the reports of the clusters")
+    rows.sort(key=lambda row: row["code"] != Code.POLICY_ADMINISTERS)
+    lines = note_lines(group_findings(rows), ", listed in the reports of the clusters")
     return ["", *lines] if lines else []
 
 
@@ -209,11 +199,11 @@ def artifacts_in(variables: Object) -> list[Object]:
 
     An artifact that is not a mapping, or is empty, becomes a mapping with only a host, which is not a valid report.
     """
-    names = sorted(name for name in variables if name.startswith(PREFIX))
-    values = ((name, variables[name]) for name in names)
     return [
-        as_mapping(from_artifact(value)) if isinstance(value, Mapping) and value else {"host": name}
-        for name, value in values
+        as_mapping(from_artifact(value))
+        if isinstance(value := variables[name], Mapping) and value
+        else {"host": name}
+        for name in sorted(name for name in variables if name.startswith(PREFIX))
     ]
 
 
@@ -346,10 +336,18 @@ def end_cluster(steps: Mapping[ReportStep, Object], plans: bool, host: str = "")
 
 
 def _why_invalid(report: Object) -> str:
-    """Return the reason why a report does not count, or ""."""
+    """Return the reason why a report does not count, or "". Without the fields of its evaluation, its success is unknown."""
     if report.get("stopped"):
         return _reason(report)
-    return "" if _is_valid(report) else NOT_A_REPORT
+    summary = as_mapping(report.get("summary"))
+    counts = [summary.get(name) for name in ("workloads", "passed", "changes", "findings")]
+    flags = report.get("failed"), report.get("check_mode")
+    is_valid = (
+        {"account_id", "region"} <= report.keys()
+        and all(isinstance(flag, bool) for flag in flags)
+        and all(isinstance(count, int) and not isinstance(count, bool) for count in counts)
+    )
+    return "" if is_valid else NOT_A_REPORT
 
 
 def _reason(report: Object) -> str:

@@ -28,20 +28,21 @@ def junit_text(report: Report, fail_on: str) -> str:
 
     :arg fail_on: the lowest severity that fails the run, "error" or "warning".
     """
-    workloads: list[Object] = [dict(row.items()) for row in report["workloads"]]
-    names = {_workload_name(row) for row in workloads}
+    workloads: dict[str, Object] = {
+        f"{row['namespace']}/{row['service_account']}": dict(row.items()) for row in report["workloads"]
+    }
     problems: dict[str, list[FindingRow]] = defaultdict(list)
     warnings: dict[str, list[FindingRow]] = defaultdict(list)
     failures = (row for failure in report["failures"] for row in group_failures([failure]))
     for row in (*failures, *unexplained(report["failures"], report["findings"])):
-        name = row["workload"] if row["workload"] in names else ""
+        name = row["workload"] if row["workload"] in workloads else ""
         if row["severity"] in ("error", fail_on) and "accepted" not in row:
             problems[name].append(row)
         elif row["severity"] == "warning" and "accepted" not in row:
             warnings[name].append(row)
     cases = []
-    for workload in workloads:
-        name, status = _workload_name(workload), as_text(workload.get("status"))
+    for name, workload in workloads.items():
+        status = as_text(workload.get("status"))
         if status in (FAIL, "failed") and not problems[name]:
             problems[name] = [_failed(f"{name} failed.")]
         skipped = "Not all checks of the workload could be made." if status == UNKNOWN else ""
@@ -94,7 +95,3 @@ def _case(
 
 def _finding_text(row: FindingRow) -> str:
     return visible(f"{row['message']} {row['remedy']}".rstrip())
-
-
-def _workload_name(row: Object) -> str:
-    return f"{as_text(row.get('namespace'))}/{as_text(row.get('service_account'))}"

@@ -112,11 +112,13 @@ class MigrationReport:
 
     def _waits(self, key: WorkloadKey) -> Finding:
         hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
-        reason, when = f"its association is less than {hours} old", ""
-        if time := self.waiting[key]:
-            when = f" after {format_time(time)}"
-        else:
-            reason = "EKS did not return the age of its association"
+        time = self.waiting[key]
+        reason = (
+            f"its association is less than {hours} old"
+            if time
+            else "EKS did not return the age of its association"
+        )
+        when = f" after {format_time(time)}" if time else ""
         return Finding(
             Code.MIGRATION_WAITS,
             f"the IRSA annotation and trust statements of {key} are kept: {reason}.",
@@ -141,9 +143,11 @@ class MigrationReport:
         number = (
             f"{len(missing)} of {len(self.migrants)} service account{'' if len(self.migrants) == 1 else 's'}"
         )
-        verb = "would not reach" if self.check_mode else "did not reach"
         accounts = listed([str(migrant.key) for migrant in missing], 5)
-        return f"{number} of {place} {verb} {target}: {accounts}. The reasons are above."
+        return (
+            f"{number} of {place} {'would' if self.check_mode else 'did'} not reach {target}: {accounts}. "
+            "The reasons are above."
+        )
 
 
 def migration_rows(report: MigrationReport) -> list[Row]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Literal, TypeVar, cast
+from typing import Literal, cast
 
 from ..._findings.codes import EXPLAINED, JUDGED_AGAIN, Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -42,7 +42,6 @@ from .rows import (
     Facts,
     Place,
     Report,
-    ReportedFindingRow,
     ReportStep,
     ReportSummary,
     report_step,
@@ -59,7 +58,6 @@ from .text import (
 )
 
 _FACTS = {check: fact for check, _title, fact in COLUMNS}
-_Row = TypeVar("_Row", bound=FindingRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +247,6 @@ def stopped_report(
     :arg place: the cluster; unknown parts are "".
     :arg message: the reason, or "".
     """
-    first = next(iter(message.splitlines()), "")
     return {
         **place,
         "time": time,
@@ -276,13 +273,11 @@ def stopped_report(
         "lines": message.splitlines(),
         "failed": True,
         "failure": message,
-        "headline": first,
+        "headline": next(iter(message.splitlines()), ""),
     }
 
 
-def _facts(
-    checks: Iterable[Check], failing: Sequence[ReportedFindingRow], *, planned: bool, failed: bool
-) -> Facts:
+def _facts(checks: Iterable[Check], failing: Sequence[FindingRow], *, planned: bool, failed: bool) -> Facts:
     """Return the facts of a report: for each fact the worst status of its checks, over all workloads.
 
     "done" is true if neither part of the run failed, and the failed checks have all findings that fail the run.
@@ -361,7 +356,7 @@ def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Statu
 AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
 
 
-def _finding_row(finding: Finding, ignore: Collection[str], refused: Collection[str]) -> ReportedFindingRow:
+def _finding_row(finding: Finding, ignore: Collection[str], refused: Collection[str]) -> FindingRow:
     """Return the row of a finding.
 
     If its workload has a failure, and a run without failures would correct the finding, the row has another remedy. The original
@@ -370,7 +365,7 @@ def _finding_row(finding: Finding, ignore: Collection[str], refused: Collection[
 
     :arg refused: the workloads with a failure.
     """
-    row = cast(ReportedFindingRow, finding_row(finding, OPTION_PREFIX))
+    row = finding_row(finding, OPTION_PREFIX)
     if row["workload"] in refused and finding.code in EXPLAINED:
         row["remedy"] = AFTER_FAILURE
     if finding.code in ignore:
@@ -378,7 +373,7 @@ def _finding_row(finding: Finding, ignore: Collection[str], refused: Collection[
     return row
 
 
-def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:
+def unexplained(failures: Sequence[FailureRow], findings: Sequence[FindingRow]) -> list[FindingRow]:
     """Return the findings that do not follow from a failure.
 
     A finding follows from a failure of its workload if a run without failures would correct it (see EXPLAINED), or if both have
@@ -409,12 +404,14 @@ def group_findings(findings: Sequence[FindingRow]) -> list[FindingRow]:
 
 def _kubernetes_end(aws: AwsResult, error: str) -> FindingRow:
     """Return the failure of a run whose Kubernetes part was ended by an error."""
-    verb = "removed from" if aws.state == "absent" else "applied to"
     return {
         "code": "",
         "severity": "error",
         "workload": "",
-        "message": f"The service accounts could not be {verb} Kubernetes of {_place(aws)}: {sentence(visible(error))}",
+        "message": (
+            f"The service accounts could not be {'removed from' if aws.state == 'absent' else 'applied to'} "
+            f"Kubernetes of {_place(aws)}: {sentence(visible(error))}"
+        ),
         "remedy": "Resolve the cause and run again; changes in AWS are kept.",
     }
 
@@ -451,8 +448,10 @@ def _headline(
     codes = [failure["error_code"] for failure in failures if failure["error_code"] != Code.SKIPPED]
     codes += [finding["code"] for finding in unexplained(failures, failing)]
     named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in Counter(codes).items())
-    end = " Nothing was changed." if check_mode else ""
-    return visible(f"{verdict}{f': {named}' if named else ''}. The reasons are above.{end}")
+    return visible(
+        f"{verdict}{f': {named}' if named else ''}. The reasons are above."
+        f"{' Nothing was changed.' if check_mode else ''}"
+    )
 
 
 def _verdict(
@@ -470,8 +469,7 @@ def _verdict(
     of_cluster = statuses.pop("", PASS)
     statuses |= dict.fromkeys(statuses.keys() & unknown, UNKNOWN)
     statuses |= dict.fromkeys(refused, FAIL)
-    cluster = _place(aws)
-    counts = Counter(statuses.values())
+    cluster, counts = _place(aws), Counter(statuses.values())
     if not statuses or (of_cluster == FAIL and counts[WARNING] == len(statuses)):
         return f"{cluster[0].upper()}{cluster[1:]} failed"
     names = {f"{row['namespace']}/{row['service_account']}" for row in aws.workloads}

@@ -23,12 +23,6 @@ def report_step(*, verifies: bool, check_mode: bool) -> ReportStep:
     return "verify" if verifies else "plan" if check_mode else "apply"
 
 
-class ReportedFindingRow(FindingRow, total=False):
-    """A finding of a report. The key ``accepted`` is present only if the user accepts the finding."""
-
-    accepted: bool
-
-
 class Place(TypedDict):
     """The cluster, account, region and caller of a run; "" for missing parts."""
 
@@ -70,7 +64,7 @@ class Report(Place):
     changes: list[Object]
     kubernetes_changes: list[str]
     change_digests: list[str]
-    findings: list[ReportedFindingRow]
+    findings: list[FindingRow]
     failures: list[FailureRow]
     summary: ReportSummary
     verification: Facts

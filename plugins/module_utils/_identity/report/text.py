@@ -25,7 +25,7 @@ from ..._policy.language.document_changes import describe_document_change
 from ..._policy.trust.statements import TrustGrant, read_statement
 from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, UNKNOWN, WARNING, Check, conclude, worst
-from ..model.rows import CheckRow, FindingRow, VerifiedRow
+from ..model.rows import FindingRow, VerifiedRow
 from ..run.result import describe_resource, phrase_action
 from .rows import Place, ReportSummary
 
@@ -78,11 +78,6 @@ class ChangeText:
     kind: str
     line: str
     has_details: bool = False
-
-    @property
-    def disrupts(self) -> bool:
-        """Return whether the change deletes, detaches or restarts something, alone or as part of a replacement."""
-        return self.action in (*_REMOVALS, "restart")
 
 
 def describe_change(change: Object) -> ChangeText:
@@ -142,12 +137,12 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     :arg state: "absent" for a teardown.
     :arg place: the file or variable that has all changes, for the line about omitted changes.
     """
-    count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
+    nothing = "; nothing was changed" if check_mode else ""
     outcome = "plan" if check_mode else "done"
     head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
     counts = wrapped(f"{_counted(changes)}.", "  ", "  ") if changes else []
-    count += "; nothing was changed" if check_mode else ""
-    return [f"{head}: {count}.", *counts, *shown_changes(changes, check_mode, place)]
+    first = f"{head}: {len(changes)} change{'' if len(changes) == 1 else 's'}{nothing}."
+    return [first, *counts, *shown_changes(changes, check_mode, place)]
 
 
 def undo_lines(changes: Sequence[Object], listed_workloads: int) -> list[str]:
@@ -191,7 +186,7 @@ def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_m
 def shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
     """Return a line for each change of a plan, because an approver must see each permission.
 
-    Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals are first.
+    Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals and restarts are first.
     """
     # Adjacent changes of the same kind are in the order of their names. The order of the kinds does not change.
     kinds = groupby(changes, lambda change: (change.action, change.kind))
@@ -200,7 +195,7 @@ def shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -
     ]
     more = len(ordered) - SHOWN_CHANGES
     if more > 0:
-        ordered.sort(key=lambda change: not change.disrupts)
+        ordered.sort(key=lambda change: change.action not in (*_REMOVALS, "restart"))
     limit = None if check_mode else SHOWN_CHANGES
     return [
         *(
@@ -258,15 +253,12 @@ def with_unchecked(
     """
     named = {finding.code for check in checks for finding in check.findings}
     joined = {check.name: check for check in checks}
-    for finding in findings:
-        if finding.code in named or finding.severity == "info":
-            continue
-        extra = conclude(finding.code.check, finding)
-        if finding.code in ignore:
-            extra = replace(extra, status=ACCEPTED)
-        check = joined.get(extra.name, Check(extra.name, extra.status))
+    for finding in (row for row in findings if row.code not in named and row.severity != "info"):
+        name = finding.code.check
+        status = ACCEPTED if finding.code in ignore else conclude(name, finding).status
+        check = joined.get(name, Check(name, status))
         reported = tuple(dict.fromkeys((*check.findings, finding)))
-        joined[extra.name] = replace(check, status=worst((check.status, extra.status)), findings=reported)
+        joined[name] = replace(check, status=worst((check.status, status)), findings=reported)
     return sorted(joined.values(), key=lambda check: _ORDER[check.name])
 
 
@@ -318,19 +310,24 @@ def report_lines(
         lines += ["", NOTHING_VERIFIED]
     others = f", listed in {everything}"
     lines += [*note_lines(in_order(failed), others, "failed"), *note_lines(in_order(findings), others)]
-    codes = "  Codes: docs/codes.md, or the lookup workload_identity.aws.pod_identity_codes"
-    return [*lines, *([codes] if failed or findings else [])]
+    return [
+        *lines,
+        *(
+            ["  Codes: docs/codes.md, or the lookup workload_identity.aws.pod_identity_codes"]
+            if failed or findings
+            else []
+        ),
+    ]
 
 
 def place_lines(place: Place) -> list[str]:
     """Return a line with the cluster, the account, the region and the caller, wrapped."""
-    parts = (
-        ("Cluster", place["cluster_name"]),
-        ("account", place["account_id"]),
-        ("region", place["region"]),
-        ("as", place["caller_arn"]),
-    )
-    texts = (f"{noun} {name}" for noun, name in parts if name or noun == "Cluster")
+    parts = {
+        "account": place["account_id"],
+        "region": place["region"],
+        "as": place["caller_arn"],
+    }
+    texts = [f"Cluster {place['cluster_name']}", *(f"{noun} {name}" for noun, name in parts.items() if name)]
     return wrapped(visible(", ".join(texts)), "", "  ")
 
 
@@ -368,16 +365,16 @@ def workload_table(rows: Sequence[VerifiedRow], width: int = WIDTH) -> list[str]
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
     lines = [["WORKLOAD", *(title for _name, title in columns)]]
     for row in rows:
-        cells = {check["name"]: _cell(check) for check in row["checks"]}
+        # The detail of the agent is the same in all rows.
+        cells = {
+            check["name"]: visible(
+                f"{check['status']} {'' if check['name'] == 'agent' else check['detail']}".rstrip()
+            )
+            for check in row["checks"]
+        }
         name = visible(f"{row['namespace']}/{row['service_account']}")
         lines.append([name, *(cells.get(column, "-") for column, _title in columns)])
     return table(lines, width)
-
-
-def _cell(check: CheckRow) -> str:
-    """Return the text of a cell: status and detail. The detail of the agent is omitted, because it is the same in all rows."""
-    detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""
-    return visible(f"{check['status']}{detail}")
 
 
 def note_lines(rows: Sequence[FindingRow], others: str, label: str = "") -> list[str]:

@@ -88,9 +88,9 @@ def test_only_a_plan_has_a_line_for_each_of_many_changes(check_mode: bool) -> No
 
 
 def test_shows_the_first_of_many_warnings() -> None:
-    findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
+    findings = [{**WARNING, "message": f"role app-{number} stays."} for number in range(42)]
     lines = lines_around_the_table(ended_as("blue", "blue", findings=findings))
-    assert lines[-3].startswith("  warning RESOURCE_KEPT default/app-39 (blue):")
+    assert lines[-3] == "  warning RESOURCE_KEPT default/app (blue): role app-39 stays."
     assert lines[-1] == "  and 2 more, listed in the reports of the clusters"
 
 
