@@ -544,7 +544,7 @@ def test_lists_of_combinations_say_how_many_they_leave_out() -> None:
     assert (combinations[-1], keys[-1]) == (f"and {number} more.", f"{number} more combinations and roles")
 
 
-def test_uncertain_permission_is_named_beside_certain_ones() -> None:
+def test_uncertain_combination_is_marked() -> None:
     condition = {"Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}}
     role = make_role("api", allow("iam:PassRole", **condition), allow("ecs:ExecuteCommand"))
     (risk,) = [

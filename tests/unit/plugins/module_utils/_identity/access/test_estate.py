@@ -339,7 +339,7 @@ def test_paths_with_chosen_conditions_are_uncertain(
     assert report["questions"][0]["answers"][place].get("keys", []) == keys
 
 
-def test_roles_that_assume_each_other_end_the_search() -> None:
+def test_cycle_of_roles_ends_the_search() -> None:
     """Certain steps lead to roles that administer the account only under conditions."""
     roles = [
         make_role("start"),

@@ -75,7 +75,7 @@ def ask(*parts: ClusterFacts, action: str = "s3:GetObject", resource: str = OBJE
     return row
 
 
-def answer_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+def single_answer(row: Mapping[str, Any]) -> tuple[str, ...]:
     (found,) = row["answers"]
     return found["answer"], *found.get("keys", ())
 
@@ -84,7 +84,7 @@ def ask_role(
     *statements: Mapping[str, Any], resource: str = OBJECTS, action: str = "s3:GetObject", **more: Any
 ) -> tuple[str, ...]:
     role = make_role("api", *statements, trust=wide_trust(), **more)
-    return answer_of(ask(make_facts([role], [associate("api")]), action=action, resource=resource))
+    return single_answer(ask(make_facts([role], [associate("api")]), action=action, resource=resource))
 
 
 def except_for(resource: Any, effect: str = "Allow", action: Any = "s3:*", **more: Any) -> dict[str, Any]:
@@ -178,13 +178,13 @@ def test_every_layer_must_allow() -> None:
     )
     role = make_role("api", allow("*"), trust=wide_trust())
     session = document(allow("s3:GetObject", "arn:aws:s3:::b/x"))
-    assert answer_of(ask(make_facts([role], [associate("api", session_policy=session)]))) == ("part",)
+    assert single_answer(ask(make_facts([role], [associate("api", session_policy=session)]))) == ("part",)
     # Missing parts of an ARN match nothing in a session policy.
     session = document(allow("s3:*", "arn:aws:s3"))
-    assert answer_of(ask(make_facts([role], [associate("api", session_policy=session)]))) == ("no",)
+    assert single_answer(ask(make_facts([role], [associate("api", session_policy=session)]))) == ("no",)
 
 
-def test_workloads_whose_policies_do_not_decide() -> None:
+def test_answers_without_policies() -> None:
     role = make_role("reader", allow("s3:*"), trust=wide_trust())
     uncertain = wide_trust()
     uncertain["Statement"][0]["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-pod-name"] = "x"
