@@ -91,9 +91,16 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
     assert f"  {REMEDY}\n  Nothing was changed.\n" in made.output
     assert fleet.associations(PLACES[0]) == []
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
-    accepted = fleet.play("fleet", pod_identity_approved=approved, pod_identity_ignore=["NOT_APPROVED"])
+    report = str(tmp_path / "{{ inventory_hostname }}.made")
+    accepts = {"pod_identity_ignore": ["NOT_APPROVED"], "pod_identity_report_file": report}
+    accepted = fleet.play("fleet", pod_identity_approved=approved, **accepts)
     assert accepted.code == 0, accepted.output
-    assert "NOT_APPROVED: the approved plan of " in accepted.output
+    [finding] = [
+        row
+        for row in json.loads((tmp_path / "blue.made").read_text())["findings"]
+        if row["code"] == "NOT_APPROVED"
+    ]
+    assert f"new: attach policy {ADMIN} to role own-blue; new: " in finding["message"]
     assert fleet.roles(ACCOUNT) == ["own-blue", "own-green", "shared"]
 
 
