@@ -50,11 +50,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     default_owner,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left import (
-    find_left_behind,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
     find_empty_list,
+    find_left_behind,
     find_unlisted,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster

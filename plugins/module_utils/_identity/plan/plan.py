@@ -18,6 +18,7 @@ from ..model.changes import Change, Plan, Stops
 from ..model.desired import Desired, Workload
 from ..model.names import OWNER_TAG
 from ..model.observed import Observed
+from ..model.resource_types import of_observed_resources, predict_change
 from ..model.targets import Failure
 from .associations import find_extra_settings, plan_association
 from .policies import plan_policies
@@ -47,6 +48,22 @@ def make_plan(desired: Desired, observed: Observed, removes: bool = False) -> Pl
     _plan_associations(scene)
     plan_leaving(scene, removes)
     return _without_stopped(scene)
+
+
+def predict(observed: Observed, plan: Plan) -> Observed:
+    """Return the ``observed`` state with the changes of ``plan`` applied: the same roles, and the policies that they have.
+
+    A run in check mode does not apply the plan, so its verification uses the predicted state.
+    """
+    resources = dict(observed.resources)
+    for change in of_observed_resources(plan.changes):
+        predict_change(resources, change)
+    predicted = observed.with_resources(resources)
+    roles = {name: predicted.roles.get(name) for name in observed.roles}
+    known = {arn for role in roles.values() if role is not None for arn in role.attached}
+    known |= observed.policies.keys()
+    policies = {arn: policy for arn, policy in predicted.policies.items() if arn in known}
+    return replace(predicted, roles=roles, policies=policies)
 
 
 def _without_stopped(scene: Scene) -> Plan:

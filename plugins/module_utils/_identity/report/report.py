@@ -120,7 +120,17 @@ def judge_run(aws: AwsResult, kubernetes: KubernetesOutcome, ignore: Collection[
         for finding in aws.verification.findings
         if not (kubernetes.judges_agent and finding.code == Code.AGENT_MISSING and finding not in named)
     ]
-    findings = [*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings]
+    # The verification reports some findings of the plan again, from later and more complete reads.
+    again = {(finding.workload, finding.code) for finding in verified if finding.code in JUDGED_AGAIN}
+    # The plan may not have read the document of an extra policy, which the verification reports as a restriction or as the policy
+    # of an administrator.
+    again |= {
+        (workload, Code.POLICY_ATTACHED_EXTRA)
+        for workload, code in again
+        if code in (Code.POLICY_ADMINISTERS, Code.ROLE_RESTRICTED)
+    }
+    planned = (finding for finding in aws.findings if (finding.workload, finding.code) not in again)
+    findings = [*planned, *verified, *follows, *kubernetes.findings]
     return Judgement(judged, list(dict.fromkeys(findings)))
 
 
@@ -301,19 +311,6 @@ def _facts(checks: Iterable[Check], failing: Sequence[FindingRow], *, planned: b
             statuses.setdefault(_FACTS[check.name], set()).add(FAIL if fails else check.status)
     facts: Facts = {name: worst(statuses.get(name, (SKIPPED,))) for name in dict.fromkeys(_FACTS.values())}
     return {"done": not failed and codes <= explained, **facts}
-
-
-def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> list[Finding]:
-    """Return the findings of the plan, except those that the verification reports again from later and more complete reads."""
-    judged = {(finding.workload, finding.code) for finding in verified if finding.code in JUDGED_AGAIN}
-    # The plan may not have read the document of an extra policy, which the verification reports as a restriction or as the policy
-    # of an administrator.
-    judged |= {
-        (workload, Code.POLICY_ATTACHED_EXTRA)
-        for workload, code in judged
-        if code in (Code.POLICY_ADMINISTERS, Code.ROLE_RESTRICTED)
-    }
-    return [finding for finding in planned if (finding.workload, finding.code) not in judged]
 
 
 def _one_agent(checks: Sequence[Check]) -> list[Check]:

@@ -116,13 +116,14 @@ def _details(change: Object) -> str:
     if not (trust := as_mapping(new_state.get("trust_policy"))):
         return ""
     present = old_state.get("trust_policy")
-    wide = {**trust, "Statement": [*filter(_is_wide, document_statements(trust))]}
-    return describe_document_change(present, trust if present else wide, "trust")
-
-
-def _is_wide(statement: object) -> bool:
-    grants = read_statement(statement) or (TrustGrant(),)
-    return not all(grant.is_single and grant.cluster_arn for grant in grants)
+    wide = [
+        statement
+        for statement in document_statements(trust)
+        if not all(
+            grant.is_single and grant.cluster_arn for grant in read_statement(statement) or (TrustGrant(),)
+        )
+    ]
+    return describe_document_change(present, trust if present else {**trust, "Statement": wide}, "trust")
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:

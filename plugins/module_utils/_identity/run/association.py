@@ -17,7 +17,7 @@ from ..model.errors import AwsError, InputError, sentence
 from ..model.names import default_owner, parse_role_arn
 from ..model.rows import Row, association_row
 from ..model.targets import Failure
-from ..plan.predict import predict
+from ..plan.plan import predict
 from ..plan.trust import reasons, trust_subject
 from ..read.cluster import find_cluster
 from ..read.roles import read_trust_policy

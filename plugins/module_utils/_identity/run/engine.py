@@ -19,12 +19,11 @@ from ..model.errors import ErrorKind
 from ..model.observed import Observed, Quotas
 from ..model.resource_types import of_observed_resources
 from ..model.targets import Target, association_key
-from ..plan.left import find_left_behind
 from ..plan.plan import make_plan
 from ..plan.problems import exceeds_default_quota
 from ..plan.recent_changes import find_possibly_unseen
 from ..plan.trust import trust_subject
-from ..plan.unlisted import find_unlisted
+from ..plan.unlisted import find_left_behind, find_unlisted
 from ..read.account import read_quotas
 from ..read.observe import Observer
 from .addons import AddonRun

@@ -17,7 +17,7 @@ from ..model.desired import Desired, State
 from ..model.errors import NOT_APPROVED_REMEDY, AwsError, ErrorKind, InputError, NotApprovedError
 from ..model.observed import Observed
 from ..model.targets import Failure
-from ..plan.predict import predict
+from ..plan.plan import predict
 from ..read.observe import Observer
 from ..read.verification_reads import Agent, begin_reading_agent, read_for_verification
 from ..verify.chain import consider_age, verify

@@ -96,7 +96,20 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
     verification = Verification(
         cluster,
         arn_region(as_text(verified.get("cluster_arn")) or arn),
-        tuple(_parse_verified(row, cluster) for row in as_objects(verified.get("workloads"))),
+        tuple(
+            VerifiedWorkload(
+                WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account"))),
+                tuple(cast("Sequence[Check]", row.get("checks") or ())),
+                as_text(row.get("role_arn")),
+                as_text(row.get("target_role_arn")),
+                as_text(row.get("association_id")),
+                parse_time(row.get("association_created_at")),
+                row,
+                parse_time(row.get("association_modified_at")),
+                parse_time(row.get("role_created_at")),
+            )
+            for row in as_objects(verified.get("workloads"))
+        ),
         _findings(verified),
     )
     return AwsResult(
@@ -129,17 +142,3 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
     :arg failures: the failures of the Kubernetes part.
     """
     return bool(aws.changes or aws.failures or changes or failures)
-
-
-def _parse_verified(row: Object, cluster: str) -> VerifiedWorkload:
-    return VerifiedWorkload(
-        WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account"))),
-        tuple(cast("Sequence[Check]", row.get("checks") or ())),
-        as_text(row.get("role_arn")),
-        as_text(row.get("target_role_arn")),
-        as_text(row.get("association_id")),
-        parse_time(row.get("association_created_at")),
-        row,
-        parse_time(row.get("association_modified_at")),
-        parse_time(row.get("role_created_at")),
-    )
