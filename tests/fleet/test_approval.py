@@ -179,6 +179,7 @@ def test_workflow_applies_only_approved_changes(fleet: FleetFixture, tmp_path: P
         assert "own-green" in str(found[f"eks_pod_identity_{name}"])
         assert "own-green" in page
 
-    admin, _found = start_here(fleet, tmp_path / "admin", ["blue"], check=True).end()
+    _output, planned = start_here(fleet, tmp_path / "admin", ["blue"], check=True).end()
+    admin, _none = start_here(fleet, tmp_path / "of-admin", ["blue"], report, check=True, **planned).end()
     assert f"attach policy {ADMIN} to role own-blue" in admin
     assert "warning POLICY_ADMINISTERS default/own-blue" in admin

@@ -126,49 +126,17 @@ MOVING_PODS = PodCredentials(irsa=("p",), owners={"p": "Deployment shop/api"})
 @pytest.mark.parametrize(
     ("scene", "options", "stage"),
     [
-        pytest.param(state(account(), roles=(MIGRATED,)), {"step": "inventory"}, "irsa", id="inventory"),
-        pytest.param(state(account(), roles=(MIGRATED,)), {}, "restarted", id="restart"),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), pods=MOVING_PODS),
-            {"step": "associate"},
-            "associated",
-            id="associate",
-        ),
-        pytest.param(state(account(), roles=(MIGRATED,), pods=HELD_PODS), {}, "associated", id="held"),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), pods=HELD_PODS),
-            {"step": "finish", "soak": 0},
-            "associated",
-            id="held until the end",
-        ),
-        pytest.param(state(account(), roles=(role(irsa(WEB)),)), {}, "irsa", id="blocked"),
-        pytest.param(
-            state(account(), roles=(MIGRATED,)), {"step": "finish"}, "restarted", id="new, soak time"
-        ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,)),
-            {"step": "finish", "soak": 0},
-            "finished",
-            id="new, no soak time",
-        ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION),
-            {"step": "finish"},
-            "finished",
-            id="soak time is over",
-        ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION),
-            {"step": "finish", "soak": 25},
-            "restarted",
-            id="soak time is not over",
-        ),
-        pytest.param(
-            state(roles=(FINISHED,), **HAS_ASSOCIATION),
-            {"step": "associate"},
-            "finished",
-            id="finished before",
-        ),
+        (state(account(), roles=(MIGRATED,)), {"step": "inventory"}, "irsa"),
+        (state(account(), roles=(MIGRATED,)), {}, "restarted"),
+        (state(account(), roles=(MIGRATED,), pods=MOVING_PODS), {"step": "associate"}, "associated"),
+        (state(account(), roles=(MIGRATED,), pods=HELD_PODS), {}, "associated"),
+        (state(account(), roles=(MIGRATED,), pods=HELD_PODS), {"step": "finish", "soak": 0}, "associated"),
+        (state(account(), roles=(role(irsa(WEB)),)), {}, "irsa"),
+        (state(account(), roles=(MIGRATED,)), {"step": "finish"}, "restarted"),
+        (state(account(), roles=(MIGRATED,)), {"step": "finish", "soak": 0}, "finished"),
+        (state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION), {"step": "finish"}, "finished"),
+        (state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION), {"step": "finish", "soak": 25}, "restarted"),
+        (state(roles=(FINISHED,), **HAS_ASSOCIATION), {"step": "associate"}, "finished"),
     ],
 )
 def test_plan_names_the_final_stage_of_a_service_account(
@@ -351,26 +319,21 @@ OTHER = role_arn("other")
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        pytest.param(
-            {"records": False}, "no migration has recorded shop/api in the tags of a role.", id="no record"
-        ),
-        pytest.param(
+        ({"records": False}, "no migration has recorded shop/api in the tags of a role."),
+        (
             {
                 "associations": (association(arn=OTHER),),
                 "roles": (with_record(POD_IDENTITY, removed=irsa(API)),),
             },
             f"it has role {OTHER} meanwhile.",
-            id="other role meanwhile",
         ),
-        pytest.param(
+        (
             {"associations": (association(target_role_arn=OTHER),)},
             "it has settings that no migration sets, such as a target role.",
-            id="target role",
         ),
-        pytest.param(
+        (
             {"associations": (association(session_policy={"Statement": []}),)},
             "it has settings that no migration sets, such as a target role.",
-            id="session policy",
         ),
     ],
 )
