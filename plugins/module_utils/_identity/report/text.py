@@ -149,22 +149,28 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
 def undo_lines(changes: Sequence[Object], listed_workloads: int) -> list[str]:
     """Return the teardown that takes all changes in AWS back, as a line that is wrapped, or no line without such a teardown.
 
-    A teardown takes back new associations with their new roles and policies. Any other change, also one for another workload,
-    would remain.
+    A teardown takes back new associations with new roles and policies. Any other change, also one for another workload, would
+    remain, and it would also delete a role that only the new associations use.
 
     :arg listed_workloads: the number of workloads of the run. For all of them, the teardown needs no selection.
     """
-    created = {
-        (as_text(row["resource"]), as_text(row["name"])) for row in changes if row["action"] == "create"
-    }
     names = [
         as_text(row["workload"])
         for row in changes
         if (row["resource"], row["action"]) == ("association", "create")
     ]
+    roles = {
+        as_text(text)
+        for row in changes
+        if (row["resource"], row["action"]) == ("role", "create")
+        for text in (row["name"], as_mapping(row.get("after")).get("arn"))
+    }
     remains = any(
-        (row["action"] != "create" and ("role", as_text(row["name"]).partition(" ")[0]) not in created)
-        or row["resource"] == "addon"
+        (
+            (row["resource"], row["action"]) != ("policy", "create")
+            and (as_mapping(row.get("after")).get("role_arn") or as_text(row["name"]).partition(" ")[0])
+            not in roles
+        )
         or not {row.get("workload"), *cast("list[str]", row.get("shared_with") or [])} <= {*names}
         for row in changes
     )

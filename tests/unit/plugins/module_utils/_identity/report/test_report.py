@@ -497,8 +497,9 @@ def test_finding_about_a_read_that_failed_already_is_left_out() -> None:
         assert any("NOT_READABLE" in line for line in lines) == shown
 
 
-def change_row(action: str, resource: str, name: str, workload: str = "shop/api") -> dict[str, str]:
-    return {"action": action, "resource": resource, "name": name, "workload": workload}
+def change_row(action: str, resource: str, name: str, workload: str = "shop/api") -> dict[str, Any]:
+    after = {"arn": "arn:r"} if resource == "role" else {"role_arn": "arn:r"} if "/" in name else {}
+    return {"action": action, "resource": resource, "name": name, "workload": workload, "after": after}
 
 
 CREATED = (
@@ -508,6 +509,7 @@ CREATED = (
     change_row("create", "association", "shop/api"),
 )
 MANY = tuple(change_row("create", "association", name, name) for name in map("shop/{}".format, range(41)))
+NEW_ROLE = change_row("create", "role", "r", "shop/0")
 TEARDOWN = "workload_identity.aws.teardown with the same variables"
 SHARED = {**change_row("create", "role", "r"), "shared_with": ["shop/web"]}
 
@@ -525,8 +527,13 @@ SHARED = {**change_row("create", "role", "r"), "shared_with": ["shop/web"]}
         ((*CREATED, change_row("attach", "attachment", "q p")), 1, ""),
         ((change_row("update", "role", "r"),), 1, ""),
         ((change_row("delete", "association", "shop/old"),), 1, ""),
-        (MANY, 41, TEARDOWN),
-        (MANY, 42, f"{TEARDOWN} and -e pod_identity_only=(the workloads of the created associations)"),
+        ((NEW_ROLE, *MANY), 41, TEARDOWN),
+        (MANY, 41, ""),
+        (
+            (NEW_ROLE, *MANY),
+            42,
+            f"{TEARDOWN} and -e pod_identity_only=(the workloads of the created associations)",
+        ),
         ((), 1, ""),
     ],
 )
