@@ -168,7 +168,9 @@ class _Run:
             return str(self._aws["msg"])
         cause = "interrupted" if interrupted else "the timeout of the task expired"
         step = self._steps.step or "reading the variables"
-        return f"{self._steps.title}: {cause} while {step}. Run again: completed changes are kept."
+        return f"{self._steps.title}: {cause} while {step}. Run again" + (
+            ": completed changes are kept." if self._options["entry_point"] == "main" else "."
+        )
 
     def stop(self, message: str) -> None:
         """Leave the report of a run that ended before its report."""
