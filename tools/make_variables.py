@@ -37,9 +37,8 @@ PAGES = {
 # The entry points of the surveys with other names.
 SURVEYS = {"site": "main", "teardown": "main", "fleet": "main"}
 BOOLEANS = ["true", "false"]
-_LICENCE = (
-    "# Copyright: (c) 2026, the workload_identity.aws authors\n# SPDX-License-Identifier: GPL-3.0-or-later\n"
-)
+# The licence of the generated files is the one of this file.
+_LICENCE = "".join(Path(__file__).read_text(encoding="utf-8").splitlines(keepends=True)[:2])
 
 
 def read_specs(role: str = "pod_identity") -> Specs:
@@ -120,10 +119,10 @@ def page_text(text: str, options: Mapping[str, Mapping[str, Any]], name: str) ->
         if begin not in text:
             raise ValueError(f"{name} has no row for {variable}")
         if "default" in option:
-            default = option["default"]
-            shown = default if isinstance(default, str) else json.dumps(default)
-            before, after = text.split(begin, 1)
-            text = f"{before}{begin}`{shown}` | {after.split(' | ', 1)[1]}"
+            value = option["default"]
+            cell = value if isinstance(value, str) else json.dumps(value)
+            start = text.index(begin) + len(begin)
+            text = f"{text[:start]}`{cell}`{text[text.index(' | ', start) :]}"
     return text
 
 

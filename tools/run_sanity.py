@@ -50,10 +50,7 @@ def excluded_files() -> list[str]:
 
 
 def available() -> dict[str, tuple[Path, Path]]:
-    """Return the virtual environment and the collections folder of each installed ansible-core, by its version.
-
-    The newest version comes first.
-    """
+    """Return the virtual environment and the collections folder of each installed ansible-core, by its version, newest first."""
     main_venv = ROOT / ".venv"
     found = {_core(main_venv): (main_venv, ROOT / ".collections")}
     for venv in sorted(ROOT.glob(".venv-2.*"), reverse=True):

@@ -92,7 +92,6 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
 ELSEWHERE = {
     "account_id",
     "assume_role_arn",
-    "fleet_workloads",
     "proof_pod",
     "only",
     "purge_limit",
