@@ -218,7 +218,9 @@ class _Look(Reader):
         if missing and not complete:
             try:
                 request = {"Scope": "Local", "MaxItems": PAGE_SIZE}
-                arns = [policy["Arn"] for policy in self.api.pages("iam", "ListPolicies", request, "Policies")]
+                arns = [
+                    policy["Arn"] for policy in self.api.pages("iam", "ListPolicies", request, "Policies")
+                ]
             except AwsError as error:
                 unread = map(policy_target, missing.values())
                 self.failures.update((target, read_failure(target, error)) for target in unread)
