@@ -409,7 +409,7 @@ def _kubernetes_end(aws: AwsResult, error: str) -> FindingRow:
             f"The service accounts could not be {'removed from' if aws.state == 'absent' else 'applied to'} "
             f"Kubernetes of {_place(aws)}: {sentence(visible(error))}"
         ),
-        "remedy": "Resolve the cause and run again; changes in AWS are kept.",
+        "remedy": "Resolve the cause and run again; completed changes in AWS are kept.",
     }
 
 

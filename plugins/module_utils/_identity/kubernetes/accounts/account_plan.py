@@ -117,7 +117,7 @@ def plan_apply(
                     Code.SERVICE_ACCOUNT_MISSING,
                     f"service account {key.service_account} does not exist in namespace {namespace}, and "
                     "create_service_account is false.",
-                    "Create it first, or set create_service_account: true.",
+                    "Create it first, or set create_service_account: true (pod_identity_create_service_accounts for all).",
                     key,
                 )
             )

@@ -283,7 +283,7 @@ def test_missing_service_account_without_create_refuses_its_workload() -> None:
             Finding(
                 Code.SERVICE_ACCOUNT_MISSING,
                 "service account app does not exist in namespace default, and create_service_account is false.",
-                "Create it first, or set create_service_account: true.",
+                "Create it first, or set create_service_account: true (pod_identity_create_service_accounts for all).",
                 WorkloadKey(build.CLUSTER, "default", "app"),
             )
         ],
