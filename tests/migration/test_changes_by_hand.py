@@ -99,8 +99,8 @@ def test_rollback_restores_a_service_account_without_association(new_scene: Call
             "A rollback finds the service accounts in the tags of all roles, and these could not be read at once",
         ),
         (
-            ("shop/two",),
-            "no service account shop/two uses IRSA or was migrated, .* iam:GetAccountAuthorizationDetails",
+            ("shop/app-00",),
+            "no service account shop/app-00 uses IRSA or was migrated, .* iam:GetAccountAuthorizationDetails",
         ),
     ],
 )
@@ -109,7 +109,7 @@ def test_rollback_without_the_tags_of_all_roles(
 ) -> None:
     scene = new_scene(1)
     scene.harness.run(step="finish", only=ONLY)
-    delete_association(scene.estate, "two")
+    delete_association(scene.estate, "app-00")
     scene.aws.set_faults([{"operation": "iam:GetAccountAuthorizationDetails", "kind": "access_denied"}])
     with pytest.raises(AssertionError, match=text):
         scene.harness.run(rollback=True, only=only)
