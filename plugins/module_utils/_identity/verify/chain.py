@@ -211,7 +211,8 @@ def _consider_age_of(subject: Verified, observed: Observed) -> Verified:
         for finding in check.findings
     )
     checks = tuple(
-        _apply_age(check, attached if check.name == "attachment" else young, explained)
+        # Without a finding, the check follows from another one.
+        _apply_age(check, attached if check.name == "attachment" and check.findings else young, explained)
         for check in subject.checks
     )
     return replace(subject, checks=checks)

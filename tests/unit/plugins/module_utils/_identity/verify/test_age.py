@@ -238,14 +238,23 @@ def test_age_does_not_explain_role_of_another_account() -> None:
     assert not [finding for finding in app.findings if "latest change" in finding.message]
 
 
-@pytest.mark.parametrize(("young", "status"), [("role", "unknown"), ("association", "fail")])
-def test_only_a_young_role_explains_a_missing_attachment_of_a_role_by_arn(young: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "young", "status"),
+    [
+        (detach, "role", {"attachment": "unknown"}),
+        (detach, "association", {"attachment": "fail"}),
+        (delete_role, "association", {"trust": "unknown", "attachment": "unknown"}),
+    ],
+)
+def test_only_a_young_role_explains_a_missing_attachment_of_a_role_by_arn(
+    fault: Callable[[FakeAws], None], young: str, status: dict[str, str]
+) -> None:
     config = desired(workload(role={"arn": role_arn("my-role")}))
     aws = made(**{young: timedelta(seconds=40)})
-    detach(aws)
+    fault(aws)
     observed = look(aws)
     (app,) = consider_age(verify(config, observed, READS), observed)
-    assert statuses(app) == {"attachment": status}
+    assert statuses(app) == status
 
 
 def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str, str]]:
