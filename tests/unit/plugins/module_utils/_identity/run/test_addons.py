@@ -282,6 +282,25 @@ def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: s
     assert run.made
 
 
+@pytest.mark.parametrize(
+    ("installed", "spec", "version"),
+    [
+        pytest.param("", agent("latest"), NEWEST, id="creation"),
+        pytest.param(OLDER, agent("latest"), NEWEST, id="update"),
+        pytest.param(OLDER, agent(absent=True), None, id="removal"),
+    ],
+)
+def test_check_mode_predicts_the_addon(installed: str, spec: AddonSpec, version: str | None) -> None:
+    aws = FakeAddons()
+    if installed:
+        aws.install(installed)
+    run = converge(aws, spec, check_mode=True)
+    assert (run.addon.version if run.addon else None, run.addon and run.addon.status) == (
+        version,
+        "ACTIVE" if version else None,
+    )
+
+
 def test_timeout_of_zero_does_not_wait() -> None:
     run = converge(FakeAddons(reads=999), agent(), timeout=0)
     assert (run.made, run.failure) == (True, None)

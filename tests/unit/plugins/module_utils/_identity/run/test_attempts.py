@@ -71,9 +71,12 @@ def attempt(result: Done | Refusal, *retryable: Target, journal: Journal | None 
     return journal
 
 
-def test_creation_after_a_partial_update_is_a_change_by_itself() -> None:
+@pytest.mark.parametrize(
+    "earlier", [change("r", "update", {"a": 1}, {"a": 2}), change("r", "create", None, {"arn": "x"})]
+)
+def test_creation_after_a_partial_attempt_is_a_change_by_itself(earlier: Change) -> None:
     creation = change("r", "create", None, {"arn": "x"})
-    journal = attempt(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True), ROLE)
+    journal = attempt(refusal(earlier, "Half", partly=True), ROLE)
     attempt(Done(creation), journal=journal)
     assert [done.change for done in journal.done] == [creation]
 
