@@ -207,6 +207,13 @@ CASES = [
         "does not mean the service",
     ),
     (
+        "Deny for a pattern of other services",
+        policy(allow(), deny(Principal={"Service": "ec2*"})),
+        KNOWN,
+        "yes",
+        "the pattern does not match",
+    ),
+    (
         "Deny for others by NotPrincipal",
         policy(allow(), without_principal(deny(), NotPrincipal=SERVICE)),
         KNOWN,

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleUse,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import access
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
     RoleReads,
     read_last_uses,
@@ -153,10 +154,16 @@ def last_accessed(status: str = "COMPLETED") -> dict[str, Any]:
 
 def read_uses(aws: FakeAws, *names: str, status: str = "COMPLETED") -> Mapping[str, RoleUse | None]:
     aws.replace("iam:GenerateServiceLastAccessedDetails", lambda request: {"JobId": request["Arn"]})
-    aws.replace("iam:GetServiceLastAccessedDetails", lambda _request: last_accessed(status))
+    waits: list[float] = []
+    aws.replace(
+        "iam:GetServiceLastAccessedDetails",
+        lambda _request: last_accessed(status if waits else "IN_PROGRESS"),
+    )
     reads = read(aws, "app", "gone")
     arns = [role_arn(name) for name in (*names, "gone", "elsewhere")]
-    found = read_last_uses(aws, reads, arns, 4).roles
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "pause", waits.append)
+        found = read_last_uses(aws, reads, arns, 4).roles
     return {name.rpartition("/")[2]: role.use for name, role in found.items()}
 
 
