@@ -101,6 +101,40 @@ def test_unusable_page_token_is_an_error(markers: list[str | None], reason: str,
     assert len(requests) == len(markers)
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "answer", "attempts"),
+    [
+        ("eks", "CreatePodIdentityAssociation", "association", 2),
+        ("eks", "CreateAddon", "addon", 2),
+        ("iam", "CreatePolicyVersion", "PolicyVersion", 1),
+    ],
+)
+def test_creation_with_a_lost_response_takes_effect_once(
+    service: str, operation: str, answer: str, attempts: int
+) -> None:
+    requests: list[dict[str, Any]] = []
+
+    class Client:
+        def __getattr__(self, _name: str) -> Any:
+            return self.send
+
+        def send(self, **parameters: Any) -> dict[str, Any]:
+            requests.append(parameters)
+            if len(requests) == 1:
+                raise exceptions.ConnectionClosedError(endpoint_url="https://aws.example")
+            return {answer: {}}
+
+    api = BotoApi(lambda _service: Client(), simulated_retries())
+    if attempts == 1:
+        with pytest.raises(AwsError) as caught:
+            api.call(service, operation, {})
+        assert caught.value.once_only
+    else:
+        api.call(service, operation, {})
+        assert requests[0] == requests[1] != {}
+    assert len(requests) == attempts
+
+
 def test_number_of_pages_is_limited() -> None:
     requests: list[dict[str, Any]] = []
 

@@ -16,10 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
-    IamArn,
-    parse_role_arn,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
     desired,
@@ -148,28 +144,6 @@ def test_rejects_resources_of_other_accounts(changes: dict[str, Any], problem: s
     with pytest.raises(InputError) as caught:
         validate_accounts(desired(workload(**changes)), HERE)
     assert caught.value.problems == (problem,)
-
-
-@pytest.mark.parametrize(
-    ("arn", "parts"),
-    [
-        pytest.param(
-            "arn:aws:iam::111122223333:role/a", IamArn("aws", "111122223333", "/", "a"), id="without a path"
-        ),
-        pytest.param(
-            "arn:aws-us-gov:iam::111122223333:role/team/x/a+b@c",
-            IamArn("aws-us-gov", "111122223333", "/team/x/", "a+b@c"),
-            id="with a path",
-        ),
-        pytest.param("arn:aws:iam::111122223333:policy/a", None, id="ARN of a policy"),
-        pytest.param("arn:aws:iam::1111:role/a", None, id="account ID too short"),
-        pytest.param("arn:aws:iam::111122223333:role/", None, id="without a name"),
-        pytest.param("arn:aws:sts::111122223333:assumed-role/a/b", None, id="ARN of a session"),
-        pytest.param("arn:aws:iam::111122223333:role/a\n", None, id="line break"),
-    ],
-)
-def test_splits_a_role_arn(arn: str, parts: IamArn | None) -> None:
-    assert parse_role_arn(arn) == parts
 
 
 def workload_with_policies(count: int) -> Any:

@@ -312,6 +312,7 @@ SUBJECT = Subject(cluster_arn=CLUSTER_ARN, namespace="default", service_account=
         pytest.param("r", timedelta(minutes=5), False, id="old"),
         pytest.param("ec2", timedelta(0), False, id="new, but without trust"),
         pytest.param("gone", timedelta(0), False, id="missing"),
+        pytest.param("team/r", timedelta(0), False, id="new, but with another path"),
     ],
 )
 def test_waits_only_for_a_new_usable_role(role: str, age: timedelta, answer: bool) -> None:

@@ -64,19 +64,6 @@ def test_conflict_of_one_workload_does_not_retry_another() -> None:
     assert len(aws.parameters("iam:AttachRolePolicy")) == 1
 
 
-def test_does_not_wait_for_an_old_role() -> None:
-    aws, clock = FakeAws(), Clock()
-    create_role(aws, "old", TRUST_BARE)
-    aws.eks.role_changed("old")
-    aws.eks.waits["old"] = 1
-    later = {"ResponseMetadata": {"HTTPHeaders": {"date": "Tue, 24 Nov 2026 11:00:00 GMT"}}}
-    role = aws.iam.GetRole({"RoleName": "old"})
-    aws.replace("iam:GetRole", lambda _asked: {**role, **later})
-    outcome = run(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])), clock=clock)
-    assert [failure.error_code for failure in outcome.failures] == ["InvalidParameterException"]
-    assert clock.pauses == []
-
-
 def test_waits_for_a_young_role_with_another_path() -> None:
     aws, clock = FakeAws(), Clock()
     create_role(aws, "my-role", TRUST_BARE, Path="/team/")
