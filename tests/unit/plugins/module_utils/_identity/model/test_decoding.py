@@ -3,21 +3,9 @@
 
 from __future__ import annotations
 
-import json
-from urllib.parse import quote
-
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
-    ObservedPolicy,
-    PolicyVersion,
-    decode_policy,
-    decode_version,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     association_summary,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    document,
 )
 
 SUMMARY = {
@@ -27,14 +15,6 @@ SUMMARY = {
     "associationArn": "arn",
     "associationId": "a-1",
 }
-
-
-def test_policy_is_decoded_with_its_versions() -> None:
-    raw = {"Arn": "arn", "PolicyName": "p", "DefaultVersionId": "v3", "Tags": [{"Key": "a", "Value": "b"}]}
-    assert decode_policy(raw) == ObservedPolicy("arn", "p", "v3", {"a": "b"})
-    assert decode_version({"VersionId": "v12", "IsDefaultVersion": False}) == PolicyVersion("v12", False)
-    read = {"VersionId": "v1", "IsDefaultVersion": True, "Document": quote(json.dumps(document("a:B")))}
-    assert decode_version(read) == PolicyVersion("v1", True, document("a:B"))
 
 
 @pytest.mark.parametrize(("more", "owner"), [({}, ""), ({"ownerArn": "addon"}, "addon")])

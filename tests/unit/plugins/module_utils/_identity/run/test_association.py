@@ -321,12 +321,6 @@ def test_waits_only_for_a_new_usable_role(role: str, age: timedelta, answer: boo
     assert may_become_usable(aws, role_arn(role), SUBJECT, CREATED + age) is answer
 
 
-def test_invalid_role_arn_is_not_read() -> None:
-    aws = account()
-    assert may_become_usable(aws, "r", SUBJECT) is False
-    assert aws.requests == []
-
-
 TRUST_SCOPED = {
     "Version": "2012-10-17",
     "Statement": [
