@@ -22,7 +22,8 @@ from functools import partial
 from threading import Event
 from types import FrameType
 
-_STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
+# The event that interrupts this thread, or None.
+STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
 
 class Interrupted(BaseException):
@@ -31,12 +32,7 @@ class Interrupted(BaseException):
 
 def current_interrupt() -> Event:
     """Return the event that can interrupt this thread, or a new event if this thread has no event."""
-    return _STOP.get() or Event()
-
-
-def set_interrupt(stop: Event) -> None:
-    """Set the event that interrupts this thread."""
-    _STOP.set(stop)
+    return STOP.get() or Event()
 
 
 def raise_if_interrupted() -> None:
@@ -44,7 +40,7 @@ def raise_if_interrupted() -> None:
 
     :raises Interrupted: when it is interrupted.
     """
-    stop = _STOP.get()
+    stop = STOP.get()
     if stop is not None and stop.is_set():
         raise Interrupted
 
@@ -54,7 +50,7 @@ def pause(seconds: float) -> None:
 
     :raises Interrupted: as soon as this thread is interrupted.
     """
-    stop = _STOP.get()
+    stop = STOP.get()
     if stop is None:
         time.sleep(seconds)
     elif stop.wait(seconds):
@@ -76,11 +72,11 @@ def interrupting(stop: Event) -> Iterator[None]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Protect a block from interruption. Use it where a partly completed block would be worse than a delay."""
-    token = _STOP.set(None)
+    token = STOP.set(None)
     try:
         yield
     finally:
-        _STOP.reset(token)
+        STOP.reset(token)
 
 
 @dataclass(slots=True)
@@ -110,23 +106,19 @@ def watch_reader(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Ite
     :arg stream: the file descriptor of the writing end. ``lost`` is never called for a file or a closed descriptor, because
         these have no reader.
     """
-    block, end_of_block = os.pipe()
-    watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)
-    watch.start()
+    ended = Event()
+    # The thread waits until the process ends, unless the reader disappears.
+    threading.Thread(target=_watch, args=(stream, ended, lost), daemon=True).start()
     try:
         yield
     finally:
-        os.close(end_of_block)
-        watch.join()
-        os.close(block)
+        ended.set()
 
 
-def _watch(stream: int, block: int, lost: Callable[[], None]) -> None:
+def _watch(stream: int, ended: Event, lost: Callable[[], None]) -> None:
     poll = select.poll()
     poll.register(stream, 0)
-    poll.register(block, 0)
-    events = dict(poll.poll())
-    if block not in events and events[stream] & _LOST:
+    if dict(poll.poll())[stream] & _LOST and not ended.is_set():
         lost()
 
 
@@ -138,11 +130,6 @@ _RESULT_PENDING: ContextVar[bool] = ContextVar("result_pending", default=False)
 def _handled_signals() -> tuple[signal.Signals, ...]:
     # Only the main thread can set signal handlers.
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
-
-
-def _alarm() -> tuple[signal.Signals, ...]:
-    """Return SIGALRM if Ansible has set a timeout for the task of this process."""
-    return (signal.SIGALRM,) if _handled_signals() and callable(signal.getsignal(signal.SIGALRM)) else ()
 
 
 @contextmanager
@@ -177,16 +164,19 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         # The interrupted thread may hold the lock of the event, so setting the event here could block forever.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
-    handlers = {number: signal.signal(number, handle) for number in (*_handled_signals(), *_alarm())}
+    handled = _handled_signals()
+    # If SIGALRM has a handler, Ansible has set a timeout for the task of this process.
+    alarm = (signal.SIGALRM,) if handled and callable(signal.getsignal(signal.SIGALRM)) else ()
+    handlers = {number: signal.signal(number, handle) for number in (*handled, *alarm)}
     timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
-    token = _STOP.set(stop.event)
+    token = STOP.set(stop.event)
     try:
         if timer is not None:
             timer.daemon = True
             timer.start()
         yield stop
     finally:
-        _STOP.reset(token)
+        STOP.reset(token)
         if timer is not None:
             timer.cancel()
         for number, handler in handlers.items():

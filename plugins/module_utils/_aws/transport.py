@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from .._identity.model.errors import AwsError, ErrorKind
-from .interrupt import current_interrupt, interrupting, pause, raise_if_interrupted, set_interrupt
+from .interrupt import STOP, current_interrupt, interrupting, pause, raise_if_interrupted
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -52,7 +52,7 @@ def map_concurrently(
     # The pool waits for its threads when its context ends. So the inner ``interrupting`` interrupts these threads first.
     with (
         interrupting(stop),
-        ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,
+        ThreadPoolExecutor(width, initializer=STOP.set, initargs=(stop,)) as pool,
         interrupting(stop),
     ):
         begun: list[Future[_Result]] = []
@@ -80,7 +80,7 @@ def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
     stop = current_interrupt()
 
     def interruptible() -> _Result:
-        set_interrupt(stop)
+        STOP.set(stop)
         return work()
 
     future = _start(interruptible)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     response_pages,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import new_session
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     Retries,
 )
@@ -263,3 +265,11 @@ def test_response_from_another_server_is_rejected(status: int, headers: dict[str
         "Another server responds in place of AWS: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
         "page of the network, and endpoint_url (AWS_ENDPOINT_URL). Then run again."
     )
+
+
+@pytest.mark.parametrize(
+    "raw", ["2026-11-24T10:15:30Z", "2026-11-24T10:15:30.000Z", 1795515330.0, "1795515330"]
+)
+def test_session_parses_times(raw: object) -> None:
+    parser = new_session(None).get_component("response_parser_factory").create_parser("query")
+    assert parser._timestamp_parser(raw).astimezone(timezone.utc).isoformat() == "2026-11-24T10:15:30+00:00"
