@@ -215,8 +215,9 @@ def _pages(
         pages = iter(cast("Any", Paginator)(send, settings, None).paginate(**parameters))
         yield from islice(pages, MOST_PAGES)
         if next(pages, None) is not None:
-            reason = f"the response has a token for another page after {MOST_PAGES} pages"
-            raise malformed(service, operation, reason)
+            raise malformed(
+                service, operation, f"the response has a token for another page after {MOST_PAGES} pages"
+            )
     except PaginationError as error:
         raise malformed(service, operation, str(error)) from error
 

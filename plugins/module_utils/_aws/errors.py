@@ -347,18 +347,26 @@ def is_from_aws(response: Mapping[str, Any]) -> bool:
     if "HTTPHeaders" not in metadata:
         return True
     headers = {str(name).lower(): str(value) for name, value in metadata["HTTPHeaders"].items()}
-    identified = metadata.get("RequestId") or any(name in headers for name in _REQUEST_IDS)
-    return bool(identified) and "html" not in headers.get("content-type", "").lower()
+    identifiers = (metadata.get("RequestId"), *map(headers.get, _REQUEST_IDS))
+    return any(identifiers) and "html" not in headers.get("content-type", "").lower()
 
 
 def not_aws(service: str, operation: str) -> AwsError:
-    text = "the response is not from AWS: it has no request ID, or is a web page"
-    return classify(f"{service}:{operation}", NOT_AWS, text, outcome_unknown=True)
+    return classify(
+        f"{service}:{operation}",
+        NOT_AWS,
+        "the response is not from AWS: it has no request ID, or is a web page",
+        outcome_unknown=True,
+    )
 
 
 def malformed(service: str, operation: str, reason: str) -> AwsError:
-    text = f"{reason}; possibly a proxy has truncated or repeated a response"
-    return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
+    return classify(
+        f"{service}:{operation}",
+        MALFORMED,
+        f"{reason}; possibly a proxy has truncated or repeated a response",
+        outcome_unknown=True,
+    )
 
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")

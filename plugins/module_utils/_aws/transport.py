@@ -58,7 +58,7 @@ def map_concurrently(
         begun: list[Future[_Result]] = []
         try:
             begun.extend(pool.submit(work, item) for item in items)
-            return [future.result() for future in begun]
+            return [_await(future) for future in begun]
         finally:
             for future in begun:
                 future.cancel()
@@ -87,11 +87,16 @@ def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
 
     def wait_for_result() -> _Result:
         with interrupting(stop):
-            while not wait([future], POLL_SECONDS).done:
-                raise_if_interrupted()
-            return future.result()
+            return _await(future)
 
     return wait_for_result
+
+
+def _await(future: Future[_Result]) -> _Result:
+    """Return the result of a future, or raise its error. Wake up often, because Python may miss a signal in a long wait."""
+    while not (future.done() or wait([future], POLL_SECONDS).done):
+        raise_if_interrupted()
+    return future.result()
 
 
 def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:
