@@ -229,12 +229,16 @@ def test_failure_without_age_remains() -> None:
     assert statuses(web) == {"agent": "fail"}
 
 
-def test_age_does_not_explain_role_of_another_account() -> None:
+@pytest.mark.parametrize("has_association", [True, False])
+def test_age_does_not_explain_role_of_another_account(has_association: bool) -> None:
     """Check that the check of a role in another account still fails, although a new role of this account has the same name."""
     config = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
     observed = look(made(role=timedelta(seconds=40)))
+    if not has_association:
+        observed = replace(observed, associations={})
     (app,) = consider_age(verify(config, observed, READS), observed)
-    assert statuses(app)["trust"] == "fail"
+    assert (statuses(app)["trust"], statuses(app)["association"]) == ("fail", "fail")
+    assert Code.ASSOCIATION_MISSING not in {finding.code for finding in app.findings}
     assert not [finding for finding in app.findings if "latest change" in finding.message]
 
 
