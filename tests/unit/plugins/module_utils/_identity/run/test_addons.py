@@ -295,10 +295,7 @@ def test_check_mode_predicts_the_addon(installed: str, spec: AddonSpec, version:
     if installed:
         aws.install(installed)
     run = converge(aws, spec, check_mode=True)
-    assert (run.addon.version if run.addon else None, run.addon and run.addon.status) == (
-        version,
-        "ACTIVE" if version else None,
-    )
+    assert (run.addon and (run.addon.version, run.addon.status)) == (version and (version, "ACTIVE"))
 
 
 def test_timeout_of_zero_does_not_wait() -> None:
