@@ -227,6 +227,11 @@ def test_swap_waits_for_the_room() -> None:
     assert clock.pauses == [0.5, 1]
 
 
+def test_swap_continues_after_a_lost_response_to_the_detachment() -> None:
+    lost = classify("iam:DetachRolePolicy", "ReadTimeoutError", "No.", outcome_unknown=True)
+    assert done(apply(Script(DetachRolePolicy=[lost]), SWAP)) == ["replace attachment r"]
+
+
 @pytest.mark.parametrize(
     ("errors", "note", "partly"),
     [

@@ -27,6 +27,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     agent,
     desired,
     engine,
+    plan,
     role_arn,
     run,
     workload,
@@ -178,3 +179,7 @@ def test_verification_reports_the_deny_and_its_effect(
         "keeps it."
     )
     assert finding.remedy == LIFT
+    by_arn = desired(workload("app", role={"arn": ROLE}))
+    codes = [("ROLE_RESTRICTED", severity)] if severity != "info" else []
+    assert trust_checks(aws, by_arn) == [("default/app", status, codes)]
+    assert [failure.remedy for failure in plan(aws, by_arn).failures] == [LIFT] * (status == "fail")
