@@ -226,18 +226,25 @@ def test_agent_with_associations_is_kept() -> None:
     assert "DeleteAddon" not in aws.requests
 
 
-def test_removal_waits_also_while_reads_show_the_former_status(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("operation", "spec", "version"),
+    [("_DeleteAddon", agent(absent=True), None), ("_UpdateAddon", agent("latest"), NEWEST)],
+)
+def test_waits_also_while_reads_show_the_former_state(
+    monkeypatch: pytest.MonkeyPatch, operation: str, spec: AddonSpec, version: str | None
+) -> None:
     aws = FakeAddons()
     aws.install(OLDER)
-    former, delete = dict(aws.addon or {}), aws._DeleteAddon
+    former, send = dict(aws.addon or {}), getattr(aws, operation)
 
-    def delete_late(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def send_late(parameters: Mapping[str, Any]) -> dict[str, Any]:
         aws.late = [former, former]
-        return delete(parameters)
+        answer: dict[str, Any] = send(parameters)
+        return answer
 
-    monkeypatch.setattr(aws, "_DeleteAddon", delete_late)
-    run = converge(aws, agent(absent=True))
-    assert (run.made, run.addon, run.failure, aws.late) == (True, None, None, [])
+    monkeypatch.setattr(aws, operation, send_late)
+    run = converge(aws, spec)
+    assert (run.made, run.addon and run.addon.version, run.failure, aws.late) == (True, version, None, [])
 
 
 def test_failed_read_after_a_change_is_the_failure_of_the_addon() -> None:

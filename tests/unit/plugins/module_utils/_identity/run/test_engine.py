@@ -64,6 +64,16 @@ def test_conflict_of_one_workload_does_not_retry_another() -> None:
     assert len(aws.parameters("iam:AttachRolePolicy")) == 1
 
 
+def test_role_is_kept_if_its_trust_policy_cannot_be_read_again() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    denied = classify("iam:GetRole", "AccessDenied", "No.")
+    aws.before_request("eks:DeletePodIdentityAssociation", lambda: aws.fail_on("iam:GetRole", *[denied] * 9))
+    outcome = run(aws, desired(workload()), "absent")
+    assert {"iam:DetachRolePolicy", "iam:DeleteRole"}.isdisjoint(aws.writes)
+    assert "iam:GetRole: No." in {failure.message for failure in outcome.failures}
+
+
 def test_waits_for_a_young_role_with_another_path() -> None:
     aws, clock = FakeAws(), Clock()
     create_role(aws, "my-role", TRUST_BARE, Path="/team/")
