@@ -453,6 +453,7 @@ def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[
     facts: dict[str, Any] = {**found["verification"]}
     assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())
     assert not given_result["failures"] or found["summary"]["passed"] == 0
+    assert found["headline"].endswith("Nothing was changed.") == (found["failed"] and settings["check_mode"])
 
 
 def test_role_asserts_every_fact() -> None:
