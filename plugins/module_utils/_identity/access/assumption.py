@@ -10,7 +10,7 @@ evaluation logic".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -20,13 +20,13 @@ from ..._policy.evaluation.rules import Request
 from ..._policy.language.context import UNKNOWN_VALUE, Context
 from ..._policy.language.match import Cover
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant
-from ..._policy.permissions.permissions import IDENTITY, Required, check_permission, pod_context
+from ..._policy.permissions.permissions import Required, check_permission, pod_context
 from ..._policy.trust.check import judge_session
 from ..model.access import ClusterFacts, RoleFacts
 from ..model.associations import ObservedAssociation
 from ..model.names import is_aws_managed
 from .effective import Profile
-from .estate import AccessEstate, Usability, arn_account
+from .estate import WORST, AccessEstate, Usability, arn_account
 from .rules import Access, AccessRule, answer, arn_pattern
 
 # The maximum number of means in an answer.
@@ -138,22 +138,20 @@ class RoleGraph:
     def administers(self, role: RoleFacts) -> Usability:
         """Return whether a session of a role, without session tags, can give the role all permissions.
 
-        The result is "unknown" if the role does not exist, or if the role or its permissions boundary could not be read. It is
-        "unknown" instead of "no" if another policy could not be read.
+        The result is "unknown" if the role does not exist, or if the role or one of its policies could not be read.
         """
-        if role.state != "read" or any(layer == "boundary" for layer, _title in role.unread):
+        if role.state != "read":
             return "unknown"
         session = self.session(role, pod_context(_role_caller(role), role.tags))
-        if session.grant is not None:
-            return "yes" if session.grant.is_certain else "depends"
-        return "unknown" if session.profile.unread else "no"
+        if session.profile.unread:
+            return "unknown"
+        return "no" if session.grant is None else "yes" if session.grant.is_certain else "depends"
 
     def node_roles(self, part: ClusterFacts) -> dict[str, Usability]:
         """Return the ARNs of the node roles in ``part.nodes``, first the roles that can administer the account."""
         sources = part.nodes.sources if part.nodes is not None else ()
         found = {arn: self.administers(self.estate.role(arn)) for arn in sources}
-        order: Sequence[Usability] = ("yes", "depends", "unknown", "no")
-        return dict(sorted(found.items(), key=lambda item: (order.index(item[1]), item[0])))
+        return dict(sorted(found.items(), key=lambda item: (-WORST.index(item[1]), item[0])))
 
     def means(self, session: Session | None, further_roles: Mapping[str, bool]) -> Means:
         """Return the means of a service account to obtain further permissions.
@@ -267,11 +265,16 @@ class RoleGraph:
         candidates.pop(role.arn, None)
         chosen = session.context.assume({"aws:sourceidentity": UNKNOWN_VALUE})
         for arn, target in candidates.items():
-            verdict = check_permission(profile.layers, Required(ASSUME_ROLE, arn), session.context)
-            decision = verdict.decision
-            if decision == IMPLICIT_DENY and verdict.change == (IDENTITY,) and arn_account(arn) == account:
+            required = Required(ASSUME_ROLE, arn)
+            decision = check_permission(profile.layers, required, session.context).decision
+            if (
+                decision == IMPLICIT_DENY
+                and arn_account(arn) == account
+                and (arn in named or arn in everyone)
+            ):
                 # Within an account, a trust policy that names the role is sufficient. AWS does not document this for "*".
-                decision = ALLOWED if arn in named else CONDITIONAL if arn in everyone else decision
+                trusted = check_permission(profile.trusted_layers, required, session.context).decision
+                decision = CONDITIONAL if trusted == ALLOWED and arn not in named else trusted
             trust = self.estate.trust(target)
             if trust is None or decision not in (ALLOWED, CONDITIONAL):
                 continue

@@ -34,10 +34,28 @@ from ..model.access import RoleFacts
 from ..model.associations import ObservedAssociation
 from ..model.names import is_aws_managed
 from ..model.observed import Document
-from .rules import AccessRule, RoleRules, reduce_layers
+from .rules import UNREAD_RULE, AccessRule, RoleRules, reduce_layers
 
 PolicyKind = Literal["aws", "customer", "inline", "session"]
 SESSION_POLICY_NAME = "session policy of the association"
+# An Allow of everything, and a Deny of everything under an unknown condition, because a policy that was not read may deny it.
+_EVERYTHING, _UNREAD = build_rules(
+    parse_policy(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {
+                    "Effect": "Deny",
+                    "Action": "*",
+                    "Resource": "*",
+                    "Condition": {"Bool": dict.fromkeys(UNREAD_RULE.keys, "true")},
+                },
+            ],
+        },
+        "identity",
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +83,9 @@ class Profile:
 
     ``layers`` are the compiled policies: identity policies, then the permissions boundary and the session policy, if they exist
     and could be parsed. ``context`` has the condition keys of the requests. ``policies`` are the identity policies. ``unread``
-    has the policies that could not be read or parsed, each as the name of its layer and the name of the policy. ``tables`` has
-    the caches that all profiles share.
+    has the policies that could not be read or parsed, each as the name of its layer and the name of the policy. Each of them may
+    deny every request, so with one of them the first layer has a Deny under an unknown condition. ``tables`` has the caches that
+    all profiles share.
     """
 
     layers: tuple[Layer, ...]
@@ -80,6 +99,11 @@ class Profile:
     @cached_property
     def rules(self) -> RoleRules:
         return reduce_layers(self.layers, self.context, self.unread, self.tables.reduced)
+
+    @cached_property
+    def trusted_layers(self) -> tuple[Layer, ...]:
+        """Return the layers for a resource whose policy names the role, which then needs no Allow of its identity policies."""
+        return (Layer(IDENTITY, (*self.layers[0].rules, _EVERYTHING)), *self.layers[1:])
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -127,8 +151,9 @@ class AccessTables:
         unread = [(IDENTITY if layer == "identity" else title, title) for layer, title in role.unread]
         unread += [(IDENTITY, policy.name) for policy in identity if not policy.is_parsed]
         unread += [(policy.name, policy.name) for policy in limits if not policy.is_parsed]
+        granted = [*(policy.rules for policy in identity), (_UNREAD,) if unread else ()]
         layers = (
-            Layer(IDENTITY, tuple(rule for policy in identity for rule in policy.rules)),
+            Layer(IDENTITY, tuple(rule for rules in granted for rule in rules)),
             *(Layer(policy.name, policy.rules) for policy in limits if policy.is_parsed),
         )
         signature = context_signature((rule for layer in layers for rule in layer.rules), context)

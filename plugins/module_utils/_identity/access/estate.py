@@ -22,7 +22,7 @@ from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.context import PRESENT, Context
 from ..._policy.language.document import PolicyError
-from ..._policy.permissions.permissions import IDENTITY, pod_context
+from ..._policy.permissions.permissions import pod_context
 from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
@@ -55,7 +55,7 @@ _USABILITY: Final[Mapping[str, Usability]] = {"yes": "yes", "no": "no", "conditi
 # The maximum number of service accounts in a sentence.
 SHOWN_MEMBERS: Final = 3
 # The results of a check, the worst first. If several policies must allow the use of a role, the worst of their results counts.
-_WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
+WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
 # The reasons for the results about the trust policy of a role for IRSA.
 _TOKEN_REASONS: Final[Mapping[Usability, str]] = {
     "yes": "The trust policy allows the token of this service account.",
@@ -310,7 +310,7 @@ class AccessEstate:
         checks = [self._check_role(role, subject)]
         if target_arn and checks[0][0] != "no":
             checks += self._check_target(role, self.role(target_arn), subject, association.external_id)
-        usable = min((word for word, _reason in checks), key=_WORST.index)
+        usable = min((word for word, _reason in checks), key=WORST.index)
         reasons = dict.fromkeys(reason for _word, reason in checks if reason)
         return replace(found, usable=usable, reason=" ".join(reasons if usable != "yes" else [*reasons][:1]))
 
@@ -331,8 +331,6 @@ class AccessEstate:
         trust = self.trust(target)
         if role.state == "read":
             profile = self.tables.profile(role, pod_context(subject))
-            verdicts = check_chain_permissions(profile.layers, subject, target.arn)
-            denied = [verdict for verdict in verdicts if verdict.decision not in (ALLOWED, CONDITIONAL)]
             # Within an account, a trust policy that names the role is sufficient, and an unread one may do so.
             is_sufficient = arn_account(target.arn) == arn_account(role.arn) and (
                 trust is None
@@ -341,13 +339,15 @@ class AccessEstate:
                     for rule in trust.rules
                 )
             )
-            if denied and not (is_sufficient and all(verdict.change == (IDENTITY,) for verdict in denied)):
+            layers = profile.trusted_layers if is_sufficient else profile.layers
+            decisions = {verdict.decision for verdict in check_chain_permissions(layers, subject, target.arn)}
+            if not decisions <= {ALLOWED, CONDITIONAL}:
                 readable = "readable " if profile.unread else ""
                 yield (
                     "depends" if profile.unread else "no",
                     f"The {readable}policies of role {role_name(role.arn)} do not allow it to assume the target role.",
                 )
-            elif profile.unread or any(verdict.decision == CONDITIONAL for verdict in verdicts):
+            elif CONDITIONAL in decisions:
                 yield (
                     "depends",
                     "Whether the role may assume the target role depends on conditions or unread policies.",

@@ -41,17 +41,20 @@ def node_risks(estate: AccessEstate, graph: RoleGraph, name: Callable[[AccessMem
             continue
         arn, roles = part.cluster.arn, graph.node_roles(part)
         members = [member for member in estate.members if member.cluster.arn == arn]
-        fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
+        # Service accounts with credentials that some of their Pods did not get, and service accounts without any.
+        partly_bare = [
+            member for member in members if member.credentials and member.pods and member.pods.none
+        ]
         bare = [member for member in members if not member.credentials]
         is_high = "yes" in roles.values()
-        if not (fallen or bare or is_high):
+        if not (partly_bare or bare or is_high):
             continue
-        pods = [member.pods for member in fallen if member.pods is not None]
-        count = sum(len(found.none) for found in pods)
+        pods = [member.pods for member in partly_bare if member.pods is not None]
         on_host = sum(len({*found.none} & {*found.on_host_network}) for found in pods)
         texts = (
-            f"Pods of {listed(map(name, fallen), SHOWN_MEMBERS)} that started without credentials: {count}."
-            if fallen
+            f"Pods of {listed(map(name, partly_bare), SHOWN_MEMBERS)} that started without credentials: "
+            f"{sum(len(found.none) for found in pods)}."
+            if partly_bare
             else "",
             f"Service accounts without credentials for AWS: {listed(map(name, bare), SHOWN_MEMBERS)}."
             if bare
@@ -66,7 +69,7 @@ def node_risks(estate: AccessEstate, graph: RoleGraph, name: Callable[[AccessMem
             "NODE_CREDENTIALS",
             arn,
             " ".join(filter(None, texts)),
-            (*fallen, *bare),
+            (*partly_bare, *bare),
             roles=tuple(roles),
             raised_as="high" if is_high else None,
         )

@@ -72,8 +72,7 @@ def build_report(
     :arg questions: the questions that the report answers.
     """
     judge = UseJudge(now, unused_days) if unused_days is not None else None
-    builder = _Builder(_with_names(parts), catalogue, now, sorted(only), judge, questions)
-    report = builder.report
+    report = _Builder(_with_names(parts), catalogue, now, sorted(only), judge, questions).report
     # The patterns of the rules are not for display, and a character that is escaped would match other names.
     return {**cast("_Row", visible_values(report)), "rules": report["rules"]}
 
@@ -276,12 +275,14 @@ class _Builder:
             )
             if access.answer == "no":
                 access = self._finder.means[member].answer(ask, access)
-            places = self._places(rule.statement for rule in access.rules)
             found.append(
                 {
                     "workload": number,
                     "answer": access.answer,
-                    **_present(keys=list(access.keys), statements=places),
+                    **_present(
+                        keys=list(access.keys),
+                        statements=self._places(rule.statement for rule in access.rules),
+                    ),
                 }
             )
         return {

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.rules import Rule
+from ..._policy.language.context import Context
 from ..._policy.permissions.levels import EVERY_SERVICE, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.federation import parse_issuer, provider_host
@@ -71,8 +72,8 @@ class RiskFinder:
             *self._guest_risks(),
             *self._member_risks(),
             *node_risks(self.estate, self.graph, self.name),
+            *(self._unused_risks(self.judge) if self.judge is not None else ()),
         ]
-        found += self._unused_risks(self.judge) if self.judge is not None else []
         return sorted(
             found,
             key=lambda risk: (
@@ -96,12 +97,21 @@ class RiskFinder:
 
     def _permission_risks(self) -> Iterator[Risk]:
         for session, members in self._holders.items():
-            arn = session.role.arn
+            arn, unread = session.role.arn, listed(title for _layer, title in session.profile.unread)
+            reason = f", of which {unread} could not be read" if unread else ""
             for code, clause, rules, is_certain, detail in self._clauses(session):
-                condition = "" if is_certain else ", under the conditions of the policies"
+                condition = "" if is_certain else f", under the conditions of the policies{reason}"
                 text = f"Role {self.estate.role_label(arn)} {clause}{condition}."
-                places = tuple(self.estate.tables.places(rules))
-                yield Risk(code, arn, text, tuple(members), is_certain, places, (arn,), detail)
+                yield Risk(
+                    code,
+                    arn,
+                    text,
+                    tuple(members),
+                    is_certain,
+                    tuple(self.estate.tables.places(rules)),
+                    (arn,),
+                    detail,
+                )
 
     def _clauses(self, session: Session) -> Iterator[_Clause]:
         """Yield the code of each risk of the permissions of a role, with a clause, statements, certainty and details."""
@@ -150,10 +160,9 @@ class RiskFinder:
         if wide:
             titles = {EVERY_SERVICE: "services that its policies do not name"}
             names = [titles.get(cell.service, cell.service) for cell in wide]
-            clause = f"can change all resources of {listed(names, _SHOWN)}"
             yield (
                 "WRITES_EVERYWHERE",
-                clause,
+                f"can change all resources of {listed(names, _SHOWN)}",
                 (rule for cell in wide for rule in cell.rules),
                 True,
                 tuple(names),
@@ -193,16 +202,21 @@ class RiskFinder:
                 scope = f"{clusters} clusters" if clusters > 1 else f"{len(set(places))} namespaces"
                 shown = sum(any(arn == entry.role_arn.lower() for entry in m.credentials) for m in members)
                 hidden = f", {len(places) - shown} of them not in this report" if len(places) > shown else ""
-                text = f"{len(places)} service accounts in {scope} use role {name}{hidden}."
-                yield make_risk("ROLE_SHARED", role.arn, text)
+                yield make_risk(
+                    "ROLE_SHARED",
+                    role.arn,
+                    f"{len(places)} service accounts in {scope} use role {name}{hidden}.",
+                )
             if role.state == "missing":
                 users = listed(map(self.name, members), SHOWN_MEMBERS)
                 yield make_risk(
                     "ROLE_MISSING", role.arn, f"Role {role.arn} does not exist, but {users} would use it."
                 )
-            if unread := listed(title for _layer, title in role.unread):
-                text = f"Policies of role {name} could not be read: {unread}."
-                yield make_risk("ACCESS_UNKNOWN", role.arn, text)
+            profile = self.estate.tables.profile(role, Context())
+            if unread := listed(title for _layer, title in profile.unread):
+                yield make_risk(
+                    "ACCESS_UNKNOWN", role.arn, f"Policies of role {name} could not be read: {unread}."
+                )
             elif role.state == "unread":
                 yield make_risk("ACCESS_UNKNOWN", role.arn, f"Role {role.arn} could not be read.")
 

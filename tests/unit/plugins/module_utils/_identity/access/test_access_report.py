@@ -321,40 +321,25 @@ def test_target_role_in_the_account_of_another_cluster() -> None:
     assert levels(report) == {"s3": {"Read": "yes"}}
 
 
+def one_role(*statements: Mapping[str, Any], **more: Any) -> list[ClusterFacts]:
+    """Return a cluster with one association, and its role."""
+    return [make_facts([make_role("api", *statements, **more)], [associate("api")])]
+
+
 # A case has the data of clusters, and the expected codes of risks.
 RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
-    "none": ([make_facts([make_role("api", READS)], [associate("api")])], []),
-    "everything": ([make_facts([make_role("api", allow("*"))], [associate("api")])], ["ADMINISTRATOR"]),
-    "may change its own role": (
-        [make_facts([make_role("api", allow("iam:PutRolePolicy", role_arn("api")))], [associate("api")])],
-        ["ADMINISTRATOR"],
-    ),
-    "a boundary prevents it": (
-        [
-            make_facts(
-                [make_role("api", allow("*"), boundary=(policy_arn("limit"), document(READS)))],
-                [associate("api")],
-            )
-        ],
-        [],
-    ),
+    "none": (one_role(READS), []),
+    "everything": (one_role(allow("*")), ["ADMINISTRATOR"]),
+    "may change its own role": (one_role(allow("iam:PutRolePolicy", role_arn("api"))), ["ADMINISTRATOR"]),
+    "a boundary prevents it": (one_role(allow("*"), boundary=(policy_arn("limit"), document(READS))), []),
     "a Deny of changes in IAM": (
-        [make_facts([make_role("api", allow("*"), deny(["iam:*", "sts:*"]))], [associate("api")])],
+        one_role(allow("*"), deny(["iam:*", "sts:*"])),
         ["ESCALATION", "DATA_OF_ALL", "WRITES_EVERYWHERE"],
     ),
     "pass a role": (
-        [
-            make_facts(
-                [
-                    make_role(
-                        "api",
-                        allow("iam:PassRole", role_arn("x")),
-                        allow("ec2:RunInstances", "arn:aws:ec2:*:*:instance/i"),
-                    )
-                ],
-                [associate("api")],
-            )
-        ],
+        one_role(
+            allow("iam:PassRole", role_arn("x")), allow("ec2:RunInstances", "arn:aws:ec2:*:*:instance/i")
+        ),
         ["ESCALATION"],
     ),
     "path to an administrator": (
@@ -391,37 +376,17 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         ],
         [],
     ),
-    "wide trust": (
-        [make_facts([make_role("api", READS, trust=wide_trust())], [associate("api")])],
-        ["TRUST_WIDE"],
-    ),
-    "unused role": (
-        [make_facts([make_role("api", READS, use=RoleUse(OLD, ""))], [associate("api")])],
-        ["ROLE_UNUSED"],
-    ),
-    "unused service": (
-        [make_facts([make_role("api", READS, use=RoleUse(OLD, NEW, {"s3": OLD}))], [associate("api")])],
-        ["SERVICES_UNUSED"],
-    ),
+    "wide trust": (one_role(READS, trust=wide_trust()), ["TRUST_WIDE"]),
+    "unused role": (one_role(READS, use=RoleUse(OLD, "")), ["ROLE_UNUSED"]),
+    "unused service": (one_role(READS, use=RoleUse(OLD, NEW, {"s3": OLD})), ["SERVICES_UNUSED"]),
     "unused action": (
-        [
-            make_facts(
-                [
-                    make_role(
-                        "api",
-                        allow("s3:GetBucketTagging"),
-                        use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""}),
-                    )
-                ],
-                [associate("api")],
-            )
-        ],
+        one_role(
+            allow("s3:GetBucketTagging"),
+            use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""}),
+        ),
         ["ACTIONS_UNUSED"],
     ),
-    "young role": (
-        [make_facts([make_role("api", READS, use=RoleUse(NEW, "", {"s3": ""}))], [associate("api")])],
-        [],
-    ),
+    "young role": (one_role(READS, use=RoleUse(NEW, "", {"s3": ""})), []),
     "node role of an administrator": (
         [make_facts([make_role("node", allow("*"))], nodes=NodeRoles({role_arn("node"): ("node group a",)}))],
         ["NODE_CREDENTIALS"],
@@ -463,40 +428,23 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         [make_facts([], (), {"api": ""}, pods={"api": templates("Deployment shop/api", *KEYS)})],
         ["CREDENTIALS_BY_HAND"],
     ),
-    "access to all secrets": (
-        [make_facts([make_role("api", allow("secretsmanager:GetSecretValue"))], [associate("api")])],
-        ["DATA_OF_ALL"],
-    ),
-    "access to all queues": (
-        [make_facts([make_role("api", allow("sqs:SendMessage"))], [associate("api")])],
-        ["WRITES_EVERYWHERE"],
-    ),
+    "access to all secrets": (one_role(allow("secretsmanager:GetSecretValue")), ["DATA_OF_ALL"]),
+    "access to all queues": (one_role(allow("sqs:SendMessage")), ["WRITES_EVERYWHERE"]),
     "another service": (
-        [
-            make_facts(
-                [
-                    make_role(
-                        "api",
-                        READS,
-                        trust=document(
-                            *pod_identity_trust("api")["Statement"],
-                            {
-                                "Effect": "Allow",
-                                "Principal": {"Service": "ec2.amazonaws.com"},
-                                "Action": "sts:AssumeRole",
-                            },
-                        ),
-                    )
-                ],
-                [associate("api")],
-            )
-        ],
+        one_role(
+            READS,
+            trust=document(
+                *pod_identity_trust("api")["Statement"],
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "ec2.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                },
+            ),
+        ),
         ["TRUST_OTHERS"],
     ),
-    "unread policy": (
-        [make_facts([make_role("api", READS, unread=(("identity", ADMINISTRATOR),))], [associate("api")])],
-        ["ACCESS_UNKNOWN"],
-    ),
+    "unread policy": (one_role(READS, unread=(("identity", ADMINISTRATOR),)), ["ACCESS_UNKNOWN"]),
 }
 
 
@@ -515,6 +463,61 @@ def test_risks_of_an_account(case: str) -> None:
 
 def test_every_kind_of_risk_has_a_case() -> None:
     assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
+
+
+MALFORMED = {"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]}
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        {"unread": (("boundary", policy_arn("hidden")),)},
+        {"boundary": (policy_arn("hidden"), MALFORMED)},
+        {"unread": (("identity", policy_arn("hidden")),)},
+    ],
+)
+def test_nothing_is_certain_with_a_policy_that_was_not_read(policies: Mapping[str, Any]) -> None:
+    """Check also a role of the account that trusts this role, because this does not replace a permissions boundary."""
+    roles = [make_role("api", allow("*"), **policies), make_role("next", READS, trust=TRUSTED)]
+    nodes = NodeRoles({role_arn("api"): ("node group a",)})
+    report = build(make_facts(roles, [associate("api")], nodes=nodes))
+    hidden = policy_arn("hidden")
+    assert {risk["code"]: risk["certain"] for risk in report["risks"]} == {
+        "ADMINISTRATOR": False,
+        "ESCALATION": False,
+        "ASSUMES_ROLE": False,
+        "ACCESS_UNKNOWN": True,
+    }
+    assert [risk["text"] for risk in report["risks"]][
+        -1
+    ] == f"Policies of role api could not be read: {hidden}."
+    assert (
+        "Role api can give itself any permission with iam:AttachRolePolicy, under the conditions of the policies, of which "
+        f"{hidden} could not be read."
+    ) in [risk["text"] for risk in report["risks"]]
+    assert only(report)["means"] == ["iam:AttachRolePolicy under conditions"]
+    assert levels(report) == {"*": dict.fromkeys(levels(report)["*"], "depends")}
+    assert report["clusters"][0]["node_roles"][0]["administers"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("statement", "more", "is_certain"),
+    [
+        (allow("s3:*"), {}, True),
+        (deny("sts:*", **FROM_VPC), {}, False),
+        (allow("s3:*"), {"boundary": (policy_arn("limit"), document(allow("*", **FROM_VPC)))}, False),
+        (allow("s3:*"), {"unread": (("boundary", policy_arn("limit")),)}, False),
+    ],
+)
+def test_trust_policy_that_names_a_role_replaces_only_an_allow(
+    statement: Mapping[str, Any], more: Mapping[str, Any], is_certain: bool
+) -> None:
+    roles = [make_role("api", statement, **more), make_role("target", READS, trust=TRUSTED)]
+    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
+    assert only(report)["credentials"][0]["usable"] == ("yes" if is_certain else "depends")
+    report = build(make_facts(roles, [associate("api")]))
+    found = [risk["certain"] for risk in report["risks"] if risk["code"] == "ASSUMES_ROLE"]
+    assert found == [is_certain]
 
 
 def test_accounts_are_named_where_names_repeat() -> None:
@@ -711,14 +714,6 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a), which can administer the account under the "
         f"conditions of its policies. {OTHER_NODES}",
         [],
-    ),
-    "unread boundary": (
-        make_role("node", allow("*"), unread=(("boundary", "arn:b"),)),
-        NodeRoles({NODE: ("node group a",)}),
-        PodCredentials(none=("api-1",)),
-        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a), whose permissions are not completely known. "
-        f"{OTHER_NODES}",
-        [ADMINISTERS_UNKNOWN],
     ),
     "unread policy": (
         make_role("node", READS, unread=(("identity", ADMINISTRATOR),)),

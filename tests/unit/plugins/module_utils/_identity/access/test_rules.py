@@ -327,6 +327,7 @@ CONDITIONS: Sequence[Mapping[str, Any]] = (
     *({}, {}, {}),
     FROM_VPC,
     {"Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}},
+    {"Condition": {"StringEquals": {"aws:SourceVpc": "a"}, "StringNotEquals": {"aws:SourceVpc": "a"}}},
     {"Condition": {"StringNotEquals": {"aws:PrincipalTag/Team": "red"}}},
     {"Condition": {"StringLike": {"s3:prefix": f"{TEAM}/*"}}},
     {"Condition": {"Null": {"aws:FederatedProvider": "true"}}},
