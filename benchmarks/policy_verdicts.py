@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     evaluate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
     Subject,
+    pod_context,
     pod_identity_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
@@ -28,7 +29,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     permission_layers,
-    pod_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,

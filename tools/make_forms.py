@@ -37,7 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ROLE_ARN,
     ROLE_NAME,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
     NAMESPACE,
     SERVICE_ACCOUNT,
 )

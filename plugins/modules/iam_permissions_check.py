@@ -408,7 +408,7 @@ from ..module_utils._policy.evaluation.evaluate import (
     IMPLICIT_DENY,
     PARTLY_ALLOWED,
 )
-from ..module_utils._policy.evaluation.request import Subject
+from ..module_utils._policy.evaluation.pods import Subject, pod_context
 from ..module_utils._policy.grammar.storable import (
     Storability,
     storability,
@@ -434,7 +434,6 @@ from ..module_utils._policy.permissions.permissions import (
     parse_required,
     parse_subject,
     permission_layers,
-    pod_context,
     refusal_findings,
 )
 

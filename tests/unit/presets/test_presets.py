@@ -31,7 +31,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     preset_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import Problems
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
+    Subject,
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
     storability,
 )
@@ -53,7 +56,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     Required,
     check_permission,
     permission_layers,
-    pod_context,
 )
 
 TABLES = Path(__file__).resolve().parent

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, IMPLICIT_DENY
-from ..._policy.evaluation.request import ASSUME_ROLE, Subject
+from ..._policy.evaluation.pods import ASSUME_ROLE, Subject, pod_context
 from ..._policy.evaluation.rules import Request
 from ..._policy.language.context import UNKNOWN_VALUE, Context
 from ..._policy.language.match import Cover
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant
-from ..._policy.permissions.permissions import Required, check_permission, pod_context
+from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.check import judge_session
 from ..model.access import ClusterFacts, RoleFacts
 from ..model.associations import ObservedAssociation

@@ -19,10 +19,9 @@ from typing import Final, Literal
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL
-from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.pods import Subject, pod_context
 from ..._policy.language.context import PRESENT, Context
 from ..._policy.language.document import PolicyError
-from ..._policy.permissions.permissions import pod_context
 from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.evaluation.request import NAMESPACE, SERVICE_ACCOUNT
+from ..._policy.evaluation.pods import NAMESPACE, SERVICE_ACCOUNT
 from ..._policy.grammar.storable import storability
 from ..._policy.language.document import PolicyDocument, describe_type, to_json
 from ..._policy.permissions.permissions import FactError, Required, parse_permission

@@ -15,7 +15,7 @@ from typing import TypeGuard
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.request import SERVICE, Subject
+from ..._policy.evaluation.pods import SERVICE, Subject
 from ..._policy.language.document import PolicyDocument, document_statements
 from ..._policy.trust.principals import find_guests
 from ..._policy.trust.statements import (

@@ -21,7 +21,7 @@ from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.pods import Subject
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.trust import check_trust
 from ..model.changes import Call, Change

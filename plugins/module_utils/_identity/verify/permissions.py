@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, PARTLY_ALLOWED, Layer
-from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.pods import Subject
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.escalation import find_self_grant

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.pods import Subject
 from ..._policy.trust.statements import read_statement
 from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_trust
 from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread

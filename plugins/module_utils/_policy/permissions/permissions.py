@@ -29,19 +29,10 @@ from ..evaluation.evaluate import (
     Verdict,
     evaluate,
 )
-from ..evaluation.request import (
-    ANY_ACCOUNT,
-    NAMESPACE,
-    NO_MFA,
-    ORG_PATH,
-    SERVICE_ACCOUNT,
-    Subject,
-    org_keys,
-    session_tags,
-)
+from ..evaluation.pods import NAMESPACE, SERVICE_ACCOUNT, Subject, pod_context
 from ..evaluation.rules import Request, build_rules
 from ..grammar.storable import Storability
-from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
+from ..language.context import Context
 from ..language.document import (
     MAX_BITS,
     MAX_CHARACTERS,
@@ -286,53 +277,6 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
 def request_context(required: Required, context: Context) -> Context:
     """Add the condition keys of a required permission to ``context``, which has the condition keys of every request."""
     return context.assume({key.lower(): key_state(value) for key, value in required.context.items()})
-
-
-def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | None = None) -> Context:
-    """Return the condition keys of a request that a Pod sends with the credentials of its role.
-
-    The caller is a session of a role. The session tags are aws:PrincipalTag keys. The session has no user name, and was not
-    authenticated with MFA. Source: IAM User Guide, "AWS global condition context keys", properties of the principal.
-
-    :arg subject: the workload. None means that the caller is unknown; then every key may have any value.
-    :arg role_tags: the tags of the role, or None if they are unknown. A session tag overrides a tag of the role.
-    """
-    if subject is None:
-        return Context()
-    organization, path = org_keys(subject.source_org_id)
-    role = f"arn:{subject.partition or 'aws*'}:iam::{subject.account or ANY_ACCOUNT}:role/*"
-    keys: dict[str, KeyState | Part] = {
-        "aws:principaltype": ("AssumedRole",),
-        "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, pattern=role),
-        "aws:principalaccount": (subject.account,) if subject.account else Part("aws:principalarn", ACCOUNT),
-        ORG_PATH: Unknown(pattern="o-*/r-*"),
-        "aws:principalorgid": organization,
-        "aws:principalorgpaths": path,
-        "aws:userid": PRESENT,
-        "aws:tokenissuetime": PRESENT,
-        "aws:currenttime": PRESENT,
-        "aws:epochtime": PRESENT,
-        "aws:principalisawsservice": ("false",),
-        "aws:multifactorauthpresent": NO_MFA,
-    }
-    for absent in (
-        "aws:username",
-        "aws:multifactorauthage",
-        "aws:federatedprovider",
-        "aws:sourceidentity",
-        "aws:principalservicename",
-        "aws:principalservicenameslist",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourceorgid",
-        "aws:sourceorgpaths",
-    ):
-        keys[absent] = ABSENT
-    for key, value in (role_tags or {}).items():
-        keys[f"aws:principaltag/{key.lower()}"] = (value,)
-    keys.update(session_tags(subject, "aws:principaltag/"))
-    other: KeyState = UNKNOWN_VALUE if role_tags is None else ABSENT
-    return Context(keys, (("aws:principaltag/", other),), UNKNOWN_VALUE)
 
 
 def _parse_named(policy: NamedPolicy, kind: str) -> Policy:

@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..evaluation.evaluate import Layer
-from ..evaluation.request import ACTIONS, ASSUME_ROLE, Subject, chained_context
+from ..evaluation.pods import ACTIONS, ASSUME_ROLE, Subject, chained_context, pod_context
 from ..evaluation.rules import Request
 from ..grammar.storable import Storability, storability
 from ..language.context import Context
 from ..language.resources import Caller
-from ..permissions.permissions import PermissionVerdict, Required, check_permission, pod_context
+from ..permissions.permissions import PermissionVerdict, Required, check_permission
 from .repair import Suggestion, existing_principals, suggest
 from .trust import (
     Inquiry,

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
-from ..evaluation.request import ACTIONS, ASSUME_ROLE, SERVICE, SESSION_TAGS
+from ..evaluation.pods import ACTIONS, ASSUME_ROLE, SERVICE, SESSION_TAGS
 from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test, describe_actual, describe_condition
 from ..language.context import Context, Unknown

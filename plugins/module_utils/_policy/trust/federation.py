@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
-from ..evaluation.request import web_identity_context
+from ..evaluation.pods import web_identity_context
 from ..evaluation.rules import Request
 from ..language.document import document_statements
 from ..language.resources import Caller

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..evaluation.request import SERVICE
+from ..evaluation.pods import SERVICE
 from ..evaluation.rules import Rule
 from .diagnose import is_narrowed
 

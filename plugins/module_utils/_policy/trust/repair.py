@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..._findings.text import visible
-from ..evaluation.request import ACTIONS
+from ..evaluation.pods import ACTIONS
 from ..evaluation.rules import Rule, build_rules
 from ..grammar.storable import Storability, storability
 from ..language.document import PolicyDocument, document_statements, parse_policy

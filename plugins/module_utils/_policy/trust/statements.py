@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..evaluation.request import ACTIONS, SERVICE
+from ..evaluation.pods import ACTIONS, SERVICE
 from ..language.canonical import same_meaning
 from ..language.document import PolicyDocument, document_statements
 

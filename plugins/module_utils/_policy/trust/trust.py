@@ -17,7 +17,7 @@ from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate
-from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
+from ..evaluation.pods import ACTIONS, SERVICE, Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule, build_rules
 from ..language.canonical import display, policy_finding_row
 from ..language.conditions import describe_action, describe_condition

@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     Layer,
     evaluate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
     web_identity_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (

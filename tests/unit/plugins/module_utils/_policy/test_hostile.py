@@ -9,7 +9,7 @@ import json
 import sys
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     normalise,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import Layer
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     Catalogue,
     load_catalogue,

@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     Layer,
     evaluate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
     build_rules,

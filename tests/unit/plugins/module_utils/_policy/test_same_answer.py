@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 ASK = """
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 
 for operator, value in (

@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     Layer,
     evaluate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
     SERVICE,
     Subject,
     pod_identity_context,

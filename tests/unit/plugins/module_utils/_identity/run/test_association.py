@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     may_become_usable,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

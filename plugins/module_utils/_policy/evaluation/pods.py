@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The condition keys of the requests to AWS STS by which Pods get the credentials of a role.
+"""The condition keys of the requests of Pods: to AWS STS for the credentials of a role, and to AWS with these credentials.
 
-The facts, with their sources:
+The facts about the requests to AWS STS, with their sources:
 
 * The caller is ``pods.eks.amazonaws.com`` in every partition. The actions are sts:AssumeRole and sts:TagSession. Source: Amazon
   EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity".
@@ -32,6 +32,7 @@ The facts, with their sources:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..language.context import (
@@ -64,11 +65,11 @@ SESSION_TAGS = (
 )
 # Two internal names that are not condition keys: the values of several condition keys are extracted from their values.
 _CLUSTER = "~cluster"
-ORG_PATH = "~organization path"
+_ORG_PATH = "~organization path"
 # A pattern that matches every account ID.
-ANY_ACCOUNT = "?" * 12
+_ANY_ACCOUNT = "?" * 12
 # The key aws:MultiFactorAuthPresent in a request without MFA: ``false`` or absent.
-NO_MFA = Unknown(choices=("false",))
+_NO_MFA = Unknown(choices=("false",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,10 @@ class Subject:
 def pod_identity_context(subject: Subject) -> Context:
     """Return the condition keys of the request with which EKS Pod Identity assumes the role of an association."""
     account: KeyState | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
-    organization, path = org_keys(subject.source_org_id)
+    organization, path = _org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
-        ORG_PATH: Unknown(pattern="o-*/r-*"),
+        _ORG_PATH: Unknown(pattern="o-*/r-*"),
         "aws:sourceaccount": account,
         "aws:sourcearn": (
             Unknown(choices=(subject.cluster_arn,))
@@ -178,16 +179,16 @@ def chained_context(
     if subject.session_tags:
         # The EKS guide mentions the external ID only for associations without session tags.
         expected = Unknown(choices=(external,)) if external else UNKNOWN_VALUE
-    organization, path = org_keys(subject.source_org_id)
+    organization, path = _org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
         **_principal_tags(subject),
-        ORG_PATH: Unknown(pattern="o-*/r-*"),
+        _ORG_PATH: Unknown(pattern="o-*/r-*"),
         "aws:principalarn": (role,) if role else PRESENT,
         "aws:principalaccount": (subject.account,) if subject.account else PRESENT,
         "aws:principaltype": ("AssumedRole",),
         "aws:principalisawsservice": ("false",),
-        "aws:multifactorauthpresent": NO_MFA,
+        "aws:multifactorauthpresent": _NO_MFA,
         "aws:principalorgid": organization,
         "aws:principalorgpaths": path,
         "aws:userid": PRESENT,
@@ -241,13 +242,62 @@ def web_identity_context(host: str, subject: str, audience: str) -> Context:
     return Context(keys, _TAG_FAMILIES, ABSENT)
 
 
+def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | None = None) -> Context:
+    """Return the condition keys of a request that a Pod sends with the credentials of its role.
+
+    The caller is a session of a role. The session tags are aws:PrincipalTag keys. The session has no user name, and was not
+    authenticated with MFA. Source: IAM User Guide, "AWS global condition context keys", properties of the principal.
+
+    :arg subject: the workload. None means that the caller is unknown; then every key may have any value.
+    :arg role_tags: the tags of the role, or None if they are unknown. A session tag overrides a tag of the role.
+    """
+    if subject is None:
+        return Context()
+    organization, path = _org_keys(subject.source_org_id)
+    role = f"arn:{subject.partition or 'aws*'}:iam::{subject.account or _ANY_ACCOUNT}:role/*"
+    keys: dict[str, KeyState | Part] = {
+        "aws:principaltype": ("AssumedRole",),
+        "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, pattern=role),
+        "aws:principalaccount": (subject.account,) if subject.account else Part("aws:principalarn", ACCOUNT),
+        _ORG_PATH: Unknown(pattern="o-*/r-*"),
+        "aws:principalorgid": organization,
+        "aws:principalorgpaths": path,
+        "aws:userid": PRESENT,
+        "aws:tokenissuetime": PRESENT,
+        "aws:currenttime": PRESENT,
+        "aws:epochtime": PRESENT,
+        "aws:principalisawsservice": ("false",),
+        "aws:multifactorauthpresent": _NO_MFA,
+        **dict.fromkeys(
+            (
+                "aws:username",
+                "aws:multifactorauthage",
+                "aws:federatedprovider",
+                "aws:sourceidentity",
+                "aws:principalservicename",
+                "aws:principalservicenameslist",
+                "aws:sourceaccount",
+                "aws:sourcearn",
+                "aws:sourceorgid",
+                "aws:sourceorgpaths",
+            ),
+            ABSENT,
+        ),
+    }
+    for key, value in (role_tags or {}).items():
+        keys[f"aws:principaltag/{key.lower()}"] = (value,)
+    keys.update(_session_tags(subject, "aws:principaltag/"))
+    other: KeyState = UNKNOWN_VALUE if role_tags is None else ABSENT
+    return Context(keys, (("aws:principaltag/", other),), UNKNOWN_VALUE)
+
+
 _TAG_FAMILIES: tuple[tuple[str, KeyState], ...] = (
     ("aws:resourcetag/", UNKNOWN_VALUE),
     ("iam:resourcetag/", UNKNOWN_VALUE),
 )
 
 
-def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
+def _session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
     """Return the session tags as condition keys with a prefix, such as ``aws:requesttag/``.
 
     If the ARN of the cluster is unknown, the tags with its ARN and its name are taken from one internal value (see
@@ -269,7 +319,7 @@ def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
 
 def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
     """Return the session tags as ``aws:requesttag/`` keys, and the keys that list the names of the tags."""
-    keys = session_tags(subject, "aws:requesttag/")
+    keys = _session_tags(subject, "aws:requesttag/")
     if not keys:
         return _unknown_cluster(subject)
     return {**keys, "aws:tagkeys": SESSION_TAGS, "sts:transitivetagkeys": SESSION_TAGS}
@@ -280,7 +330,7 @@ def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
 
     EKS passes the tags of the session on to the target role. So an unknown tag has the same value as in aws:RequestTag.
     """
-    keys = session_tags(subject, "aws:principaltag/")
+    keys = _session_tags(subject, "aws:principaltag/")
     for name in SESSION_TAGS:
         key = f"aws:principaltag/{name}"
         if isinstance(keys.get(key), Unknown):
@@ -306,12 +356,12 @@ def _unknown_cluster(subject: Subject) -> dict[str, KeyState | Part]:
     """Return the internal value for an unknown cluster ARN. Its pattern has the account and the name if they are known."""
     if subject.cluster_arn:
         return {}
-    partition, account = subject.partition or "aws*", subject.account or ANY_ACCOUNT
+    partition, account = subject.partition or "aws*", subject.account or _ANY_ACCOUNT
     pattern = f"arn:{partition}:eks:*:{account}:cluster/{subject.cluster or '*'}"
     return {_CLUSTER: Unknown(may_be_absent=False, pattern=pattern)}
 
 
-def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
+def _org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
     """Return the states of two condition keys: the ID and the path of an account's organization.
 
     A path has the form o-id/r-root/ou-.../. If the ID is unknown, both keys may be absent, because the account may not belong
@@ -319,4 +369,4 @@ def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
     """
     if org_id:
         return (org_id,), Unknown(may_be_absent=False, pattern=f"{org_id}/r-*")
-    return Part(ORG_PATH, ORGANIZATION), Part(ORG_PATH)
+    return Part(_ORG_PATH, ORGANIZATION), Part(_ORG_PATH)
