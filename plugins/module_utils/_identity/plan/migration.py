@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
-from ..._policy.evaluation.pods import ASSUME_ROLE, TAG_SESSION, Subject
+from ..._policy.evaluation.pods import ASSUME_ROLE, TAG_SESSION, Subject, pod_context
 from ..._policy.language.context import Context
 from ..._policy.language.document import document_statements
 from ..._policy.permissions.permissions import (
@@ -26,7 +26,6 @@ from ..._policy.permissions.permissions import (
     Required,
     check_permission,
     permission_layers,
-    pod_context,
 )
 from ..._policy.trust.check import check_chain
 from ..._policy.trust.federation import (

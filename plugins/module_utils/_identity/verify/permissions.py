@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, PARTLY_ALLOWED, Layer
-from ..._policy.evaluation.pods import Subject
+from ..._policy.evaluation.pods import Subject, pod_context
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.escalation import find_self_grant
@@ -28,7 +28,6 @@ from ..._policy.permissions.permissions import (
     check_permission,
     find_denying_policies,
     permission_layers,
-    pod_context,
 )
 from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..model.checks import FAIL, PASS, UNKNOWN, Check, conclude, conclude_unread, join_checks

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
+    Subject,
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
     storability,
     together,
@@ -18,7 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     Required,
     check_permission,
     permission_layers,
-    pod_context,
     refusal_findings,
 )
 

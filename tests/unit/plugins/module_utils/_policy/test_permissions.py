@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
+    Subject,
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
     build_rules,
@@ -24,7 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     check_permission,
     parse_required,
     permission_layers,
-    pod_context,
 )
 
 OBJECT = "arn:aws:s3:::b/k"

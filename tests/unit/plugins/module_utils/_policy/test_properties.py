@@ -37,12 +37,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Glob,
     tokenize,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
-    check_policy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    check_trust,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

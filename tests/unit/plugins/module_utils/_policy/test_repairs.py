@@ -7,13 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
-    Subject,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    check_trust,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 
 ACCOUNT = "111122223333"
 CLUSTER = f"arn:aws:eks:us-west-2:{ACCOUNT}:cluster/my-cluster"

@@ -18,12 +18,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     read_grants,
     trust_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    check_trust,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
-    grant_for,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import grant_for
 from hypothesis import strategies as st
 
 ACCOUNT = "111122223333"

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
     SERVICE,
     Subject,
+    pod_context,
     pod_identity_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
@@ -36,9 +37,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     parse_policy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import date
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
-    pod_context,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     judge,
     pod_identity_inquiry,

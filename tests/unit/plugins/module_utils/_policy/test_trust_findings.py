@@ -7,9 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    check_trust,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 

@@ -14,7 +14,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     Layer,
     evaluate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
+    Subject,
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
     build_rules,
@@ -31,7 +34,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     Required,
     check_permission,
     permission_layers,
-    pod_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
