@@ -111,7 +111,7 @@ class RoleGraph:
     def _trusting(self) -> Mapping[str, Mapping[str, RoleFacts]]:
         """Return, for each caller that an Allow statement of a trust policy names, the roles with these policies, by ARN.
 
-        ``_caller`` describes the keys.
+        ``_caller_key`` describes the keys.
         """
         found: dict[str, dict[str, RoleFacts]] = {}
         for role in self.estate.roles.values():
@@ -119,7 +119,7 @@ class RoleGraph:
             for rule in trust.rules if trust is not None else ():
                 for kind, value in (rule.statement.principals or ()) if rule.allow else ():
                     if kind in ("AWS", "*"):
-                        found.setdefault(_caller(value), {})[role.arn] = role
+                        found.setdefault(_caller_key(value), {})[role.arn] = role
         return found
 
     def session(
@@ -196,7 +196,7 @@ class RoleGraph:
         all of them were read. In other accounts, the policies of the role must also allow sts:AssumeRole.
         """
         account, every_role = arn_account(role.arn), _every_role(role)
-        if account not in self.estate.complete:
+        if account not in self.estate.complete_accounts:
             yield f"unread roles {every_role.replace('::*:', f'::{account}:')}"
         _layer, allows = profile.rules.layers[0]
         single = [
@@ -213,7 +213,8 @@ class RoleGraph:
             pattern = "*" if part.other_resources else arn_pattern(part.resources[0])
             pattern = every_role if pattern == "*" else pattern
             is_read = (
-                arn_account(pattern) in self.estate.complete or self.estate.role(pattern).state == "read"
+                arn_account(pattern) in self.estate.complete_accounts
+                or self.estate.role(pattern).state == "read"
             )
             cover = partial(AccessRule.cover, question=Request(ASSUME_ROLE, pattern))
             if not is_read and answer(profile.rules, cover).answer != "no":
@@ -223,7 +224,8 @@ class RoleGraph:
         """Return a path to each role that a session can assume, directly or through other roles.
 
         A session chooses its external ID, tags, name, source identity and network itself, so conditions on these make a path
-        uncertain. Certain paths take precedence, then short ones. In the result, the paths to administrators are first.
+        uncertain. Certain paths take precedence, then short ones. So a role with an uncertain path is visited again by a certain
+        path, which may make the paths behind it certain, too. In the result, the paths to administrators are first.
         """
         if start not in self._paths:
             found: dict[str, RolePath] = {}
@@ -257,7 +259,7 @@ class RoleGraph:
         found = self._next[session] = []
         role, profile = session.role, session.profile
         account = arn_account(role.arn)
-        named, everyone = (self._trusting.get(name, {}) for name in (_caller(role.arn), "*"))
+        named, everyone = (self._trusting.get(name, {}) for name in (_caller_key(role.arn), "*"))
         candidates = {**everyone, **named}
         every = partial(AccessRule.cover, question=Request(ASSUME_ROLE, _every_role(role)))
         if answer(profile.rules, every).answer != "no":
@@ -288,7 +290,7 @@ def _under_conditions(name: str, is_certain: bool) -> str:
     return name if is_certain else f"{name} under conditions"
 
 
-def _caller(principal: str) -> str:
+def _caller_key(principal: str) -> str:
     """Return "account/name" for a role or its sessions, the account for all of its principals, and "*" for everyone."""
     parts = principal.lower().split(":", 5)
     if len(parts) < 6:

@@ -126,7 +126,12 @@ class Profile:
 
 @dataclass
 class AccessTables:
-    """The compiled policies and the profiles of a report. ``memo``, ``reduced`` and the private attributes are caches."""
+    """The compiled policies and the profiles of a report, each of them only once.
+
+    ``_by_document`` has the policies by name, kind and document, ``_places`` the place of each statement by the identity of the
+    object, and ``_by_layers`` the profiles by their policies and the states of the condition keys. ``memo`` has cells, and
+    ``reduced`` the rules of each statement with these states.
+    """
 
     catalogue: Catalogue
     _by_document: dict[tuple[str, str, str], CompiledPolicy] = field(default_factory=dict)

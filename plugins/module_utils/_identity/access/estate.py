@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, with their roles.
+"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, and whether it can use their roles.
 
 A Pod template can set access keys, a web identity token or an endpoint for credentials itself. Otherwise the webhook of EKS
 configures either EKS Pod Identity or IRSA in a new Pod, and an association takes precedence. Sources: AWS SDKs and Tools
@@ -168,7 +168,7 @@ class AccessEstate:
         return {**dict(found), **{name: role for name, role in found if role.state == "read"}}
 
     @cached_property
-    def places(self) -> Mapping[str, list[tuple[str, str]]]:
+    def users_by_role(self) -> Mapping[str, list[tuple[str, str]]]:
         """Return the cluster and namespace of each service account with a role, by the lower-case ARN of the role.
 
         The service accounts of all namespaces count. A service account with several roles has an entry for each role.
@@ -190,7 +190,7 @@ class AccessEstate:
         return self.roles.get(arn.lower()) or RoleFacts(arn, "unread")
 
     @cached_property
-    def complete(self) -> set[str]:
+    def complete_accounts(self) -> set[str]:
         """Return the accounts of which all roles were read, and whose trust policies can be evaluated."""
         unread = [
             role for role in self.roles.values() if role.state != "missing" and self.trust(role) is None

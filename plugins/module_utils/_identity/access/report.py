@@ -5,6 +5,22 @@
 
 The report has the access of service accounts to AWS, the statements that determine it, and its risks. Policies, roles, clusters
 and service accounts are in lists, and other parts of the report refer to them by their positions in these lists.
+
+Some words of the code have other names in the report, which its users know:
+
+=======================================  ====================================
+code                                     report
+=======================================  ====================================
+member (``AccessMember``)                ``workloads``
+reason of a credential                   ``why``
+owner of a Pod template                  ``where``
+target role                              ``target``
+principal (``Guest``)                    ``lets_in``
+profile of a further role (``Means``)    ``chains``
+unread roles (``Means.unread``)          ``unread_roles``
+layer that limits (``Cell.limiting``)    ``limited``
+reason of a kind of risk                 ``why``
+=======================================  ====================================
 """
 
 from __future__ import annotations
@@ -97,6 +113,8 @@ def _number(numbers: dict[Any, int], key: Any) -> int:
 
 @dataclass
 class _Builder:
+    """The report of some clusters. Its dictionaries number the policies, roles, profiles and rules in the order of their use."""
+
     parts: Sequence[ClusterFacts]
     catalogue: Catalogue
     now: datetime
@@ -129,6 +147,7 @@ class _Builder:
     @property
     def report(self) -> _Row:
         """Return the whole report."""
+        # These rows number the policies, roles and rules that they refer to, so the lists of these come last.
         risks = self._finder.find()
         workloads = [self._member_row(member) for member in self._estate.members]
         risk_rows = [self._risk(risk) for risk in risks]
@@ -244,7 +263,7 @@ class _Builder:
             "credentials": [
                 self._credential(entry, wins=number == 0) for number, entry in enumerate(member.credentials)
             ],
-            "access": self._access(member, session),
+            "access": self._completeness(member, session),
         }
         if member.pods is not None:
             pods = {
@@ -294,7 +313,7 @@ class _Builder:
             "answers": found,
         }
 
-    def _access(self, member: AccessMember, session: Session | None) -> str:
+    def _completeness(self, member: AccessMember, session: Session | None) -> str:
         """Return how completely the permissions of a service account are known.
 
         "known": all policies were read. "partial": some policies could not be read. "unknown": the role is unknown or could not
@@ -455,7 +474,7 @@ def _node_notes(part: ClusterFacts, roles: Mapping[str, Usability]) -> Iterator[
 def _member_access(source: str, access: str, usable: str | None, found: Access) -> Access:
     """Return the answer for a service account.
 
-    :arg access: the result of ``_access``.
+    :arg access: the result of ``_completeness``.
     :arg usable: whether the service account can use its role.
     :arg found: the answer for its role.
     """

@@ -26,7 +26,7 @@ from .effective import Profile
 from .estate import SHOWN_MEMBERS, AccessEstate, AccessMember, association_subject
 from .nodes import node_risks
 from .risk_kinds import RISK_SEVERITIES, Risk, RiskSeverity
-from .unused import RoleVerdict, ServicesVerdict, UseJudge
+from .unused import ServicesVerdict, UseJudge, UseVerdict
 
 # A risk of permissions: its code, a clause after the name of the role, the statements, whether it is certain, and details.
 _Clause: TypeAlias = tuple[str, str, Iterable[Rule], bool, tuple[str, ...]]
@@ -120,6 +120,7 @@ class RiskFinder:
             clause = f"can give itself any permission with {grant.action}"
             yield "ADMINISTRATOR", clause, profile.statements("iam"), grant.is_certain, (grant.action,)
             if grant.is_certain:
+                # The other risks of permissions follow from this one.
                 return
         if profile.escalations:
             effects, is_certain = _mark_conditions(
@@ -196,7 +197,7 @@ class RiskFinder:
                     members=tuple(affected),
                     raised_as=severity,
                 )
-            places = self.estate.places.get(arn, [])
+            places = self.estate.users_by_role.get(arn, [])
             if len(set(places)) > 1:
                 clusters = len({cluster for cluster, _namespace in places})
                 scope = f"{clusters} clusters" if clusters > 1 else f"{len(set(places))} namespaces"
@@ -327,7 +328,7 @@ class RiskFinder:
 
     def _uses(
         self, judge: UseJudge
-    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], RoleVerdict, ServicesVerdict]]:
+    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], UseVerdict, ServicesVerdict]]:
         """Yield each role with its service accounts, and the verdicts on its use and on the use of its services."""
         for role, members in self._users().values():
             verdict, services = judge.judge_role(role), ServicesVerdict()

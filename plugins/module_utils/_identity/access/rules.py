@@ -6,8 +6,11 @@
 A rule allows or denies actions on resources, and is open if it also depends on condition keys with unknown values. A question is
 an action on a resource, with or without wildcards. The rules allow a share of its requests: none, some or all. The least share is
 the one if no open Allow and every open Deny applies, and the greatest share the one if every open Allow and no open Deny applies.
+Both are estimates, because each statement counts alone: some may in fact be none or all. But all as the least share, and none as
+the greatest one, are proven.
 
-The script of the page (``templates/audit.js``) answers questions with the same rules in the same way.
+The script of the page (``templates/audit.js``) answers questions with the same rules in the same way. Therefore this module does
+not use ``evaluate``, which needs the statements and the values of condition keys.
 """
 
 from __future__ import annotations
@@ -102,8 +105,8 @@ class Access:
     "yes": all requests of the question are allowed. "part": single statements allow only a part of them; together they may allow
     all, or none if several policies limit each other. "depends": some or all of them, but only under conditions. "obtain": none
     of them, but the role can obtain the permission through the actions and roles in ``keys``. "unknown": a policy, the
-    credentials, or the roles in ``keys`` could not be read. "no": none of them. Otherwise ``keys`` are the condition keys on
-    which the remaining requests depend. ``rules`` are the rules about the question, and for "no" those that deny it.
+    credentials, or the roles in ``keys`` could not be read. "no": none of them. For the other answers, ``keys`` are the condition
+    keys on which the remaining requests depend. ``rules`` are the rules about the question, and for "no" those that deny it.
     """
 
     answer: Answer
@@ -127,11 +130,11 @@ def reduce_layers(
     denies: list[AccessRule] = []
     for layer in layers:
         allows = [UNREAD_RULE] if layer.name in {name for name, _policy in unread} else []
-        for statement in layer.rules:
-            key = id(statement), context_signature([statement], context)
+        for rule in layer.rules:
+            key = id(rule), context_signature([rule], context)
             if key not in memo:
-                memo[key] = tuple(_reduce(statement, context))
-            (allows if statement.allow else denies).extend(memo[key])
+                memo[key] = tuple(_reduce(rule, context))
+            (allows if rule.allow else denies).extend(memo[key])
         reduced.append((layer.name, tuple(allows)))
     return RoleRules(tuple(reduced), tuple(denies), tuple(name for _layer, name in unread))
 
@@ -164,10 +167,10 @@ def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
     return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), (*found, *denying))
 
 
-def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
+def _reduce(rule: Rule, context: Context) -> Iterator[AccessRule]:
     """Yield the rules of a statement: one that certainly applies, if there is one, and one that depends on unknown keys."""
     keys: dict[str, None] = {}
-    for test in statement.tests:
+    for test in rule.tests:
         holds = test.holds(context)
         if holds is False:
             return
@@ -175,32 +178,32 @@ def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
             names = {test.key: test.condition.key, **test.variable_names}
             unknown = [name for key, name in names.items() if isinstance(context.get(key), Unknown)]
             keys |= dict.fromkeys(unknown or names.values())
-    certain, possible, variables = _resources(statement, context)
-    negated = statement.statement.not_resource
+    certain, possible, variables = _resources(rule, context)
+    negated = rule.statement.not_resource
 
-    def rule(resources: Sequence[ArnGlob], *names: str) -> AccessRule:
+    def make_rule(resources: Sequence[ArnGlob], *names: str) -> AccessRule:
         return AccessRule(
-            statement.allow,
-            tuple(compile_glob(action.lower()) for action in statement.statement.actions),
+            rule.allow,
+            tuple(compile_glob(action.lower()) for action in rule.statement.actions),
             tuple(resources),
-            statement.statement.not_action,
+            rule.statement.not_action,
             negated,
             tuple(dict.fromkeys((*keys, *names))),
-            statement,
+            rule,
         )
 
     # An unknown value makes a list of exceptions shorter than "possible", and another list longer than "certain".
     if certain or negated:
-        yield rule(possible if negated else certain)
+        yield make_rule(possible if negated else certain)
     if variables:
-        yield rule(certain if negated else possible, *variables)
+        yield make_rule(certain if negated else possible, *variables)
 
 
-def _resources(statement: Rule, context: Context) -> tuple[list[ArnGlob], list[ArnGlob], list[str]]:
+def _resources(rule: Rule, context: Context) -> tuple[list[ArnGlob], list[ArnGlob], list[str]]:
     """Return the resources that a statement certainly names, those that it may name, and the unknown keys between these."""
-    certain, possible = list(statement.closed_resources), []
+    certain, possible = list(rule.closed_resources), []
     variables: list[str] = []
-    for value in statement.open_resources:
+    for value in rule.open_resources:
         resolved = value.resolved(context)
         if isinstance(resolved, ArnGlob):
             certain.append(resolved)

@@ -21,7 +21,7 @@ RoleUsage = Literal["used", "unused", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class RoleVerdict:
+class UseVerdict:
     """The verdict on the use of a role. ``reason`` completes a sentence that begins with the name of the role."""
 
     usage: RoleUsage
@@ -50,20 +50,20 @@ class UseJudge:
     now: datetime
     days: int
 
-    def judge_role(self, role: RoleFacts) -> RoleVerdict:
+    def judge_role(self, role: RoleFacts) -> UseVerdict:
         """Decide whether anyone has used a role recently. A role younger than ``days`` days does not count as unused."""
         use = role.use
         if role.state != "read" or use is None:
-            return RoleVerdict("unknown", "could not be read")
+            return UseVerdict("unknown", "could not be read")
         if use.last is None:
-            return RoleVerdict("unknown", "has no record of its last use in the IAM response")
+            return UseVerdict("unknown", "has no record of its last use in the IAM response")
         if use.last and not self._is_old(use.last):
-            return RoleVerdict("used", f"was last used on {use.last[:10]}")
+            return UseVerdict("used", f"was last used on {use.last[:10]}")
         if doubt := self._doubt_of_age(use):
-            return RoleVerdict("unknown", doubt)
+            return UseVerdict("unknown", doubt)
         if use.last:
-            return RoleVerdict("unused", f"was last used on {use.last[:10]}, more than {self.days} days ago")
-        return RoleVerdict(
+            return UseVerdict("unused", f"was last used on {use.last[:10]}, more than {self.days} days ago")
+        return UseVerdict(
             "unused", "has no recorded use in the tracking period of IAM, which is at most 400 days"
         )
 
@@ -94,7 +94,7 @@ class UseJudge:
         return sorted(name for name, last in times.items() if not last or self._is_old(last))
 
     def _doubt_of_age(self, use: RoleUse) -> str:
-        """Return a ``RoleVerdict.reason`` if a role may be too young to count as unused, or "" if it is old enough."""
+        """Return a ``UseVerdict.reason`` if a role may be too young to count as unused, or "" if it is old enough."""
         if not use.created_at:
             return "has no creation date in the IAM response"
         return "" if self._is_old(use.created_at) else f"is younger than {self.days} days"

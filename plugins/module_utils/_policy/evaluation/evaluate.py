@@ -6,7 +6,8 @@
 Each statement has one of Kleene's three values for a request: it applies (yes), does not apply (no), or this depends on unknown
 condition keys or, for a request with wildcards, on the part of the request (maybe). "Deny" is Kleene's OR of the Deny statements
 of all layers. "Allow" is his AND of the layers (identity policies, permissions boundary, session policy), and a layer is the OR
-of its Allow statements:
+of its Allow statements. A trust policy is evaluated alone, as one layer. Resource-based policies, service control policies and
+resource control policies are not evaluated.
 
 =====  ===  =====  =====    =====  =====  =====  ==
 OR     yes  maybe  no       AND    yes    maybe  no
@@ -27,10 +28,17 @@ Deny: no     allowed      conditional   denied
 ===========  ===========  ============  =========
 
 So a definite decision holds for all values of the unknown keys. A conditional decision may have the same outcome for all values.
+If AWS does not document a form of a statement, the statement is read so that it grants less.
 
 A request with wildcards, such as s3:Get*, represents every literal request that matches it. Then yes means that a statement
-applies to all of them, and no to none. If literal requests show that one is certainly allowed and another certainly is not, the
-decision is partly_allowed. Source: IAM User Guide, "Policy evaluation logic".
+applies to all of them, and no to none. The resource ``*`` alone is not a wildcard: it stands for an action without a resource.
+For a request with wildcards, three rules replace the tables where these give maybe or conditional:
+
+* A layer is yes if the exceptions of a statement with NotAction or NotResource are all allowed by other statements of the layer.
+* The decision is partly_allowed if literal requests show that one is certainly allowed and another certainly is not.
+* The decision is denied if every resource that a layer allows is certainly denied.
+
+Source: IAM User Guide, "Policy evaluation logic".
 
 Words: a rule is a compiled statement, and a test a compiled condition. A policy variable is a condition key in the text of a
 pattern. Only condition keys are unknown. Yes, maybe and no are values of statements and layers; allowed, conditional and the
@@ -77,10 +85,10 @@ class Verdict:
     """The verdict on one request.
 
     ``decision`` is one of the constants of this module. ``rules`` has the statements that determine the decision; for
-    "conditional", the statements that may determine it. ``missing`` has the names of the layers without an Allow.
-    ``conditional_on`` has the unknown condition keys of these statements, as the policy spells them; it is empty if the decision
-    depends on the part of the request only. ``allows_part`` is set if a part of the request is certainly allowed, or the whole
-    request.
+    "conditional", the statements that may determine it. ``missing`` has the names of the layers without an Allow that may apply
+    to the request; for partly_allowed, to a denied part of it. ``conditional_on`` has the unknown condition keys of ``rules``,
+    as the policy spells them; it is empty if the decision depends on the part of the request only. ``allows_part`` is set if a
+    part of the request is certainly allowed, or the whole request.
     """
 
     decision: str
@@ -182,7 +190,7 @@ def _find_matches(
             if most is not Cover.NONE:
                 (allowing if rule.allow else denies).append(_Match(rule, least, most))
         allows.append((layer.name, allowing))
-    # A layer without them is no.
+    # A layer without such an Allow is no, and so is the AND of the layers.
     missing = tuple(name for name, allowing in allows if not allowing)
     denying = tuple(match.rule for match in denies if match.least is Cover.ALL)
     if denying:

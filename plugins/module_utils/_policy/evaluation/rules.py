@@ -7,16 +7,17 @@ A request with wildcards in its action or resource represents every request that
 ``Cover.ALL``, ``SOME`` or ``NONE`` of them. These are numbers: NONE is 0 and therefore false, and ALL is the greatest.
 ``Rule.cover`` returns two of them, the least and the most for all values of the unknown condition keys:
 
-=====================  =============================  =============================
-conditions             least                          most
-=====================  =============================  =============================
-hold (True)            min(action, least resources)   min(action, most resources)
-depend on keys (None)  NONE                           min(action, most resources)
-do not hold (False)    NONE                           NONE
-=====================  =============================  =============================
+=====================  ===================================  =================================
+conditions             least                                most
+=====================  ===================================  =================================
+hold (True)            min(least actions, least resources)  min(most actions, most resources)
+depend on keys (None)  NONE                                 min(most actions, most resources)
+do not hold (False)    NONE                                 NONE
+=====================  ===================================  =================================
 
-The conditions of a statement are combined by Kleene's AND: one False is False; otherwise one None is None; otherwise True.
-Conditions are False, too, if no state of one condition key meets all of them.
+Both are NONE for a caller that the principals of the statement do not include. The conditions of a statement are combined by
+Kleene's AND: one False is False; otherwise one None is None; otherwise True. Conditions are False, too, if no state of one
+condition key meets all of them, as far as a comparison of at most ``_COMPARED`` values shows this.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTe
 _COMPARED = 60
 # The maximum length of the ARN of an AWS resource. Source: IAM API Reference, type arnType.
 _ARN_LENGTH = 2_048
-# The cover of NotAction and NotResource by the cover of their values: at most and at least. Values that cover SOME may cover all,
-# because not every pattern that includes another one is recognised. Then the rest may be nothing, and it is never ALL.
+# The most and the least that NotAction or NotResource cover, by the cover of their values. Values with the cover SOME may in fact
+# cover ALL, because ``Glob.covers`` does not recognise every pattern that includes another one. So at least NONE is left.
 _MOST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 _LEAST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.NONE, Cover.ALL: Cover.NONE}
 

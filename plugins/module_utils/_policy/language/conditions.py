@@ -37,7 +37,11 @@ _ANSWERS: Mapping[Cover, bool | None] = {Cover.NONE: False, Cover.SOME: None, Co
 
 
 class Test:
-    """A condition, compiled for repeated evaluation."""
+    """A condition, compiled for repeated evaluation.
+
+    ``_absent`` is the result if the key is absent. ``_closed`` are the values without policy variables, ``open_values`` the other
+    ones. ``_nulls`` are the values of the operator Null, and None for other operators.
+    """
 
     __slots__ = (
         "_absent",
@@ -90,22 +94,24 @@ class Test:
         """Return whether the condition is true for a request, or None if that depends on keys with unknown values."""
         state = context.get(self.key)
         return (
-            self._judge_unknown(state, context) if isinstance(state, Unknown) else self._known(state, context)
+            self._judge_unknown(state, context)
+            if isinstance(state, Unknown)
+            else self._judge_known(state, context)
         )
 
-    def _known(self, values: tuple[str, ...], context: Context) -> bool | None:
+    def _judge_known(self, values: tuple[str, ...], context: Context) -> bool | None:
         if not values:
             return self._absent
         if self._nulls is not None:
             return "false" in self._nulls
         quantifier = self.condition.quantifier
         if not quantifier:
-            answer = _any(self._match(value, context) for value in values)
+            answer = _or(self._match(value, context) for value in values)
             return _not(answer) if self._negated else answer
         # ForAllValues and ForAnyValue ignore empty values.
         answers = [self._match(value, context) for value in values if value]
         results = map(_not, answers) if self._negated else answers
-        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))
+        return _or(results) if quantifier == "ForAnyValue" else _not(_or(map(_not, results)))
 
     def _match(self, value: str, context: Context) -> bool | None:
         return self._compare(value) if self._compare else _ANSWERS[self._cover(value, False, context)]
@@ -120,14 +126,14 @@ class Test:
                 "false" in self._nulls if not state.may_be_absent else True if len(self._nulls) == 2 else None
             )
         if state.choices is not None:
-            answers = {self._known((choice,), context) for choice in state.choices}
+            answers = {self._judge_known((choice,), context) for choice in state.choices}
         else:
-            answers = {self._any_value(state.pattern, context)}
+            answers = {self._judge_pattern(state.pattern, context)}
         if state.may_be_absent:
             answers.add(self._absent)
         return answers.pop() if len(answers) == 1 else None
 
-    def _any_value(self, pattern: str, context: Context) -> bool | None:
+    def _judge_pattern(self, pattern: str, context: Context) -> bool | None:
         """Return the result if it is the same for all values that match a pattern, otherwise None."""
         if self.condition.quantifier and not pattern.strip("*"):
             # The value may be empty, and the quantifiers ignore empty values.
@@ -140,7 +146,7 @@ def _not(answer: bool | None) -> bool | None:
     return None if answer is None else not answer
 
 
-def _any(answers: Iterable[bool | None]) -> bool | None:
+def _or(answers: Iterable[bool | None]) -> bool | None:
     values = set(answers)
     return True if True in values else None if None in values else False
 

@@ -125,7 +125,8 @@ def comparison(base: str, values: tuple[str, ...]) -> Compare | None:
 def pattern_cover(base: str, patterns: Iterable[Pattern], text: str, wild: bool) -> Cover:
     """Return whether the values of a condition match all, some or none of the texts that a pattern represents.
 
-    :arg base: the operator of the condition. For operators that do not compare text, the result is SOME.
+    :arg base: the operator of the condition. Other operators than those of String and Arn do not compare a pattern, so SOME means
+        that their result is unknown.
     :arg patterns: the result of ``compile_values``.
     :arg wild: whether ``text`` is a pattern. Otherwise it is one text, and the result for String and Arn operators is never SOME.
     """

@@ -58,8 +58,8 @@ class Possibility:
 
     ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
     one of the evaluated resources. ``limiting`` are the names of the layers that do not allow it on one or more of these
-    resources. If ``decision`` is "depends", ``keys`` are the known condition keys on which it depends. ``is_whole`` is true if
-    one resource was evaluated, and nothing limits the permission on any part of it.
+    resources. If ``decision`` is "depends", ``keys`` are the condition keys with unknown values on which it depends. ``is_whole``
+    is true if one resource was evaluated, and nothing limits the permission on any part of it.
     """
 
     decision: Decision

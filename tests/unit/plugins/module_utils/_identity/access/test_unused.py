@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.unused import (
-    RoleVerdict,
     ServicesVerdict,
     UseJudge,
+    UseVerdict,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
     RoleFacts,
@@ -24,33 +24,33 @@ OLD, OLDER, NEW = "2026-08-01T00:00:00Z", "2025-01-01T00:00:00+00:00", "2026-11-
 NO_RECORD = "has no recorded use in the tracking period of IAM, which is at most 400 days"
 
 # A case has the use of a role (None if it was not read), and the expected verdict.
-ROLES: Mapping[str, tuple[RoleUse | None, RoleVerdict]] = {
-    "used": (RoleUse(OLDER, NEW), RoleVerdict("used", "was last used on 2026-11-28")),
-    "a young role that was used": (RoleUse(NEW, NEW), RoleVerdict("used", "was last used on 2026-11-28")),
-    "used without a date of creation": (RoleUse("", NEW), RoleVerdict("used", "was last used on 2026-11-28")),
+ROLES: Mapping[str, tuple[RoleUse | None, UseVerdict]] = {
+    "used": (RoleUse(OLDER, NEW), UseVerdict("used", "was last used on 2026-11-28")),
+    "a young role that was used": (RoleUse(NEW, NEW), UseVerdict("used", "was last used on 2026-11-28")),
+    "used without a date of creation": (RoleUse("", NEW), UseVerdict("used", "was last used on 2026-11-28")),
     "used long ago": (
         RoleUse(OLDER, OLD),
-        RoleVerdict("unused", "was last used on 2026-08-01, more than 90 days ago"),
+        UseVerdict("unused", "was last used on 2026-08-01, more than 90 days ago"),
     ),
     "exactly 90 days ago": (
         RoleUse(OLDER, (NOW - timedelta(days=90)).isoformat()),
-        RoleVerdict("used", "was last used on 2026-08-31"),
+        UseVerdict("used", "was last used on 2026-08-31"),
     ),
-    "no record": (RoleUse(OLDER, ""), RoleVerdict("unused", NO_RECORD)),
-    "no record of a young role": (RoleUse(NEW, ""), RoleVerdict("unknown", "is younger than 90 days")),
+    "no record": (RoleUse(OLDER, ""), UseVerdict("unused", NO_RECORD)),
+    "no record of a young role": (RoleUse(NEW, ""), UseVerdict("unknown", "is younger than 90 days")),
     "a role of exactly 90 days": (
         RoleUse((NOW - timedelta(days=90)).isoformat(), ""),
-        RoleVerdict("unknown", "is younger than 90 days"),
+        UseVerdict("unknown", "is younger than 90 days"),
     ),
     "no date of creation": (
         RoleUse("", ""),
-        RoleVerdict("unknown", "has no creation date in the IAM response"),
+        UseVerdict("unknown", "has no creation date in the IAM response"),
     ),
     "no time in the response": (
         RoleUse(OLDER, None),
-        RoleVerdict("unknown", "has no record of its last use in the IAM response"),
+        UseVerdict("unknown", "has no record of its last use in the IAM response"),
     ),
-    "not read": (None, RoleVerdict("unknown", "could not be read")),
+    "not read": (None, UseVerdict("unknown", "could not be read")),
 }
 
 
