@@ -131,7 +131,7 @@ class RoleGraph:
         if key not in self._sessions:
             policies = [arn for arn in role.attached if not is_aws_managed(arn)]
             grant = find_self_grant(profile.layers, role.arn, policies, context)
-            unread = tuple(dict.fromkeys(self._unread(role, profile)))
+            unread = tuple(dict.fromkeys(self._unread_roles(role, profile)))
             self._sessions[key] = Session(role, profile, context, grant, unread)
         return self._sessions[key]
 
@@ -189,7 +189,7 @@ class RoleGraph:
             found = [*found[:_SHOWN], f"{len(found) - _SHOWN} more combinations and roles"]
         return Means(tuple(found)) if found else Means((), chains, tuple(unread))
 
-    def _unread(self, role: RoleFacts, profile: Profile) -> Iterator[str]:
+    def _unread_roles(self, role: RoleFacts, profile: Profile) -> Iterator[str]:
         """Yield texts about roles that were not read, and that sessions of a role may be able to assume.
 
         A trust policy can allow a role of the same account that has no permissions, so these are all roles of its account unless
@@ -198,20 +198,7 @@ class RoleGraph:
         account, every_role = arn_account(role.arn), _every_role(role)
         if account not in self.estate.complete_accounts:
             yield f"unread roles {every_role.replace('::*:', f'::{account}:')}"
-        _layer, allows = profile.rules.layers[0]
-        single = [
-            part
-            for rule in allows
-            for part in (
-                (rule,)
-                if rule.other_resources
-                else (replace(rule, resources=(resource,)) for resource in rule.resources)
-            )
-            if rule.allow and part.cover(Request(ASSUME_ROLE, every_role)) is not Cover.NONE
-        ]
-        for part in single:
-            pattern = "*" if part.other_resources else arn_pattern(part.resources[0])
-            pattern = every_role if pattern == "*" else pattern
+        for pattern in _named_roles(profile, every_role):
             is_read = (
                 arn_account(pattern) in self.estate.complete_accounts
                 or self.estate.role(pattern).state == "read"
@@ -284,6 +271,25 @@ class RoleGraph:
             if usable != "no":
                 found.append((arn, decision == ALLOWED and usable == "yes"))
         return found
+
+
+def _named_roles(profile: Profile, every_role: str) -> list[str]:
+    """Return the patterns of roles in the identity policies, one for each value of Resource with an Allow of sts:AssumeRole.
+
+    :arg every_role: the pattern of all roles, for NotResource and for the value ``*``.
+    """
+    single = [
+        part
+        for rule in profile.rules.layers[0][1]
+        for part in (
+            (rule,)
+            if rule.other_resources
+            else (replace(rule, resources=(resource,)) for resource in rule.resources)
+        )
+        if rule.allow and part.cover(Request(ASSUME_ROLE, every_role)) is not Cover.NONE
+    ]
+    patterns = ("*" if part.other_resources else arn_pattern(part.resources[0]) for part in single)
+    return [every_role if pattern == "*" else pattern for pattern in patterns]
 
 
 def _under_conditions(name: str, is_certain: bool) -> str:

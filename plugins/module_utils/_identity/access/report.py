@@ -361,9 +361,14 @@ class _Builder:
 
     def _policy_numbers(self, profile: Profile) -> _Row:
         """Return the policies and the permissions boundary of a role."""
-        row: _Row = {"policies": [_number(self._policies, policy) for policy in profile.policies]}
-        limit = profile.boundary
-        return row | ({"boundary": _number(self._policies, limit)} if limit is not None else {})
+        return {
+            "policies": [_number(self._policies, policy) for policy in profile.policies],
+            **(
+                {"boundary": _number(self._policies, profile.boundary)}
+                if profile.boundary is not None
+                else {}
+            ),
+        }
 
     def _reduced(self, profile: Profile) -> _Row:
         """Return the rules of a profile, from which the page answers questions."""
