@@ -24,6 +24,7 @@ from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.run.irsa import unread_findings
 from ..module_utils._identity.model.access import AccessOptions, ClusterFacts
 from ..module_utils._identity.model.errors import InputError, listed, sentence
+from ..module_utils._identity.read.associations import read_all_associations
 from ..module_utils._identity.report.artifact import to_artifact
 from ..module_utils._identity.run.access import (
     RoleReads,
@@ -31,7 +32,6 @@ from ..module_utils._identity.run.access import (
     read_node_roles,
     read_role_facts,
 )
-from ..module_utils._identity.run.migration import read_cluster_associations
 from ..module_utils._policy.permissions.catalogue import load_catalogue
 from ._action import Action
 from ._audit_page import render_page
@@ -264,7 +264,7 @@ def _read_cluster(run: RoleRun, steps: Steps) -> ClusterFacts:
     opened, kubernetes = run.open()
     cluster, width = opened.cluster, int(run.job.params["concurrency"])
     with guarded(steps):
-        associations = read_cluster_associations(opened.api, cluster, width)
+        associations = read_all_associations(opened)
         nodes = read_node_roles(opened.api, cluster, width)
     steps.begin("reading the service accounts")
     estate = read_estate(kubernetes, cluster, associations.keys(), any_variables=True)

@@ -174,8 +174,7 @@ class Migration(MigrationSession):
             # A run that fails early must not leave the report of an earlier run.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.expanduser(self.options.file))
-        task = self.task
-        with task.in_environment(), self.steps.watch(task):
+        with self.task.in_environment(), self.steps.watch(self.task):
             self.open()
             migrants = self.take_inventory()
             try:
@@ -183,12 +182,13 @@ class Migration(MigrationSession):
                     self._roll_back(migrants)
                 elif self.options.step != "inventory":
                     self._advance(migrants)
-                if self.changes and not task.check_mode:
+                if self.changes and not self.task.check_mode:
                     self.take_inventory()
             except BaseException as error:
                 self.add_made()
-                fault = isinstance(error, Exception)
-                self.stopped = str(describe_error(error)["msg"]) if fault else self.interruption
+                self.stopped = (
+                    str(describe_error(error)["msg"]) if isinstance(error, Exception) else self.interruption
+                )
                 if not isinstance(error, (RoleError, AwsError, InputError)):
                     # A signal was received, the timeout of the task expired, or an unexpected error occurred.
                     self._leave_report()
@@ -234,15 +234,15 @@ class Migration(MigrationSession):
         todo = [migrant for migrant in migrants if not migrant.blockers and not migrant.has_reached(target)]
         agents = self._agents(todo)
         # With a version of the agent in the variables, the add-on gets this version.
-        is_ready = not self.values.get("agent_version") and (
-            all(agents) if agents else self.opened.cluster.auto_mode
+        has_agent = not todo or (
+            not self.values.get("agent_version")
+            and (all(agents) if agents else self.opened.cluster.auto_mode)
         )
-        has_agent = not todo or is_ready
-        if not has_agent and not check_mode and not self._prepare_agent(todo):
-            return
         # After the installation, a missing agent prevents the migration.
         self.installs_agent = self.installs_agent and not has_agent and check_mode
         if not has_agent and not check_mode:
+            if not self._prepare_agent(todo):
+                return
             keys = {migrant.key for migrant in todo}
             todo = [m for m in self.take_inventory() if m.key in keys and not m.blockers]
         self.groups = make_groups(todo, options)
@@ -319,15 +319,20 @@ class Migration(MigrationSession):
     def _finish(self, migrants: Sequence[Migrant]) -> None:
         """Remove the IRSA annotations and statements of restarted service accounts whose soak time is over."""
         now, check_mode = self.aws_time, self.task.check_mode
-        due = []
-        for migrant in migrants:
-            if migrant.key in self.failed or migrant.blockers or migrant.stage == "finished":
-                continue
-            is_restarted = migrant.stage == "restarted"
-            if expected_stage(migrant, self.options, now) != "finished":
-                self._waiting |= {migrant.key: soak_end(migrant, self.options.soak)} if is_restarted else {}
-            elif is_restarted or check_mode:
-                due.append(migrant)
+        left = [
+            migrant
+            for migrant in migrants
+            if (check_mode or migrant.stage == "restarted")
+            and migrant.stage != "finished"
+            and migrant.key not in self.failed
+            and not migrant.blockers
+        ]
+        due = [m for m in left if expected_stage(m, self.options, now) == "finished"]
+        self._waiting |= {
+            migrant.key: soak_end(migrant, self.options.soak)
+            for migrant in left
+            if migrant.stage == "restarted" and migrant not in due
+        }
         if not due:
             return
         unrecorded = [m for m in due if m.stage == "restarted" and not m.is_recorded]
@@ -364,11 +369,10 @@ class Migration(MigrationSession):
     def _restore(self, group: MigrationGroup) -> list[Migrant]:
         """Restore the IRSA statements and annotations. Return the service accounts that their roles allow with IRSA."""
         failed = self.edit(f"{group.name}: restoring IRSA", lambda editor: editor.restore(group.migrants))
-        if not self.task.check_mode:
-            arns = {migrant.role_arn for migrant in group.migrants}
-            with guarded(self.steps):
-                roles = read_again(self.api, self.state.roles, arns, self.width)
-            self.state = replace(self.state, roles=roles)
+        arns = {migrant.role_arn for migrant in group.migrants}
+        with guarded(self.steps):
+            roles = read_again(self.api, self.state.roles, arns, self.width)
+        self.state = replace(self.state, roles=roles)
         left = [migrant for migrant in group.migrants if migrant.key not in failed]
         refusals = {
             migrant.key: finding for migrant in left if (finding := check_return(self.state, migrant))
@@ -398,10 +402,11 @@ class Migration(MigrationSession):
         self.steps.begin(f"{group.name}: probing the injection of IRSA")
         settings = kubernetes_settings(self.values, False).injection
         probed = {migrant.key: migrant.role_arn for migrant in migrants if migrant.key in self.state.accounts}
-        region, observe = self.opened.cluster.region, self.options.observe
         if settings is None or not probed:
             return set()
-        faults = probe_irsa(self.kubernetes, probed, settings, region, observe, self.clock)
+        faults = probe_irsa(
+            self.kubernetes, probed, settings, self.opened.cluster.region, self.options.observe, self.clock
+        )
         self.findings += [
             Finding(
                 Code.INJECTION_NOT_YET,
@@ -431,9 +436,9 @@ class Migration(MigrationSession):
             names = [] if migrant.key in run.refused else list(run.remaining.get(migrant.key, ()))
             if names:
                 late |= {migrant.key} if set(names) - migrant.pods.held.keys() else set()
-                remaining = (
+                self.warnings = [
+                    *self.warnings,
                     f"Pods {listed(names, 10)} of {migrant.key} still use EKS Pod Identity, and their credentials expire "
-                    "within 6 hours. Recreate them, or wait for their rollout. New Pods already use IRSA."
-                )
-                self.warnings = [*self.warnings, remaining]
+                    "within 6 hours. Recreate them, or wait for their rollout. New Pods already use IRSA.",
+                ]
         return set(run.refused), late

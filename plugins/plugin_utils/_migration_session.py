@@ -28,7 +28,8 @@ from ..module_utils._identity.model.cluster import describe_place
 from ..module_utils._identity.model.errors import InputError, listed
 from ..module_utils._identity.model.migration import Migrant, MigrationGroup, MigrationOptions
 from ..module_utils._identity.model.names import default_owner
-from ..module_utils._identity.model.rows import FailureRow
+from ..module_utils._identity.model.observed import Document
+from ..module_utils._identity.model.rows import FailureRow, Row
 from ..module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
@@ -37,16 +38,18 @@ from ..module_utils._identity.plan.migration import (
     recorded_accounts,
     with_findings,
 )
+from ..module_utils._identity.read.account import read_snapshot
+from ..module_utils._identity.read.associations import read_all_associations
 from ..module_utils._identity.report.report import judge_run
 from ..module_utils._identity.report.text import describe_change
+from ..module_utils._identity.run.access import ALL_PAGES
 from ..module_utils._identity.run.consistency import WaitPolicy
 from ..module_utils._identity.run.migration import (
     MigrationReads,
+    PlannedApi,
     TrustEditor,
     TrustRun,
     read_again,
-    read_all_roles,
-    read_cluster_associations,
     read_roles,
     workload_rows,
 )
@@ -83,7 +86,8 @@ class MigrationSession:
 
     ``changes`` are lines for the report. ``failed`` are the service accounts that failed in any part of the run. ``stopped`` is
     the reason why the run ended early, or "". ``estate``, ``state``, ``plan`` and ``migrants`` (the selected service accounts)
-    are from the last inventory. ``made`` has the trust policies and tags that were changed since the last ``edit``.
+    are from the last inventory. ``made`` has the trust policies and tags that were changed since the last ``edit``. In
+    check mode, ``trusts`` has the trust policies that the plan has changed so far, by the name of the role.
     """
 
     task: ActionTask
@@ -101,6 +105,7 @@ class MigrationSession:
     migrants: Sequence[Migrant] = ()
     groups: Sequence[MigrationGroup] = ()
     made: list[Change] = field(default_factory=list)
+    trusts: dict[str, Document] = field(default_factory=dict)
     deadline: Deadline | None = None
     _edited_roles: set[str] = field(default_factory=set)
 
@@ -121,7 +126,7 @@ class MigrationSession:
         run = self.role_run([])
         self.deadline = run.deadline
         self.opened, self.kubernetes = run.open()
-        self.api, self.clock = self.opened.api, self.kubernetes.clock
+        self.api, self.clock = PlannedApi(self.opened.api, self.trusts), self.kubernetes.clock
         cluster, self.width = self.opened.cluster, int(run.job.params["concurrency"])
         issuer = parse_issuer(cluster.issuer)
         if issuer is None:
@@ -147,8 +152,8 @@ class MigrationSession:
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
         with guarded(self.steps):
-            associations = read_cluster_associations(self.api, cluster, self.width)
-            snapshot = read_all_roles(self.api)
+            associations = read_all_associations(self.opened)
+            snapshot = read_snapshot(self.api, ALL_PAGES)
         named = recorded_accounts(cluster.arn, snapshot.roles.values())
         known = {*associations, *(WorkloadKey(cluster.name, *name) for name in named)}
         estate = read_estate(self.kubernetes, cluster, known)
@@ -241,9 +246,11 @@ class MigrationSession:
     def run_aws(self, run: RoleRun) -> AwsResult:
         """Run the AWS part of the role, and add its changes and failures to the session. Raises the errors of its steps."""
         run.begin_aws()
+        opening = run.opening
+        run.opening = lambda: replace(opened := opening(), api=PlannedApi(opened.api, self.trusts))
         run.prepare()
         row = run.run_aws()
-        self.changes += [describe_change(change).line for change in row.get("changes") or ()]
+        self._add_rows(row.get("changes") or ())
         self.diffs += row.get("diff") or ()
         raise_if_ended(row)
         aws = parse_aws_result(row, run.cluster_name)
@@ -366,12 +373,18 @@ class MigrationSession:
         self.failed |= failed
         return failed
 
+    def _add_rows(self, rows: Sequence[Row]) -> None:
+        """Add changes to those of the session, and in check mode their trust policies to ``trusts``."""
+        self.changes += [describe_change(row).line for row in rows]
+        planned = [row for row in rows if self.task.check_mode and row["resource"] == "trust_policy"]
+        self.trusts |= {row["name"]: row["after"]["trust_policy"] for row in planned}
+
     def add_made(self) -> None:
         """Add the trust policies and tags in ``made`` to the changes of the session, each once, and clear ``made``."""
         last = {change.target: change for change in self.made}
         self.made.clear()
         for change in sorted(last.values(), key=lambda change: change.target.name):
-            self.changes.append(describe_change(change_row(change)).line)
+            self._add_rows([change_row(change)])
             if change.target.resource == "trust_policy":
                 self.diffs.append(diff_row(change))
             role = self.state.roles.get(change.target.name.lower())

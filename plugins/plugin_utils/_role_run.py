@@ -67,6 +67,7 @@ from ..module_utils._identity.model.errors import (
     input_message,
     sentence,
 )
+from ..module_utils._identity.read.associations import read_all_associations
 from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.run.cluster import (
     AwsJob,
@@ -78,7 +79,6 @@ from ..module_utils._identity.run.cluster import (
 )
 from ..module_utils._identity.run.engine import Approve
 from ..module_utils._identity.run.guard import Guard
-from ..module_utils._identity.run.migration import read_cluster_associations
 from ._aws_clients import AwsClients, check_options, validate_arguments
 from ._kubernetes import AWS_VARIABLES, Access, BoundedEnding, ClientCluster, EksAccess, connect, find_access
 from ._processes import raise_timeout
@@ -245,7 +245,7 @@ class RoleRun:
         self.service_accounts = read("ServiceAccount")
         candidates = {object_name(item) for item in self.service_accounts if not is_terminating(item)}
         if self.parsed.state == "absent":
-            associations = read_cluster_associations(opened.api, cluster, int(self.job.params["concurrency"]))
+            associations = read_all_associations(opened)
             candidates |= {ObjectName(key.namespace, key.service_account) for key in associations}
         namespace_selectors, account_selectors = patterns.selectors
         selected = Selected(

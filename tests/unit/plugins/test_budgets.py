@@ -28,7 +28,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/plan": 1983,
     "module_utils/_identity/read": 1000,
     "module_utils/_identity/report": 895,
-    "module_utils/_identity/run": 1691,
+    "module_utils/_identity/run": 1690,
     "module_utils/_identity/verify": 693,
     "module_utils/_policy": 3499,
     "modules": 364,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from ..._aws.client import Api
+from ..._aws.client import Api, Response
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
@@ -37,12 +37,10 @@ from ..model.names import parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole, RoleSpec, decode_role
 from ..model.targets import Failure, request_failure, role_target, trust_target
-from ..read.account import Snapshot, read_snapshot
-from ..read.associations import read_all_associations
-from ..read.observe import Observer
+from ..read.account import Snapshot
 from ..read.reader import none_if_missing
 from ..read.roles import read_role
-from .access import ALL_PAGES, snapshot_documents
+from .access import snapshot_documents
 from .consistency import WaitPolicy, send
 from .outcome import joined
 
@@ -63,16 +61,27 @@ class MigrationReads:
     complete: bool = True
 
 
-def read_cluster_associations(
-    api: Api, cluster: Cluster, width: int
-) -> dict[WorkloadKey, ObservedAssociation]:
-    """Read all associations of a cluster. Raises AwsError."""
-    return read_all_associations(Observer(api, cluster, width))
+@dataclass(frozen=True, slots=True)
+class PlannedApi:
+    """The API that a plan reads from: each role has the trust policy in ``trusts``, by its name, or else its present one.
 
+    So each stage of a plan starts from the changes of the earlier stages.
+    """
 
-def read_all_roles(api: Api) -> Snapshot:
-    """Read all roles of the account, if the caller is allowed to. Source: iam GetAccountAuthorizationDetails. Raises AwsError."""
-    return read_snapshot(api, ALL_PAGES)
+    api: Api
+    trusts: Mapping[str, Document]
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
+        response = self.api.call(service, operation, parameters)
+        for role in (response.get("Role", {}), *response.get("RoleDetailList", ())):
+            if trust := self.trusts.get(role.get("RoleName", "")):
+                role["AssumeRolePolicyDocument"] = trust
+        return response
+
+    def pages(
+        self, service: str, operation: str, parameters: Mapping[str, Any], result: str
+    ) -> Iterable[Any]:
+        return self.api.pages(service, operation, parameters, result)
 
 
 def read_roles(
@@ -116,8 +125,7 @@ def read_again(
 
 def _read_trust(api: Api, arn: str) -> ObservedRole | None:
     """Return a role without its attached policies, or None if no role of the account has this ARN. Source: iam GetRole."""
-    request = {"RoleName": arn.rpartition("/")[2]}
-    response = none_if_missing(lambda: api.call("iam", "GetRole", request))
+    response = none_if_missing(lambda: api.call("iam", "GetRole", {"RoleName": arn.rpartition("/")[2]}))
     role = decode_role(response["Role"], ()) if response is not None else None
     return role if role is not None and role.arn == arn else None
 
@@ -202,10 +210,9 @@ class TrustEditor:
 
     def _with_record(self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]]) -> _Edit:
         record = read_record(self.cluster.arn, role.tags)
-        needs_wide = any(migrant.disable_session_tags for migrant in users[role.arn])
         # The statement that the migration of another cluster added serves this cluster, too.
         is_wide = is_wide_elsewhere(self.cluster.arn, role.tags) or (
-            needs_wide and not self._wide_grants(role)
+            any(migrant.disable_session_tags for migrant in users[role.arn]) and not self._wide_grants(role)
         )
         names = record.accounts | {migrant.name for migrant in users[role.arn]}
         calls = self._tag_calls(role, replace(record, accounts=names, is_wide=record.is_wide or is_wide))
@@ -287,7 +294,9 @@ class TrustEditor:
                 for _attempt in self.wait_policy.attempts():
                     while (changes := self._next_changes(arn, make)) and changes not in sent:
                         for change in changes:
-                            self._send_change(change)
+                            for call in () if self.check_mode else change.calls:
+                                send(self.api, call, self.wait_policy, False, False)
+                            self.made.append(change)
                             if change.target == target:
                                 result = joined(result or change, change)
                         if self.check_mode:
@@ -322,12 +331,6 @@ class TrustEditor:
         role = _read_trust(self.api, arn)
         first, then = make(role) if role is not None else _NO_EDIT
         return [*first, *then] if self.check_mode else list(first or then)
-
-    def _send_change(self, change: Change) -> None:
-        for call in change.calls:
-            if not self.check_mode:
-                send(self.api, call, self.wait_policy, False, False)
-        self.made.append(change)
 
 
 def _by_role(migrants: Iterable[Migrant]) -> dict[str, list[Migrant]]:

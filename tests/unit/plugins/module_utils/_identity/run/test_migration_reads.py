@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
+    read_snapshot,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
+    ALL_PAGES,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    PlannedApi,
     read_again,
-    read_all_roles,
-    read_cluster_associations,
     read_roles,
     workload_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import to_json
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
-    create_association,
     create_policy,
     document,
     policy_arn,
@@ -40,14 +46,17 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 
-def test_associations_of_the_cluster() -> None:
-    aws = account(POD_IDENTITY)
-    create_association(aws, "api", "app", "shop", tags={"a": "b"})
-    create_association(aws, "web", "app", "shop", clusterName="other-cluster")
-    found = read_cluster_associations(aws, HERE, 1)
-    assert {str(name): (item.role_arn, item.tags) for name, item in found.items()} == {
-        "shop/api": (role_arn("app"), {"a": "b"})
+def test_plan_reads_planned_trust_policies() -> None:
+    aws = account(irsa(API))
+    add_role(aws, FOREIGN, name="other")
+    present = read_snapshot(aws, ALL_PAGES).roles
+    planned = {
+        name: replace(role, trust=trust(POD_IDENTITY)) for name, role in present.items() if name == "app"
     }
+    api = PlannedApi(aws, {"app": trust(POD_IDENTITY)})
+    assert read_snapshot(api, ALL_PAGES).roles == {**present, **planned}
+    assert read_again(api, present, [role.arn for role in present.values()], 1) == {**present, **planned}
+    assert read_snapshot(aws, ALL_PAGES).roles == present
 
 
 ADMINISTRATOR, READ_ONLY = (
@@ -79,7 +88,7 @@ def test_unreadable_aws_managed_policy_has_no_document(request_name: str, code: 
     aws = account_with_managed_policies()
     # A policy counts as missing if two reads in a row do not find it.
     aws.fail_on(request_name, *[classify(request_name, code, "no")] * (2 if code == "NoSuchEntity" else 1))
-    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app"), role_arn("other")], 1)
+    reads = read_roles(aws, HERE, read_snapshot(aws, ALL_PAGES), {}, [role_arn("app"), role_arn("other")], 1)
     assert reads.complete
     # Policies are read in the order of their names, and the first read fails.
     assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
@@ -89,7 +98,7 @@ def test_other_error_of_an_aws_managed_policy_ends_the_read() -> None:
     aws = account_with_managed_policies()
     aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
     with pytest.raises(AwsError, match="Internal failure"):
-        read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
+        read_roles(aws, HERE, read_snapshot(aws, ALL_PAGES), {}, [role_arn("app")], 1)
 
 
 def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_all() -> None:
@@ -106,7 +115,7 @@ def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_
         "no-arn",
         role_arn("App"),
     ]
-    reads = read_roles(aws, HERE, read_all_roles(aws), {}, arns, 1)
+    reads = read_roles(aws, HERE, read_snapshot(aws, ALL_PAGES), {}, arns, 1)
     assert not reads.complete
     assert {name: role.trust for name, role in reads.roles.items()} == {"app": trust(irsa(API), POD_IDENTITY)}
     assert requests(aws).count("iam:GetRole") == 2
@@ -126,7 +135,7 @@ def test_workloads_of_a_migration() -> None:
 def test_trust_policies_are_read_again() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     add_role(aws, FOREIGN, name="other")
-    reads = read_roles(aws, HERE, read_all_roles(aws), {}, [role_arn("app")], 1)
+    reads = read_roles(aws, HERE, read_snapshot(aws, ALL_PAGES), {}, [role_arn("app")], 1)
     for name in ("app", "other"):
         aws.iam.UpdateAssumeRolePolicy({"RoleName": name, "PolicyDocument": to_json(trust(POD_IDENTITY))})
     again = read_again(aws, reads.roles, [role_arn("app")], 1)

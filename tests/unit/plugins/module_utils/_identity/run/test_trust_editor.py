@@ -164,22 +164,6 @@ def requests(aws: FakeAws) -> list[str]:
     return [name for name, _parameters in aws.requests]
 
 
-def test_no_write_in_check_mode() -> None:
-    aws = account(irsa(API), POD_IDENTITY)
-    initial = aws.state()
-    run = finish(aws, check_mode=True)
-    [change] = run.changes
-    assert (change.action, change.target) == ("update", trust_target("app"))
-    assert documents(change) == (trust(irsa(API), POD_IDENTITY), trust(POD_IDENTITY))
-    finish(aws)
-    count = len(aws.writes)
-    assert [documents(change)[1] for change in editor(aws, True).restore([migrant()]).changes] == [
-        trust(irsa(API), POD_IDENTITY)
-    ]
-    assert len(aws.writes) == count == 2
-    assert (aws.state() == initial) is False
-
-
 # Tests of failed requests
 
 
