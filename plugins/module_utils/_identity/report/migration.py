@@ -31,6 +31,8 @@ from .text import (
     shown_changes,
 )
 
+_ALL = "; pod_identity_report_file writes all to a file"
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
@@ -226,16 +228,20 @@ def migration_lines(report: MigrationReport) -> list[str]:
     changes = [describe_kubernetes_change(change) for change in report.changes]
     lines += [
         head,
-        *shown_changes(changes, report.check_mode, "pod_identity_report_file"),
+        *shown_changes(
+            changes,
+            report.check_mode,
+            visible(report.options.file)
+            or "pod_identity_migration.migration (pod_identity_report_file writes it to a file)",
+        ),
         "",
         *_table(report),
     ]
     findings = [finding_row(finding, OPTION_PREFIX) for finding in report.all_findings]
-    others = "; pod_identity_report_file writes all to a file"
     return [
         *lines,
-        *note_lines(in_order(group_failures(report.failures)), others, "failed"),
-        *note_lines(in_order(group_findings(findings)), others),
+        *note_lines(in_order(group_failures(report.failures)), _ALL, "failed"),
+        *note_lines(in_order(group_findings(findings)), _ALL),
     ]
 
 
@@ -263,7 +269,7 @@ def _table(report: MigrationReport) -> list[str]:
         *("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP"),
         "REACHES" if report.check_mode else "NEXT",
     )
-    more = [f"  and {number - len(ordered)} more"] if len(ordered) < number else []
+    more = [f"  and {number - len(ordered)} more{_ALL}"] if len(ordered) < number else []
     return [head, *table([titles, *(_cells(migrant, row, report) for migrant, row in ordered)]), *more]
 
 

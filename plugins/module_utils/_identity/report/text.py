@@ -193,26 +193,27 @@ def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_m
 def shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
     """Return a line for each change of a plan, because an approver must see each permission.
 
-    Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals and restarts are first.
+    Return at most SHOWN_CHANGES completed changes, and all restarts. If there are more changes, the removals and restarts are
+    first.
     """
     # Adjacent changes of the same kind are in the order of their names. The order of the kinds does not change.
     kinds = groupby(changes, lambda change: (change.action, change.kind))
     ordered = [
         change for _kind, group in kinds for change in sorted(group, key=lambda change: natural(change.line))
     ]
-    more = len(ordered) - SHOWN_CHANGES
-    if more > 0:
+    if len(ordered) > SHOWN_CHANGES:
         ordered.sort(key=lambda change: change.action not in (*_REMOVALS, "restart"))
-    limit = None if check_mode else SHOWN_CHANGES
+    restarts = [change for change in ordered[SHOWN_CHANGES:] if change.action == "restart"]
+    shown = ordered if check_mode else [*ordered[:SHOWN_CHANGES], *restarts]
     return [
         *(
             line
-            for change in ordered[:limit]
+            for change in shown
             for line in (
                 wrapped(change.line, "    ", "      ") if change.has_details else [f"    {change.line}"]
             )
         ),
-        *([] if check_mode or more <= 0 else [f"    and {more} more, listed in {place}"]),
+        *([f"    and {more} more, listed in {place}"] if (more := len(ordered) - len(shown)) else []),
     ]
 
 
