@@ -137,7 +137,7 @@ class TaskOutcome:
         rows = self.verification["workloads"] if self.verification else []
         return {
             f"{row['namespace']}/{row['service_account']}": {
-                check["name"]: check["status"] for check in row["checks"]
+                check.name: check.status for check in row["checks"]
             }
             for row in rows
         }
