@@ -116,10 +116,10 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
         for raw in page.get("RoleDetailList", ())
     }
     complete = all_pages
-    for role_pages, all_roles in details:
-        complete = complete and all_roles
+    for role_pages, _all in details:
         raw_roles = {raw["RoleName"].lower(): raw for page in role_pages for raw in page["Roles"]}
         # A role that ListRoles does not return is read individually.
+        complete = complete and roles.keys() <= raw_roles.keys()
         roles = {
             name: replace(role, **decode_attributes(ROLE_DETAILS, raw_roles[name]))
             for name, role in roles.items()

@@ -196,6 +196,12 @@ def test_purge_is_not_read_ahead(aws: FakeAws) -> None:
     assert (finish_reading(), opened, aws.requests) == (None, [], [])
 
 
+def test_old_state_is_read_again(monkeypatch: pytest.MonkeyPatch, aws: FakeAws) -> None:
+    monkeypatch.setattr(cluster_run, "_FRESH_SECONDS", 0)
+    _job, finish_reading = begin_reading(aws, [])
+    assert finish_reading() is None
+
+
 def test_deadline_applies_while_the_state_is_read(aws: FakeAws) -> None:
     _job, finish_reading = begin_reading(aws, [])
     assert finish_reading().roles == {"my-role": None}

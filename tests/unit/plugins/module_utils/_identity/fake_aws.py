@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -189,16 +189,16 @@ class FakeAws:
                 raise error
             return answer
 
-    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+    def pages(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+    ) -> Iterator[Any]:
         answer = self.call(service, operation, parameters)
         found: Any = answer
         for key in results:
             found = found[key]
-        token = answer.get("nextToken")
-        further = (
-            self.pages(service, operation, {**parameters, "nextToken": token}, *results) if token else ()
-        )
-        return [*found, *further]
+        yield from found
+        if token := answer.get("nextToken"):
+            yield from self.pages(service, operation, {**parameters, "nextToken": token}, *results)
 
     def in_region(self, region: str) -> FakeAws:
         """Return the same account as seen from another region: with the EKS of that region."""

@@ -39,6 +39,8 @@ ROLE = "arn:aws:iam::111122223333:role/ebs"
 OTHER_ROLE = "arn:aws:iam::111122223333:role/snapshots"
 NEWEST, MIDDLE, OLDEST = "v1.3.10-eksbuild.1", "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"
 RELEASES = (AddonRelease(NEWEST), AddonRelease(MIDDLE, default=True), AddonRelease(OLDEST))
+ADDED = {"serviceAccount": "ebs-csi-controller-sa", "roleArn": ROLE}
+KEPT = {"serviceAccount": "snapshot-sa", "roleArn": OTHER_ROLE}
 MARK = {"workload-identity/managed-by": "workload_identity.aws"}
 OWNED = {**MARK, "workload-identity/owner": "us-west-2.my-cluster"}
 
@@ -166,10 +168,20 @@ def test_new_addon_gets_roles_values_and_ownership_tag() -> None:
     )
 
 
-def test_purge_deletes_the_other_roles() -> None:
-    planned = change(spec(purge_roles=True), installed(roles={"snapshot-sa": OTHER_ROLE}))
-    assert request(planned)[1]["podIdentityAssociations"] == []
-    assert (planned.before, planned.after) == ({"roles": {"snapshot-sa": OTHER_ROLE}}, {"roles": {}})
+@pytest.mark.parametrize(
+    ("desired", "changed"),
+    [
+        (spec("latest"), {"addonVersion": NEWEST}),
+        (spec(configuration="{}"), {"configurationValues": "{}"}),
+        (spec(roles={"ebs-csi-controller-sa": ROLE}), {"podIdentityAssociations": [ADDED, KEPT]}),
+        (spec(purge_roles=True), {"podIdentityAssociations": []}),
+    ],
+    ids=["version", "configuration", "role", "purge"],
+)
+def test_update_keeps_what_the_options_do_not_change(desired: AddonSpec, changed: dict[str, Any]) -> None:
+    planned = change(desired, installed(configuration='{"a": 1}', roles={"snapshot-sa": OTHER_ROLE}))
+    kept = {"addonVersion": MIDDLE, "configurationValues": '{"a": 1}', "resolveConflicts": "PRESERVE"}
+    assert request(planned) == ("UpdateAddon", {**kept, **changed})
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,12 @@ def test_purge_survives_the_denial_of_any_request() -> None:
     assert requests < 60
 
 
+def test_purge_deletes_a_policy_that_a_listed_role_loses() -> None:
+    aws = converged_account(unshared("a"))
+    purge(aws, {**unshared("a"), "policies": []})
+    assert aws.iam.policies == {}
+
+
 def test_limit_may_be_a_percentage() -> None:
     aws = converged_account(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     with pytest.raises(InputError) as caught:

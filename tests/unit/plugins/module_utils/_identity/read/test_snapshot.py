@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
+    create_role,
 )
 
 ENDLESS = [
@@ -63,3 +64,13 @@ def test_snapshot_stops_at_its_budget() -> None:
     aws.replace("iam:GetAccountAuthorizationDetails", answer)
     assert not read_snapshot(aws, BULK_THRESHOLD).complete
     assert len(aws.requests) == BULK_THRESHOLD // 2
+
+
+def test_role_that_only_one_of_two_lists_has_does_not_count_as_missing() -> None:
+    aws = FakeAws()
+    create_role(aws, "my-role")
+    listed = aws.iam.ListRoles({})
+    create_role(aws, "new")
+    aws.replace("iam:ListRoles", lambda _parameters: listed)
+    found = read_snapshot(aws, BULK_THRESHOLD, role_details=True).find_roles(("my-role", "new"))
+    assert found.keys() == {"my-role"}

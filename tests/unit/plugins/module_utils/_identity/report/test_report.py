@@ -456,6 +456,28 @@ def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[
     assert found["headline"].endswith("Nothing was changed.") == (found["failed"] and settings["check_mode"])
 
 
+MISSING = finding_row("AGENT_MISSING", "error", "")
+WIDE, WIDE_TOO = (finding_row("TRUST_WIDE", "warning", name) for name in ("shop/api", "shop/web"))
+BROKEN = finding_row("AGENT_MISSING", "error", "shop/web")
+WARNS = "has warnings (pod_identity_fail_on is warning)"
+
+
+@pytest.mark.parametrize(
+    ("findings", "failures", "headline"),
+    [
+        ([WIDE, BROKEN], [], f"1 of 2 workloads of cluster my-cluster failed, 1 {WARNS}"),
+        ([WIDE, MISSING], [], "Cluster my-cluster failed"),
+        ([WIDE], [], f"1 of 2 workloads of cluster my-cluster {WARNS}"),
+        ([WIDE], [REFUSED], "1 of 2 workloads of cluster my-cluster failed"),
+        ([WIDE_TOO, MISSING], [REFUSED], f"1 of 2 workloads of cluster my-cluster failed, 1 {WARNS}"),
+    ],
+)
+def test_headline_counts_the_workloads(findings: list[Any], failures: list[Any], headline: str) -> None:
+    facts = build.result(build.row("api", checks=[]), build.row("web", checks=[]))
+    done = changed(failures=failures, workloads=facts["workloads"], findings=findings, verification=facts)
+    assert report_for(done, fail_on="warning")["headline"].partition(":")[0] == headline
+
+
 def test_role_asserts_every_fact() -> None:
     tasks = Path(__file__).resolve().parents[6] / "roles/pod_identity/tasks"
     [task] = yaml.safe_load((tasks / "assert.yml").read_text(encoding="utf-8"))

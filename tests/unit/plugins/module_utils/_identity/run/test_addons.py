@@ -433,6 +433,9 @@ def tear_down_with_agent(aws: FakeAws) -> Run:
 def test_teardown_removes_the_agent_last() -> None:
     aws = FakeAws()
     run_workloads(aws, desired(workload()))
+    # EKS still lists the association after its deletion.
+    late = aws.eks.ListPodIdentityAssociations({"clusterName": CLUSTER.name})
+    aws.replace("eks:ListPodIdentityAssociations", lambda _parameters: late)
     run = tear_down_with_agent(aws)
     assert run.failures == ()
     assert named(run.done[-1].change) == f"delete addon {AGENT_ADDON}"

@@ -157,12 +157,6 @@ def test_failure_stops_later_stages(failing_change: Change, later: Change, stopp
             "CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE, id="create, role"
         ),
         pytest.param(
-            "UpdatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE, id="update, role"
-        ),
-        pytest.param(
-            "CreatePodIdentityAssociation", "InvalidParameterException", NOT_TRUSTED, id="create, trust"
-        ),
-        pytest.param(
             "UpdatePodIdentityAssociation", "InvalidParameterException", NOT_TRUSTED, id="update, trust"
         ),
         pytest.param("AttachRolePolicy", "NoSuchEntity", "Policy x does not exist", id="attach"),
@@ -248,3 +242,10 @@ def test_failed_swap_puts_the_former_policy_back(errors: int, note: str, partly:
     (failure,) = failures(apply(api, SWAP))
     assert (failure.message, failure.partly) == (f"iam:AttachRolePolicy: {note}", partly)
     assert api.requests[-1] == ("AttachRolePolicy", {"RoleName": "r", "PolicyArn": "old"})
+
+
+def test_failed_swap_ends_the_swaps_of_its_role() -> None:
+    api = Script(AttachRolePolicy=[failing("iam:AttachRolePolicy", "AccessDenied")])
+    outcome = apply(api, SWAP, replace(SWAP, target=Target("attachment", "r", "another")))
+    assert [failure.error_code for failure in failures(outcome)] == ["AccessDenied", "SKIPPED"]
+    assert api.operations == ["DetachRolePolicy", "AttachRolePolicy", "AttachRolePolicy"]

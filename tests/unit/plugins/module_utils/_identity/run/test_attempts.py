@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
@@ -21,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Target,
     role_target,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import overlay
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
     Done,
     Journal,
@@ -28,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
+    desired,
     key,
 )
 
@@ -89,3 +92,21 @@ def test_partial_change_is_remembered_after_a_later_failure(skipped: bool) -> No
     attempt(later, journal=journal)
     (failure,) = journal.failures()
     assert (failure.error_code, failure.partly) == ("Half" if skipped else "AccessDenied", True)
+
+
+def test_interrupted_run_keeps_the_failures_of_its_plan() -> None:
+    journal, cause = Journal(), classify("", "DEADLINE", "Late.")
+    begin(journal, change(), failures=(failed("s", "create", key("web")),))
+    failures = journal.cut_short(desired(), "present", HERE, cause, False).failures
+    assert [(failure.target, failure.error_code) for failure in failures] == [
+        (role_target("s"), "CODE"),
+        (ROLE, "DEADLINE"),
+    ]
+
+
+def test_repeated_read_replaces_only_the_failures_of_what_it_has_read() -> None:
+    def failing(*names: str, **more: Any) -> Observed:
+        return Observed(HERE, failures=tuple(failed(name, "read") for name in names), **more)
+
+    found = overlay(failing("kept", "read"), failing("new", roles={"read": None}), ())
+    assert [failure.target.name for failure in found.failures] == ["kept", "new"]

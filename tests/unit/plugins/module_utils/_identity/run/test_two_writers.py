@@ -167,36 +167,21 @@ def shared_account() -> FakeAws:
     return aws
 
 
-@pytest.mark.parametrize("other", [CLUSTER, OTHER_CLUSTER])
-def test_two_runs_keep_all_grants(other: str) -> None:
-    lost = []
+@pytest.mark.parametrize(
+    "clusters", [(CLUSTER, CLUSTER), (CLUSTER, OTHER_CLUSTER), (CLUSTER, OTHER_CLUSTER, CLUSTER)], ids=str
+)
+def test_concurrent_runs_keep_all_grants(clusters: tuple[str, ...]) -> None:
+    lost, names = [], "abc"[: len(clusters)]
     for seed in range(60):
         aws = shared_account()
-        starts = [0.0, seed / 60 * 2.0]
+        starts = [0.0, seed / 30, seed % 8 / 8][: len(clusters)]
         runs = simulate(
-            aws, [(converging("a"), "present"), (converging("b", other), "present")], starts, seed
+            aws, [(converging(*run), "present") for run in zip(names, clusters, strict=True)], starts, seed
         )
-        assert [run.failures for run in runs] == [(), ()]
-        if granted(aws) != {"a", "b"}:
+        assert {run.failures for run in runs} == {()}
+        if granted(aws) != set(names):
             lost.append(seed)
         assert TRUST_EC2["Statement"][0] in aws.state()["roles"]["shared"]["trust"]["Statement"]
-    assert lost == []
-
-
-def test_three_runs_keep_all_grants() -> None:
-    lost = []
-    for seed in range(60):
-        aws = shared_account()
-        starts = [0.0, seed % 8 / 8, seed // 8 / 8]
-        desired_states = [
-            (converging("a"), "present"),
-            (converging("b", OTHER_CLUSTER), "present"),
-            (converging("c"), "present"),
-        ]
-        runs = simulate(aws, desired_states, starts, seed)
-        assert [run.failures for run in runs] == [(), (), ()]
-        if granted(aws) != {"a", "b", "c"}:
-            lost.append(seed)
     assert lost == []
 
 
@@ -213,14 +198,9 @@ def test_concurrent_teardown_removes_only_its_own_grant() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "delays",
-    [
-        # The first GetRole belongs to the plan.
-        pytest.param({"GetRole": [0.0, -8.0]}, id="late response to the read"),
-    ],
-)
-def test_slow_writer_restores_the_overwritten_grant(delays: Mapping[str, Sequence[float]]) -> None:
+def test_slow_writer_restores_the_overwritten_grant() -> None:
+    # The first GetRole belongs to the plan. The response to the second is late.
+    delays = {"GetRole": [0.0, -8.0]}
     lost = []
     for seed in range(40):
         aws = shared_account()

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     DryRun,
 )
@@ -47,13 +50,13 @@ def dry_run(name: str, injected: bool) -> DryRun:
     return DryRun(pod)
 
 
-def trials(name: str, results: str | Sequence[DryRun]) -> list[DryRun]:
+def trials(name: str, results: str | Sequence[str | DryRun]) -> list[DryRun]:
     """Return a response for each item of ``results``. "+" means an injected Pod, "-" a Pod that is not injected."""
     return [dry_run(name, result == "+") if isinstance(result, str) else result for result in results]
 
 
 def observe(
-    results: str | Sequence[DryRun],
+    results: str | Sequence[str | DryRun],
     observe: int = 30,
     timeout: int = 60,
     young: Sequence[str] = ("api",),
@@ -71,6 +74,11 @@ def observe(
     settings = replace(PROBE, timeout=timeout, observe=observe)
     series = run_probes(cluster, aws, aws.verification.workloads, settings, clock)
     return {key.service_account: probed for key, probed in series.items()}, cluster, clock
+
+
+def test_rejection_ends_the_probes_also_after_a_miss() -> None:
+    series, _cluster, clock = observe(["-", DryRun(error=ApiError(403, "No."))])
+    assert (series["api"].fault.is_unknown, clock.slept) == (True, [1])
 
 
 @pytest.mark.parametrize(
