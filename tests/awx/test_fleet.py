@@ -121,6 +121,7 @@ def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path)
     assert changed(play(controller, tmp_path, **ABSENT)) > 5
     assert changed(play(controller, tmp_path, **ABSENT)) == 0
     assert snapshot(world) == initial
+    assert world is None or galaxy_credentials(world) == ["Private hub", "Ansible Galaxy"]
 
 
 def snapshot(world: Controller | None) -> dict[str, set[int]] | None:
@@ -221,12 +222,22 @@ def assert_created(world: Controller) -> None:
     region = world.named("credential_types", "EKS Pod Identity: AWS region")["injectors"]
     assert region == {"env": {"AWS_REGION": "{{ region }}"}}
     assert (source["source"], source["source_path"]) == ("scm", "inventory/fleet.eks_clusters.yml")
-    galaxy = [names[number] for number in world.named("organizations", "Default")["_galaxy_credentials"]]
-    assert galaxy == ["Ansible Galaxy"]
+    assert galaxy_credentials(world) == ["Private hub", "Ansible Galaxy"]
+
+
+def galaxy_credentials(world: Controller) -> list[str]:
+    numbers = world.named("organizations", "Default")["_galaxy_credentials"]
+    return [world.objects["credentials"][number]["name"] for number in numbers]
 
 
 def make_named(world: Controller) -> dict[str, list[str]]:
-    """Create the teams and other objects that variables of the role name. Return these variables."""
+    """Create the teams and other objects that variables of the role name. Return these variables.
+
+    The organization also gets a credential for collections that no variable names.
+    """
+    kind = world.named("credential_types", "Ansible Galaxy/Automation Hub API Token")["id"]
+    hub = world.create("credentials", {"name": "Private hub", "credential_type": kind})
+    world.named("organizations", "Default")["_galaxy_credentials"].append(hub["id"])
     organization = world.named("organizations", "Default")["id"]
     for kind, name in (
         ("teams", "Operators"),

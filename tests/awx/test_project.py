@@ -29,14 +29,6 @@ def test_playbook_imports_collection_playbook(path: Path) -> None:
     assert play["ansible.builtin.import_playbook"] == f"workload_identity.aws.{path.stem}"
 
 
-@pytest.mark.parametrize("path", WRAPPERS, ids=lambda path: path.stem)
-def test_linter_excludes_only_unreadable_files(path: Path) -> None:
-    """Check that the linter excludes exactly the files whose imported playbook does not exist, because it cannot read them."""
-    excluded = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))["exclude_paths"]
-    exists = (ROOT / "playbooks" / path.name).is_file()
-    assert (str(path.relative_to(ROOT)) in excluded) != exists
-
-
 def test_inventory_file_matches_default_path() -> None:
     defaults = yaml.safe_load(
         (ROOT / "roles" / "awx_fleet" / "defaults" / "main.yml").read_text(encoding="utf-8")
