@@ -73,7 +73,8 @@ class Ended:
     def warnings(self) -> list[FindingRow]:
         """Return the warnings that are not accepted, not part of the failure, and not consequences of a failed change.
 
-        A workload with a changed association is also a warning if its role administers the account.
+        A workload with a changed association is also a warning if its role administers the account. So are accepted changes
+        that the approved plan lacks, because nobody has seen them.
         """
         report = self.report or {}
         refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
@@ -97,8 +98,10 @@ class Ended:
             for row in texts
             if row["severity"] == "warning"
             or (row["code"] == Code.POLICY_ADMINISTERS and row["workload"] in granted)
+            or row["code"] == Code.NOT_APPROVED
             if not (row["workload"] in refused and row["code"] in EXPLAINED)
-            if not row["accepted"] and visible(row["message"]) not in as_text(report.get("failure"))
+            if not row["accepted"] or row["code"] == Code.NOT_APPROVED
+            if visible(row["message"]) not in as_text(report.get("failure"))
         ]
 
 

@@ -94,6 +94,14 @@ def test_shows_the_first_of_many_warnings() -> None:
     assert lines[-1] == "  and 2 more, listed in the reports of the clusters"
 
 
+def test_names_accepted_changes_that_the_plan_lacks() -> None:
+    accepted = {**WARNING, "severity": "error", "accepted": True}
+    row = {**accepted, "code": "NOT_APPROVED", "message": "new: create role a"}
+    lines = lines_around_the_table(ended_as("blue", "blue", findings=[row, accepted]))
+    assert lines[2] == "  warning NOT_APPROVED default/app (blue): new: create role a"
+    assert len(lines) == 4
+
+
 def test_invalid_changes_are_ignored() -> None:
     foreign = {
         "changes": [
