@@ -94,7 +94,7 @@ def test_shows_the_first_of_many_warnings() -> None:
     assert lines[-1] == "  and 2 more, listed in the reports of the clusters"
 
 
-def test_names_accepted_changes_that_the_plan_lacks() -> None:
+def test_accepted_unplanned_changes_are_warnings() -> None:
     accepted = {**WARNING, "severity": "error", "accepted": True}
     row = {**accepted, "code": "NOT_APPROVED", "message": "new: create role a"}
     lines = lines_around_the_table(ended_as("blue", "blue", findings=[row, accepted]))

@@ -224,16 +224,16 @@ def test_long_lists_are_shortened() -> None:
         migrant(key(f"bad-{number}", "b"), blockers=(blocker(key(f"bad-{number}", "b")),))
         for number in range(50)
     ]
-    others = [f"change {number}" for number in range(45)]
+    plain = [f"change {number}" for number in range(45)]
     restarts = [f"restart Deployment shop/web-{number}" for number in range(50)]
     more = "more, listed in pod_identity_migration.migration (pod_identity_report_file writes it to a file)"
     # Restarts are first, and all of them are shown.
-    for number, shown in (
-        (1, [*restarts[:1], *others[:39], f"and 6 {more}"]),
+    for number, expected in (
+        (1, [*restarts[:1], *plain[:39], f"and 6 {more}"]),
         (50, [*restarts, f"and 45 {more}"]),
     ):
-        lines = migration_lines(report(*many, *blocked, changes=[*others, *restarts[:number]]))
-        assert lines[2 : 2 + len(shown)] == [f"    {line}" for line in shown]
+        lines = migration_lines(report(*many, *blocked, changes=[*plain, *restarts[:number]]))
+        assert lines[2 : 2 + len(expected)] == [f"    {line}" for line in expected]
     start = lines.index("Migration from IRSA: 110 service accounts: 50 irsa, 60 restarted; 50 blocked.")
     table = lines[start + 2 : start + 42]
     assert [line.split()[0] for line in table] == [f"b/bad-{number}" for number in range(40)]
