@@ -231,10 +231,7 @@ def galaxy_credentials(world: Controller) -> list[str]:
 
 
 def make_named(world: Controller) -> dict[str, list[str]]:
-    """Create the teams and other objects that variables of the role name. Return these variables.
-
-    The organization also gets a credential for collections that no variable names.
-    """
+    """Create the objects that variables of the role name, and another Galaxy credential. Return these variables."""
     kind = world.named("credential_types", "Ansible Galaxy/Automation Hub API Token")["id"]
     hub = world.create("credentials", {"name": "Private hub", "credential_type": kind})
     world.named("organizations", "Default")["_galaxy_credentials"].append(hub["id"])

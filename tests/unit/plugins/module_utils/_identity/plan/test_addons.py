@@ -323,7 +323,7 @@ def test_mapping_of_values_becomes_json() -> None:
     assert parse_addon(options(configuration_values="a: 1")).configuration == "a: 1"
 
 
-def test_removal_may_list_the_roles_that_it_removes() -> None:
+def test_removal_may_list_removed_roles() -> None:
     listed = [{"service_account": "ebs-csi-controller-sa", "role_arn": ROLE}]
     parsed = parse_addon(options(pod_identity_associations=listed, state="absent", owner="team-a"))
     assert parsed == AddonSpec(EBS, absent=True, roles={"ebs-csi-controller-sa": ROLE}, owner="team-a")

@@ -501,7 +501,7 @@ def test_findings_of_a_shared_cause_are_one() -> None:
     ]
 
 
-def test_finding_about_a_read_that_failed_already_is_left_out() -> None:
+def test_finding_about_a_failed_read_is_left_out() -> None:
     failures = [
         {
             "workload": "shop/api",
@@ -560,7 +560,7 @@ SHARED = {**change_row("create", "role", "r"), "shared_with": ["shop/web"]}
         ((), 1, ""),
     ],
 )
-def test_run_that_a_teardown_takes_back_ends_with_its_undo(changes: Any, listed: int, undo: str) -> None:
+def test_reversible_run_ends_with_its_undo(changes: Any, listed: int, undo: str) -> None:
     text = " ".join(map(str.strip, undo_lines(changes, listed)))
     assert text == (f"To undo these changes, run {undo}." if undo else "")
 

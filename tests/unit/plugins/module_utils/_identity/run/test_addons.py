@@ -278,7 +278,7 @@ AGAIN = "Run again when EKS no longer changes the add-on."
         ),
     ],
 )
-def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: str, remedy: str) -> None:
+def test_inactive_addon_is_a_failure(aws: FakeAddons, text: str, remedy: str) -> None:
     run = converge(aws, agent())
     assert failure(run) == ("ADDON_NOT_READY", text)
     assert run.failure is not None
@@ -457,7 +457,7 @@ def test_agent_is_kept_if_an_association_cannot_be_deleted() -> None:
     assert "eks:DeleteAddon" not in aws.writes
 
 
-def test_agent_is_kept_for_an_association_that_is_newer_than_the_plan() -> None:
+def test_agent_is_kept_for_an_association_newer_than_the_plan() -> None:
     aws = FakeAws()
     run_workloads(aws, desired(workload()))
     aws.before_request("iam:DeleteRole", lambda: create_association(aws, "new", "my-role"))

@@ -104,7 +104,7 @@ def test_interrupted_run_keeps_the_failures_of_its_plan() -> None:
     ]
 
 
-def test_repeated_read_replaces_only_the_failures_of_what_it_has_read() -> None:
+def test_repeated_read_replaces_only_its_own_failures() -> None:
     def failing(*names: str, **more: Any) -> Observed:
         return Observed(HERE, failures=tuple(failed(name, "read") for name in names), **more)
 
