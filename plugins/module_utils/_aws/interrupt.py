@@ -107,7 +107,6 @@ def watch_reader(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Ite
         these have no reader.
     """
     ended = Event()
-    # The thread waits until the process ends, unless the reader disappears.
     threading.Thread(target=_watch, args=(stream, ended, lost), daemon=True).start()
     try:
         yield
@@ -118,8 +117,10 @@ def watch_reader(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Ite
 def _watch(stream: int, ended: Event, lost: Callable[[], None]) -> None:
     poll = select.poll()
     poll.register(stream, 0)
-    if dict(poll.poll())[stream] & _LOST and not ended.is_set():
-        lost()
+    while not ended.wait(0.5):
+        if dict(poll.poll(0)).get(stream, 0) & _LOST:
+            ended.set()
+            lost()
 
 
 DEADLINE = "deadline"
@@ -168,16 +169,14 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
     # If SIGALRM has a handler, Ansible has set a timeout for the task of this process.
     alarm = (signal.SIGALRM,) if handled and callable(signal.getsignal(signal.SIGALRM)) else ()
     handlers = {number: signal.signal(number, handle) for number in (*handled, *alarm)}
-    timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
+    timer = threading.Timer(deadline or threading.TIMEOUT_MAX, stop.end, (DEADLINE,))
+    timer.daemon = True
     token = STOP.set(stop.event)
     try:
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
+        timer.start()
         yield stop
     finally:
         STOP.reset(token)
-        if timer is not None:
-            timer.cancel()
+        timer.cancel()
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_IGN if _RESULT_PENDING.get() and number in _SIGNALS else handler)
