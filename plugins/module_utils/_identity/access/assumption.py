@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
-from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, IMPLICIT_DENY
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL
 from ..._policy.evaluation.pods import ASSUME_ROLE, Subject, pod_context
 from ..._policy.evaluation.rules import Request
 from ..._policy.language.context import UNKNOWN_VALUE, Context
 from ..._policy.language.match import Cover
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant
-from ..._policy.permissions.permissions import Required, check_permission
-from ..._policy.trust.check import judge_session
+from ..._policy.permissions.permissions import Required
+from ..._policy.trust.check import check_assumption, judge_session
 from ..model.access import ClusterFacts, RoleFacts
 from ..model.associations import ObservedAssociation
 from ..model.names import is_aws_managed
@@ -254,22 +254,14 @@ class RoleGraph:
         candidates.pop(role.arn, None)
         chosen = session.context.assume({"aws:sourceidentity": UNKNOWN_VALUE})
         for arn, target in candidates.items():
-            required = Required(ASSUME_ROLE, arn)
-            decision = check_permission(profile.layers, required, session.context).decision
-            if (
-                decision == IMPLICIT_DENY
-                and arn_account(arn) == account
-                and (arn in named or arn in everyone)
-            ):
-                # Within an account, a trust policy that names the role is sufficient. AWS does not document this for "*".
-                trusted = check_permission(profile.trusted_layers, required, session.context).decision
-                decision = CONDITIONAL if trusted == ALLOWED and arn not in named else trusted
             trust = self.estate.trust(target)
-            if trust is None or decision not in (ALLOWED, CONDITIONAL):
+            usable = judge_session(trust.rules, role.arn, chosen) if trust is not None else "no"
+            if usable == "no":
                 continue
-            usable = judge_session(trust, role.arn, chosen)
-            if usable != "no":
-                found.append((arn, decision == ALLOWED and usable == "yes"))
+            required = Required(ASSUME_ROLE, arn)
+            verdict = check_assumption(profile.layers, required, session.context, role.arn, trust, chosen)
+            if verdict.decision in (ALLOWED, CONDITIONAL):
+                found.append((arn, verdict.decision == ALLOWED and usable == "yes"))
         return found
 
 

@@ -38,13 +38,12 @@ from .rules import UNREAD_RULE, AccessRule, RoleRules, reduce_layers
 
 PolicyKind = Literal["aws", "customer", "inline", "session"]
 SESSION_POLICY_NAME = "session policy of the association"
-# An Allow of everything, and a Deny of everything under an unknown condition, because a policy that was not read may deny it.
-_EVERYTHING, _UNREAD = build_rules(
+# A Deny of everything under an unknown condition, because a policy that was not read may deny it.
+(_UNREAD,) = build_rules(
     parse_policy(
         {
             "Version": "2012-10-17",
             "Statement": [
-                {"Effect": "Allow", "Action": "*", "Resource": "*"},
                 {
                     "Effect": "Deny",
                     "Action": "*",
@@ -99,11 +98,6 @@ class Profile:
     @cached_property
     def rules(self) -> RoleRules:
         return reduce_layers(self.layers, self.context, self.unread, self.tables.reduced)
-
-    @cached_property
-    def trusted_layers(self) -> tuple[Layer, ...]:
-        """Return the layers for a resource whose policy names the role, which then needs no Allow of its identity policies."""
-        return (Layer(IDENTITY, (*self.layers[0].rules, _EVERYTHING)), *self.layers[1:])
 
     @cached_property
     def cells(self) -> list[Cell]:

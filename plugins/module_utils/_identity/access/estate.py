@@ -330,16 +330,10 @@ class AccessEstate:
         trust = self.trust(target)
         if role.state == "read":
             profile = self.tables.profile(role, pod_context(subject))
-            # Within an account, a trust policy that names the role is sufficient, and an unread one may do so.
-            is_sufficient = arn_account(target.arn) == arn_account(role.arn) and (
-                trust is None
-                or any(
-                    rule.allow and ("AWS", role.arn) in (rule.statement.principals or ())
-                    for rule in trust.rules
-                )
+            verdicts = check_chain_permissions(
+                profile.layers, subject, target.arn, trust, external_id=external_id
             )
-            layers = profile.trusted_layers if is_sufficient else profile.layers
-            decisions = {verdict.decision for verdict in check_chain_permissions(layers, subject, target.arn)}
+            decisions = {verdict.decision for verdict in verdicts}
             if not decisions <= {ALLOWED, CONDITIONAL}:
                 readable = "readable " if profile.unread else ""
                 yield (

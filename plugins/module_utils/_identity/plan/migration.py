@@ -18,16 +18,13 @@ from fnmatch import fnmatchcase
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
-from ..._policy.evaluation.pods import ASSUME_ROLE, TAG_SESSION, Subject, pod_context
-from ..._policy.language.context import Context
+from ..._policy.evaluation.pods import ASSUME_ROLE, Subject
 from ..._policy.language.document import document_statements
 from ..._policy.permissions.permissions import (
     NamedPolicy,
-    Required,
-    check_permission,
     permission_layers,
 )
-from ..._policy.trust.check import check_chain
+from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
     FederatedStatement,
@@ -68,11 +65,6 @@ from ..model.roles import ObservedRole
 from .trust import is_allow, read_principals, trust_subject
 
 _POSSIBLE = (ALLOWED, CONDITIONAL)
-# If a role also has this policy, only its permissions boundary and Deny statements limit it.
-_EVERYTHING = NamedPolicy(
-    "everything",
-    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
-)
 _SHOWN = 5
 
 
@@ -863,12 +855,9 @@ def _session_tags_off(
         everyone = (account_id, f"arn:{state.cluster.partition}:iam::{account_id}:root")
         candidates |= {target.arn: target for name in everyone for target in index.targets.get(name, ())}
     targets = [target for target in candidates.values() if target.arn != role.arn]
-    permissions = _permissions(state, key, role) if targets else None
-    refusing = sorted(
-        target.arn
-        for target in targets
-        if permissions is not None and not _accepts_tags(permissions, role, target)
-    )
+    layers = _permission_layers(state, role) if targets else ()
+    subject = trust_subject(state.cluster, key, role.arn, disabled=False)
+    refusing = sorted(target.arn for target in targets if not _accepts_tags(layers, subject, role, target))
     foreign = sorted(value for value in named if _is_foreign(value, account_id))
     remedy = (
         "Allow sts:TagSession in the trust policies of the further roles. After the migration, set disable_session_tags: "
@@ -881,75 +870,27 @@ def _session_tags_off(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Permissions:
-    """The permissions of a role.
-
-    ``layers`` are its compiled policies and permissions boundary. ``open_layers`` also have a policy that allows everything.
-    """
-
-    subject: Subject
-    context: Context
-    layers: Sequence[Layer]
-    open_layers: Sequence[Layer]
-
-    def decide(self, action: str, target: str, is_named: bool = False) -> str:
-        """Return the decision about an action on another role.
-
-        :arg is_named: whether the trust policy of the other role names this role. The policies of this role then need not allow
-            the action.
-        """
-        layers = self.open_layers if is_named else self.layers
-        return check_permission(layers, Required(action, target), self.context).decision
-
-
-def _permissions(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> _Permissions:
-    subject = trust_subject(state.cluster, key, role.arn, disabled=False)
+def _permission_layers(state: MigrationState, role: ObservedRole) -> Sequence[Layer]:
     boundary = role.permissions_boundary
     limit = NamedPolicy(boundary, state.documents[boundary]) if boundary else None
-    policies = [NamedPolicy(name, document) for name, document in _permission_documents(state, role)]
-    return _Permissions(
-        subject,
-        pod_context(subject, role.tags),
-        permission_layers(policies, limit),
-        permission_layers([*policies, _EVERYTHING], limit),
+    return permission_layers(
+        [NamedPolicy(name, document) for name, document in _permission_documents(state, role)], limit
     )
 
 
-def _accepts_tags(permissions: _Permissions, role: ObservedRole, target: ObservedRole) -> bool:
+def _accepts_tags(
+    layers: Sequence[Layer], subject: Subject, role: ObservedRole, target: ObservedRole
+) -> bool:
     """Return whether a role can assume another role with session tags, or cannot assume it at all.
 
-    If the trust policy of the other role names the role itself, the policies of the role do not have to allow the action; they
-    must only not deny it. Source: IAM User Guide, "Policy evaluation logic".
+    :arg layers: the policies of the role, compiled.
     """
-    subject, decide = permissions.subject, permissions.decide
-    trust = check_chain(target.trust, subject, target_role_arn=target.arn)
-    direct = check_chain(_only_for(target.trust, {role.arn}), subject, target_role_arn=target.arn)
-    # IAM does not document whether the principal "*" counts as such a name.
-    perhaps = check_chain(_only_for(target.trust, {role.arn, "*"}), subject, target_role_arn=target.arn)
+    usable = check_chain(target.trust, subject, target_role_arn=target.arn)
+    assume, tag = check_chain_permissions(layers, subject, target.arn, target.trust, role_tags=role.tags)
     # To be on the safe side, a conditional permission counts for sts:AssumeRole, but not for sts:TagSession.
-    may_assume = trust.assume_role in _POSSIBLE and (
-        decide(ASSUME_ROLE, target.arn) in _POSSIBLE
-        or (perhaps.assume_role in _POSSIBLE and decide(ASSUME_ROLE, target.arn, is_named=True) in _POSSIBLE)
-    )
-    may_tag = trust.tag_session == ALLOWED and (
-        decide(TAG_SESSION, target.arn) == ALLOWED
-        or (direct.tag_session == ALLOWED and decide(TAG_SESSION, target.arn, is_named=True) == ALLOWED)
-    )
+    may_assume = usable.assume_role in _POSSIBLE and assume.decision in _POSSIBLE
+    may_tag = usable.tag_session == ALLOWED and tag.decision == ALLOWED
     return may_tag or not may_assume
-
-
-def _only_for(trust: Document, names: Collection[str]) -> Document:
-    """Return a trust policy with only its Deny statements, and the statements that have one of these principals."""
-    statements = [
-        entry
-        for entry in document_statements(trust)
-        if isinstance(entry, Mapping)
-        and (entry.get("Effect") == "Deny" or read_principals(entry) & set(names))
-    ]
-    # A policy needs at least one statement. This one has no effect on the actions to evaluate.
-    placeholder = {"Effect": "Deny", "Principal": "*", "Action": "sts:GetFederationToken"}
-    return {**trust, "Statement": statements or [placeholder]}
 
 
 def _tags_off(key: WorkloadKey, reason: str, remedy: str) -> Finding:

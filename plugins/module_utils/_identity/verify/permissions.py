@@ -73,7 +73,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     if target:
         # With a target role the Pod gets the permissions of that role.
         checks = [
-            _check_target_access(workload, observed, permissions, subject, target),
+            _check_target_access(workload, observed, reads, permissions, subject, target),
             _check_target_trust(workload, observed, reads, subject, target),
         ]
         if workload.required_permissions:
@@ -274,49 +274,65 @@ def _denial_remedy(verdicts: Iterable[PermissionVerdict]) -> str:
     return f"A Deny wins over every Allow: narrow or remove {denying}." if denying else ""
 
 
+def _external_id(workload: Workload, observed: Observed) -> str | None:
+    association = observed.associations.get(workload.key)
+    return association.external_id if association is not None else None
+
+
 def _check_target_access(
-    workload: Workload, observed: Observed, permissions: RolePermissions, subject: Subject, target: str
+    workload: Workload,
+    observed: Observed,
+    reads: VerificationReads,
+    permissions: RolePermissions,
+    subject: Subject,
+    target: str,
 ) -> Check:
+    trust = reads.targets.get(target)
+
     def judge(layers: Sequence[Layer]) -> list[PermissionVerdict]:
-        verdicts = check_chain_permissions(layers, subject, target)
+        verdicts = check_chain_permissions(
+            layers,
+            subject,
+            target,
+            None if isinstance(trust, Failure) else trust,
+            external_id=_external_id(workload, observed),
+        )
         return [verdict for verdict in verdicts if verdict.decision != ALLOWED]
 
     unallowed = judge(_build_layers(permissions))
     denied = [verdict for verdict in unallowed if verdict.decision != CONDITIONAL]
+    actions = " and ".join(verdict.required.action for verdict in denied or unallowed)
+
+    def is_allowed(layers: Sequence[Layer]) -> bool:
+        return all(denied and verdict.decision == CONDITIONAL for verdict in judge(layers))
+
     if not unallowed:
         return Check("permissions", PASS)
-    if not denied:
-        keys = sorted({key for verdict in unallowed for key in verdict.conditional_on})
-        actions = " and ".join(verdict.required.action for verdict in unallowed)
-        return conclude(
-            "permissions",
-            Finding(
-                Code.TARGET_ROLE_UNKNOWN,
-                f"the permission of role {subject.role_arn} to perform {actions} on target role {target} depends on "
-                f"unknown values of {', '.join(keys)}.",
-                "Check that the conditions hold for the Pods, or remove the conditions from the role's policies.",
-                workload.key,
-            ),
+    if denied:
+        places = dict.fromkeys(place for verdict in denied for place in verdict.change)
+        remedy = (
+            "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role."
+            if IDENTITY in places
+            else f"Allow sts:AssumeRole and sts:TagSession on the target role in {', '.join(places)} too."
         )
-    actions = " and ".join(verdict.required.action for verdict in denied)
-    places = dict.fromkeys(place for verdict in denied for place in verdict.change)
-    remedy = f"Allow sts:AssumeRole and sts:TagSession on the target role in {', '.join(places)} too."
-    if IDENTITY in places:
-        remedy = "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role."
-    check = conclude(
-        "permissions",
-        Finding(
+        finding = Finding(
             Code.TARGET_ROLE_NOT_ALLOWED,
             f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
             _denial_remedy(denied) or remedy,
             workload.key,
-        ),
+        )
+    else:
+        keys = sorted({key for verdict in unallowed for key in verdict.conditional_on})
+        finding = Finding(
+            Code.TARGET_ROLE_UNKNOWN,
+            f"the permission of role {subject.role_arn} to perform {actions} on target role {target} depends on "
+            f"unknown values of {', '.join(keys)}.",
+            "Check that the conditions hold for the Pods, or allow the actions without conditions in the role's policies.",
+            workload.key,
+        )
+    return _mark_consequence(
+        conclude("permissions", finding), workload, observed, permissions, is_allowed, restricted=False
     )
-
-    def is_allowed(layers: Sequence[Layer]) -> bool:
-        return all(verdict.decision == CONDITIONAL for verdict in judge(layers))
-
-    return _mark_consequence(check, workload, observed, permissions, is_allowed, restricted=False)
 
 
 def _check_target_trust(
@@ -341,9 +357,9 @@ def _check_target_trust(
                 workload.key,
             ),
         )
-    association = observed.associations.get(workload.key)
-    external_id = association.external_id if association is not None else None
-    verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
+    verdict = check_chain(
+        trust, subject, target_role_arn=target, external_id=_external_id(workload, observed)
+    )
     if verdict.usable == "no":
         return conclude(
             "permissions",
@@ -513,7 +529,10 @@ def _listed_administration(
         for workload in shared.users
         for spec in workload.policies
     }.items():
-        if _administers(role, _known(arn, document or reads.documents.get(arn)), boundary):
+        # Without the document of the boundary, it is not proven that the policy has an effect in spite of it.
+        if (boundary or not role.permissions_boundary) and _administers(
+            role, _known(arn, document or reads.documents.get(arn)), boundary
+        ):
             yield Finding(
                 Code.POLICY_ADMINISTERS,
                 f"the listed policy {arn} lets role {role.name} administer the account.",

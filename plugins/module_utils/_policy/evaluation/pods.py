@@ -114,10 +114,8 @@ class Subject:
         """Return the external ID in the form region/account/cluster/namespace/service-account, or None if a part is
         unknown.
         """
-        if not (self.cluster_arn and self.namespace and self.service_account):
-            return None
-        parts = self.cluster_arn.split(":")
-        if len(parts) < 6:
+        parts = (self.cluster_arn or "").split(":")
+        if len(parts) < 6 or not (self.namespace and self.service_account):
             return None
         return "/".join((parts[3], parts[4], str(self.cluster_name), self.namespace, self.service_account))
 

@@ -171,10 +171,9 @@ class Caller:
     def has_session(self, principal: str) -> bool:
         """Return whether a principal is a session of the role of this caller."""
         role = _ROLE.match(self.role_arn or "")
-        if role is None:
-            return False
-        name = role["path"].rpartition("/")[2]
-        return principal.startswith(f"arn:{role['partition']}:sts::{role['account']}:assumed-role/{name}/")
+        return role is not None and principal.startswith(
+            f"arn:{role['partition']}:sts::{role['account']}:assumed-role/{role['path'].rpartition('/')[2]}/"
+        )
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:

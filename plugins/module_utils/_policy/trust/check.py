@@ -6,22 +6,23 @@
 The pod identity role is the role of an association. If the association also has a target role, the session of the pod identity
 role assumes the target role. Two policies must allow this: the trust policy of the target role (``check_chain``), and the
 identity policies of the pod identity role (``check_chain_permissions``). If both roles are in one account and the trust policy
-names the ARN of the pod identity role, the trust policy alone is sufficient. Source: IAM User Guide, "Policy evaluation
-logic", for requests within one account and across accounts.
+names the ARN of the pod identity role, its identity policies need no Allow; a Deny or a permissions boundary still counts.
+Source: IAM User Guide, "Policy evaluation logic", for requests within one account and across accounts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..evaluation.evaluate import Layer
 from ..evaluation.pods import ACTIONS, ASSUME_ROLE, Subject, chained_context, pod_context
-from ..evaluation.rules import Request
+from ..evaluation.rules import Request, Rule, build_rules
 from ..grammar.storable import Storability, storability
 from ..language.context import Context
+from ..language.document import parse_policy
 from ..language.resources import Caller
 from ..permissions.permissions import PermissionVerdict, Required, check_permission
 from .repair import Suggestion, existing_principals, suggest
@@ -33,8 +34,8 @@ from .trust import (
     check_requests,
     check_trust,
     complete_identity,
+    foreign_role,
     identifying_tags,
-    is_foreign,
     judge,
     pod_identity_inquiry,
     prepare_trust,
@@ -96,36 +97,114 @@ def _chain_inquiry(
     )
 
 
-def judge_session(trust: TrustPolicy, role_arn: str, context: Context) -> str:
-    """Decide whether a session of another role can use the role of a trust policy with sts:AssumeRole: yes, no or conditional.
+def judge_session(rules: Sequence[Rule], role_arn: str, context: Context, action: str = ASSUME_ROLE) -> str:
+    """Decide whether a trust policy allows a session of another role an action: yes, no or conditional.
 
     A statement that names single sessions of the role depends on the name of the session.
 
+    :arg rules: the statements of the trust policy.
     :arg role_arn: the role of the session.
     :arg context: the condition keys of its requests. What the session may choose, such as the external ID, is unknown in it.
     """
     caller = Caller(role_arn=role_arn)
-    principals = {value for rule in trust.rules for _kind, value in rule.statement.principals or ()}
-    sessions = [replace(caller, session_arn=value) for value in principals if caller.has_session(value)]
+    sessions = [
+        replace(caller, session_arn=value)
+        for value in {value for rule in rules for _kind, value in rule.statement.principals or ()}
+        if caller.has_session(value)
+    ]
     usable, *by_session = (
-        judge(trust.rules, (Request(ASSUME_ROLE, None, entry),), context).usable
-        for entry in (caller, *sessions)
+        judge(rules, (Request(action, None, entry),), context).usable for entry in (caller, *sessions)
     )
     return "conditional" if usable == "no" and set(by_session) - {"no"} else usable
 
 
+# The Allow that replaces the one of the identity policies of a role, by the answer whether a trust policy names the role.
+_NAMED: Mapping[str, tuple[Rule, ...]] = {
+    answer: build_rules(
+        parse_policy(
+            {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", **condition}}, "identity"
+        )
+    )
+    for answer, condition in (
+        ("yes", {}),
+        ("conditional", {"Condition": {"Bool": {"the trust policy of the target role": "true"}}}),
+    )
+}
+
+
+def check_assumption(
+    layers: Sequence[Layer],
+    required: Required,
+    context: Context,
+    role_arn: str,
+    trust: TrustPolicy | None,
+    trust_context: Context,
+) -> PermissionVerdict:
+    """Check whether the policies of a role allow an action on a target role.
+
+    If a statement of a trust policy in the same account names the role and allows it the action, the identity policies need no
+    Allow. AWS does not document this for the principal ``*``, so there, and without the trust policy, this is not certain.
+
+    :arg layers: the identity policies of the role, and the policies that limit them.
+    :arg trust: the trust policy of the target role, or None if it is unknown.
+    :arg trust_context: the condition keys of the request for the evaluation of the trust policy.
+    """
+    is_foreign = role_arn.split(":")[4] != required.resource.split(":")[4]
+    answer = "no" if is_foreign else _judge_named(trust, role_arn, trust_context, required.action)
+    identity = replace(layers[0], rules=(*layers[0].rules, *_NAMED.get(answer, ())))
+    return check_permission((identity, *layers[1:]), required, context)
+
+
+def _judge_named(trust: TrustPolicy | None, role_arn: str, context: Context, action: str) -> str:
+    """Decide whether statements that name a role or everyone allow it an action. For everyone, "yes" becomes "conditional"."""
+    if trust is None:
+        return "conditional"
+    caller = Caller(role_arn=role_arn)
+    usable, usable_by_everyone = (
+        judge_session(
+            [
+                rule
+                for rule in trust.rules
+                if rule.allow
+                and any(
+                    value == name or caller.has_session(value)
+                    for _kind, value in rule.statement.principals or ()
+                )
+            ],
+            role_arn,
+            context,
+            action,
+        )
+        for name in (role_arn, "*")
+    )
+    return "conditional" if usable == "no" and usable_by_everyone != "no" else usable
+
+
 def check_chain_permissions(
-    layers: Sequence[Layer], subject: Subject, target_role_arn: str
+    layers: Sequence[Layer],
+    subject: Subject,
+    target_role_arn: str,
+    trust: object,
+    *,
+    external_id: str | None = None,
+    role_tags: Mapping[str, str] | None = None,
 ) -> tuple[PermissionVerdict, ...]:
     """Check whether the policies of a pod identity role allow the actions that it needs on a target role.
 
     :arg layers: the identity policies and the permissions boundary of the pod identity role, without the session policy of the
         association, because that policy limits the session of the target role.
+    :arg trust: the trust policy of the target role, in any form that ``prepare_trust`` accepts, or None if it is unknown.
+    :arg external_id: the external ID of the association; by default it is composed from the subject.
+    :arg role_tags: the tags of the pod identity role, or None if they are unknown.
     :returns: the decision on sts:AssumeRole and, unless session tags are disabled, on sts:TagSession.
     """
-    context = pod_context(subject)
+    context = pod_context(subject, role_tags)
+    chained = chained_context(subject, target_role_arn, external_id)
+    prepared = None if trust is None else prepare_trust(trust)
     return tuple(
-        check_permission(layers, Required(action, target_role_arn), context)
+        check_assumption(
+            layers, Required(action, target_role_arn), context, str(subject.role_arn), prepared, chained
+        )
         for action in (ACTIONS if subject.session_tags else (ASSUME_ROLE,))
     )
 
@@ -171,12 +250,9 @@ def check_policy(
     :raises ValueError: when ``chained`` is set and ``subject.role_arn`` is missing.
     """
     trust = prepare_trust(document)
-    if chained:
-        inquiry = _chain_inquiry(subject, target_role_arn, external_id)
-        verdict = check_chain(trust, subject, target_role_arn=target_role_arn, external_id=external_id)
-    else:
-        inquiry = pod_identity_inquiry(subject)
-        verdict = check_trust(trust, subject)
+    chain = _chain_inquiry(subject, target_role_arn, external_id) if chained else None
+    verdict = check_trust(trust, subject) if chain is None else check_requests(trust, chain)
+    inquiry = chain or pod_identity_inquiry(subject)
     judged = (
         Storability()
         if stored
@@ -193,5 +269,5 @@ def check_policy(
             for reason in judged.refusals
         )
         verdict = replace(verdict, usable="no", conditional_on=(), findings=(*refusals, *verdict.findings))
-    helps = verdict.usable == "no" and (chained or not is_foreign(subject))
+    helps = verdict.usable == "no" and (chained or foreign_role(subject) is None)
     return TrustCheck(verdict, judged, suggest(trust, inquiry, stored) if helps else None)

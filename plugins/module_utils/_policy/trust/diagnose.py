@@ -38,10 +38,18 @@ _CLUSTER_PROVIDER = re.compile(r":oidc-provider/oidc[.-]eks\.", re.IGNORECASE)
 
 def lookalikes(statement: Statement) -> tuple[str, ...]:
     """Return the service principals of a statement that are similar, but not equal, to ``pods.eks.amazonaws.com``."""
+    names = {
+        value: value[:128].lower().strip()
+        for kind, value in statement.principals or ()
+        if kind == "Service" and value != SERVICE
+    }
     return tuple(
         value
-        for kind, value in statement.principals or ()
-        if kind == "Service" and value != SERVICE and _is_similar(value)
+        for value, name in names.items()
+        if name in _EKS_SERVICES
+        or name.startswith("pods.eks.")
+        # A ratio above 0.85 means that only a few characters differ.
+        or difflib.SequenceMatcher(None, name, SERVICE).ratio() > 0.85
     )
 
 
@@ -51,16 +59,6 @@ def _cluster_providers(statement: Statement) -> list[str]:
         for kind, value in statement.principals or ()
         if kind == "Federated" and _CLUSTER_PROVIDER.search(value)
     ]
-
-
-def _is_similar(value: str) -> bool:
-    name = value[:128].lower().strip()
-    return (
-        name in _EKS_SERVICES
-        or name.startswith("pods.eks.")
-        # A ratio above 0.85 means that only a few characters differ.
-        or difflib.SequenceMatcher(None, name, SERVICE).ratio() > 0.85
-    )
 
 
 _EQUAL = frozenset(("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"))

@@ -105,8 +105,7 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> Sugge
 
 def existing_principals(inquiry: Inquiry) -> frozenset[str]:
     """Return the account ID and the role ARN of the workload, if they are known. IAM accepts them as principals."""
-    names = {inquiry.subject.account, inquiry.subject.role_arn}
-    return frozenset(name for name in names if name)
+    return frozenset(filter(None, (inquiry.subject.account, inquiry.subject.role_arn)))
 
 
 def _exceptions(

@@ -22,7 +22,14 @@ from ..evaluation.rules import Request, Rule, build_rules
 from ..language.canonical import display, policy_finding_row
 from ..language.conditions import describe_action, describe_condition
 from ..language.context import Context
-from ..language.document import Policy, PolicyDocument, Statement, load_document, parse_policy
+from ..language.document import (
+    Policy,
+    PolicyDocument,
+    Statement,
+    document_statements,
+    load_document,
+    parse_policy,
+)
 from ..language.resources import Caller
 from .diagnose import diagnose, lint
 from .statements import BARE_SID
@@ -239,7 +246,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
     trust = prepare_trust(document)
     inquiry = pod_identity_inquiry(subject)
     verdict = check_requests(trust, inquiry)
-    foreign = _foreign_role(subject)
+    foreign = foreign_role(subject)
     if foreign is not None:
         return replace(verdict, usable=NO, conditional_on=(), findings=(foreign, *verdict.findings))
     exposures = tuple(map(wide, reach(trust.rules, inquiry)))
@@ -251,7 +258,7 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
 
     This function is faster than ``check_trust``, because it does not explain the answer.
     """
-    if is_foreign(subject):
+    if foreign_role(subject) is not None:
         return False
     inquiry = pod_identity_inquiry(subject)
     return judge(trust.rules, inquiry.needed, inquiry.context).usable == YES
@@ -286,9 +293,8 @@ class TrustAnswer:
     @property
     def keys(self) -> tuple[str, ...]:
         """Return the condition keys on which the answer depends."""
-        if self.usable != CONDITIONAL:
-            return ()
-        return tuple(dict.fromkeys(key for verdict in self.verdicts for key in verdict.conditional_on))
+        verdicts = self.verdicts if self.usable == CONDITIONAL else ()
+        return tuple(dict.fromkeys(key for verdict in verdicts for key in verdict.conditional_on))
 
 
 def judge(rules: Sequence[Rule], requests: Sequence[Request], context: Context) -> TrustAnswer:
@@ -300,12 +306,8 @@ def judge(rules: Sequence[Rule], requests: Sequence[Request], context: Context) 
     return TrustAnswer(YES if all(v.decision == ALLOWED for v in verdicts) else CONDITIONAL, verdicts)
 
 
-def is_foreign(subject: Subject) -> bool:
-    """Return whether EKS certainly rejects the role, because the role and the cluster belong to different accounts."""
-    return _foreign_role(subject) is not None
-
-
-def _foreign_role(subject: Subject) -> Finding | None:
+def foreign_role(subject: Subject) -> Finding | None:
+    """Return a finding if EKS certainly rejects the role, because the role and the cluster belong to different accounts."""
     accounts = [(arn or "").split(":")[4:5] for arn in (subject.cluster_arn, subject.role_arn)]
     if not all(accounts) or accounts[0] == accounts[1]:
         return None
@@ -361,9 +363,7 @@ def _conditional(keys: Sequence[str], session_tags: bool) -> Finding:
 
 
 def _decision(verdict: Verdict) -> str:
-    if verdict.decision in (ALLOWED, CONDITIONAL):
-        return verdict.decision
-    return "denied"
+    return verdict.decision if verdict.decision in (ALLOWED, CONDITIONAL) else "denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,8 +383,7 @@ class Denial:
 
 def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
     """Return the Deny statements of a trust policy, and for each of them whether it denies a request of the workload."""
-    stored = trust.document["Statement"]
-    statements = stored if isinstance(stored, list) else [stored]
+    statements = document_statements(trust.document)
     inquiry = pod_identity_inquiry(subject)
     return [
         Denial(
@@ -394,7 +393,7 @@ def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
             find_effect(rule, inquiry),
         )
         for rule, statement in zip(trust.rules, statements, strict=True)
-        if not rule.allow
+        if isinstance(statement, Mapping) and not rule.allow
     ]
 
 

@@ -243,47 +243,22 @@ def test_target_role_has_the_permissions() -> None:
 
 TARGET_STATEMENT = allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target"))
 TRUSTED = principal_trust(role_arn("api"))
+UNREAD_POLICY = [("identity", ADMINISTRATOR)]
+UNREAD_ROLE = "could not be read, or belongs to an account that this report does not include."
+REFUSED = "policies of role api do not allow it to assume the target role."
+DEPENDS = "Whether the role may assume the target role depends on conditions or unread policies."
 # A case has the statements of the role of the association and its unread policies, the trust policy of the target role in the
 # same account (None if it was not read), and whether the Pods can use the target role, with the end of the reason.
 TARGETS: Mapping[str, tuple[Sequence[Any], Sequence[Any], Any, str, str]] = {
     "the trust policy names the role": ([READS], [], TRUSTED, "yes", "for this service account."),
-    "the trust policy names the account": (
-        [READS],
-        [],
-        ROOT_TRUST,
-        "no",
-        "The policies of role api do not allow it to assume the target role.",
-    ),
+    "the trust policy names the account": ([READS], [], ROOT_TRUST, "no", f"The {REFUSED}"),
     "both policies": ([TARGET_STATEMENT], [], ROOT_TRUST, "yes", "for this service account."),
-    "a Deny": ([READS, deny("sts:*")], [], TRUSTED, "no", "do not allow it to assume the target role."),
-    "an unread policy": (
-        [READS],
-        [("identity", ADMINISTRATOR)],
-        ROOT_TRUST,
-        "depends",
-        "The readable policies of role api do not allow it to assume the target role.",
-    ),
-    "an unread policy of a named role": (
-        [READS],
-        [("identity", ADMINISTRATOR)],
-        TRUSTED,
-        "depends",
-        "Whether the role may assume the target role depends on conditions or unread policies.",
-    ),
-    "a condition": (
-        [{**TARGET_STATEMENT, **FROM_VPC}],
-        [],
-        ROOT_TRUST,
-        "depends",
-        "Whether the role may assume the target role depends on conditions or unread policies.",
-    ),
-    "an unread target role": (
-        [READS],
-        [],
-        None,
-        "unknown",
-        f"The role {role_arn('target')} could not be read, or belongs to an account that this report does not include.",
-    ),
+    "a Deny": ([READS, deny("sts:*")], [], TRUSTED, "no", f"The {REFUSED}"),
+    "an unread policy": ([READS], UNREAD_POLICY, ROOT_TRUST, "depends", f"The readable {REFUSED}"),
+    "an unread policy of a named role": ([READS], UNREAD_POLICY, TRUSTED, "depends", DEPENDS),
+    "a condition": ([{**TARGET_STATEMENT, **FROM_VPC}], [], ROOT_TRUST, "depends", DEPENDS),
+    "the trust policy names everyone": ([READS], [], principal_trust("*"), "depends", DEPENDS),
+    "an unread target role": ([READS], [], None, "unknown", f"The role {role_arn('target')} {UNREAD_ROLE}"),
     "another role is trusted": (
         [TARGET_STATEMENT],
         [],

@@ -55,11 +55,12 @@ SESSION = document("s3:GetObject", resource="arn:aws:s3:::bucket/*")
 ASSUMING = ("sts:AssumeRole", "sts:TagSession")
 
 
-def trusting(actions: list[str]) -> Raw:
-    return {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": role_arn("my-role")}, "Action": actions}],
-    }
+ROOT = f"arn:aws:iam::{HERE.account_id}:root"
+FOREIGN = TARGET.replace(HERE.account_id, "444455556666")
+
+
+def trusting(principal: str, *actions: str, **more: Any) -> Raw:
+    return {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": actions or ASSUMING, **more}
 
 
 def check(
@@ -68,8 +69,11 @@ def check(
     target: str,
     trust: Raw | Failure | None = None,
     boundary: Raw | None = None,
+    *,
+    session_tags: bool = False,
 ) -> Check:
-    association: dict[str, Any] = {"disable_session_tags": True, "session_policy": SESSION}
+    session = None if session_tags else SESSION
+    association: dict[str, Any] = {"disable_session_tags": not session_tags, "session_policy": session}
     if target:
         association["target_role_arn"] = target
     (subject,) = desired(workload(**association, **options)).workloads
@@ -83,8 +87,8 @@ def check(
                 "arn",
                 role_arn("my-role"),
                 target,
-                disable_session_tags=True,
-                session_policy=SESSION,
+                disable_session_tags=not session_tags,
+                session_policy=session,
             )
         },
     )
@@ -96,17 +100,19 @@ def check(
                 NamedPolicy("boundary", boundary) if boundary else None,
             )
         },
-        targets={target: trust or trusting(list(ASSUMING))} if target else {},
+        targets={target: trust or {"Statement": trusting(ROOT)}} if target else {},
     )
     result = check_permissions(subject, observed, reads)
     assert result is not None
     return result
 
 
+ERROR = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
+UNREAD = read_failure(Target("target role", TARGET), ERROR)
+
+
 def test_unreadable_target_role_is_unknown() -> None:
-    error = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
-    unread = read_failure(Target("target role", TARGET), error)
-    result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, unread)
+    result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, UNREAD)
     (finding,) = result.findings
     assert (result.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_UNKNOWN", "warning")
     assert finding.message == f"the trust policy of target role {TARGET} could not be checked: text of AWS."
@@ -122,7 +128,54 @@ def test_missing_target_access_follows_from_missing_policy(options: bool) -> Non
 
 
 ANY_DENY = {"Effect": "Deny", "Action": "*", "Resource": "*"}
-ANY_ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+ANY_ALLOW = {**ANY_DENY, "Effect": "Allow"}
+NAMED = trusting(role_arn("my-role"))
+BY_ADDRESS = trusting(role_arn("my-role"), Condition={"IpAddress": {"aws:SourceIp": "192.0.2.1"}})
+SPLIT = [trusting(role_arn("my-role"), "sts:AssumeRole"), trusting(ROOT, "sts:TagSession")]
+ONLY_S3, DENIED = document("s3:*")["Statement"], {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}
+NO, PERHAPS = "TARGET_ROLE_NOT_ALLOWED", "TARGET_ROLE_UNKNOWN"
+
+
+# A case has statements: of the role, of its boundary, and of the trust policy of the target role (None if it was not read). Then
+# it has the target role, whether the session has tags, and the expected codes.
+NAMES = {
+    "named": (ONLY_S3, [], NAMED, TARGET, False, []),
+    "named, with session tags": (ONLY_S3, [], NAMED, TARGET, True, []),
+    "named for one action": (ONLY_S3, [], SPLIT, TARGET, False, []),
+    "named for one of two actions": (ONLY_S3, [], SPLIT, TARGET, True, [NO]),
+    "one action is allowed": (ONLY_S3, [], SPLIT[0], TARGET, True, [NO, NO]),
+    "account": (ONLY_S3, [], trusting(ROOT), TARGET, False, [NO]),
+    "another role": (ONLY_S3, [], trusting(role_arn("other")), TARGET, False, [NO, NO]),
+    "named under a condition": (ONLY_S3, [], [BY_ADDRESS, trusting(ROOT)], TARGET, False, [PERHAPS]),
+    "everyone": (ONLY_S3, [], trusting("*"), TARGET, False, [PERHAPS, "TRUST_OPEN_TO_EVERYONE"]),
+    "unread": (ONLY_S3, [], None, TARGET, False, [PERHAPS, PERHAPS]),
+    "other account": (ONLY_S3, [], NAMED, FOREIGN, False, [NO]),
+    "unread in other account": (ONLY_S3, [], None, FOREIGN, False, [NO, PERHAPS]),
+    "Deny": ([*ONLY_S3, DENIED], [], NAMED, TARGET, False, [NO]),
+    "Deny and unread": ([*ONLY_S3, DENIED], [], None, TARGET, False, [NO, PERHAPS]),
+    "boundary": (ONLY_S3, ONLY_S3, NAMED, TARGET, False, [NO]),
+    "boundary that allows": (ONLY_S3, [ANY_ALLOW], NAMED, TARGET, False, []),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_trust_policy_that_names_the_role_replaces_its_allow(case: str) -> None:
+    statements, boundary, trust, target, tagged, codes = NAMES[case]
+    limit = {"Statement": boundary} if boundary else None
+    read = {"Statement": trust} if trust else UNREAD
+    result = check({}, {"a": {"Statement": statements}}, target, read, limit, session_tags=tagged)
+    assert [finding.code for finding in result.findings] == codes
+
+
+def test_permission_that_depends_on_the_trust_policy() -> None:
+    finding, _unread = check({}, {"a": document("s3:*")}, TARGET, UNREAD).findings
+    assert (finding.message, finding.remedy) == (
+        f"the permission of role {role_arn('my-role')} to perform sts:AssumeRole on target role {TARGET} depends on unknown "
+        "values of the trust policy of the target role.",
+        "Check that the conditions hold for the Pods, or allow the actions without conditions in the role's policies.",
+    )
+
+
 REMOVE_DENY = "A Deny wins over every Allow: narrow or remove Statement 2 of boundary."
 
 
