@@ -149,7 +149,7 @@ def check_assumption(
     :arg trust: the trust policy of the target role, or None if it is unknown.
     :arg trust_context: the condition keys of the request for the evaluation of the trust policy.
     """
-    is_foreign = role_arn.split(":")[4] != required.resource.split(":")[4]
+    is_foreign = role_arn.split(":")[4:5] != required.resource.split(":")[4:5]
     answer = "no" if is_foreign else _judge_named(trust, role_arn, trust_context, required.action)
     identity = replace(layers[0], rules=(*layers[0].rules, *_NAMED.get(answer, ())))
     return check_permission((identity, *layers[1:]), required, context)

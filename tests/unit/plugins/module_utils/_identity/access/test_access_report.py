@@ -246,6 +246,7 @@ TRUSTED = principal_trust(role_arn("api"))
 UNREAD_POLICY = [("identity", ADMINISTRATOR)]
 UNREAD_ROLE = "could not be read, or belongs to an account that this report does not include."
 REFUSED = "policies of role api do not allow it to assume the target role."
+NOT_WEB = f"but the role that assumes the target role is {role_arn('api')}."
 DEPENDS = "Whether the role may assume the target role depends on conditions or unread policies."
 # A case has the statements of the role of the association and its unread policies, the trust policy of the target role in the
 # same account (None if it was not read), and whether the Pods can use the target role, with the end of the reason.
@@ -259,13 +260,7 @@ TARGETS: Mapping[str, tuple[Sequence[Any], Sequence[Any], Any, str, str]] = {
     "a condition": ([{**TARGET_STATEMENT, **FROM_VPC}], [], ROOT_TRUST, "depends", DEPENDS),
     "the trust policy names everyone": ([READS], [], principal_trust("*"), "depends", DEPENDS),
     "an unread target role": ([READS], [], None, "unknown", f"The role {role_arn('target')} {UNREAD_ROLE}"),
-    "another role is trusted": (
-        [TARGET_STATEMENT],
-        [],
-        principal_trust(role_arn("web")),
-        "no",
-        f"but the role that assumes the target role is {role_arn('api')}.",
-    ),
+    "another role is trusted": ([TARGET_STATEMENT], [], principal_trust(role_arn("web")), "no", NOT_WEB),
 }
 
 

@@ -929,6 +929,11 @@ DIRECT = trusting((ROLE, BOTH_ACTIONS))
 # The first statement allows the role one action. The second statement allows the account the other action.
 SPLIT = trusting((ROLE, "sts:AssumeRole"), (ROOT, "sts:TagSession"))
 ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+EXCEPT_ELSE, EXCEPT_TARGET = (
+    allow("sts:AssumeRole", Resource=None, NotResource=name) for name in (role_arn("else"), TARGET)
+)
+TAGS_ELSEWHERE = allow("sts:TagSession", Condition=ELSEWHERE)
+TAGS_DENIED_ELSEWHERE = {**TAGS_ELSEWHERE, "Effect": "Deny"}
 
 
 @pytest.mark.parametrize(
@@ -947,22 +952,12 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
         (trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")), [], None, True),
         (DIRECT, [allow("sts:TagSession", Effect="Deny")], None, False),
         (ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny")], None, False),
-        (DIRECT, [allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)], None, False),
-        (
-            ACCEPTS_OF_ACCOUNT,
-            [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)],
-            None,
-            False,
-        ),
+        (DIRECT, [TAGS_DENIED_ELSEWHERE], None, False),
+        (ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS), TAGS_DENIED_ELSEWHERE], None, False),
         (REFUSES, [allow("sts:AssumeRole", Effect="Deny")], None, True),
         (REFUSES, [allow("sts:AssumeRole", Effect="Deny", Condition=ELSEWHERE)], None, False),
         (REFUSES_OF_ACCOUNT, [allow("sts:AssumeRole", Condition=ELSEWHERE)], None, False),
-        (
-            ACCEPTS_OF_ACCOUNT,
-            [allow("sts:AssumeRole"), allow("sts:TagSession", Condition=ELSEWHERE)],
-            None,
-            False,
-        ),
+        (ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole"), TAGS_ELSEWHERE], None, False),
         (trusting((ROLE, BOTH_ACTIONS), deny="sts:TagSession"), [], None, False),
         (trusting((ROLE, BOTH_ACTIONS), deny="sts:AssumeRole"), [], None, True),
         # A permissions boundary without sts:AssumeRole prevents every use of the further role, so session tags do not matter.
@@ -984,13 +979,8 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
         (ACCEPTS_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*", "sts:Tag*"])], None, False),
         (ACCEPTS_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*"])], None, True),
         (REFUSES_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*", "sts:*"])], None, True),
-        (
-            REFUSES_OF_ACCOUNT,
-            [allow("sts:AssumeRole", Resource=None, NotResource=role_arn("else"))],
-            None,
-            False,
-        ),
-        (REFUSES_OF_ACCOUNT, [allow("sts:AssumeRole", Resource=None, NotResource=TARGET)], None, True),
+        (REFUSES_OF_ACCOUNT, [EXCEPT_ELSE], None, False),
+        (REFUSES_OF_ACCOUNT, [EXCEPT_TARGET], None, True),
     ],
 )
 def test_session_tags_of_further_roles(

@@ -176,25 +176,17 @@ def test_permission_that_depends_on_the_trust_policy() -> None:
     )
 
 
+REQUIRED = {"required_permissions": [{"action": "s3:GetObject", "resource": OBJECT}]}
 REMOVE_DENY = "A Deny wins over every Allow: narrow or remove Statement 2 of boundary."
+ALLOW_TOO = "Allow sts:AssumeRole and sts:TagSession on the target role in boundary too."
 
 
 @pytest.mark.parametrize(
     ("options", "target", "boundary", "remedy"),
     [
-        (
-            {"required_permissions": [{"action": "s3:GetObject", "resource": OBJECT}]},
-            "",
-            [ANY_ALLOW, ANY_DENY],
-            REMOVE_DENY,
-        ),
+        (REQUIRED, "", [ANY_ALLOW, ANY_DENY], REMOVE_DENY),
         ({}, TARGET, [ANY_ALLOW, ANY_DENY], REMOVE_DENY),
-        (
-            {},
-            TARGET,
-            document("s3:*")["Statement"],
-            "Allow sts:AssumeRole and sts:TagSession on the target role in boundary too.",
-        ),
+        ({}, TARGET, ONLY_S3, ALLOW_TOO),
     ],
 )
 def test_remedy_names_the_boundary(options: Raw, target: str, boundary: list[Raw], remedy: str) -> None:
@@ -276,17 +268,12 @@ def test_permission_that_is_allowed_in_part_is_an_error(
 
 @pytest.mark.parametrize(
     ("names", "reason"),
-    [
-        (["a"], "Statement 1 of a denies it"),
-        (["a", "b"], "Statement 1 of a and Statement 1 of b deny it"),
-    ],
+    [("a", "Statement 1 of a denies it"), ("ab", "Statement 1 of a and Statement 1 of b deny it")],
 )
-def test_denied_permission_names_each_deny(names: list[str], reason: str) -> None:
+def test_denied_permission_names_each_deny(names: str, reason: str) -> None:
     deny = document("s3:GetObject")
     deny["Statement"][0]["Effect"] = "Deny"
-    required = [{"action": "s3:GetObject", "resource": OBJECT}]
-    attached = {"all": document("s3:*"), **dict.fromkeys(names, deny)}
-    (finding,) = check({"required_permissions": required}, attached, "").findings
+    (finding,) = check(REQUIRED, {"all": document("s3:*"), **dict.fromkeys(names, deny)}, "").findings
     assert finding.code == "PERMISSION_DENIED"
     assert finding.message == (
         f"role {role_arn('my-role')} is not allowed to perform s3:GetObject on {OBJECT}: {reason}."
