@@ -65,11 +65,8 @@ def check_results(verified: list[Verified], name: str) -> list[tuple[str, str, l
 
 
 def verified(aws: FakeAws, config: Desired = BOTH, **reads: object) -> list[Verified]:
-    return verify(
-        config,
-        engine(aws, config).observer().observe(config),
-        VerificationReads(agent(), **reads),
-    )
+    observed = engine(aws, config).observer().observe(config)
+    return verify(config, observed, VerificationReads(agent(), **reads))
 
 
 @pytest.mark.parametrize(
@@ -115,14 +112,12 @@ def test_inline_policy_is_reported_for_every_workload(
     inline: object, status: str, code: tuple[str, str]
 ) -> None:
     results = verified(converged_account(), inline={"my-role": {"extra": inline}})
-    codes = [code]
-    assert check_results(results, "attachment") == [
-        ("default/app", status, codes),
-        ("default/web", status, codes),
-    ]
+    expected = [(f"default/{name}", status, [code]) for name in ("app", "web")]
+    assert check_results(results, "attachment") == expected
 
 
 ROLE = "arn:aws:iam::111122223333:role/*"
+ADDRESSES = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
 
 
 @pytest.mark.parametrize(
@@ -137,10 +132,7 @@ ROLE = "arn:aws:iam::111122223333:role/*"
         ({"Action": "iam:PutRolePolicy", "Resource": role_arn("other")}, False),
         ({"Action": "iam:PassRole", "Resource": "*"}, False),
         ({"NotAction": ["iam:*", "organizations:*"], "Resource": "*"}, False),
-        (
-            {"Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
-            False,
-        ),
+        ({"Action": "*", "Resource": "*", "Condition": ADDRESSES}, False),
     ],
 )
 def test_policy_with_which_a_role_can_extend_itself_administers(
@@ -183,6 +175,22 @@ def test_listed_policy_of_an_administrator_is_a_warning(
     )
 
 
+BOUNDARY = policy_arn("limit")
+
+
+@pytest.mark.parametrize(
+    ("documents", "warns"), [({BOUNDARY: ADMIN}, True), ({BOUNDARY: document("s3:*")}, False), ({}, False)]
+)
+def test_listed_policy_administers_if_the_boundary_allows_it(
+    documents: dict[str, object], warns: bool
+) -> None:
+    config = desired(workload(policies=[policy(document=ADMIN)], role={"arn": role_arn("my-role")}))
+    aws = converged_account(desired(workload(policies=[policy(document=ADMIN)])))
+    aws.iam.roles["my-role"]["boundary"] = BOUNDARY
+    (result,) = verified(aws, config, documents=documents)
+    assert ("POLICY_ADMINISTERS" in [item.code for item in result.findings]) is warns
+
+
 DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
 BY_ARN = desired(workload("app", role={"arn": role_arn("my-role")}, policies=None))
 
@@ -209,11 +217,8 @@ def denied_by_hand(marked: bool) -> FakeAws:
 
 @pytest.mark.parametrize(
     ("marked", "config"),
-    [
-        pytest.param(True, desired(workload("app")), id="managed"),
-        pytest.param(False, desired(workload("app")), id="not tagged as managed"),
-        pytest.param(False, BY_ARN, id="named by its ARN"),
-    ],
+    [(True, desired(workload("app"))), (False, desired(workload("app"))), (False, BY_ARN)],
+    ids=["managed", "not tagged as managed", "named by its ARN"],
 )
 def test_total_deny_is_found_on_any_role(marked: bool, config: Desired) -> None:
     results = read_and_verified(denied_by_hand(marked), config)
@@ -236,11 +241,10 @@ def test_unreadable_policy_is_unknown(operation: str) -> None:
 @pytest.mark.parametrize(
     ("config", "status", "severity", "remedy"),
     [
-        pytest.param(
-            desired(workload("app")), "fail", "error", "List the permissions", id="not tagged as managed"
-        ),
-        pytest.param(BY_ARN, "pass", "info", "If the workload must administer", id="named by its ARN"),
+        (desired(workload("app")), "fail", "error", "List the permissions"),
+        (BY_ARN, "pass", "info", "If the workload must administer"),
     ],
+    ids=["not tagged as managed", "named by its ARN"],
 )
 def test_administrator_policy_of_unmanaged_role_is_reported(
     config: Desired, status: str, severity: str, remedy: str

@@ -217,30 +217,24 @@ DENY_PART = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": PART}
 
 
 @pytest.mark.parametrize(
-    ("resource", "deny", "boundary", "code", "reason", "remedy"),
+    ("policies", "code", "reason", "remedy"),
     [
         pytest.param(
-            PART,
-            [],
-            None,
+            (PART, [], None),
             "PERMISSION_DENIED",
             f"by Statement 1 of all; {LIMIT}; no statement allows the rest in identity policies.",
             "Allow the rest in a policy of the workload too, or require single actions and resources in required_permissions.",
             id="identity policies",
         ),
         pytest.param(
-            "*",
-            [DENY_PART],
-            None,
+            ("*", [DENY_PART], None),
             "PERMISSION_DENIED",
             f"by Statement 1 of all; {LIMIT}; Statement 2 of all may deny the rest.",
             "A Deny wins over every Allow: narrow or remove Statement 2 of all.",
             id="deny",
         ),
         pytest.param(
-            "*",
-            [],
-            {**ANY_ALLOW, "Resource": PART},
+            ("*", [], {**ANY_ALLOW, "Resource": PART}),
             "PERMISSION_TAKEN_AWAY",
             f"by Statement 1 of all; Statement 1 of boundary; {LIMIT}; no statement allows the rest in boundary.",
             "Allow the rest in boundary too, or require single actions and resources in required_permissions.",
@@ -249,8 +243,9 @@ DENY_PART = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": PART}
     ],
 )
 def test_permission_that_is_allowed_in_part_is_an_error(
-    resource: str, deny: list[Raw], boundary: Raw | None, code: str, reason: str, remedy: str
+    policies: tuple[str, list[Raw], Raw | None], code: str, reason: str, remedy: str
 ) -> None:
+    resource, deny, boundary = policies
     attached = document("s3:GetObject", resource=resource)
     attached["Statement"].extend(deny)
     limit = {"Version": "2012-10-17", "Statement": [boundary]} if boundary else None
