@@ -221,30 +221,6 @@ def test_parameters_are_declared_and_used(name: str) -> None:
 
 
 @every_preset()
-def test_plural_parameters_are_only_in_lists(name: str) -> None:
-    plural = {
-        key
-        for key, parameter in raw_preset(name).get("parameters", {}).items()
-        if parameter["type"].endswith("s")
-    }
-
-    def check(value: object, in_list: bool) -> None:
-        if isinstance(value, str):
-            count = len(plural & set(placeholders(value)))
-            assert count <= (1 if in_list else 0), value
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                check(key, False)
-                check(part, False)
-        elif isinstance(value, list):
-            for part in value:
-                check(part, True)
-
-    for statement in statements(name):
-        check(statement, False)
-
-
-@every_preset()
 def test_suffixes_and_sids_are_unique(name: str) -> None:
     policies = raw_preset(name)["policies"]
     assert all(policy.keys() <= {"suffix", "statements"} for policy in policies)

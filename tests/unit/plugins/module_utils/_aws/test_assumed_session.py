@@ -104,6 +104,12 @@ def test_parameters_of_assume_role(role: AssumeRole, request_: dict[str, Any]) -
     assert sts.asked == [("AssumeRole", request_)]
 
 
+def test_client_has_its_own_region() -> None:
+    session = assumed_session(Sts(Clock()))
+    regions = [session.client("eks", region=region).meta.region_name for region in (None, "eu-central-1")]
+    assert regions == ["us-west-2", "eu-central-1"]
+
+
 def test_access_keys_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")

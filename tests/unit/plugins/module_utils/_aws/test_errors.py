@@ -103,11 +103,7 @@ THROTTLING_CODES = (
             "Correct the policy document; see the message from AWS.",
         ),
         *(
-            (
-                code,
-                "",
-                "The credentials are invalid or expired: renew them, or check which profile is used.",
-            )
+            (code, "", "The credentials are invalid or expired: renew them, or check which profile is used.")
             for code in (
                 "UnrecognizedClientException",
                 "InvalidClientTokenId",
@@ -126,11 +122,7 @@ THROTTLING_CODES = (
             )
             for code in THROTTLING_CODES
         ),
-        (
-            "ConcurrentModification",
-            "",
-            "Another process modifies this resource at the same time: run again.",
-        ),
+        ("ConcurrentModification", "", "Another process modifies this resource at the same time: run again."),
         (
             "EntityAlreadyExists",
             "Role with name x already exists.",
@@ -150,11 +142,7 @@ THROTTLING_CODES = (
                 "Configure credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or the option ⟨profile⟩.",
             )
-            for code in (
-                "NoCredentialsError",
-                "PartialCredentialsError",
-                "SSOTokenLoadError",
-            )
+            for code in ("NoCredentialsError", "PartialCredentialsError", "SSOTokenLoadError")
         ),
         (
             "ProfileNotFound",
@@ -164,11 +152,7 @@ THROTTLING_CODES = (
         ),
         ("NoRegionError", "", "Set the region: the option ⟨region⟩, or AWS_REGION."),
         *(
-            (
-                code,
-                "",
-                "Check region, endpoint_url (AWS_ENDPOINT_URL), proxy and network, then run again.",
-            )
+            (code, "", "Check region, endpoint_url (AWS_ENDPOINT_URL), proxy and network, then run again.")
             for code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError")
         ),
         (

@@ -266,3 +266,20 @@ def test_no_attempt_after_the_budget() -> None:
     with pytest.raises(AwsError):
         retries(clock, budget=4).run(sender)
     assert clock.pauses == [0.5, 1, 2]
+
+
+def test_wait_for_the_rate_is_not_part_of_the_budget() -> None:
+    clock = Clock()
+
+    def turn() -> float:
+        clock.seconds += 9
+        return clock.seconds
+
+    assert retries(clock, budget=4).run(Sender(failure(ErrorKind.THROTTLED)), turn=turn) == "answer"
+
+
+def test_lost_response_is_not_forgotten_after_another_error() -> None:
+    lost = failure(ErrorKind.SERVER, outcome_unknown=True)
+    with pytest.raises(AwsError) as caught:
+        retries(Clock()).run(Sender(lost, failure(ErrorKind.DENIED)))
+    assert (caught.value.kind, caught.value.outcome_unknown) == (ErrorKind.DENIED, True)

@@ -178,12 +178,6 @@ def test_parse_issuer(url: str, issuer: Issuer | None) -> None:
         pytest.param(provider(DUAL_HOST), DUAL_HOST, True, id="second provider of the cluster"),
         pytest.param(provider(OTHER_HOST), OTHER_HOST, False, id="another cluster"),
         pytest.param(provider(GITHUB), GITHUB, False, id="GitHub"),
-        pytest.param(
-            provider(HOST.replace("us-west-2", "us-east-1")),
-            HOST.replace("us-west-2", "us-east-1"),
-            False,
-            id="another region",
-        ),
         pytest.param("cognito-identity.amazonaws.com", "", False, id="not an ARN"),
     ],
 )

@@ -88,13 +88,11 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
 
-# Tests of shared roles
-
-
-# Tests of existing roles that workloads name by ARN
-
-
-# Tests of resources that cannot be read
+def test_policy_of_a_user_or_group_is_kept() -> None:
+    aws = converged_account(workload())
+    aws.iam.policies[MINE] |= {"groups": ["ops"], "users": ["ann"]}
+    (finding,) = plan_removal(aws, workload()).findings
+    assert finding.message == f"policy {MINE} is kept: it is still used by user ann, group ops."
 
 
 def test_roles_of_a_deleted_cluster_are_deleted() -> None:

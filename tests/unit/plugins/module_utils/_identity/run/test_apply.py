@@ -183,13 +183,7 @@ def test_concurrent_modification_is_retried(code: str) -> None:
 
 @pytest.mark.parametrize(
     "operation",
-    [
-        "DeletePodIdentityAssociation",
-        "DeletePolicy",
-        "DeletePolicyVersion",
-        "DeleteRole",
-        "DetachRolePolicy",
-    ],
+    ["DeletePodIdentityAssociation", "DeletePolicy", "DeletePolicyVersion", "DeleteRole", "DetachRolePolicy"],
 )
 @pytest.mark.parametrize("code", ["NoSuchEntity", "ResourceNotFoundException", "NotFoundException"])
 def test_deleting_a_missing_resource_succeeds(operation: str, code: str) -> None:

@@ -69,22 +69,13 @@ def statuses(verified: list[Verified]) -> set[str]:
 
 @pytest.mark.parametrize("replicas", REPLICAS)
 @pytest.mark.parametrize("lag", LAGS)
-def test_verification_finds_new_resources(lag: float, replicas: int) -> None:
+def test_verification_finds_new_resources_and_changes(lag: float, replicas: int) -> None:
     clock = Clock()
     aws = LateAws(clock, lag, replicas)
-    outcome, verified = converge(aws, several("s3:GetObject"), clock)
-    assert (outcome.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
+    for spec in (several("s3:GetObject"), several("s3:PutObject", description="new")):
+        outcome, verified = converge(aws, spec, clock)
+        assert (outcome.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
     assert (aws.writes.count("iam:CreateRole"), aws.writes.count("iam:CreatePolicy")) == (1, 2)
-
-
-@pytest.mark.parametrize("replicas", REPLICAS)
-@pytest.mark.parametrize("lag", LAGS)
-def test_verification_finds_new_changes(lag: float, replicas: int) -> None:
-    clock = Clock()
-    aws = LateAws(clock, lag, replicas)
-    converge(aws, several("s3:GetObject"), clock)
-    outcome, verified = converge(aws, several("s3:PutObject", description="new"), clock)
-    assert (outcome.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
     assert aws.writes.count("iam:CreatePolicyVersion") == 1
 
 

@@ -16,6 +16,7 @@ import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code, Severity
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
+    Check,
     Verified,
     conclude,
 )
@@ -367,3 +368,15 @@ def test_young_policy_of_another_role_has_no_age_finding(
     )
     found = find_possibly_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
     assert bool(found) is doubted
+
+
+def test_age_explains_a_check_only_if_it_explains_all_errors() -> None:
+    stale = Finding(min(STALE), "it is so.", "Apply it.", key(), raised_as="error")
+    both = stale, replace(stale, code=min(NOT_STALE))
+    checks = (
+        Check("version", "fail", findings=(stale,)),
+        Check("trust", "fail", findings=both),
+        Check("agent", "fail"),
+    )
+    (found,) = consider_age([Verified(WANTED.workloads[0], checks)], look(made(**YOUNG)))
+    assert [check.status for check in found.checks] == ["unknown", "fail", "fail"]

@@ -28,6 +28,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Target,
     read_failure,
+    role_target,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.permissions import (
     check_permissions,
@@ -38,13 +42,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
     TRUST_BARE,
+    FakeAws,
     Raw,
+    agent,
+    create_role,
     desired,
     document,
+    engine,
     key,
     policy,
     policy_arn,
     role_arn,
+    run,
     workload,
 )
 
@@ -109,6 +118,31 @@ def check(
 
 ERROR = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
 UNREAD = read_failure(Target("target role", TARGET), ERROR)
+
+
+@pytest.mark.parametrize(("unread", "status"), [(False, "fail"), (True, UNKNOWN)])
+def test_permissions_of_an_unread_role_are_unknown(unread: bool, status: str) -> None:
+    needs = [{"action": "s3:GetObject", "resource": OBJECT}]
+    (subject,) = desired(workload(required_permissions=needs)).workloads
+    observed = Observed(HERE, failures=(read_failure(role_target("my-role"), ERROR),) * unread)
+    assert check_permissions(subject, observed, VerificationReads(None)) == Check("permissions", status)
+
+
+@pytest.mark.parametrize(
+    ("arn", "found"),
+    [
+        (role_arn("target"), True),
+        (role_arn("path/target"), False),
+        ("arn:aws:iam::444455556666:role/target", False),
+    ],
+)
+def test_only_the_role_with_the_whole_arn_is_the_target(arn: str, found: bool) -> None:
+    aws, spec = FakeAws(), desired(workload(target_role_arn=arn))
+    create_role(aws, "target", TRUST_BARE)
+    run(aws, spec)
+    reads = read_for_verification(aws, spec, engine(aws, spec).observer().observe(spec), 1, agent)
+    assert (reads.targets[arn] == TRUST_BARE) is found
+    assert isinstance(reads.targets[arn], Failure) is ("444455556666" in arn)
 
 
 def test_unreadable_target_role_is_unknown() -> None:

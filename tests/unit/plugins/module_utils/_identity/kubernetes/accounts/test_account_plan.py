@@ -443,15 +443,7 @@ def read_preflight(
         ([API], "present", PurgeScope(), ["list ServiceAccount"]),
         ([], "present", None, ["list ServiceAccount"]),
     ],
-    ids=[
-        "one namespace",
-        "a new namespace",
-        "removal",
-        "verification",
-        "verification of an existing service account",
-        "purge",
-        "no workloads",
-    ],
+    ids=["one namespace", "new namespace", "removal", "verification", "existing", "purge", "no workloads"],
 )
 def test_preflight_requests_depend_on_the_run(
     workloads: list[Workload], state: TaskState, purge: PurgeScope | None, log: list[str]
