@@ -15,17 +15,19 @@ import nox
 antsibull_nox.load_antsibull_nox_toml()
 
 
-def _add(check: str, session_name: str) -> None:
-    @nox.session(name=session_name, python=False, default=check in ("lint", "unit"))
+def _add(check: str, session_name: str, file: str) -> None:
     def run(session: nox.Session) -> None:
-        """Install the requirements, and run a check of this project."""
         session.run(sys.executable, "tools/setup.py", "dev", external=True)
         options = ("--", *session.posargs) if session.posargs else ()
         session.run(".venv/bin/python", "tools/run_tests.py", check, *options, external=True)
 
+    run.__doc__ = f"Install the requirements, and run {file}."
+    nox.session(run, name=session_name, python=False, default=check in ("lint", "unit"))
+
 
 for each in runpy.run_path("tools/run_tests.py")["CHECKS"]:
-    _add(each.name, "units" if each.name == "unit" else each.name)
+    script = next(part for part in reversed(each.command) if "/" in part)
+    _add(each.name, "units" if each.name == "unit" else each.name, script)
 
 
 if __name__ == "__main__":

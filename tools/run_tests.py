@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
         return code
     if len(checks) == 1:
         (check,), workers = checks, environment.get("WORKERS", "2")
-        command = [*_command(check, workers), *extra]
+        command = _with_options(_command(check, workers), extra)
         return subprocess.run(command, cwd=ROOT, env=_environment(check, environment), check=False).returncode
     return run_together(checks, environment, options.at_once)
 
@@ -184,6 +184,12 @@ def _command(check: Check, workers: str) -> list[str]:
     sandbox = [str(ROOT / ".venv-sandbox" / "bin" / "sandbox"), "run", "--"] if check.on_sandbox else []
     python = str(ROOT / check.venv / "bin" / "python")
     return [*sandbox, python, *(workers if part == "WORKERS" else part for part in check.command)]
+
+
+def _with_options(command: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Return a command with further options. Files and folders of tests replace the folder of the check."""
+    named = "pytest" in command and any((ROOT / option.partition("::")[0]).exists() for option in options)
+    return [*(command[:-1] if named else command), *options]
 
 
 def _environment(check: Check, environment: Mapping[str, str]) -> dict[str, str]:

@@ -120,14 +120,15 @@ def test_readme_is_short() -> None:
 
 
 def test_documentation_is_short() -> None:
-    """Count the words of README, CONTRIBUTING, docs and the READMEs of roles. The limit may only shrink."""
+    """Count the words of README, CONTRIBUTING, docs and roles, without the bars of tables. The limit may only shrink."""
     found = [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         *DOCS.rglob("*.md"),
         *(ROOT / "roles").glob("*/README.md"),
     ]
-    assert sum(len(page.read_text(encoding="utf-8").split()) for page in found) <= 40_000
+    words = [word for page in found for word in page.read_text(encoding="utf-8").split()]
+    assert sum(any(map(str.isalnum, word)) for word in words) <= 35_500
 
 
 def test_readme_links_every_page() -> None:

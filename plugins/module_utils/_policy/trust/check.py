@@ -34,7 +34,7 @@ from .trust import (
     check_requests,
     check_trust,
     complete_identity,
-    foreign_role,
+    foreign_role_finding,
     identifying_tags,
     judge,
     pod_identity_inquiry,
@@ -269,5 +269,5 @@ def check_policy(
             for reason in judged.refusals
         )
         verdict = replace(verdict, usable="no", conditional_on=(), findings=(*refusals, *verdict.findings))
-    helps = verdict.usable == "no" and (chained or foreign_role(subject) is None)
+    helps = verdict.usable == "no" and (chained or foreign_role_finding(subject) is None)
     return TrustCheck(verdict, judged, suggest(trust, inquiry, stored) if helps else None)

@@ -246,7 +246,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
     trust = prepare_trust(document)
     inquiry = pod_identity_inquiry(subject)
     verdict = check_requests(trust, inquiry)
-    foreign = foreign_role(subject)
+    foreign = foreign_role_finding(subject)
     if foreign is not None:
         return replace(verdict, usable=NO, conditional_on=(), findings=(foreign, *verdict.findings))
     exposures = tuple(map(wide, reach(trust.rules, inquiry)))
@@ -258,7 +258,7 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
 
     This function is faster than ``check_trust``, because it does not explain the answer.
     """
-    if foreign_role(subject) is not None:
+    if foreign_role_finding(subject) is not None:
         return False
     inquiry = pod_identity_inquiry(subject)
     return judge(trust.rules, inquiry.needed, inquiry.context).usable == YES
@@ -306,7 +306,7 @@ def judge(rules: Sequence[Rule], requests: Sequence[Request], context: Context) 
     return TrustAnswer(YES if all(v.decision == ALLOWED for v in verdicts) else CONDITIONAL, verdicts)
 
 
-def foreign_role(subject: Subject) -> Finding | None:
+def foreign_role_finding(subject: Subject) -> Finding | None:
     """Return a finding if EKS certainly rejects the role, because the role and the cluster belong to different accounts."""
     accounts = [(arn or "").split(":")[4:5] for arn in (subject.cluster_arn, subject.role_arn)]
     if not all(accounts) or accounts[0] == accounts[1]:

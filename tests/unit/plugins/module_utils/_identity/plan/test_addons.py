@@ -178,7 +178,7 @@ def test_new_addon_gets_roles_values_and_ownership_tag() -> None:
     ],
     ids=["version", "configuration", "role", "purge"],
 )
-def test_update_keeps_what_the_options_do_not_change(desired: AddonSpec, changed: dict[str, Any]) -> None:
+def test_update_keeps_values_without_an_option(desired: AddonSpec, changed: dict[str, Any]) -> None:
     planned = change(desired, installed(configuration='{"a": 1}', roles={"snapshot-sa": OTHER_ROLE}))
     kept = {"addonVersion": MIDDLE, "configurationValues": '{"a": 1}', "resolveConflicts": "PRESERVE"}
     assert request(planned) == ("UpdateAddon", {**kept, **changed})

@@ -107,7 +107,7 @@ def test_purge_survives_the_denial_of_any_request() -> None:
     assert requests < 60
 
 
-def test_purge_deletes_a_policy_that_a_listed_role_loses() -> None:
+def test_purge_deletes_a_policy_detached_from_a_listed_role() -> None:
     aws = converged_account(unshared("a"))
     purge(aws, {**unshared("a"), "policies": []})
     assert aws.iam.policies == {}

@@ -66,7 +66,7 @@ def test_snapshot_stops_at_its_budget() -> None:
     assert len(aws.requests) == BULK_THRESHOLD // 2
 
 
-def test_role_that_only_one_of_two_lists_has_does_not_count_as_missing() -> None:
+def test_role_in_one_of_two_lists_is_not_missing() -> None:
     aws = FakeAws()
     create_role(aws, "my-role")
     listed = aws.iam.ListRoles({})
