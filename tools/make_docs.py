@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Update the table of codes in docs/codes.md, from docs/codes.yml and the codes of the collection.
+"""Write every generated file: those of make_forms.py and make_variables.py, and the table of codes in docs/codes.md.
 
-Also run the other programs that generate files, make_forms.py and make_variables.py.
-
-The table is between the comments ``<!-- codes -->`` and ``<!-- end of codes -->``. Each row has an anchor, the name of its code.
+The table has the codes of the collection with the texts of docs/codes.yml, between the comments ``<!-- codes -->`` and
+``<!-- end of codes -->``. Each row has an anchor, the name of its code.
 
 Usage: PYTHONPATH=.collections python tools/make_docs.py
 """
@@ -57,13 +56,19 @@ def filled(text: str) -> str:
     return _MARKED.sub(lambda marked: f"{marked.group(1)}{table}\n{marked.group(2)}", text)
 
 
+def make_files() -> Iterator[tuple[Path, str]]:
+    """Yield the path and the content of every generated file. make_variables reads a file that make_forms makes."""
+    yield PAGE, filled(PAGE.read_text(encoding="utf-8"))
+    yield from make_forms.make_files()
+    yield from make_variables.make_files()
+
+
 def main() -> int:
-    text = PAGE.read_text(encoding="utf-8")
-    updated = filled(text)
-    if updated != text:
-        PAGE.write_text(updated, encoding="utf-8")
-        print(f"wrote {PAGE.relative_to(DOCS.parent)}")
-    return max(make_forms.main(), make_variables.main())
+    for path, made in make_files():
+        if not path.exists() or path.read_text(encoding="utf-8") != made:
+            path.write_text(made, encoding="utf-8")
+            print(f"wrote {path.relative_to(DOCS.parent)}")
+    return 0
 
 
 if __name__ == "__main__":

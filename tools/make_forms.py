@@ -4,17 +4,14 @@
 
 The keys and types of a workload are defined by the parser (``inputs/form.py``), the descriptions by the documentation of the
 modules (``plugins/doc_fragments/workloads.py``). The generated options are between two comments in the argument spec of the
-role; the JSON Schema is docs/workloads.schema.json.
-
-Usage: PYTHONPATH=.collections python tools/make_forms.py
+role; the JSON Schema is docs/workloads.schema.json. make_docs.py writes them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -230,19 +227,13 @@ def _filled() -> dict[str, Any]:
     return {"not": {"enum": [None, "", {}]}}
 
 
+def make_files() -> Iterator[tuple[Path, str]]:
+    """Yield the path and the content of both files."""
+    yield SCHEMA, schema_text()
+    yield ROLE, role_text(ROLE.read_text(encoding="utf-8"))
+
+
 def plain(description: str | Sequence[str]) -> str:
     """Remove the markup of Ansible's documentation, such as ``V(...)``, because editors do not render it."""
     text = description if isinstance(description, str) else " ".join(description)
     return _MARKUP.sub(lambda found: next(part for part in found.groups() if part is not None), text)
-
-
-def main() -> int:
-    for path, made in ((SCHEMA, schema_text()), (ROLE, role_text(ROLE.read_text(encoding="utf-8")))):
-        if not path.exists() or path.read_text(encoding="utf-8") != made:
-            path.write_text(made, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,15 +3,12 @@
 """Generate every file that repeats the variables of the roles and playbooks, from meta/argument_specs.yml of each role.
 
 The files are the table of the parser, the defaults of the roles, the defaults in the tables of the documentation, and the types
-and choices of the surveys. Texts in the documentation and the surveys are not generated.
-
-Usage: PYTHONPATH=.collections python tools/make_variables.py
+and choices of the surveys. Texts in the documentation and the surveys are not generated. make_docs.py writes the files.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -149,15 +146,3 @@ def _question_facts(option: Mapping[str, Any]) -> dict[str, Any]:
     if choices := option.get("choices") or (BOOLEANS if option["type"] == "bool" else None):
         return {"type": "multiplechoice", "choices": choices}
     return {"type": "integer"} if option["type"] == "int" else {}
-
-
-def main() -> int:
-    for path, made in make_files():
-        if not path.exists() or path.read_text(encoding="utf-8") != made:
-            path.write_text(made, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -70,7 +70,7 @@ _NO_BULK = (
     "changed."
 )
 _NOT_ALL = (
-    ", as far as the roles of annotations and associations show. To read the tags of all roles, allow "
+    ", according to the roles of annotations and associations. To read the tags of all roles, allow "
     "iam:GetAccountAuthorizationDetails"
 )
 CONFLICT_STATUS = 409

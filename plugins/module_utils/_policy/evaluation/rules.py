@@ -17,7 +17,7 @@ do not hold (False)    NONE                                 NONE
 
 Both are NONE for a caller that the principals of the statement do not include. The conditions of a statement are combined by
 Kleene's AND: one False is False; otherwise one None is None; otherwise True. Conditions are False, too, if no state of one
-condition key meets all of them, as far as a comparison of at most ``_COMPARED`` values shows this.
+condition key meets all of them. This is found by a comparison of at most ``_COMPARED`` values.
 """
 
 from __future__ import annotations

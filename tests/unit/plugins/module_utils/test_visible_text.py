@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
@@ -82,7 +83,7 @@ KEY = WorkloadKey("my-cluster", "default", "app")
 FINDING = Finding(Code.ROLE_MISSING, HOSTILE, HOSTILE, KEY, HOSTILE)
 ERROR = classify("iam:GetRole", HOSTILE, HOSTILE)
 FAILURE = request_failure(ERROR, (KEY,), role_target("web"), "create", prefix=HOSTILE)
-FAILURE_ROW = {
+FAILURE_ROW: Any = {
     "workload": "default/app",
     "resource": "ServiceAccount",
     "name": HOSTILE,
@@ -92,10 +93,10 @@ FAILURE_ROW = {
     "remedy": HOSTILE,
 }
 CHECK_ROW = {"name": "trust", "status": "fail", "detail": HOSTILE, "codes": []}
-WORKLOAD_ROW = {"namespace": HOSTILE, "service_account": HOSTILE, "checks": [CHECK_ROW]}
-NOTE = {"code": "X", "severity": "error", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
-PLACE = dict.fromkeys(("cluster_name", "cluster_arn", "account_id", "region", "caller_arn"), HOSTILE)
-SUMMARY = dict.fromkeys(
+WORKLOAD_ROW: Any = {"namespace": HOSTILE, "service_account": HOSTILE, "checks": [CHECK_ROW]}
+NOTE: Any = {"code": "X", "severity": "error", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
+PLACE: Any = dict.fromkeys(("cluster_name", "cluster_arn", "account_id", "region", "caller_arn"), HOSTILE)
+SUMMARY: Any = dict.fromkeys(
     ("workloads", "passed", "failed", "warnings", "unknown", "accepted", "changes", "findings"), 1
 )
 REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
@@ -116,23 +117,23 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
             lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),
             id="an unreachable Kubernetes API",
         ),
-        pytest.param(lambda: note_lines([NOTE], ""), id="a note of the report"),  # type: ignore[list-item]
-        pytest.param(lambda: workload_table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
+        pytest.param(lambda: note_lines([NOTE], ""), id="a note of the report"),
+        pytest.param(lambda: workload_table([WORKLOAD_ROW]), id="the table"),
         pytest.param(
             lambda: report_lines(
-                PLACE,  # type: ignore[arg-type]
+                PLACE,
                 "present",
                 [describe_kubernetes_change(HOSTILE)],
-                [WORKLOAD_ROW],  # type: ignore[list-item]
+                [WORKLOAD_ROW],
                 SUMMARY,
-                [NOTE],  # type: ignore[list-item]
-                [NOTE],  # type: ignore[list-item]
+                [NOTE],
+                [NOTE],
                 False,
                 HOSTILE,
             ),
             id="the report",
         ),
-        pytest.param(lambda: failure_lines(group_failures([FAILURE_ROW]), ""), id="failures by cause"),  # type: ignore[list-item]
+        pytest.param(lambda: failure_lines(group_failures([FAILURE_ROW]), ""), id="failures by cause"),
         pytest.param(
             lambda: [
                 describe_change(
