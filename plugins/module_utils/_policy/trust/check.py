@@ -6,7 +6,8 @@
 The pod identity role is the role of an association. If the association also has a target role, the session of the pod identity
 role assumes the target role. Two policies must allow this: the trust policy of the target role (``check_chain``), and the
 identity policies of the pod identity role (``check_chain_permissions``). If both roles are in one account and the trust policy
-names the ARN of the pod identity role, its identity policies need no Allow; a Deny or a permissions boundary still counts.
+names the ARN of the pod identity role, its identity policies need no Allow; a Deny or a permissions boundary still counts. If it
+names a session of the role or everyone, the boundary may need no Allow either.
 Source: IAM User Guide, "Policy evaluation logic", for requests within one account and across accounts.
 """
 
@@ -143,31 +144,46 @@ def check_assumption(
     """Check whether the policies of a role allow an action on a target role.
 
     If a statement of a trust policy in the same account names the role and allows it the action, the identity policies need no
-    Allow. AWS does not document this for the principal ``*``, so there, and without the trust policy, this is not certain.
+    Allow. If it names a session of the role, or everyone with a condition on aws:PrincipalArn, a permissions boundary and a
+    session policy need no Allow either. AWS does not document this for everyone without the condition, and the name of the
+    session is unknown, so there, and without the trust policy, this is not certain. Source: IAM User Guide, "AWS JSON policy
+    elements: Principal".
 
     :arg layers: the identity policies of the role, and the policies that limit them.
     :arg trust: the trust policy of the target role, or None if it is unknown.
     :arg trust_context: the condition keys of the request for the evaluation of the trust policy.
     """
     is_foreign = role_arn.split(":")[4:5] != required.resource.split(":")[4:5]
-    answer = "no" if is_foreign else _judge_named(trust, role_arn, trust_context, required.action)
-    identity = replace(layers[0], rules=(*layers[0].rules, *_NAMED.get(answer, ())))
-    return check_permission((identity, *layers[1:]), required, context)
+    by_role, by_session = (
+        ("no", "no") if is_foreign else _judge_named(trust, role_arn, trust_context, required.action)
+    )
+    answers = (by_session if by_role == "no" else by_role, *(by_session for _layer in layers[1:]))
+    return check_permission(
+        [
+            replace(layer, rules=(*layer.rules, *_NAMED.get(answer, ())))
+            for layer, answer in zip(layers, answers, strict=True)
+        ],
+        required,
+        context,
+    )
 
 
-def _judge_named(trust: TrustPolicy | None, role_arn: str, context: Context, action: str) -> str:
-    """Decide whether statements that name a role or everyone allow it an action. For everyone, "yes" becomes "conditional"."""
+def _judge_named(trust: TrustPolicy | None, role_arn: str, context: Context, action: str) -> tuple[str, str]:
+    """Decide whether statements that name a role allow it an action, and statements that name its sessions or everyone.
+
+    The second answer is never "yes".
+    """
     if trust is None:
-        return "conditional"
+        return "conditional", "conditional"
     caller = Caller(role_arn=role_arn)
-    usable, usable_by_everyone = (
+    by_role, by_session = (
         judge_session(
             [
                 rule
                 for rule in trust.rules
                 if rule.allow
                 and any(
-                    value == name or caller.has_session(value)
+                    (value == "*" or caller.has_session(value)) if is_session else value == role_arn
                     for _kind, value in rule.statement.principals or ()
                 )
             ],
@@ -175,9 +191,9 @@ def _judge_named(trust: TrustPolicy | None, role_arn: str, context: Context, act
             context,
             action,
         )
-        for name in (role_arn, "*")
+        for is_session in (False, True)
     )
-    return "conditional" if usable == "no" and usable_by_everyone != "no" else usable
+    return by_role, "no" if by_session == "no" else "conditional"
 
 
 def check_chain_permissions(

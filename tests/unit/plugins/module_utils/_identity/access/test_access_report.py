@@ -435,6 +435,7 @@ def test_every_kind_of_risk_has_a_case() -> None:
     assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
 
 
+LIMIT = {"boundary": (policy_arn("limit"), document(READS))}
 MALFORMED = {"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]}
 
 
@@ -471,23 +472,23 @@ def test_nothing_is_certain_with_a_policy_that_was_not_read(policies: Mapping[st
 
 
 @pytest.mark.parametrize(
-    ("statement", "more", "is_certain"),
+    ("statement", "more", "principal", "found"),
     [
-        (allow("s3:*"), {}, True),
-        (deny("sts:*", **FROM_VPC), {}, False),
-        (allow("s3:*"), {"boundary": (policy_arn("limit"), document(allow("*", **FROM_VPC)))}, False),
-        (allow("s3:*"), {"unread": (("boundary", policy_arn("limit")),)}, False),
+        (allow("s3:*"), {}, role_arn("api"), [True]),
+        (deny("sts:*", **FROM_VPC), {}, role_arn("api"), [False]),
+        (READS, LIMIT, role_arn("api"), []),
+        (READS, LIMIT, "*", [False]),
+        (READS, LIMIT, f"arn:aws:sts::{ACCOUNT}:assumed-role/api/x", [False]),
+        (deny("sts:*"), LIMIT, "*", []),
     ],
 )
 def test_trust_policy_that_names_a_role_replaces_only_an_allow(
-    statement: Mapping[str, Any], more: Mapping[str, Any], is_certain: bool
+    statement: Mapping[str, Any], more: Mapping[str, Any], principal: str, found: list[bool]
 ) -> None:
-    roles = [make_role("api", statement, **more), make_role("target", READS, trust=TRUSTED)]
-    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
-    assert only(report)["credentials"][0]["usable"] == ("yes" if is_certain else "depends")
-    report = build(make_facts(roles, [associate("api")]))
-    found = [risk["certain"] for risk in report["risks"] if risk["code"] == "ASSUMES_ROLE"]
-    assert found == [is_certain]
+    """Check also that a boundary limits a role that is named, but maybe not a session or everyone."""
+    target = make_role("target", READS, trust=principal_trust(principal))
+    report = build(make_facts([make_role("api", statement, **more), target], [associate("api")]))
+    assert [risk["certain"] for risk in report["risks"] if risk["code"] == "ASSUMES_ROLE"] == found
 
 
 def test_accounts_are_named_where_names_repeat() -> None:
