@@ -82,7 +82,7 @@ class FactError(ValueError):
 def parse_subject(params: Mapping[str, object]) -> Subject:
     """Parse the options of a module that describe a workload and its association.
 
-    :raises FactError: when a value is empty or malformed, or the account or cluster name contradicts the cluster ARN.
+    :raises FactError: when a value is empty or malformed, or another option contradicts the cluster ARN.
     """
     texts = {name: str(value) for name, value in params.items() if value is not None}
     for option, form, example in _FORMS:
@@ -91,13 +91,17 @@ def parse_subject(params: Mapping[str, object]) -> Subject:
         if not texts[option].strip():
             raise FactError(f"{option} is empty. Set a value such as {example}, or remove the option.")
         raise FactError(f"{option} {texts[option]!r} is not valid; expected a value such as {example}.")
-    cluster, account, name = (texts.get(key) for key in ("cluster_arn", "account_id", "cluster_name"))
-    if cluster and account and cluster.split(":")[4] != account:
-        raise FactError(f"account_id {account} is not the account of cluster_arn {cluster}.")
+    cluster, name = (texts.get(key) for key in ("cluster_arn", "cluster_name"))
+    for option, relation in (("account_id", "the account"), ("pod_identity_role_arn", "in the account")):
+        if cluster and option in texts and cluster.split(":")[4] not in texts[option].split(":"):
+            raise FactError(f"{option} {texts[option]} is not {relation} of cluster_arn {cluster}.")
     if cluster and name and cluster.rpartition("/")[2] != name:
         raise FactError(f"cluster_name {name} is not the name of cluster_arn {cluster}.")
-    facts = {key: texts.get(key) for key in _FACTS}
-    return Subject(session_tags=bool(params.get("session_tags", True)), cluster=name, **facts)
+    return Subject(
+        session_tags=bool(params.get("session_tags", True)),
+        cluster=name,
+        **{key: texts.get(key) for key in _FACTS},
+    )
 
 
 IDENTITY = "identity policies"

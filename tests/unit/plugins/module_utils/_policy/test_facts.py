@@ -11,7 +11,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
-
+FOREIGN = "arn:aws:iam::444455556666:role/api"
 
 INVALID = [
     (
@@ -34,7 +34,10 @@ INVALID = [
     ),
     ({"namespace": "Not_A_Name"}, "namespace 'Not_A_Name' is not valid; expected a value such as default."),
     ({"namespace": "a" * 64}, f"namespace '{'a' * 64}' is not valid; expected a value such as default."),
-    ({"namespace": "team-*"}, "namespace 'team-*' is not valid; expected a value such as default."),
+    (
+        {"cluster_arn": CLUSTER, "pod_identity_role_arn": FOREIGN},
+        f"pod_identity_role_arn {FOREIGN} is not in the account of cluster_arn {CLUSTER}.",
+    ),
     (
         {"service_account": "-app"},
         "service_account '-app' is not valid; expected a value such as my-service-account.",
