@@ -57,5 +57,5 @@ def test_slow_response_times_out(account: Account) -> None:
     assert time.monotonic() - began < 10
     assert (caught.value.code, caught.value.text) == (
         "AnswerTooSlow",
-        "no complete response within 0.3 s (after 5 attempts)",
+        "no complete response within 0.3 seconds (after 5 attempts)",
     )

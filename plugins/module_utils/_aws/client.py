@@ -164,8 +164,7 @@ class BotoApi:
                 request = partial(getattr(client, xform_name(operation)), **parameters)
                 response = cast("Response", call_within(self._attempt_seconds, request))
         except OutOfTime as error:
-            text = f"no complete response within {self._attempt_seconds:g} s"
-            raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
+            raise classify(f"{service}:{operation}", TOO_SLOW, str(error), True) from error
         except KeyError as error:
             # botocore raises KeyError if the response is an XHTML page instead of XML.
             raise not_aws(service, operation) from error
@@ -428,8 +427,7 @@ def api_with(
         with as_aws_errors("sts"):
             Session(profile=connection.profile).get_scoped_config()
     if role is None:
-        config = client_config(width)
-        return BotoApi(lambda service: make_client(service, aws_config=config), width=width)
+        return BotoApi(lambda service: make_client(service, aws_config=client_config(width)), width=width)
     return session_with(make_client, connection, role).api(width)
 
 

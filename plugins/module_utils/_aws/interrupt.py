@@ -107,11 +107,14 @@ def watch_reader(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Ite
         these have no reader.
     """
     ended = Event()
-    threading.Thread(target=_watch, args=(stream, ended, lost), daemon=True).start()
+    watch = threading.Thread(target=_watch, args=(stream, ended, lost), daemon=True)
+    watch.start()
     try:
         yield
     finally:
         ended.set()
+        # A signal that is sent after the block would meet the handlers of the caller.
+        watch.join()
 
 
 def _watch(stream: int, ended: Event, lost: Callable[[], None]) -> None:
