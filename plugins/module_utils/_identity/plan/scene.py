@@ -37,12 +37,14 @@ class Scene:
     remove. With ``everything``, in a purge, the list is the whole truth about the owner's resources of the cluster.
     ``listed_arns`` has the ARNs of listed roles by workload. By lower-case ARN of a role, ``users`` has the workloads that list
     the role, and ``holders`` the workloads whose association has it. ``role_names`` has, by workload, the lower-case names of the
-    role that it lists and of the roles that it has, and ``listed_names`` the lower-case names of all listed roles.
+    role that it lists and of the roles that it has, and ``listed_names`` the lower-case names of all listed roles. With adopt,
+    ``adopted`` has the workloads of the run, whose statements may be taken over; otherwise it is empty.
     """
 
     def __init__(self, desired: Desired, observed: Observed, workloads: Sequence[Workload]) -> None:
         self.desired, self.options, self.observed = desired, desired.options, observed
         self.gone, self.everything = frozenset[WorkloadKey](), False
+        self.adopted = {workload.key for workload in desired.workloads if desired.options.adopt}
         self.workloads, self.roles = (
             workloads,
             selected_roles(observed.cluster, workloads, desired.unselected),

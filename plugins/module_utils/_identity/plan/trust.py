@@ -136,12 +136,11 @@ def edit_trust(
     grants, rest = read_grants(present)
     owned, arn = own_grants(cluster, options.owner, present), role.arn
     # With adopt, the statements of other owners about the listed workloads count as own in the listed roles.
-    adopted = {
-        workload.key
-        for workload in scene.desired.workloads
-        if options.adopt and role.name.lower() in scene.listed_names
+    owned |= {
+        grant
+        for grant in grants
+        if role.name.lower() in scene.listed_names and scene.is_one_of(scene.adopted, grant)
     }
-    owned |= {grant for grant in grants if scene.is_one_of(adopted, grant)}
     users_of_role = scene.listed_with(arn)
     sharers = [user for key, user in scene.desired.unselected.items() if key in users_of_role]
     desired |= owned & desired_grants(cluster, spec, options, sharers) if spec is not None else set()

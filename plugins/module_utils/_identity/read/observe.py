@@ -317,10 +317,11 @@ class _Look(Reader):
             for key in named_workloads(cluster, own_grants(cluster, owner, role.trust))
         }
         missing = sorted(
-            key
-            for key in granted - {workload.key for workload in self.desired.workloads}
-            if key not in self.desired.unselected
-            if all(key not in (*unlisted.keys, *unlisted.addons) for unlisted in self.unlisted)
+            granted.difference(
+                (workload.key for workload in self.desired.workloads),
+                self.desired.unselected,
+                *((*unlisted.keys, *unlisted.addons) for unlisted in self.unlisted),
+            )
         )
         associated = map_concurrently(partial(has_association, self), missing[:MAX_DESCRIBED], self.width)
         return frozenset(key for key, present in zip(missing, associated, strict=False) if present is False)
