@@ -55,7 +55,7 @@ class Remainder:
     """The associations of the cluster whose workloads are outside the run.
 
     ``addons`` has the workloads whose association belongs to an EKS add-on, and ``ids`` the IDs of all other associations.
-    ``more`` is true if the list has further pages, which were not read. ``error`` is the error of a list request, or None.
+    ``more`` is true if some pages were not read. ``error`` is the error of a list request, or None.
     """
 
     ids: dict[WorkloadKey, str] = field(default_factory=dict)
@@ -166,7 +166,7 @@ def _list_cluster(
                 remainder.ids[key] = row["associationId"]
     except AwsError as error:
         if remainder is not None:
-            remainder.error = error
+            remainder.more, remainder.error = True, error
         # The error is not a failure if only associations outside the run were requested.
         if remainder is None or keys:
             yield read_failure(associations_target(cluster.name), error)
