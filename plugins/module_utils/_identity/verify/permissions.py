@@ -301,13 +301,14 @@ def _check_target_access(
 
     unallowed = judge(_build_layers(permissions))
     denied = [verdict for verdict in unallowed if verdict.decision != CONDITIONAL]
-    actions = " and ".join(verdict.required.action for verdict in denied or unallowed)
-
-    def is_allowed(layers: Sequence[Layer]) -> bool:
-        return all(denied and verdict.decision == CONDITIONAL for verdict in judge(layers))
-
     if not unallowed:
         return Check("permissions", PASS)
+
+    def is_resolved(layers: Sequence[Layer]) -> bool:
+        # A denied action may become conditional. A conditional one must become allowed, because the finding is about conditions.
+        return all(denied and verdict.decision == CONDITIONAL for verdict in judge(layers))
+
+    actions = " and ".join(verdict.required.action for verdict in denied or unallowed)
     if denied:
         places = dict.fromkeys(place for verdict in denied for place in verdict.change)
         remedy = (
@@ -331,7 +332,7 @@ def _check_target_access(
             workload.key,
         )
     return _mark_consequence(
-        conclude("permissions", finding), workload, observed, permissions, is_allowed, restricted=False
+        conclude("permissions", finding), workload, observed, permissions, is_resolved, restricted=False
     )
 
 
