@@ -256,7 +256,10 @@ def leave_stopped_report(
     report_file, junit_file = (
         os.path.expanduser(os.path.expandvars(find(name))) for name in ("report_file", "junit_file")
     )
-    if unwritten := _publish(variables, result, report, (report_file, junit_file), "error", stopped=True):
+    # No warning repeats a message about an unwritable file.
+    if (
+        unwritten := _publish(variables, result, report, (report_file, junit_file), "error", stopped=True)
+    ) and "cannot be written: " not in message:
         result["warnings"] = [*result.get("warnings", ()), unwritten]
 
 

@@ -166,7 +166,8 @@ def input_message(error: InputError) -> str:
 def _grouped(problems: Iterable[str]) -> list[str]:
     """Return a line for each place of each problem, or a single line for a problem in more than SHOWN_PLACES places."""
     places: dict[str, list[str]] = {}
-    parts = [problem.partition(": ") for problem in problems]
+    # After "got", a colon belongs to a wrong value, such as {'x': 1}.
+    parts = [(p, "", "") if ", got " in p.partition(": ")[0] else p.partition(": ") for p in problems]
     for place, _colon, text in parts:
         places.setdefault(text, []).append(place)
     widespread = {text: names for text, names in places.items() if text and len(names) > SHOWN_PLACES}

@@ -16,7 +16,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_variables,
     read_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    input_message,
+)
 
 ROLE = Path(__file__).resolve().parents[6] / "roles" / "pod_identity"
 SPECS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
@@ -32,10 +35,11 @@ def find_problems(values: Mapping[str, object], entry_point: Any = "main") -> li
     return list(caught.value.problems)
 
 
-@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option["type"] in NO_TEXT])
-def test_rejects_text_of_another_type(name: str) -> None:
-    [problem] = find_problems({name: NO_TEXT[OPTIONS[name]["type"]]})
-    assert problem.startswith(f"pod_identity_{name} must be ")
+@pytest.mark.parametrize("wrong", [NO_TEXT, {kind: {"x": 1} for kind in NO_TEXT}], ids=["text", "mapping"])
+def test_message_names_each_variable_of_another_type(wrong: Mapping[str, object]) -> None:
+    values = {name: wrong[option["type"]] for name, option in OPTIONS.items() if option["type"] in wrong}
+    lines = input_message(InputError(find_problems(values))).split("\n- pod_identity_")[1:]
+    assert {line.partition(" must be ")[0] for line in lines} == values.keys()
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if "default" in option])
@@ -256,7 +260,6 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             "pod_identity_proof_pod metadata: annotations: 'eks.amazonaws.com/skip-containers' marks Pods of this collection, or "
             "excludes a Pod from EKS Pod Identity; leave this key out.",
         ),
-        ({"proof_pod": "team"}, "main", "pod_identity_proof_pod must be a mapping, got 'team'."),
         (
             {"proof_pod": {"tolerations": []}},
             "main",
