@@ -454,20 +454,23 @@ def raise_if_ended(aws: Mapping[str, Any]) -> None:
 
     If the timeout of the task ended the changes, raise Ansible's exception for that timeout.
 
-    :raises RoleError: when the changes could not start, or the verification did not end.
-    :raises SystemExit: when a signal ended the changes.
+    :raises RoleError: when the changes could not start, or the verification failed.
+    :raises SystemExit: when a signal ended the changes or the verification.
     """
-    if aws.get("failed"):
-        details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
-        raise RoleError(str(aws["msg"]), details)
     if was_interrupted(aws):
         raise_timeout()
         raise SystemExit(128 + signal.SIGTERM)
+    if aws.get("failed"):
+        details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
+        raise RoleError(str(aws["msg"]), details)
 
 
 def was_interrupted(aws: Mapping[str, Any]) -> bool:
-    """Return whether a signal or the timeout of the task ended the changes of the AWS part."""
-    return any(failure["error_code"] == Code.INTERRUPTED for failure in aws.get("failures") or ())
+    """Return whether a signal or the timeout of the task ended the changes or the verification of the AWS part."""
+    return any(
+        row["error_code"] == Code.INTERRUPTED
+        for row in ([aws] if "error_code" in aws else aws.get("failures") or ())
+    )
 
 
 def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:

@@ -68,19 +68,24 @@ def test_task_timeout_leaves_a_report(end: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
+    ("aws", "expected"),
     [
-        ("INTERRUPTED", "1 of 2 workloads could not be brought to state present:"),
-        ("AccessDenied", "blue: interrupted while reading the Pods. Run again: completed changes are kept."),
+        ({"failures": [{"error_code": "INTERRUPTED"}]}, "The reasons."),
+        (
+            {"failures": [{"error_code": "AccessDenied"}]},
+            "blue: interrupted while reading the Pods. Run again.",
+        ),
     ],
 )
-def test_interruption_is_not_reported_as_an_earlier_failure(code: str, expected: str) -> None:
+def test_interruption_is_not_reported_as_an_earlier_failure(aws: dict[str, Any], expected: str) -> None:
     task: Any = SimpleNamespace(keywords=SimpleNamespace(no_log=False))
-    options = {"entry_point": "main", "fleet": False}
+    options = {"entry_point": "verify", "fleet": False}
     run = _role_action._Run(task, {"pod_identity_cluster_name": "blue"}, options, {})
-    run._aws = {
-        "msg": "1 of 2 workloads could not be brought to state present:",
-        "failures": [{"error_code": code}],
-    }
+    run._aws = {"msg": "The reasons.", **aws}
     run._steps.step = "reading the Pods"
     assert run.describe_end(SystemExit(143)) == expected
+
+
+def test_interrupted_verification_ends_the_run() -> None:
+    with pytest.raises(SystemExit):
+        _role_action.raise_if_ended({"failed": True, "error_code": "INTERRUPTED", "msg": "The reasons."})

@@ -67,8 +67,7 @@ def test_interrupted_run_reports_its_changes(run: Any, tmp_path: Path) -> None:
 
 
 def test_unwritable_file_is_a_warning_unless_the_message_is_about_it(run: Any, tmp_path: Path) -> None:
-    path = tmp_path / "nowhere" / "report.json"
-    variables = {**GREEN, "pod_identity_report_file": str(path)}
+    variables = {**GREEN, "pod_identity_report_file": str(path := tmp_path / "nowhere" / "report.json")}
     assert "warnings" not in run(variables, f"pod_identity_report_file {path} cannot be written: no folder.")
     result = run(variables)
     assert result["warnings"] == [f"The report cannot be written to {path}: No such file or directory."]

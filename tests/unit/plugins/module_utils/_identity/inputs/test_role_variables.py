@@ -192,11 +192,6 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             )
             for value in ("api", ["api"], ["shop/api/1"], [7], 2, ["shop/"])
         ),
-        (
-            {"purge_limit": "abc"},
-            "main",
-            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got 'abc'.",
-        ),
         *(
             (
                 {"account_id": value},
