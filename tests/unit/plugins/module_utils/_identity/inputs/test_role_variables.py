@@ -16,10 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_variables,
     read_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    InputError,
-    input_message,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import errors
 
 ROLE = Path(__file__).resolve().parents[6] / "roles" / "pod_identity"
 SPECS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
@@ -30,7 +27,7 @@ NO_TEXT = {"bool": "maybe", "int": "many"}
 
 
 def find_problems(values: Mapping[str, object], entry_point: Any = "main") -> list[str]:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(errors.InputError) as caught:
         read_variables(values, entry_point)
     return list(caught.value.problems)
 
@@ -38,7 +35,7 @@ def find_problems(values: Mapping[str, object], entry_point: Any = "main") -> li
 @pytest.mark.parametrize("wrong", [NO_TEXT, {kind: {"x": 1} for kind in NO_TEXT}], ids=["text", "mapping"])
 def test_message_names_each_variable_of_another_type(wrong: Mapping[str, object]) -> None:
     values = {name: wrong[option["type"]] for name, option in OPTIONS.items() if option["type"] in wrong}
-    lines = input_message(InputError(find_problems(values))).split("\n- pod_identity_")[1:]
+    lines = errors.input_message(errors.InputError(find_problems(values))).split("\n- pod_identity_")[1:]
     assert {line.partition(" must be ")[0] for line in lines} == values.keys()
 
 
@@ -162,13 +159,13 @@ ARN = "arn:aws:iam::444455556666:role/fleet"
     ],
 )
 def test_rejects_unknown_variable(name: str, problem: str) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(errors.InputError) as caught:
         find_variables([f"pod_identity_{name}", "pod_identity_purge", "other"])
     assert caught.value.problems == (problem,)
 
 
 def test_rejects_extra_variable_with_misspelt_prefix() -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(errors.InputError) as caught:
         check_extra_variables(
             ["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE", "pod-identity-state"]
         )
@@ -296,6 +293,6 @@ def test_rejects_contradictory_variables(
     ],
 )
 def test_contradictory_agent_options_are_rejected(variables: dict[str, object], problem: str) -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(errors.InputError) as refused:
         read_variables(variables, "main")
     assert refused.value.problems == (problem,)
