@@ -331,7 +331,7 @@ class Migration(MigrationSession):
         self._waiting |= {
             migrant.key: soak_end(migrant, self.options.soak)
             for migrant in left
-            if migrant.stage == "restarted" and migrant not in due
+            if migrant.stage == "restarted" and expected_stage(migrant, self.options, now) != "finished"
         }
         if not due:
             return
@@ -350,7 +350,7 @@ class Migration(MigrationSession):
     def _return_group(self, group: MigrationGroup) -> set[WorkloadKey]:
         """Return a group to IRSA. Return the service accounts that failed."""
         gone = self._delete_associations(group, self._restore(group))
-        failed = {migrant.key for migrant in group.migrants if migrant not in gone}
+        failed = {migrant.key for migrant in group.migrants} - {migrant.key for migrant in gone}
         if self.task.check_mode:
             owners = {name for migrant in gone for name in migrant.pods.restarts(migrant.pods.agent)}
             self.changes += [f"restart {name}" for name in sorted(owners)]

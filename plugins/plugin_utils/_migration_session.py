@@ -40,6 +40,7 @@ from ..module_utils._identity.plan.migration import (
 )
 from ..module_utils._identity.read.account import read_snapshot
 from ..module_utils._identity.read.associations import read_all_associations
+from ..module_utils._identity.read.observe import Observer
 from ..module_utils._identity.report.report import judge_run
 from ..module_utils._identity.report.text import describe_change
 from ..module_utils._identity.run.access import ALL_PAGES
@@ -247,7 +248,12 @@ class MigrationSession:
         """Run the AWS part of the role, and add its changes and failures to the session. Raises the errors of its steps."""
         run.begin_aws()
         opening = run.opening
-        run.opening = lambda: replace(opened := opening(), api=PlannedApi(opened.api, self.trusts))
+
+        def open_planned() -> Observer:
+            opened = opening()
+            return replace(opened, api=PlannedApi(opened.api, self.trusts))
+
+        run.opening = open_planned
         run.prepare()
         row = run.run_aws()
         self._add_rows(row.get("changes") or ())
@@ -327,8 +333,9 @@ class MigrationSession:
         failed |= set(by_name.values()) if outcome.error or of_all else set()
         checks = {workload.key: checks for workload, checks in judgement.workloads}
         for key in () if check_mode else by_name.values():
-            unproven = find_unproven(key, checks.get(key, ()))
-            unproven = [finding for finding in unproven if finding.code not in ignore]
+            unproven = [
+                finding for finding in find_unproven(key, checks.get(key, ())) if finding.code not in ignore
+            ]
             findings += unproven if key not in failed else ()
             failed |= {key} if unproven else set()
         self.findings += dict.fromkeys(findings)
@@ -363,10 +370,19 @@ class MigrationSession:
     def edit(self, step: str, work: Callable[[TrustEditor], TrustRun]) -> set[WorkloadKey]:
         """Edit the trust policies and tags of roles. Return the service accounts that failed."""
         self.steps.begin(step)
-        check_mode, made = self.task.check_mode, self.made
-        place = (self.api, self.opened.cluster, self.issuer, self.owner)
         with guarded(self.steps):
-            run = work(TrustEditor(*place, self.width, self.wait_policy, check_mode, made))
+            run = work(
+                TrustEditor(
+                    self.api,
+                    self.opened.cluster,
+                    self.issuer,
+                    self.owner,
+                    self.width,
+                    self.wait_policy,
+                    self.task.check_mode,
+                    self.made,
+                )
+            )
         self.add_made()
         self.failures += [row for failure in run.failures for row in failure_rows(failure)]
         failed = {key for failure in run.failures for key in failure.workloads}
@@ -376,8 +392,11 @@ class MigrationSession:
     def _add_rows(self, rows: Sequence[Row]) -> None:
         """Add changes to those of the session, and in check mode their trust policies to ``trusts``."""
         self.changes += [describe_change(row).line for row in rows]
-        planned = [row for row in rows if self.task.check_mode and row["resource"] == "trust_policy"]
-        self.trusts |= {row["name"]: row["after"]["trust_policy"] for row in planned}
+        self.trusts |= {
+            row["name"]: row["after"]["trust_policy"]
+            for row in rows
+            if self.task.check_mode and row["resource"] == "trust_policy"
+        }
 
     def add_made(self) -> None:
         """Add the trust policies and tags in ``made`` to the changes of the session, each once, and clear ``made``."""
