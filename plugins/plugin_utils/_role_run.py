@@ -285,7 +285,7 @@ class RoleRun:
         """
         state: TaskState = self.parsed.state if self.changes else "verify"
         if self.parsed.purge and state != "present":
-            Display().warning(
+            self.warnings.append(
                 f"{ROLE}purge has no effect in a "
                 + ("teardown, which removes only the listed workloads." if self.changes else "verification.")
             )
