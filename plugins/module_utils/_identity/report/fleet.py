@@ -96,12 +96,18 @@ class Ended:
                 "remedy": row["remedy"],
             }
             for row in texts
-            if row["severity"] == "warning"
-            or (row["code"] == Code.POLICY_ADMINISTERS and row["workload"] in granted)
-            or row["code"] == Code.NOT_APPROVED
-            if not (row["workload"] in refused and row["code"] in EXPLAINED)
-            if not row["accepted"] or row["code"] == Code.NOT_APPROVED
-            if visible(row["message"]) not in as_text(report.get("failure"))
+            if (
+                row["code"] == Code.NOT_APPROVED
+                or (
+                    not row["accepted"]
+                    and (
+                        row["severity"] == "warning"
+                        or (row["code"] == Code.POLICY_ADMINISTERS and row["workload"] in granted)
+                    )
+                )
+            )
+            and not (row["workload"] in refused and row["code"] in EXPLAINED)
+            and visible(row["message"]) not in as_text(report.get("failure"))
         ]
 
 
