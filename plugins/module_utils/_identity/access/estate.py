@@ -373,7 +373,10 @@ def _unevaluated_role(role: RoleFacts) -> tuple[Usability, str]:
             "unknown",
             f"The role {role.arn} could not be read, or belongs to an account that this report does not include.",
         )
-    return "unknown", "The OIDC issuer of the cluster or the trust policy of the role is not known."
+    return (
+        "unknown",
+        f"The trust policy of role {role.arn} cannot be evaluated, or the OIDC issuer of the cluster is not known.",
+    )
 
 
 def describe_winner(member: AccessMember) -> str:
