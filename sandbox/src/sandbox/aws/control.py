@@ -126,7 +126,7 @@ class AwsControl(ControlClient):
     def state(self, account: str) -> dict[str, Any]:
         """Return the resources of an account, by kind.
 
-        The kinds are roles, policies, instance_profiles, clusters, addons and associations. See
+        The kinds are roles, policies, clusters, addons and associations. See
         :func:`sandbox.aws.snapshot.snapshot`.
         """
         return self._request("GET", "state", query={"account": account})
