@@ -188,7 +188,9 @@ def _command(check: Check, workers: str) -> list[str]:
 
 def _with_options(command: Sequence[str], options: Sequence[str]) -> list[str]:
     """Return a command with further options. Files and folders of tests replace the folder of the check."""
-    named = "pytest" in command and any((ROOT / option.partition("::")[0]).exists() for option in options)
+    # The argument of an option, such as "-k docs", can also be the name of a folder.
+    places = [option.partition("::")[0] for option in options if "/" in option]
+    named = "pytest" in command and any((ROOT / place).exists() for place in places)
     return [*(command[:-1] if named else command), *options]
 
 
