@@ -198,8 +198,19 @@ class Migration(MigrationSession):
     def _leave_report(self) -> None:
         migrants = self.migrants
         if self.options.rollback:
-            # These findings are about the next step of a migration, not about the rollback.
-            migrants = [replace(migrant, blockers=(), notes=(), holds=()) for migrant in migrants]
+            # These findings are about the next step of a migration, not about the rollback. New Pods use a kept association.
+            migrants = [
+                replace(
+                    migrant,
+                    stage="associated"
+                    if migrant.key in self._kept and migrant.stage == "irsa"
+                    else migrant.stage,
+                    blockers=(),
+                    notes=(),
+                    holds=(),
+                )
+                for migrant in migrants
+            ]
         self.report = MigrationReport(
             self.opened.cluster,
             self.options,

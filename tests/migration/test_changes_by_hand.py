@@ -120,6 +120,7 @@ def test_rollback_keeps_an_association_with_another_role(new_scene: Callable[...
     scene.estate.eks.update_pod_identity_association(**identity, roleArn=other)
     report = scene.harness.run(rollback=True)
     assert report.failure == ""
+    assert {str(item.key): item.stage for item in report.migrants}["shop/two"] == "associated"
     assert ("shop/two", "MIGRATION_OTHER_ASSOCIATION", "warning") in named(report.all_findings)
     found = scene.estate.eks.describe_pod_identity_association(**identity)["association"]
     assert found["roleArn"] == other

@@ -482,7 +482,10 @@ def _damaged_records(state: MigrationState) -> Iterator[Finding]:
         except RecordError as error:
             keys = [key for key, found in state.associations.items() if found.role_arn == role.arn]
             names = f"Associations with the role: {listed(map(str, keys), _SHOWN) or 'none'}."
-            for key in (*keys, *([] if keys else [None])):
+            for key in (
+                *filter(state.options.selects, keys),
+                *([] if keys or state.options.only else [None]),
+            ):
                 yield Finding(
                     Code.MIGRATION_NO_RECORD,
                     f"the rollback cannot restore the IRSA statements and annotations of role {role.name}: {error}. {names}",

@@ -138,17 +138,20 @@ class MigrationReport:
         if self.failures:
             names = sorted({row["workload"] or row["name"] for row in self.failures}, key=natural)
             return f"The {run} of {place} failed for {listed(names, 5)}. The reasons are above."
-        missing = self.unreached
+        # A damaged record is an error about service accounts that no inventory finds.
+        errors = (
+            str(finding.workload or "those of a damaged record")
+            for finding in self.findings
+            if self.options.rollback and finding.severity == "error" and finding.code.value not in self.ignore
+        )
+        missing = list(dict.fromkeys([*(str(migrant.key) for migrant in self.unreached), *errors]))
         if not missing or (self.options.step == "inventory" and not self.options.rollback):
             return ""
         target = "IRSA" if self.options.rollback else f"step {self.options.step}"
-        number = (
-            f"{len(missing)} of {len(self.migrants)} service account{'' if len(self.migrants) == 1 else 's'}"
-        )
-        accounts = listed([str(migrant.key) for migrant in missing], 5)
+        total = len({*missing, *(str(migrant.key) for migrant in self.migrants)})
         return (
-            f"{number} of {place} {'would' if self.check_mode else 'did'} not reach {target}: {accounts}. "
-            "The reasons are above."
+            f"{len(missing)} of {total} service account{'' if total == 1 else 's'} of {place} "
+            f"{'would' if self.check_mode else 'did'} not reach {target}: {listed(missing, 5)}. The reasons are above."
         )
 
 

@@ -383,6 +383,7 @@ def test_damaged_record_is_an_error_with_the_names() -> None:
         f"versions. Set the annotation {ROLE_ANNOTATION}: {ROLE} of its service accounts, and delete these tags."
     )
     assert (plan.groups, plan.refused) == ([], {API})
+    assert not back(roles=(role(POD_IDENTITY, tags={tag: "x"}),), options={"only": ("shop/web",)}).findings
 
 
 def test_annotation_and_statement_in_the_source_of_a_tool_are_named() -> None:

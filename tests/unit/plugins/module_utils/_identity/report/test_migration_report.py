@@ -91,9 +91,7 @@ BLOCKED = migrant(blockers=(blocker(),))
             "2 more. The reasons are above.",
             id="many fail",
         ),
-        pytest.param(report(BLOCKED, step="inventory"), "", id="inventory"),
         pytest.param(report(BLOCKED, step="inventory", check_mode=True), "", id="inventory in check mode"),
-        pytest.param(report(migrant(), check_mode=True, expected={API: "restarted"}), "", id="check mode"),
         pytest.param(
             report(migrant(WEB), BLOCKED, check_mode=True, expected={WEB: "restarted", API: "irsa"}),
             f"1 of 2 service accounts of {PLACE} would not reach step restart: shop/api. The reasons are above.",
@@ -101,9 +99,9 @@ BLOCKED = migrant(blockers=(blocker(),))
         ),
         pytest.param(report(migrant(stage="irsa"), rollback=True), "", id="rolled back"),
         pytest.param(
-            report(migrant(stage="associated"), migrant(WEB), rollback=True),
-            f"1 of 2 service accounts of {PLACE} did not reach IRSA: shop/api. The reasons are above.",
-            id="not rolled back",
+            report(migrant(stage="associated"), migrant(WEB), rollback=True, findings=[blocker(JOB)]),
+            f"2 of 3 service accounts of {PLACE} did not reach IRSA: shop/api, batch/job. The reasons are above.",
+            id="not rolled back, one not in the inventory",
         ),
         pytest.param(
             report(
