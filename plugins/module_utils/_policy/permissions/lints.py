@@ -111,7 +111,7 @@ def lint_all(
 
 
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
-    """Return a finding if a required action does not exist or never applies to its resource, otherwise None.
+    """Return a finding if a required action does not exist, never applies to its resource, or lacks one, otherwise None.
 
     An action with wildcards is not checked, and no action is with an empty catalogue.
     """
@@ -124,7 +124,11 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
             f"Required {action}: {problem}",
             "Correct the name; the Service Authorization Reference lists the actions.",
         )
-    problem = resource_problem(catalogue, action, resource)
+    problem = (
+        f"{action} acts on resources, but * alone is a request without one, which no statement about single resources affects"
+        if resource == "*" and catalogue.find(action.lower()).types
+        else resource_problem(catalogue, action, resource)
+    )
     if problem is None:
         return None
     return Finding(
