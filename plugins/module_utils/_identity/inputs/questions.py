@@ -58,5 +58,5 @@ def _problems(question: AccessQuestion, catalogue: Catalogue) -> Iterator[str]:
         yield f"{action} applies to the objects of a bucket. Write {resource}/*."
     if (unknown := unknown_action(catalogue, action)) is not None:
         yield f"{unknown} {_NEW_ACTION}"
-    if (mismatch := lint_required(catalogue, action, resource)) is not None:
+    if resource != "*" and (mismatch := lint_required(catalogue, action, resource)) is not None:
         yield f"{mismatch.message} {mismatch.remedy}"

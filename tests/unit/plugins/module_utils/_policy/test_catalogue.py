@@ -45,7 +45,6 @@ def allow(action, resource, **more):
         ("s3:GetObject", "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"),
         ("s3:ListBucket", "arn:aws:s3:::b"),
         ("s3:*", "arn:aws:s3:::b"),
-        ("s3:Get*", "arn:aws:s3:::b"),
         ("sqs:SendMessage", "arn:aws:sqs:*"),
         ("lambda:InvokeFunction", "arn:aws:lambda:us-west-2:111122223333:function:*"),
         ("s3:GetObject", ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]),
@@ -68,7 +67,12 @@ REQUIRED = [
         "PERMISSION_NO_SUCH_ACTION",
         "Required s3:GetObjects: there is no action s3:GetObjects; did you mean s3:GetObject?",
     ),
-    (("s3:ListBucket", "arn:aws:s3:::b"), None, None),
+    (("s3:ListAllMyBuckets", "*"), None, None),
+    (
+        ("s3:GetObject", "*"),
+        "PERMISSION_RESOURCE_MISMATCH",
+        "which no statement about single resources affects.",
+    ),
     (
         ("s3:ListBucket", "arn:aws:s3:::b/*"),
         "PERMISSION_RESOURCE_MISMATCH",

