@@ -445,10 +445,7 @@ def verified(draw: Any) -> dict[str, Any]:
 
 @given(given_result=verified(), settings=FACT_SETTINGS)
 def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Check that the run fails if and only if a fact of the verification fails, because the role asserts only these facts.
-
-    A workload with a failure counts as failed, whatever its checks found.
-    """
+    """Check that the run fails if and only if a fact of the verification fails, because the role asserts only these facts."""
     found = report_for(given_result, **settings)
     facts: dict[str, Any] = {**found["verification"]}
     assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())

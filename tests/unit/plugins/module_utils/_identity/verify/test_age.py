@@ -197,10 +197,7 @@ def test_every_code_is_classified_by_age() -> None:
 @pytest.mark.parametrize("code", sorted(STALE | NOT_STALE))
 @pytest.mark.parametrize("severity", ["error", "warning", "info"])
 def test_failure_that_a_stale_read_may_explain_is_unknown(code: Code, severity: Severity) -> None:
-    """Check that a failed check becomes unknown if a stale read may explain it. Any other status does not change.
-
-    The text about the age is added to every finding that a stale read may explain.
-    """
+    """Check that a failed check becomes unknown if a stale read may explain it. Any other status does not change."""
     finding = Finding(code, "it is so.", "Apply the workload.", key(), raised_as=severity)
     observed = look(made(**YOUNG))
     found = [Verified(WANTED.workloads[0], (conclude("trust", finding),))]
