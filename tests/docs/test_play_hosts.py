@@ -26,16 +26,16 @@ def lookups() -> None:
     init_plugin_loader([])
 
 
-def error_for(hosts: str | None, limit: str | None) -> str:
-    """Return the error of a play with these hosts and this limit, or "" if the play has hosts."""
+def error_for(hosts: object, limit: str | None, name: str = "play_hosts_error", **more: object) -> str:
+    """Return an error of a play with these hosts, this limit and other variables, or "" if there is none."""
     loader = DataLoader()
     content = loader.load_from_file(str(PLAYBOOKS / "vars/hosts.yml"), trusted_as_template=True)
-    variables: dict[str, Any] = {**content, "groups": GROUPS}
+    variables: dict[str, Any] = {**content, **more, "groups": GROUPS}
     if hosts is not None:
         variables["pod_identity_hosts"] = hosts
     if limit is not None:
         variables["ansible_limit"] = limit
-    return str(Templar(loader=loader, variables=variables).template(variables["play_hosts_error"]))
+    return str(Templar(loader=loader, variables=variables).template(variables[name]))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,33 @@ def test_pattern_without_hosts(hosts: str, limit: str | None) -> None:
     assert (
         error_for(hosts, limit) == f"pod_identity_hosts is '{hosts}', which matches no host of the inventory."
     )
+
+
+@pytest.mark.parametrize("hosts", [{"a": 1}, ["blue"], 5, True, " "])
+def test_hosts_that_are_no_pattern(hosts: object) -> None:
+    assert error_for(hosts, None) == (
+        f"pod_identity_hosts must be text, a pattern of hosts such as all or my-group, got '{hosts}'."
+    )
+
+
+SERIAL = "a number of hosts, a percentage, or a list of these such as [1, 10%, 100%]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        *(
+            ("serial", value, "")
+            for value in ("", None, 0, 3, "3", "25%", [1, "100%"], '[1, "100%"]', "- 1\n- 2%")
+        ),
+        *(("serial", value, SERIAL) for value in ("abc", True, 1.5, {"a": 1}, "[1, abc]", [1, [None, "x"]])),
+        *(("max_fail_percentage", value, "") for value in ("", None, 0, "0", 100, "12.5", "5%")),
+        *(("max_fail_percentage", value, "a number from 0 to 100") for value in ("abc", True, [1], -1, 101)),
+    ],
+)
+def test_batches(name: str, value: object, rule: str) -> None:
+    error = error_for(None, None, "play_batches_error", **{f"pod_identity_{name}": value})
+    assert error == (f"pod_identity_{name} must be {rule}, got '{value}'." if rule else "")
 
 
 @pytest.mark.parametrize(
