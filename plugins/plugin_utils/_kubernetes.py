@@ -33,7 +33,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argu
 
 from ..module_utils._aws.eks_token import EksToken, TokenSource, regional_client
 from ..module_utils._aws.transport import call_within
-from ..module_utils._findings.text import visible_sentence, with_option_names
+from ..module_utils._findings.text import with_option_names
 from ..module_utils._identity.inputs.assume_role import ASSUME_ROLE_OPTIONS, read_assume_role
 from ..module_utils._identity.inputs.role_variables import DEFAULTS
 from ..module_utils._identity.inputs.run_input import ROLE
@@ -82,9 +82,9 @@ try:
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner import perform_action
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
+    from kubernetes import config as client_config
     from kubernetes.client.exceptions import ApiException
-    from kubernetes.config import ConfigException, kube_config, load_incluster_config
-    from kubernetes.config.exec_provider import ExecProvider
+    from kubernetes.config import ConfigException, exec_provider, kube_config, load_incluster_config
     from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
     from urllib3.exceptions import HTTPError, InsecureRequestWarning
     from yaml import YAMLError
@@ -104,7 +104,6 @@ else:
         ResourceNotFoundError,
         ResourceNotUniqueError,
         ValueError,
-        YAMLError,
     )
 
 
@@ -178,12 +177,15 @@ class EksAccess(Access):
 
         Return None if sts:GetCallerIdentity fails.
         """
-        url = regional_client(self._clients.client).meta.endpoint_url
-        return read_caller_access(self._clients.api, self.target, str(url), _now())
+        return read_caller_access(
+            self._clients.api,
+            self.target,
+            str(regional_client(self._clients.client).meta.endpoint_url),
+            _now(),
+        )
 
     def _sign(self) -> EksToken:
-        [token] = self._clients.sign_tokens([self.target.name], _now())
-        return token
+        return self._clients.sign_tokens([self.target.name], _now())[0]
 
 
 def find_access(task: ActionTask, values: Mapping[str, Any], cluster: str) -> Access:
@@ -301,8 +303,9 @@ class ClientCluster:
                 client = _create_client(self._options)
             else:
                 # Empty options prevent the client from reading other credentials from environment variables.
-                no_identity = dict.fromkeys(IDENTITY_OPTIONS, "")
-                client = get_api_client(**{**no_identity, **self._options, "api_key": token})
+                client = get_api_client(
+                    **{**dict.fromkeys(IDENTITY_OPTIONS, ""), **self._options, "api_key": token}
+                )
                 # The client calls this hook before each request.
                 client.configuration.refresh_api_key_hook = self._renew
             api = client.client.client
@@ -573,7 +576,7 @@ class _BoundedPlugin:
     """
 
     def __init__(self, *settings: Any) -> None:
-        self._plugin = ExecProvider(*settings)
+        self._plugin = exec_provider.ExecProvider(*settings)
 
     def run(self) -> Any:
         try:
@@ -599,11 +602,23 @@ def _create_client(options: Mapping[str, Any]) -> Any:
         except ConfigException:
             options = {"kubeconfig": file, **options}
     kube_config.ExecProvider = _BoundedPlugin
+    client_config.load_kube_config = _load_kubeconfig
     logging.getLogger().addFilter(_raise_error)
     try:
         return get_api_client(**options)
     finally:
         logging.getLogger().removeFilter(_raise_error)
+
+
+def _load_kubeconfig(**options: Any) -> None:
+    """Load a kubeconfig. Raise ConfigException for other content, for which the client has no exception of its own."""
+    try:
+        kube_config.load_kube_config(**options)
+    except (AttributeError, KeyError, TypeError, ValueError, YAMLError) as error:
+        raise ConfigException(
+            f"{options.get('config_file') or kube_config.KUBE_CONFIG_DEFAULT_LOCATION} is not a valid kubeconfig: "
+            f"{' '.join(str(error).split())}"
+        ) from error
 
 
 def _raise_error(record: logging.LogRecord) -> bool:
@@ -632,8 +647,11 @@ def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
     )
     if checked.error_messages:
         raise InputError([f"module_defaults of kubernetes.core: {text}" for text in checked.error_messages])
-    valid = checked.validated_parameters
-    return {name: valid[name] for name in AUTH_ARG_SPEC if valid.get(name) is not None}
+    return {
+        name: value
+        for name, value in checked.validated_parameters.items()
+        if name in AUTH_ARG_SPEC and value is not None
+    }
 
 
 def _decrypted(task: ActionTask, kubeconfig: str) -> str:
@@ -702,6 +720,4 @@ def _parse_error(error: Exception) -> ApiError:
         body = answer.body.decode(errors="replace") if isinstance(answer.body, bytes) else answer.body
         header = (answer.headers or {}).get("Retry-After")
         return parse_response(int(answer.status or 0), str(body or answer.reason or ""), str(header or ""))
-    if isinstance(error, YAMLError):
-        return ApiError(0, visible_sentence(f"Invalid kube-config file: {' '.join(str(error).split())}"))
     return parse_api_error(str(error))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test that the error of an exec plugin in a kubeconfig, which the Kubernetes client only logs, is the error of a request."""
+"""Test the errors of a request for an invalid kubeconfig, and for an exec plugin, whose error the Kubernetes client only logs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ def find_error(folder: Path, script: str) -> str:
         "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:9"}}],
         "users": [{"name": "people", "user": {"exec": plugin}}],
     }
-    path = folder / "config"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return error_with(folder / "config", yaml.safe_dump(content))
+
+
+def error_with(path: Path, content: str) -> str:
+    """Return the error of a request with a kubeconfig."""
+    path.write_text(content, encoding="utf-8")
     listing = kubernetes.ClientCluster({"kubeconfig": str(path)}, Access({})).list_objects(Query("v1", "Pod"))
     assert listing.error is not None
     return listing.error.text
@@ -59,3 +63,23 @@ def test_error_of_the_plugin_is_returned(
 ) -> None:
     monkeypatch.setattr(kubernetes, "PLUGIN_SECONDS", 2.0)
     assert find_error(tmp_path, script) == f"Could not create API client: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "Invalid kube-config. {path} file is empty"),
+        ("a text", "{path} is not a valid kubeconfig: 'str' object does not support item assignment"),
+        ("- a", "{path} is not a valid kubeconfig: list indices must be integers or slices, not str"),
+        ("users: [{name: a}, {}]", "{path} is not a valid kubeconfig: 'name'"),
+        (
+            "{",
+            "{path} is not a valid kubeconfig: while parsing a flow node expected the node content, but found "
+            "'<stream end>' in \"{path}\", line 1, column 2",
+        ),
+    ],
+)
+def test_invalid_kubeconfig_is_named(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "config"
+    error = error_with(path, content)
+    assert error == f"Could not create API client: {expected.format(path=path)}"
