@@ -119,22 +119,14 @@ def test_every_variable_accepts_text(
     assert "Teardown done: 4 changes." in printed
 
 
-PLAY = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  vars:
-    pod_identity_purge_limits: 3
-  roles:
-    - workload_identity.aws.pod_identity
-"""
 # Extra variables with these names override results of the role, and could hide a failure.
 RESULTS = {"pod_identity_result": "", "pod_identity_report": {"failed": False}}
 HIDDEN = "\n".join(
     (
         "2 problems in the input; nothing was changed:",
         *(
-            f"- {name} is a result of the role, which an extra variable would override; remove it from the extra variables."
+            f"- {name} is a result of this collection, which an extra variable would override; remove it from the "
+            "extra variables."
             for name in sorted(RESULTS)
         ),
     )
@@ -144,12 +136,12 @@ DROPPED = (
     "name=value without spaces. Put a value with spaces in a second pair of quotes: -e \"name='a, b'\". Write a list or mapping "
     """as JSON: -e '{{"name": ["a", "b"]}}'."""
 )
-MISSPELT = "pod_identity_purge_limits is not a variable of the role; did you mean pod_identity_purge_limit? Nothing was changed."
-
-
+MISSPELT = (
+    "pod_identity_purge_limits is not a variable of this collection; did you mean pod_identity_purge_limit? "
+    "Nothing was changed."
+)
 REFUSED = (
     pytest.param(SITE, ["-e", "pod_identity_purge_limits=3"], MISSPELT, id="extra variable"),
-    pytest.param("play.yml", [], MISSPELT, id="play"),
     pytest.param(SITE, ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
     pytest.param("workload_identity.aws.fleet", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"),
     pytest.param(
@@ -193,7 +185,6 @@ def test_rejects_invalid_variable_with_one_sentence(
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
-    (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
     texts = {"cluster_name": "my-cluster", "workloads": json.dumps(WORKLOADS)}
     lines = [f"pod_identity_{name}={text}" for name, text in texts.items()]
     (tmp_path / "hosts.ini").write_text("\n".join(["localhost", "[all:vars]", *lines]), encoding="utf-8")
@@ -253,17 +244,6 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
     **{
         f"a-list-{by}": (by, A_LIST, NO_TEXT) for by in ("include_role", "import_role", "tasks_from", "roles")
     },
-    "a-word-for-a-boolean": (
-        "include_role",
-        {**LISTED, "pod_identity_purge_tags": "maybe"},
-        "pod_identity_purge_tags must be true or false, got 'maybe'. Nothing was changed.",
-    ),
-    "no-choice": (
-        "import_role",
-        {**LISTED, "pod_identity_trust_scope": "wide"},
-        "pod_identity_trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, got 'wide'. "
-        "Nothing was changed.",
-    ),
     "a-string-for-a-list": (
         "roles",
         {**CLUSTER, "pod_identity_workloads": "api"},

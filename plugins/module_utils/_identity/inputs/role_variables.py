@@ -162,10 +162,10 @@ def find_variables(names: Iterable[str]) -> list[str]:
     for name in sorted(set(role_names).difference(all_names)):
         if name.startswith(ARTIFACTS):
             continue
-        hint = f"rename it: the prefix {ROLE} is reserved for the role."
+        hint = f"rename it: the prefix {ROLE} is reserved for this collection."
         if near := difflib.get_close_matches(name, _DOCUMENTED, 1):
             hint = f"did you mean {ROLE}{near[0]}?"
-        problems.add("", f"{ROLE}{shown_value(name)} is not a variable of the role; {hint}")
+        problems.add("", f"{ROLE}{shown_value(name)} is not a variable of this collection; {hint}")
     problems.raise_if_any()
     return [name for name in role_names if name in _OF_ROLE]
 
@@ -182,13 +182,13 @@ def check_extra_variables(names: Iterable[str]) -> None:
         if name in results:
             problems.add(
                 "",
-                f"{name} is a result of the role, which an extra variable would override; remove it from the extra "
+                f"{name} is a result of this collection, which an extra variable would override; remove it from the extra "
                 "variables.",
             )
         elif ROLE not in name and (
             near := difflib.get_close_matches(name.lower().replace("-", "_"), variables, 1, 0.9)
         ):
-            problems.add("", f"{shown_value(name)} is not a variable of the role; did you mean {near[0]}?")
+            problems.add("", f"{shown_value(name)} is not a variable of this collection; did you mean {near[0]}?")
     problems.raise_if_any()
 
 
@@ -281,7 +281,7 @@ def _read_with(
     problems: Problems,
     kept: Collection[str] = (),
 ) -> dict[str, object]:
-    """Return the values of variables converted to their types, by name without prefix. Omit unanswered variables.
+    """Return the values of variables converted to their types, by name without prefix. Omit unanswered and invalid variables.
 
     :arg kept: the names of variables that are not omitted.
     """
@@ -291,7 +291,11 @@ def _read_with(
         if name in kept or not is_unanswered(value)
     }
     fields = Fields(dict(raw.items()), "", problems, ROLE)
-    values = {name: _read(fields, name, options[name]) for name in raw}
+    values = {
+        name: value
+        for name in raw
+        if (value := _read(fields, name, options[name])) is not None or is_unanswered(raw[name])
+    }
     _check_characters(values, problems)
     return values
 

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     AUDIT,
-    check_extra_variables,
-    find_variables,
     read_audit_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
@@ -35,23 +33,14 @@ def test_selection_may_be_text() -> None:
             {"audit_unused_days": 401},
             "pod_identity_audit_unused_days must be at most 400, got 401. IAM does not keep older records.",
         ),
-        (
-            {"audit_unused_days": 0},
-            "pod_identity_audit_unused_days must be 1 or more, got 0.",
-        ),
+        ({"audit_unused_days": 0}, "pod_identity_audit_unused_days must be 1 or more, got 0."),
         (
             {"audit_unused_days": "ninety"},
             "pod_identity_audit_unused_days must be a whole number, 1 or more, got 'ninety'.",
         ),
-        (
-            {"audit_file": "a.json, b.json"},
-            "pod_identity_audit_file: b.json is a second file of its kind.",
-        ),
+        ({"audit_file": "a.json, b.json"}, "pod_identity_audit_file: b.json is a second file of its kind."),
         ({"audit_file": "report"}, "pod_identity_audit_file: report must end with .html, .json or .csv."),
-        (
-            {"only": {"a": 1}},
-            "pod_identity_only must be a list, got {'a': 1}.",
-        ),
+        ({"only": {"a": 1}}, "pod_identity_only must be a list, got {'a': 1}."),
         (
             {"audit_file": "a\x1b.csv"},
             "pod_identity_audit_file has an unprintable character, which is escaped here: ['a\\\\x1b.csv']. Remove it.",
@@ -62,14 +51,6 @@ def test_rejects_invalid_values(values: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError) as caught:
         read_audit_variables(values)
     assert caught.value.problems == (problem,)
-
-
-def test_misspelt_variables_have_a_suggestion() -> None:
-    assert find_variables([f"pod_identity_{name}" for name in AUDIT]) == ["only"]
-    with pytest.raises(InputError, match="did you mean pod_identity_audit_questions"):
-        find_variables(["pod_identity_audit_question"])
-    with pytest.raises(InputError, match="pod_identity_audit is a result of the role"):
-        check_extra_variables(["pod_identity_audit"])
 
 
 FORM = "must have the form ACTION on RESOURCE, such as s3:GetObject on arn:aws:s3:::my-bucket/*."

@@ -53,12 +53,6 @@ def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) ->
             {"migration_tool": "ansible"},
             ["pod_identity_migration_tool must be one of cloudformation, eksctl, terraform, got 'ansible'."],
         ),
-        (
-            {"migration_step": "all"},
-            [
-                "pod_identity_migration_step must be one of inventory, associate, restart, finish, rollback, got 'all'."
-            ],
-        ),
         ({"migration_batch": 0}, ["pod_identity_migration_batch must be 1 or more, got 0."]),
         ({"migration_canary": -1}, ["pod_identity_migration_canary must be 0 or more, got -1."]),
         (
@@ -69,10 +63,7 @@ def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) ->
             {"migration_observe": 1.5},
             ["pod_identity_migration_observe must be a whole number, 0 or more, got 1.5."],
         ),
-        (
-            {"only": {"a": 1}},
-            ["pod_identity_only must be a list, got {'a': 1}."],
-        ),
+        ({"only": {"a": 1}}, ["pod_identity_only must be a list, got {'a': 1}."]),
         (
             {"only": "a\u200b/b"},
             [

@@ -134,34 +134,27 @@ def test_empty_approval_is_an_error(empty: object, entry_point: str) -> None:
     ]
 
 
-def test_artifacts_of_earlier_jobs_are_ignored() -> None:
-    assert find_variables(["pod_identity_artifact_a_us_west_2", "pod_identity_purge"]) == ["purge"]
+def test_variables_of_other_playbooks_and_artifacts_are_ignored() -> None:
+    assert find_variables(["pod_identity_artifact_a", "pod_identity_audit_file", "pod_identity_purge"]) == [
+        "purge"
+    ]
 
 
 ARN = "arn:aws:iam::444455556666:role/fleet"
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"),
+    ("name", "hint"),
     [
-        (
-            "purge_limits",
-            "pod_identity_purge_limits is not a variable of the role; did you mean pod_identity_purge_limit?",
-        ),
-        (
-            "workload",
-            "pod_identity_workload is not a variable of the role; did you mean pod_identity_workloads?",
-        ),
-        (
-            "zzz",
-            "pod_identity_zzz is not a variable of the role; rename it: the prefix pod_identity_ is reserved for the role.",
-        ),
+        ("purge_limits", "did you mean pod_identity_purge_limit?"),
+        ("audit_question", "did you mean pod_identity_audit_questions?"),
+        ("zzz", "rename it: the prefix pod_identity_ is reserved for this collection."),
     ],
 )
-def test_rejects_unknown_variable(name: str, problem: str) -> None:
+def test_rejects_unknown_variable(name: str, hint: str) -> None:
     with pytest.raises(errors.InputError) as caught:
         find_variables([f"pod_identity_{name}", "pod_identity_purge", "other"])
-    assert caught.value.problems == (problem,)
+    assert caught.value.problems == (f"pod_identity_{name} is not a variable of this collection; {hint}",)
 
 
 def test_rejects_extra_variable_with_misspelt_prefix() -> None:
@@ -170,10 +163,10 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             ["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE", "pod-identity-state"]
         )
     assert caught.value.problems == (
-        "POD_IDENTITY_PURGE is not a variable of the role; did you mean pod_identity_purge?",
-        "pod-identity-state is not a variable of the role; did you mean pod_identity_state?",
-        "pod_idenity_owner is not a variable of the role; did you mean pod_identity_owner?",
-        "podidentity_state is not a variable of the role; did you mean pod_identity_state?",
+        "POD_IDENTITY_PURGE is not a variable of this collection; did you mean pod_identity_purge?",
+        "pod-identity-state is not a variable of this collection; did you mean pod_identity_state?",
+        "pod_idenity_owner is not a variable of this collection; did you mean pod_identity_owner?",
+        "podidentity_state is not a variable of this collection; did you mean pod_identity_state?",
     )
 
 
@@ -202,6 +195,12 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
         ({"deadline": 0}, "main", "pod_identity_deadline must be 1 or more, got 0."),
         ({"restart_timeout": "-5"}, "main", "pod_identity_restart_timeout must be 0 or more, got -5."),
         ({"tags": "abc"}, "main", "pod_identity_tags must be a mapping, got 'abc'."),
+        ({"approved": ["x"]}, "main", "pod_identity_approved must be text, got ['x']."),
+        (
+            {"runtime_proof": True, "proof_image": []},
+            "main",
+            "pod_identity_proof_image must be text, got [].",
+        ),
         (
             {"ignore": ["TRUST_WIDER"]},
             "main",
@@ -264,35 +263,27 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             "that they are complete. "
             "Leave pod_identity_state out.",
         ),
+        (
+            {"agent": "absent"},
+            "main",
+            "'pod_identity_agent: absent' is only for a teardown, because the workloads of this run need the "
+            "agent; set 'pod_identity_agent: ignore' or 'pod_identity_state: absent'.",
+        ),
+        (
+            {"agent_version": "latest"},
+            "main",
+            "pod_identity_agent_version needs pod_identity_agent: present. Set pod_identity_agent: present, or leave "
+            "pod_identity_agent_version out.",
+        ),
+        (
+            {"agent": "present", "agent_version": "1.3"},
+            "main",
+            "pod_identity_agent_version must be 'latest', a version such as 'v1.3.8-eksbuild.2', or a minimum such as "
+            "'>=v1.3.0'; it is '1.3'.",
+        ),
     ],
 )
 def test_rejects_contradictory_variables(
     values: Mapping[str, object], entry_point: Any, problem: str
 ) -> None:
     assert find_problems(values, entry_point) == [problem]
-
-
-@pytest.mark.parametrize(
-    ("variables", "problem"),
-    [
-        (
-            {"agent": "absent"},
-            "'pod_identity_agent: absent' is only for a teardown, because the workloads of this run need the "
-            "agent; set 'pod_identity_agent: ignore' or 'pod_identity_state: absent'.",
-        ),
-        (
-            {"agent_version": "latest"},
-            "pod_identity_agent_version needs pod_identity_agent: present. Set pod_identity_agent: present, or leave "
-            "pod_identity_agent_version out.",
-        ),
-        (
-            {"agent": "present", "agent_version": "1.3"},
-            "pod_identity_agent_version must be 'latest', a version such as 'v1.3.8-eksbuild.2', or a minimum such as "
-            "'>=v1.3.0'; it is '1.3'.",
-        ),
-    ],
-)
-def test_contradictory_agent_options_are_rejected(variables: dict[str, object], problem: str) -> None:
-    with pytest.raises(errors.InputError) as refused:
-        read_variables(variables, "main")
-    assert refused.value.problems == (problem,)
