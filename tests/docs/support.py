@@ -72,7 +72,7 @@ def commands(page: Path) -> list[str]:
 
 
 def environment(*collections: Path, home: Path) -> dict[str, str]:
-    """Return environment variables with which Ansible finds these collections, without the terminal's width and other settings."""
+    """Return environment variables with which Ansible finds these collections, without the terminal's width or other settings."""
     left_out = ("ANSIBLE_", "AWS_", "COLUMNS")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     return {

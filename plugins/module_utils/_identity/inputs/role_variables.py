@@ -188,7 +188,9 @@ def check_extra_variables(names: Iterable[str]) -> None:
         elif ROLE not in name and (
             near := difflib.get_close_matches(name.lower().replace("-", "_"), variables, 1, 0.9)
         ):
-            problems.add("", f"{shown_value(name)} is not a variable of this collection; did you mean {near[0]}?")
+            problems.add(
+                "", f"{shown_value(name)} is not a variable of this collection; did you mean {near[0]}?"
+            )
     problems.raise_if_any()
 
 
