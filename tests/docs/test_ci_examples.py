@@ -40,11 +40,7 @@ def test_commands_exist(path: Path) -> None:
     playbooks = re.findall(r"workload_identity\.aws\.(\w+) ", "\n".join(code))
     assert playbooks == ["site", "site", "verify"]
     variables = set(re.findall(r"\b(pod_identity_\w+)=", "\n".join(code)))
-    assert variables == {
-        "pod_identity_report_file",
-        "pod_identity_approved",
-        "pod_identity_junit_file",
-    }
+    assert variables == {"pod_identity_report_file", "pod_identity_approved", "pod_identity_junit_file"}
     assert variables <= VARIABLES
 
 

@@ -38,9 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     TrustGrant,
     trust_policy,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
-    grant_for,
-)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import grant_for
 from support import ROOT, Block, all_blocks, blocks, pages
 
 DOCS = ROOT / "docs"

@@ -60,11 +60,7 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
 
 # Filters whose examples need the results of earlier jobs. Other tests run them in playbooks: tests/package/test_artifacts.py
 # and tests/docs/test_migration.py.
-NEEDS_RESULTS = (
-    "pod_identity_fleet",
-    "pod_identity_migrate",
-    "pod_identity_audit",
-)
+NEEDS_RESULTS = ("pod_identity_fleet", "pod_identity_migrate", "pod_identity_audit")
 
 
 def runnable() -> list[tuple[str, str]]:

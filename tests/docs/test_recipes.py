@@ -19,10 +19,7 @@ statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "
 document = {"Version": "2012-10-17", "Statement": [statement]}
 boto3.client("iam").create_role(RoleName="reports", Path="/pod-identity/", AssumeRolePolicyDocument=json.dumps(document))
 """
-SKIPPED = {
-    "Add a second cluster, or replace one",
-    "Give Pods a role in another account",
-}
+SKIPPED = {"Add a second cluster, or replace one", "Give Pods a role in another account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +35,9 @@ RECIPES = (
         "teardown -e @workloads.yml -e pod_identity_only=default/batch",
         "delete association default/batch",
     ),
-    Recipe(
-        "Rename a service account",
-        "site -e @both.yml",
-        "create association default/web",
-    ),
-    Recipe(
-        "Give a workload another role, or rename its role",
-        "site -e @moved.yml",
-        "RESOURCE_KEPT",
-    ),
-    Recipe(
-        "Use a role of Terraform",
-        "site -e @terraform.yml",
-        "update trust policy reports",
-    ),
+    Recipe("Rename a service account", "site -e @both.yml", "create association default/web"),
+    Recipe("Give a workload another role, or rename its role", "site -e @moved.yml", "RESOURCE_KEPT"),
+    Recipe("Use a role of Terraform", "site -e @terraform.yml", "update trust policy reports"),
     Recipe("Undo a run", "teardown -e @workloads.yml", "delete role api"),
     Recipe("Take all permissions away at once", "site -e @quarantine.yml", "adds Deny of * on *"),
     Recipe(

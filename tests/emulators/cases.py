@@ -214,10 +214,7 @@ ROLES = (
     *_malformed("a resource", json.dumps(trust(Resource="*")), "Has prohibited field Resource"),
     Case(
         "UpdateRole: keeps an omitted description, resets an omitted session duration",
-        (
-            role(Description="text", MaxSessionDuration=7200),
-            iam("UpdateRole", RoleName="app"),
-        ),
+        (role(Description="text", MaxSessionDuration=7200), iam("UpdateRole", RoleName="app")),
         iam("GetRole", RoleName="app"),
         {"Role": {"Description": "text", "MaxSessionDuration": 3600}},
     ),
@@ -267,10 +264,7 @@ ROLES = (
     ),
     Case(
         "UpdateAssumeRolePolicy: new policy is stored",
-        (
-            role(),
-            iam("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=json.dumps(trust("sts:*"))),
-        ),
+        (role(), iam("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=json.dumps(trust("sts:*")))),
         iam("GetRole", RoleName="app"),
         {"Role": {"AssumeRolePolicyDocument": trust("sts:*")}},
     ),
@@ -385,10 +379,7 @@ ATTACHMENTS = (
             *(
                 request
                 for number in range(10)
-                for request in (
-                    policy(f"p{number}"),
-                    attach(f"arn:aws:iam::{ACCOUNT}:policy/p{number}"),
-                )
+                for request in (policy(f"p{number}"), attach(f"arn:aws:iam::{ACCOUNT}:policy/p{number}"))
             ),
         ),
         attach(),
@@ -824,10 +815,7 @@ ASSOCIATIONS = (
         ROLE_MISSING,
     ),
     Case(
-        "CreatePodIdentityAssociation: role in other letter case",
-        (role("App"),),
-        association(),
-        ROLE_MISSING,
+        "CreatePodIdentityAssociation: role in other letter case", (role("App"),), association(), ROLE_MISSING
     ),
     Case("CreatePodIdentityAssociation: role trusts EC2", (BARE_ROLE,), association(), TRUST_INVALID),
     Case(
@@ -842,10 +830,7 @@ ASSOCIATIONS = (
             role(
                 policy={
                     "Version": "2012-10-17",
-                    "Statement": [
-                        *trust("sts:AssumeRole")["Statement"],
-                        *trust("sts:tag*")["Statement"],
-                    ],
+                    "Statement": [*trust("sts:AssumeRole")["Statement"], *trust("sts:tag*")["Statement"]],
                 }
             ),
         ),

@@ -65,11 +65,7 @@ _PERMISSIONS = [
     ("no resource", permissions({"Resource": None}), "no"),
     ("Action and NotAction", permissions({"NotAction": "s3:*"}), "no"),
     ("a bucket", permissions({"Resource": "arn:aws:s3:::my-bucket"}), "yes"),
-    (
-        "all resources but some",
-        permissions({"Resource": None, "NotResource": "arn:aws:s3:::b/*"}),
-        "yes",
-    ),
+    ("all resources but some", permissions({"Resource": None, "NotResource": "arn:aws:s3:::b/*"}), "yes"),
     ("a name instead of an ARN", permissions({"Resource": "my-bucket"}), "no"),
     ("an ARN without its prefix", permissions({"Resource": "*-bucket"}), "no"),
     ("a wildcard in an ARN's service", permissions({"Resource": "arn:aws:s3*:::b"}), "no"),

@@ -37,9 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     MANAGED_BY_VALUE,
     default_owner,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
-    Row,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import Row
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
@@ -57,12 +55,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     verified_result,
 )
 from ansible_collections.workload_identity.aws.tests.faults.access import Facets, lost_access, missing_access
-from ansible_collections.workload_identity.aws.tests.faults.world import (
-    ACCOUNT,
-    CLUSTER,
-    REGION,
-    furnish,
-)
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION, furnish
 from botocore.config import Config
 from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY

@@ -314,10 +314,7 @@ def terraform(playground: Playground) -> None:
     iam, eks = playground.iam, playground.eks
     tags = [{"Key": "managed-by", "Value": "terraform"}]
     iam.create_role(
-        RoleName="shared",
-        AssumeRolePolicyDocument=json.dumps(TRUST),
-        PermissionsBoundary=BOUNDARY,
-        Tags=tags,
+        RoleName="shared", AssumeRolePolicyDocument=json.dumps(TRUST), PermissionsBoundary=BOUNDARY, Tags=tags
     )
     iam.create_policy(PolicyName="terraform", PolicyDocument=json.dumps(document("ec2:*")), Tags=tags)
     iam.attach_role_policy(RoleName="shared", PolicyArn=POLICY_ARN % "terraform")

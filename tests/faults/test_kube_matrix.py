@@ -30,12 +30,7 @@ from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
 )
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen, some
-from ansible_collections.workload_identity.aws.tests.faults.world import (
-    ACCOUNT,
-    CLUSTER,
-    REGION,
-    desired,
-)
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION, desired
 from ansible_collections.workload_identity.aws.tests.findings.cluster import TOKEN, Kube
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
 from sandbox.kube.kubeconfig import write_kubeconfig

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.tests.faults.harness import (
-    Account,
-    Clock,
-    differences,
-)
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, differences
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH
-from ansible_collections.workload_identity.aws.tests.faults.world import (
-    CHANGED,
-    WORKLOADS,
-    desired,
-)
+from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
 
 # A second of the propagation delay, and of the timeout of the run, takes this number of real seconds.
 SCALE = 0.02

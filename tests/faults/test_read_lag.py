@@ -11,11 +11,7 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, Facets, TaskSpec
-from ansible_collections.workload_identity.aws.tests.faults.world import (
-    CHANGED,
-    WORKLOADS,
-    desired,
-)
+from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
 
 FASTER = 20
 LAGS = (0.5, 2, 5, 15)

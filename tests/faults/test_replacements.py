@@ -13,11 +13,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.faults.faults import FAULTS, Fault
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock
-from ansible_collections.workload_identity.aws.tests.faults.world import (
-    ACCOUNT,
-    desired,
-    policy,
-)
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, desired, policy
 
 OLD = [policy(f"p{number}", "s3:GetObject") for number in range(10)]
 NEW = [policy(name, "s3:GetObject") for name in ("a-new", "b-new")]

@@ -98,11 +98,7 @@ def test_rejections_are_not_retried(missing: bool, account: Account) -> None:
     [
         ("iam:CreateRole", "EntityAlreadyExists", "iam:GetRole"),
         ("iam:CreatePolicy", "EntityAlreadyExists", "iam:GetPolicy"),
-        (
-            "eks:CreatePodIdentityAssociation",
-            "ResourceInUseException",
-            "eks:ListPodIdentityAssociations",
-        ),
+        ("eks:CreatePodIdentityAssociation", "ResourceInUseException", "eks:ListPodIdentityAssociations"),
     ],
 )
 def test_conflict_is_read_before_retry(operation: str, code: str, look: str, account: Account) -> None:

@@ -76,12 +76,7 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
         "disable_session_tags": True,
         "session_policy": document("sns:*"),
     },
-    {
-        "namespace": "old",
-        "service_account": "app",
-        "role": {"arn": LEGACY},
-        "policies": [{"arn": THEIRS}],
-    },
+    {"namespace": "old", "service_account": "app", "role": {"arn": LEGACY}, "policies": [{"arn": THEIRS}]},
 )
 # The same workloads with changed roles, descriptions, trust policies, documents, tags, target role and session policy.
 CHANGED: tuple[Mapping[str, Any], ...] = (
@@ -103,11 +98,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
         "tags": {"team": "billing"},
     },
     {**WORKLOADS[3], "session_policy": document("sns:Publish")},
-    {
-        **WORKLOADS[4],
-        "role": {"name": "own"},
-        "policies": [policy("old", "s3:GetObject")],
-    },
+    {**WORKLOADS[4], "role": {"name": "own"}, "policies": [policy("old", "s3:GetObject")]},
 )
 # Two lists that share a role: the second one has another policy and a narrower trust scope.
 FIRST_LIST: tuple[Mapping[str, Any], ...] = (

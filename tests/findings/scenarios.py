@@ -9,9 +9,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
-from ansible_collections.workload_identity.aws.tests.findings import breaks_kube as kube
-from ansible_collections.workload_identity.aws.tests.findings import remedies
+from ansible_collections.workload_identity.aws.tests.findings import (
+    breaks_aws as aws,
+    breaks_kube as kube,
+    remedies,
+)
 from ansible_collections.workload_identity.aws.tests.findings.remedies import Repair
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     ACCOUNT_NAME,
@@ -64,8 +66,7 @@ CORRECT_SCENARIOS = (
         "cluster endpoint through a proxy", kube.api_at("https://abc.eks.amazonaws.com", frozenset({"00"}))
     ),
     Scenario(
-        "node of Auto Mode",
-        kube.pod_on("i-0123456789abcdef0", **{"eks.amazonaws.com/compute-type": "auto"}),
+        "node of Auto Mode", kube.pod_on("i-0123456789abcdef0", **{"eks.amazonaws.com/compute-type": "auto"})
     ),
 )
 
@@ -726,7 +727,7 @@ KUBERNETES_SCENARIOS = (
     Scenario(
         "host port of the agent in use",
         kube.new_pod(
-            more=[{"name": "web", "image": "web", "ports": [{"containerPort": 80, "hostPort": 80}]}],
+            more=[{"name": "web", "image": "web", "ports": [{"containerPort": 80, "hostPort": 80}]}]
         ),
         "POD_HOST_PORT",
         remedy=remedies.NEW_POD,
@@ -761,9 +762,7 @@ KUBERNETES_SCENARIOS = (
     ),
     Scenario(
         "Pod variables from a Secret",
-        kube.new_pod(
-            more=[{"name": "web", "image": "web", "envFrom": [{"secretRef": {"name": "web-env"}}]}],
-        ),
+        kube.new_pod(more=[{"name": "web", "image": "web", "envFrom": [{"secretRef": {"name": "web-env"}}]}]),
         "POD_CREDENTIALS_UNKNOWN",
         remedy=remedies.NEW_POD,
     ),

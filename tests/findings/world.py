@@ -47,9 +47,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
-    default_owner,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import default_owner
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
     find_empty_list,
     find_left_behind,
@@ -274,11 +272,7 @@ class World:
         self.delete_pod()
         self.kube.control.set_associations([(NAMESPACE, ACCOUNT_NAME)] if injected else [])
         container: Json = {"name": "app", "image": "app", "env": list(env)}
-        spec: Json = {
-            "serviceAccountName": ACCOUNT_NAME,
-            "nodeName": node,
-            "containers": [container, *more],
-        }
+        spec: Json = {"serviceAccountName": ACCOUNT_NAME, "nodeName": node, "containers": [container, *more]}
         metadata = {"name": "my-pod", **metadata}
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         self.kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)

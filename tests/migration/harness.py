@@ -30,8 +30,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
     MigrationReport,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
+    _kubernetes as kubernetes,
+    _migration as migration,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import ActionModule
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import failing_into
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask

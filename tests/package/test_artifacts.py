@@ -91,10 +91,7 @@ class Workflow:
 
 @pytest.fixture
 def workflow(
-    core: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    sandbox: Mapping[str, str],
-    tmp_path: Path,
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], sandbox: Mapping[str, str], tmp_path: Path
 ) -> Workflow:
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
@@ -145,10 +142,7 @@ def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
         assert json.loads(file.read_text(encoding="utf-8")) == {"carried": made}
         assert again == {"carried": made}
     # A later job ignores the artifacts of earlier jobs among its variables.
-    done, later = workflow.job(
-        "workload_identity.aws.verify",
-        {**artifacts, "pod_identity_hosts": "blue"},
-    )
+    done, later = workflow.job("workload_identity.aws.verify", {**artifacts, "pod_identity_hosts": "blue"})
     assert done.returncode == 0, done.stdout
     verified = later[BLUE.replace("_apply_", "_verify_")]
     assert (verified["form"], verified["stopped"]) == ("full", False)
@@ -173,10 +167,7 @@ def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     )
     assert "No cluster found for name: nowhere" in by_host["missing"]["failure"]
     assert "silent" in by_host["silent"]["failure"]
-    variables = {
-        **artifacts,
-        "pod_identity_hosts": "clusters",
-    }
+    variables = {**artifacts, "pod_identity_hosts": "clusters"}
     done, _artifacts = workflow.job("workload_identity.aws.report", variables)
     assert done.returncode == 2
     output = squeezed(done.stdout)

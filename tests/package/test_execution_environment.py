@@ -74,10 +74,7 @@ def private(short: Path) -> Path:
 
 @pytest.mark.parametrize("core", CORES)
 def test_main_job_needs_only_private_folder(
-    core: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    sandbox: Mapping[str, str],
-    private: Path,
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], sandbox: Mapping[str, str], private: Path
 ) -> None:
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")

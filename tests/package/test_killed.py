@@ -103,10 +103,7 @@ def site(venv: Path, folder: Path) -> Sequence[object]:
 
 @pytest.mark.parametrize("core", CORES)
 def test_killed_run_stops_aws_requests(
-    core: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    sandbox: Mapping[str, str],
-    short: Path,
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], sandbox: Mapping[str, str], short: Path
 ) -> None:
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")

@@ -114,10 +114,7 @@ MODULES = """\
 
 @pytest.mark.parametrize("core", CORES)
 def test_modules_work_with_lowest_and_newest_versions(
-    core: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    sandbox: Mapping[str, str],
-    tmp_path: Path,
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], sandbox: Mapping[str, str], tmp_path: Path
 ) -> None:
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")

@@ -75,10 +75,7 @@ def as_text(name: str, option: Mapping[str, Any]) -> str:
 
 @pytest.mark.parametrize("core", CORES)
 def test_every_variable_accepts_text(
-    core: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    sandbox: Mapping[str, str],
-    tmp_path: Path,
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], sandbox: Mapping[str, str], tmp_path: Path
 ) -> None:
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")

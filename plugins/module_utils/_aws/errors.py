@@ -20,6 +20,7 @@ from .._identity.model.errors import AwsError, ErrorKind, sentence
 with contextlib.suppress(ImportError):
     from botocore.exceptions import (
         ClientError,
+        ConnectionError as BotoConnectionError,
         ConnectTimeoutError,
         EndpointConnectionError,
         HTTPClientError,
@@ -27,7 +28,6 @@ with contextlib.suppress(ImportError):
         ProxyConnectionError,
         SSLError,
     )
-    from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.parsers import ResponseParserError
 
 # AWS does not send the next three codes; this collection uses them for problems with a response.

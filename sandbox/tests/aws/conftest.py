@@ -87,10 +87,7 @@ def environment() -> dict[str, str]:
 def running(*options: str) -> Iterator[Endpoint]:
     """Run an embedded AWS endpoint on a free port while the block runs, then stop it with SIGTERM."""
     process = subprocess.Popen(
-        [*MODULE, "--port", "0", *options],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        text=True,
+        [*MODULE, "--port", "0", *options], env=environment(), stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
@@ -152,8 +149,7 @@ def role_arn(iam: Any) -> str:
 
 def create_cluster(eks: Any, name: str, **members: Any) -> Any:
     return eks.create_cluster(
-        name=name,
-        **{"roleArn": f"arn:aws:iam::{ACCOUNT}:role/cluster", "resourcesVpcConfig": VPC, **members},
+        name=name, **{"roleArn": f"arn:aws:iam::{ACCOUNT}:role/cluster", "resourcesVpcConfig": VPC, **members}
     )["cluster"]
 
 

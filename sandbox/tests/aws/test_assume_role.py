@@ -11,15 +11,7 @@ from typing import Any
 import pytest
 from sandbox.aws.control import AwsControl
 
-from .conftest import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    Endpoint,
-    api_error,
-    create_cluster,
-    create_role,
-    running,
-)
+from .conftest import ACCOUNT, OTHER_ACCOUNT, Endpoint, api_error, create_cluster, create_role, running
 
 FLEET = f"arn:aws:iam::{OTHER_ACCOUNT}:role/teams/fleet"
 CHAINED = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"

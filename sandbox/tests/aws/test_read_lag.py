@@ -165,10 +165,7 @@ CASES: dict[str, tuple[Change, Read]] = {
         lambda w: w.iam.get_policy(PolicyArn=P)["Policy"]["Tags"],
     ),
     "policy attached to a user": (
-        lambda w: (
-            w.iam.create_user(UserName="u"),
-            w.iam.attach_user_policy(UserName="u", PolicyArn=P),
-        ),
+        lambda w: (w.iam.create_user(UserName="u"), w.iam.attach_user_policy(UserName="u", PolicyArn=P)),
         lambda w: w.iam.get_policy(PolicyArn=P)["Policy"]["AttachmentCount"],
     ),
     "role deleted": (

@@ -160,10 +160,7 @@ def deployment(*containers: dict[str, Any]) -> dict[str, Any]:
         "metadata": {"name": "web"},
         "spec": {
             "selector": {"matchLabels": {"app": "a"}},
-            "template": {
-                "metadata": {"labels": {"app": "a"}},
-                "spec": {"containers": list(containers)},
-            },
+            "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": list(containers)}},
         },
     }
 

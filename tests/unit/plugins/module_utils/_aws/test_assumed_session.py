@@ -57,7 +57,7 @@ class Sts:
                 "SecretAccessKey": f"secret-{number}",
                 "SessionToken": f"token-{number}",
                 "Expiration": self.clock.now + timedelta(seconds=parameters["DurationSeconds"]),
-            },
+            }
         }
 
     @property
@@ -83,10 +83,7 @@ def access_key_id(session: AssumedSession) -> str:
 @pytest.mark.parametrize(
     ("role", "request_"),
     [
-        (
-            AssumeRole(ARN),
-            {"RoleArn": ARN, "RoleSessionName": "workload-identity", "DurationSeconds": 3600},
-        ),
+        (AssumeRole(ARN), {"RoleArn": ARN, "RoleSessionName": "workload-identity", "DurationSeconds": 3600}),
         (
             AssumeRole(ARN, "my-fleet"),
             {

@@ -18,9 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import new_session
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
-    Retries,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -51,10 +49,7 @@ class Stubbed:
 
     def __init__(self, service: str) -> None:
         self.client = botocore_session.get_session().create_client(
-            service,
-            region_name="us-west-2",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            service, region_name="us-west-2", aws_access_key_id="test", aws_secret_access_key="test"
         )
         self.stubber = stub.Stubber(self.client)
         self.stubber.activate()

@@ -77,10 +77,7 @@ MISTAKES = [
         "Statement 1: Action 'GetObject' must have the form service:Action, such as s3:GetObject",
     ),
     (policy({**ALLOW, "Resource": "my-bucket"}), "Statement 1: Resource 'my-bucket' must be an ARN or '*'"),
-    (
-        policy({**ALLOW, "Principal": "*"}),
-        "Statement 1: Principal is allowed in a trust policy only",
-    ),
+    (policy({**ALLOW, "Principal": "*"}), "Statement 1: Principal is allowed in a trust policy only"),
     (policy({**ALLOW, "Condition": []}), "Statement 1: Condition must be an object, got a list"),
     (
         policy({**ALLOW, "Condition": {"StringEqual": {"a": "b"}}}),

@@ -24,10 +24,7 @@ INVALID = [
         "role_arn 'my-role' is not valid; expected a value such as arn:aws:iam::111122223333:role/my-role.",
     ),
     ({"account_id": "1"}, "account_id '1' is not valid; expected a value such as 111122223333."),
-    (
-        {"source_org_id": "org"},
-        "source_org_id 'org' is not valid; expected a value such as o-abcd123456.",
-    ),
+    ({"source_org_id": "org"}, "source_org_id 'org' is not valid; expected a value such as o-abcd123456."),
     (
         {"cluster_arn": CLUSTER, "account_id": "444455556666"},
         f"account_id 444455556666 is not the account of cluster_arn {CLUSTER}.",
@@ -61,20 +58,13 @@ INVALID = [
         {"cluster_arn": CLUSTER, "cluster_name": "other"},
         f"cluster_name other is not the name of cluster_arn {CLUSTER}.",
     ),
-    (
-        {"cluster_arn": ""},
-        f"cluster_arn is empty. Set a value such as {CLUSTER}, or remove the option.",
-    ),
+    ({"cluster_arn": ""}, f"cluster_arn is empty. Set a value such as {CLUSTER}, or remove the option."),
     ({"namespace": ""}, "namespace is empty. Set a value such as default, or remove the option."),
     ({"account_id": " "}, "account_id is empty. Set a value such as 111122223333, or remove the option."),
 ]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    INVALID,
-    ids=[message for _options, message in INVALID],
-)
+@pytest.mark.parametrize(("options", "message"), INVALID, ids=[message for _options, message in INVALID])
 def test_rejects_invalid_options(options, message):
     with pytest.raises(FactError) as caught:
         parse_subject(options)

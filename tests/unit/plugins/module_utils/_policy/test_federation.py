@@ -441,10 +441,7 @@ FIRST, SECOND, THIRD = statement(equals(API)), statement(equals(WEB)), statement
     ],
 )
 def test_removal_of_service_accounts(
-    statements: list[Json],
-    accounts: list[tuple[str, str]],
-    left: list[Json],
-    removed: list[tuple[int, Json]],
+    statements: list[Json], accounts: list[tuple[str, str]], left: list[Json], removed: list[tuple[int, Json]]
 ) -> None:
     document = trust(*statements)
     original = copy.deepcopy(document)

@@ -131,11 +131,7 @@ CASES = {
     "everything except a service": ((allow("*"), deny("iam:*")), {}, {"iam": {}, "*": ALL}),
     "NotAction": ((NOT_IAM,), {}, {"iam": {}, "*": ALL}),
     "everything on objects of a bucket": ((allow("*", OBJECTS), deny("s3:P*")), {}, {"s3": {**ALL}}),
-    "a boundary": (
-        (allow("*"),),
-        {"boundary": [allow(["s3:GetObject"])]},
-        {"s3": {"Read": "yes"}},
-    ),
+    "a boundary": ((allow("*"),), {"boundary": [allow(["s3:GetObject"])]}, {"s3": {"Read": "yes"}}),
     "a session policy": (
         (allow(["s3:GetObject", "dynamodb:GetItem"]),),
         {"session": [allow("dynamodb:*")]},

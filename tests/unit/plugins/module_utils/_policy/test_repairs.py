@@ -125,11 +125,7 @@ NO_SUGGESTIONS = [
     ("two Deny statements", [allow(), deny(), deny(ELSEWHERE)], KNOWN),
     ("nothing is known", [IRSA], Subject()),
     ("IAM rejects the policy", [allow(Action="s3:GetObject")], KNOWN),
-    (
-        "a role of another account",
-        [IRSA],
-        replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/my-role"),
-    ),
+    ("a role of another account", [IRSA], replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/my-role")),
 ]
 
 

@@ -161,9 +161,7 @@ DECISIONS = [
     ),
     (
         "any of a set",
-        [
-            allow({"ForAnyValue:StringEquals": {TAGS: "a"}, "ForAllValues:StringLike": {TAGS: "b*"}}),
-        ],
+        [allow({"ForAnyValue:StringEquals": {TAGS: "a"}, "ForAllValues:StringLike": {TAGS: "b*"}})],
         "conditional",
     ),
     (

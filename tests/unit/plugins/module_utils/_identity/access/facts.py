@@ -99,11 +99,7 @@ def irsa_trust(name: str, namespace: str = "shop") -> dict[str, Any]:
 
 def principal_trust(*arns: str) -> dict[str, Any]:
     return document(
-        {
-            "Effect": "Allow",
-            "Principal": {"AWS": list(arns)},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
+        {"Effect": "Allow", "Principal": {"AWS": list(arns)}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
     )
 
 

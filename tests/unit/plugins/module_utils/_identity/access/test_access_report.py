@@ -622,10 +622,7 @@ def test_verification_names_the_same_principals(case: str) -> None:
     """Compare the report with the findings TRUST_STATEMENT_FOREIGN and TRUST_OPEN_TO_EVERYONE about the same statement."""
     statement, expected = GUESTS[case]
     role = ObservedRole("api", role_arn("api"), "/", document(statement))
-    findings = [
-        *find_foreign_access(role, key("api"), [statement]),
-        *find_public_access(role, key("api")),
-    ]
+    findings = [*find_foreign_access(role, key("api"), [statement]), *find_public_access(role, key("api"))]
     name = "" if expected is None else expected[2]
     if name and name != "*":
         assert [name in finding.message for finding in findings if "STATEMENT" in finding.code].count(
@@ -791,9 +788,7 @@ SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
         [
             make_facts([make_role("api", READS)], [associate("api")]),
             make_facts(
-                [],
-                [associate("z", "api", namespace="web", cluster="green")],
-                cluster=make_cluster("green"),
+                [], [associate("z", "api", namespace="web", cluster="green")], cluster=make_cluster("green")
             ),
         ],
         ["shop"],

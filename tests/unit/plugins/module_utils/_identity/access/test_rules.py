@@ -56,8 +56,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     role_arn,
     wide_trust,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
 FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
@@ -295,12 +294,7 @@ def test_rules_are_plain_patterns() -> None:
             "statement": [0, 0],
         },
         {"effect": "Allow", "actions": ["sqs:sendmessage"], "resources": ["*"], "statement": [0, 1]},
-        {
-            "effect": "Deny",
-            "actions": ["s3:*"],
-            "except_resources": ["arn:aws:s3:::*"],
-            "statement": [0, 2],
-        },
+        {"effect": "Deny", "actions": ["s3:*"], "except_resources": ["arn:aws:s3:::*"], "statement": [0, 2]},
         {
             "effect": "Deny",
             "actions": ["s3:*"],

@@ -12,12 +12,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedAssociation,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    Cluster,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Observed,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     ObservedPolicy,
 )

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import changes
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    OWNED,
-)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import OWNED
 
 AWS_TAG = "aws:cloudformation:stack-name"
 

@@ -94,14 +94,6 @@ def test_shows_the_first_of_many_warnings() -> None:
     assert lines[-1] == "  and 2 more, listed in the reports of the clusters"
 
 
-def test_accepted_unplanned_changes_are_warnings() -> None:
-    accepted = {**WARNING, "severity": "error", "accepted": True}
-    row = {**accepted, "code": "NOT_APPROVED", "message": "new: create role a"}
-    lines = lines_around_the_table(ended_as("blue", "blue", findings=[row, accepted]))
-    assert lines[2] == "  warning NOT_APPROVED default/app (blue): new: create role a"
-    assert len(lines) == 4
-
-
 def test_invalid_changes_are_ignored() -> None:
     foreign = {
         "changes": [
@@ -117,3 +109,66 @@ def test_invalid_changes_are_ignored() -> None:
     assert lines[2] == "blue: apply 1 ServiceAccount; detach 1 policy."
     malformed = ended_as("blue", "blue", changes="text", kubernetes_changes="text", findings="text")
     assert lines_around_the_table(malformed) == ["1 of 1 cluster done, 0 failed."]
+
+
+def test_screen_of_a_fleet() -> None:
+    administers = {**WARNING, "code": "POLICY_ADMINISTERS", "severity": "info", "message": "it may do all."}
+    explained = {**WARNING, "code": "ROLE_MISSING", "workload": "default/job", "message": "it follows."}
+    hidden = [
+        {**administers, "workload": "default/web"},
+        {**WARNING, "severity": "info", "message": "an info."},
+        {**WARNING, "accepted": True, "message": "accepted."},
+        {**WARNING, "message": "why"},
+        explained,
+    ]
+    unapproved = {**WARNING, "code": "NOT_APPROVED", "severity": "error", "accepted": True, "message": "new."}
+    findings = [WARNING, *hidden, administers, {**explained, "code": "TRUST_WIDE"}, unapproved]
+    associated = {"action": "create", "resource": "association", "name": "a", "workload": "default/app"}
+    changes: Any = {**CHANGES, "changes": [*CHANGES["changes"], associated]}
+    refused = [{"workload": "default/job"}, {"workload": ""}]
+    blue = ended_as("blue", "blue", failed=True, findings=findings, failures=refused, **changes)
+    green = ended_as("green.host", "green", findings=[WARNING, {**WARNING, "workload": ""}])
+    every = [blue, green, Ended("red", "red", "it was left out")]
+    remedy = "    Take it down there as well."
+    titles = "cluster             account       region     workloads  changes  verified  findings  result"
+    row = "green.host (green)  111122223333  us-west-2  25         3        25/25     0         ok"
+    assert fleet_lines(every, 5, ["grey", "white"]) == [
+        "1 of 5 clusters done, 2 failed, 2 pending.",
+        "Not reached so far: grey, white.",
+        "",
+        titles,
+        "blue                111122223333  us-west-2  25         3        24/25     1         failed",
+        row,
+        "red                                                                                  failed",
+        "",
+        "blue: create 1 role, 1 association; apply 2 ServiceAccounts; detach 1 policy.",
+        "    create role app",
+        f"    detach policy {ARN}:policy/old from role app",
+        "    create association a",
+        "    apply ServiceAccount default/app",
+        "    apply ServiceAccount default/other",
+        "",
+        "  warning POLICY_ADMINISTERS default/app (blue): it may do all.",
+        remedy,
+        "  warning RESOURCE_KEPT default/app (blue), default/app (green.host), (green.host): role app stays,",
+        "    as cluster grey uses it.",
+        remedy,
+        "  warning TRUST_WIDE default/job (blue): it follows.",
+        remedy,
+        "  warning NOT_APPROVED default/app (blue): new.",
+        remedy,
+        "",
+        "blue:",
+        "  1 of 25 workloads failed:",
+        "  - default/app: why.",
+        "",
+        "red:",
+        "  it was left out.",
+    ]
+    assert fleet_lines(every, 5, ["grey", "white"], True, [green])[:-3] == [
+        "1 of 5 clusters planned, 2 failed, 2 pending; nothing was changed.",
+        "",
+        titles,
+        row,
+        "",
+    ]

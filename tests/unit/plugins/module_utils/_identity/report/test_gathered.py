@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
+    NO_REPORT,
     NOT_A_REPORT,
+    NOT_APPLIED,
     ONLY_PLANNED,
     PLAN_STOPPED,
+    WITHOUT_A_MESSAGE,
     artifacts_in,
     gather,
 )
@@ -110,3 +113,62 @@ def test_invalid_artifact_fails(value: Any) -> None:
     found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))
     assert found.failure == "1 of 1 cluster failed: pod_identity_artifact_blue. The reasons are above."
     assert f"  {NOT_A_REPORT}" in found.lines
+
+
+def test_screen_of_gathered_reports() -> None:
+    later = {"time": "2026-11-26T04:00:00+00:00"}
+    found = gathered(
+        planned("s10", CREATE, DETACH),
+        applied("s2", CREATE),
+        verified("s2"),
+        *(planned("s1", CREATE, **later), applied("s1", DETACH)),
+        *(planned("blue"), verified("blue", failed=True, headline="Broken.")),
+        *(planned("green", CREATE), applied("green", CREATE, host="localhost")),
+        *(planned("red", failed=True), verified("red", failed=True)),
+        verified("white", summary={"workloads": True}),
+        expected=["s2", "s10.host", "arn:missing", "s1", "none"],
+    )
+    assert found.failure == (
+        "5 of 9 clusters failed: blue.host, red.host, s1.host, s10.host, white.host; 2 of 9 did not report: arn:missing, none. "
+        "The reasons are above."
+    )
+    assert found.lines == [
+        "2 of 9 clusters done, 7 failed.",
+        "",
+        "cluster             account       region     workloads  changes  verified  findings  result",
+        "blue.host (blue)    111122223333  us-west-2  2          0        2/2       0         failed",
+        "green               111122223333  us-west-2  2          1        2/2       0         ok",
+        "red.host (red)      111122223333  us-west-2  2          0        2/2       0         failed",
+        "s1.host (s1)        111122223333  us-west-2  2          0        -         0         failed",
+        "s2.host (s2)        111122223333  us-west-2  2          1        2/2       0         ok",
+        "s10.host (s10)      111122223333  us-west-2  2          0        -         0         failed",
+        *(f"{name:85}failed" for name in ("white.host (white)", "arn:missing", "none")),
+        *(
+            "",
+            "green: create 1 role.",
+            "    create role app",
+            "s2.host: create 1 role.",
+            "    create role app",
+        ),
+        *("", "blue.host:", "  Broken.", "", "red.host:", f"  {WITHOUT_A_MESSAGE}", "", "s1.host:"),
+        "  The plan has 1 change that no job reported as done, listed in its output:",
+        *("      create role app", f"  {NOT_APPLIED}", "", "s10.host:"),
+        "  The plan has 2 changes that no job reported as done, listed in its output:",
+        "      create role app",
+        "      detach policy arn:aws:iam::111122223333:policy/app from role app",
+        *(f"  {NOT_APPLIED}", "", "white.host:", f"  {NOT_A_REPORT}", "", "arn:missing:", f"  {NO_REPORT}"),
+        *("", "none:", f"  {NO_REPORT}", "", "Check mode, nothing was changed: s1.host, s10.host."),
+    ]
+    found = gathered(planned("s10", CREATE), planned("s2"), plans=True)
+    assert (found.failure, found.lines[0], found.lines[3:]) == (
+        "",
+        "2 of 2 clusters planned, 0 failed; nothing was changed.",
+        [
+            "s2.host (s2)    111122223333  us-west-2  2          0        -         0         ok",
+            "s10.host (s10)  111122223333  us-west-2  2          1        -         0         ok",
+            *("", "s10.host: create 1 role.", "    create role app"),
+        ],
+    )
+    found = gathered(planned("s10", CREATE), planned("s1"), applied("s2"), plans=True)
+    assert (found.failure, found.lines[0]) == ("", "3 of 3 clusters done, 0 failed.")
+    assert found.lines[-1] == "Check mode, nothing was changed: s1.host, s10.host."

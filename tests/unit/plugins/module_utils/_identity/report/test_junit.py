@@ -12,9 +12,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import (
-    junit_text,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
@@ -22,8 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 SEVERITIES = ("error", "warning", "info")
 

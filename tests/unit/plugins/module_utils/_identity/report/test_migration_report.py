@@ -174,16 +174,6 @@ def test_report_data_is_json() -> None:
         (report(step="inventory", rollback=True, changes=["a"]), "Done: 1 change."),
         (report(step="inventory", rollback=True, check_mode=True), "Plan: 0 changes; nothing was changed."),
     ],
-    ids=[
-        "one change",
-        "no change",
-        "plan",
-        "plan without changes",
-        "inventory",
-        "inventory in check mode",
-        "rollback with the step inventory",
-        "plan of a rollback with the step inventory",
-    ],
 )
 def test_changes_have_a_line(made: MigrationReport, line: str) -> None:
     assert migration_lines(made)[1] == line

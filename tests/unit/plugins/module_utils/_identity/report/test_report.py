@@ -30,14 +30,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesOutcome,
     judge_cluster,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.approval import (
+    digest_changes,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     NO_FACTS,
     ReportSettings,
     make_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
-    Report,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     COLUMNS,
     SHOWN_ROWS,
@@ -48,8 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 ACCOUNT = {"metadata": {"namespace": "shop", "name": "api"}}
 IRSA = {
@@ -216,11 +216,7 @@ def test_finding_of_the_verification_replaces_the_one_of_the_plan(code: str) -> 
 
 
 NO_ADDON = check("agent", "fail", "", "AGENT_MISSING")
-NO_AGENT = {
-    "pods": build.read([]),
-    "agents": build.read([]),
-    "daemon_sets": build.read([]),
-}
+NO_AGENT = {"pods": build.read([]), "agents": build.read([]), "daemon_sets": build.read([])}
 
 
 @pytest.mark.parametrize(
@@ -246,22 +242,9 @@ NO_AGENT = {
             ["AGENT_MISSING", "KUBERNETES_NOT_READABLE"],
         ),
     ],
-    ids=[
-        "an agent of another origin",
-        "no agent anywhere",
-        "agents were not read",
-        "add-on without DaemonSet",
-        "Auto Mode",
-        "add-on, agents cannot be read",
-        "no add-on, agents cannot be read",
-    ],
 )
 def test_agent_check_combines_eks_and_kubernetes(
-    aws: dict[str, Any],
-    findings: list[dict[str, str]],
-    reads: dict[str, Any],
-    status: str,
-    codes: list[str],
+    aws: dict[str, Any], findings: list[dict[str, str]], reads: dict[str, Any], status: str, codes: list[str]
 ) -> None:
     found = report(result(aws, findings=findings), reads=reads)
     assert statuses(found)["agent"] == status
@@ -562,21 +545,140 @@ def test_reversible_run_ends_with_its_undo(changes: Any, listed: int, undo: str)
     assert text == (f"To undo these changes, run {undo}." if undo else "")
 
 
-def test_failures_are_shown_first() -> None:
-    existing = changed(
-        findings=[
-            {**ADDON, "severity": severity, "code": code}
-            for severity, code in (
-                ("info", "RESOURCE_KEPT"),
-                ("warning", "PURGE_WAITS"),
-                ("error", "ROLE_MISSING"),
-            )
-        ]
+API_ROW, WEB_ROW = (
+    {"namespace": "shop", "service_account": name, "role_arn": "arn:r"} for name in ("api", "web")
+)
+PLACE = {
+    "cluster_name": "my-cluster",
+    "cluster_arn": build.ARN,
+    "account_id": "111122223333",
+    "region": "us-west-2",
+    "caller_arn": "arn:me",
+}
+KEPT = {**finding_row("RESOURCE_KEPT", "info", "shop/web"), "message": "kept."}
+UNREAD = finding_row("NOT_READABLE", "error", "shop/web")
+UNDER_WAY = changed(
+    workloads=[API_ROW, WEB_ROW],
+    changes=[*CREATED],
+    findings=[KEPT, MOVED],
+    verification=build.result(
+        build.row("api", checks=[check("trust", "fail", "", "TRUST_WIDE"), check("pods", "pass", "2")]),
+        build.row("web", checks=[check("trust", "unknown", "", "NOT_READABLE")]),
+        findings=[WIDE, UNREAD],
+    ),
+    **{name: value for name, value in PLACE.items() if name not in ("cluster_name", "region")},
+)
+APPLIED = ["apply ServiceAccount shop/api"]
+CHANGE_LINES = [
+    "  create 1 policy, 1 role, 1 association; attach 1 policy; apply 1 ServiceAccount.",
+    "    create policy p",
+    "    create role r",
+    "    attach policy p to role r",
+    "    create association shop/api: role arn:r",
+    "    apply ServiceAccount shop/api",
+]
+CODES = "  Codes: docs/codes.md, or the lookup workload_identity.aws.pod_identity_codes"
+COUNTS = {"passed": 0, "failed": 0, "warnings": 0, "unknown": 0, "accepted": 0}
+SKIPPED = dict.fromkeys(
+    ("attachment", "contents", "association", "service_account", "agent", "pods"), "skipped"
+)
+
+
+def test_report_of_a_failed_run() -> None:
+    kubernetes = KubernetesOutcome(changes=APPLIED, error="no route\x1b")
+    settings: Any = {"ignore": ["TRUST_WIDE"], "time": "T", "version": "1"}
+    found = report_for({**UNDER_WAY, "failures": [REFUSED]}, kubernetes, **settings)
+    unreached = "The service accounts could not be applied to Kubernetes of cluster my-cluster (account"
+    verdict = "1 of 2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed, 1 is unknown:"
+    row = {"namespace": "shop", "association_id": "a-1", "association_created_at": build.ASSOCIATED}
+    moved = check("association", "warning", "", "OWNER_CHANGED")
+    trusted = check("trust", "accepted", "", "TRUST_WIDE")
+    pods, unknown = check("pods", "pass", "2"), check("trust", "unknown", "", "NOT_READABLE")
+    assert found == {
+        **PLACE,
+        "time": "T",
+        "version": "1",
+        "check_mode": False,
+        "step": "apply",
+        "workloads": [
+            {**row, "service_account": "api", "checks": [trusted, moved, pods], "status": "fail"},
+            {**row, "service_account": "web", "checks": [unknown], "status": "unknown"},
+        ],
+        "changes": [*CREATED],
+        "kubernetes_changes": APPLIED,
+        "change_digests": [],
+        "findings": [KEPT, MOVED, {**WIDE, "accepted": True}, UNREAD],
+        "failures": [REFUSED],
+        "summary": {**COUNTS, "workloads": 2, "failed": 1, "unknown": 1, "changes": 5, "findings": 4},
+        "verification": {"done": False, **SKIPPED, "trust": "fail", "association": "warning", "pods": "pass"},
+        "lines": [
+            "Cluster my-cluster, account 111122223333, region us-west-2, as arn:me",
+            "Done: 5 changes.",
+            *CHANGE_LINES,
+            "",
+            "Verified: 2 workloads; 1 unknown, 1 fail.",
+            "WORKLOAD  TRUST     ASSOCIATED  PODS",
+            "shop/api  accepted  warning     pass 2",
+            "shop/web  unknown   -           -",
+            f"  failed: {unreached}",
+            "    111122223333, region us-west-2): no route\\x1b.",
+            "    Resolve the cause and run again; completed changes in AWS are kept.",
+            "  failed KUBERNETES_REFUSED shop/api: apply ServiceAccount shop/api: Kubernetes returned 403:",
+            "    forbidden: no.",
+            f"    {REFUSED['remedy']}",
+            "  error NOT_READABLE shop/web: x.",
+            "    y.",
+            "  warning OWNER_CHANGED shop/api: the owner of the association changes.",
+            "    List it for one owner only.",
+            "  info RESOURCE_KEPT shop/web: kept.",
+            "    y.",
+            "  accepted TRUST_WIDE shop/api: x.",
+            "    y.",
+            CODES,
+        ],
+        "failed": True,
+        "failure": f"{verdict}\n"
+        f"- {unreached} 111122223333, region us-west-2): no route\\x1b. Resolve the cause and run again; completed changes in "
+        "AWS are kept.\n- KUBERNETES_REFUSED shop/api: apply ServiceAccount shop/api: Kubernetes returned 403: forbidden: no. "
+        f"{REFUSED['remedy']}",
+        "headline": f"{verdict} KUBERNETES_REFUSED, NOT_READABLE. The reasons are above.",
+    }
+
+
+def test_report_of_a_plan_with_an_error() -> None:
+    found: Any = report_for(
+        UNDER_WAY, KubernetesOutcome(changes=APPLIED), check_mode=True, expected=[ACCOUNT]
     )
-    lines = report_for(existing, ignore=["PURGE_WAITS"])["lines"]
-    assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == [
-        "error",
-        "info",
-        "accepted",
-        "Codes:",
-    ]
+    verdict = "1 of 2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed"
+    assert found.pop("change_digests") == digest_changes((*CREATED, ACCOUNT))
+    assert found == {
+        **PLACE,
+        "time": "",
+        "version": "",
+        "check_mode": True,
+        "step": "plan",
+        "workloads": [API_ROW, WEB_ROW],
+        "changes": [*CREATED],
+        "kubernetes_changes": APPLIED,
+        "findings": [KEPT, MOVED, WIDE, UNREAD],
+        "failures": [],
+        "summary": {**COUNTS, "workloads": 2, "changes": 5, "findings": 4},
+        "verification": {"done": True, **SKIPPED, "trust": "fail"},
+        "lines": [
+            "Cluster my-cluster, account 111122223333, region us-west-2, as arn:me",
+            "Plan: 5 changes; nothing was changed.",
+            *CHANGE_LINES,
+            "  error NOT_READABLE shop/web: x.",
+            "    y.",
+            "  warning OWNER_CHANGED shop/api: the owner of the association changes.",
+            "    List it for one owner only.",
+            "  warning TRUST_WIDE shop/api: x.",
+            "    y.",
+            "  info RESOURCE_KEPT shop/web: kept.",
+            "    y.",
+            CODES,
+        ],
+        "failed": True,
+        "failure": "shop/web: x. y.",
+        "headline": f"{verdict}: NOT_READABLE. The reasons are above. Nothing was changed.",
+    }

@@ -124,12 +124,7 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
             "warning",
             "Required s3:GetObjct: there is no action s3:GetObjct; did you mean s3:GetObject?",
         ),
-        (
-            "s3:GetObject",
-            BUCKET,
-            "warning",
-            f"Required s3:GetObject on {BUCKET}: s3:GetObject acts on",
-        ),
+        ("s3:GetObject", BUCKET, "warning", f"Required s3:GetObject on {BUCKET}: s3:GetObject acts on"),
     ],
 )
 def test_unknown_required_action_does_not_pass(action: str, resource: str, status: str, message: str) -> None:

@@ -30,12 +30,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     MANAGED_BY_LABELS,
+    MANAGED_BY_LABELS as MANAGED,
     OWNER_LABEL,
     Object,
     ServiceAccount,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    MANAGED_BY_LABELS as MANAGED,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     PurgeScope,
@@ -502,8 +500,7 @@ def test_namespace_without_service_accounts_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "listing"),
-    [("ServiceAccount", DENIED), ("Namespace", Listing(error=ApiError(0, "no")))],
+    ("kind", "listing"), [("ServiceAccount", DENIED), ("Namespace", Listing(error=ApiError(0, "no")))]
 )
 def test_failed_list_is_returned(kind: str, listing: Listing) -> None:
     error, _log = read_preflight([LATE], "present", None, **{kind: listing})

@@ -62,7 +62,7 @@ def test_choice_of_authentication(
             {"K8S_AUTH_HOST": "h"},
             "pod_identity_kube_auth: eks cannot be combined with kubeconfig and context and K8S_AUTH_HOST; leave out one "
             "or the other",
-        ),
+        )
     ],
 )
 def test_eks_token_with_kubeconfig_options_is_an_error(

@@ -214,11 +214,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         ),
         (injected_container(*secret_key(FILE)), "unknown", f"{FILE}, whose value is not in the manifest"),
         # Containers whose token or token volume differs from the injected one
-        (
-            build.container(volumeMounts=[]),
-            "other",
-            f"{URI} and {FILE}, and no volume at the path of {FILE}",
-        ),
+        (build.container(volumeMounts=[]), "other", f"{URI} and {FILE}, and no volume at the path of {FILE}"),
         (
             token_at("/own/token", {"name": "sts", "mountPath": "/own"}),
             "unknown",
@@ -230,10 +226,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "another token from volume sts",
         ),
         (
-            token_at(
-                "/own/eks-pod-identity-token",
-                {"name": "eks-pod-identity-token", "mountPath": "/own"},
-            ),
+            token_at("/own/eks-pod-identity-token", {"name": "eks-pod-identity-token", "mountPath": "/own"}),
             "agent",
             "",
         ),

@@ -80,8 +80,7 @@ def before_association(subject: str, remedy: str, instead: str = "") -> tuple[st
         "was not "
         f"injected{instead}.",
         remedy.replace(
-            "Recreate the Pods:",
-            "Run with pod_identity_restart_stale: true, or recreate the Pods by hand:",
+            "Recreate the Pods:", "Run with pod_identity_restart_stale: true, or recreate the Pods by hand:"
         ),
     )
 
@@ -165,10 +164,7 @@ CASES = [
             "deleted role, which AWS rejects",
             "2 hours",
         ),
-        row={
-            "association_modified_at": build.ASSOCIATED,
-            "role_created_at": "2026-03-10T11:30:00+00:00",
-        },
+        row={"association_modified_at": build.ASSOCIATED, "role_created_at": "2026-03-10T11:30:00+00:00"},
     ),
     Case(
         "older than a change of six hours ago",
@@ -189,11 +185,7 @@ CASES = [
     ),
     Case(
         "Pods that are finished or about to go",
-        [
-            stale(None, phase="Succeeded"),
-            stale(None, phase="Failed"),
-            stale(None, deleted=True),
-        ],
+        [stale(None, phase="Succeeded"), stale(None, phase="Failed"), stale(None, deleted=True)],
         ("pass", "pass 0"),
         None,
     ),

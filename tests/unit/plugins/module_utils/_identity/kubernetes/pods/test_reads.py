@@ -63,12 +63,7 @@ ROLLOUT_POD = build.pod(created=build.BEFORE, injected=False, labels={})
         (PASSING, build.read([build.pod()]), AGENTS, ["Pod kube-system"]),
         (PASSING, build.read([build.pod(node="")]), AGENTS, []),
         (ADDON_MISSING, build.read([]), AGENTS, ["Pod kube-system"]),
-        (
-            PASSING,
-            build.read([STALE]),
-            AGENTS,
-            ["Pod kube-system", "ReplicaSet shop", "Deployment shop"],
-        ),
+        (PASSING, build.read([STALE]), AGENTS, ["Pod kube-system", "ReplicaSet shop", "Deployment shop"]),
         (
             PASSING,
             build.read([build.pod(node="other")]),

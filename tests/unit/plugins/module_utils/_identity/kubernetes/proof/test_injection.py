@@ -334,11 +334,7 @@ def probe_run(
     clock: FakeClock | None = None,
     **settings: Any,
 ) -> tuple[KubernetesRun, FakeCluster, FakeClock]:
-    cluster = FakeCluster(
-        lists=lists,
-        version=version,
-        trials={"api": list(trials)},
-    )
+    cluster = FakeCluster(lists=lists, version=version, trials={"api": list(trials)})
     clock = clock or FakeClock()
     aws_result = build.result(row or build.row()) if result is None else result
     run = converge_kubernetes(
@@ -403,10 +399,7 @@ def test_busy_response_does_not_hide_a_miss() -> None:
     assert codes(run) == ["INJECTION_MISSING"]
 
 
-@pytest.mark.parametrize(
-    ("version", "probed"),
-    [(EKS, True), ({"gitVersion": "v1.36.2"}, False), ({}, True)],
-)
+@pytest.mark.parametrize(("version", "probed"), [(EKS, True), ({"gitVersion": "v1.36.2"}, False), ({}, True)])
 def test_only_eks_api_servers_are_probed(version: Json, probed: bool) -> None:
     run, _cluster, _clock = probe_run([INJECTED], version=version)
     assert injection(run) == ([("pass", "")] if probed else [])
@@ -451,12 +444,7 @@ PODS = {
 
 def restarting(*trials: DryRun) -> tuple[KubernetesRun, FakeCluster, FakeClock]:
     return probe_run(
-        trials,
-        build.row(association_created_at=YOUNG),
-        lists=PODS,
-        timeout=3,
-        verify_pods=True,
-        restart=1,
+        trials, build.row(association_created_at=YOUNG), lists=PODS, timeout=3, verify_pods=True, restart=1
     )
 
 

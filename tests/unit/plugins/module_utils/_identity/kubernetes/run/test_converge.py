@@ -203,10 +203,7 @@ WANTED: Object = {
 
 @pytest.mark.parametrize(
     ("labels", "findings"),
-    [
-        ({}, []),
-        ({**MANAGED_BY_LABELS, OWNER_LABEL: "team-b"}, ["SERVICE_ACCOUNT_OTHER_OWNER"]),
-    ],
+    [({}, []), ({**MANAGED_BY_LABELS, OWNER_LABEL: "team-b"}, ["SERVICE_ACCOUNT_OTHER_OWNER"])],
     ids=["recreated by another tool", "taken over by another owner"],
 )
 def test_service_account_without_our_label_is_kept(labels: dict[str, str], findings: list[str]) -> None:
@@ -568,11 +565,7 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("code", [DIFFERS, UNPROVEN])
 @pytest.mark.parametrize(
     ("accounts", "pods"),
-    [
-        (THERE, [build.pod(injected=True)]),
-        (THERE, [STALE]),
-        (Preflight(), []),
-    ],
+    [(THERE, [build.pod(injected=True)]), (THERE, [STALE]), (Preflight(), [])],
     ids=["Pods that pass", "a stale Pod", "no Pods"],
 )
 def test_unproven_api_leaves_checks_unknown(accounts: Preflight, pods: list[Any], code: str) -> None:

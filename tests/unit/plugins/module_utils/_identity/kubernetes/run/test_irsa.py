@@ -245,9 +245,7 @@ def test_webhook_configuration_names_roles(text: str | None, roles: Json) -> Non
 
 def containers(*envs: Mapping[str, str], **more: Any) -> Json:
     return build.pod(
-        "a",
-        containers=[build.container(f"c{index}", env=env) for index, env in enumerate(envs)],
-        **more,
+        "a", containers=[build.container(f"c{index}", env=env) for index, env in enumerate(envs)], **more
     )
 
 
@@ -356,10 +354,7 @@ def test_names_of_pods_are_sorted() -> None:
             owner(
                 "Deployment",
                 template(
-                    {
-                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/a",
-                        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "b",
-                    }
+                    {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/a", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "b"}
                 ),
             ),
             {
