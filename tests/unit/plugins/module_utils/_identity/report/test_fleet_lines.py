@@ -117,7 +117,7 @@ def test_screen_of_a_fleet() -> None:
     hidden = [
         {**administers, "workload": "default/web"},
         {**WARNING, "severity": "info", "message": "an info."},
-        {**WARNING, "accepted": True, "message": "accepted."},
+        {**WARNING, "code": "PURGE_WAITS", "accepted": True},
         {**WARNING, "message": "why"},
         explained,
     ]

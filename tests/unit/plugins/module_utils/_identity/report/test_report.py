@@ -473,14 +473,6 @@ def test_every_code_belongs_to_a_check(code: Code) -> None:
     assert code.check in get_args(CheckName)
 
 
-def test_findings_of_a_shared_cause_are_one() -> None:
-    unread = {**ADDON, "code": "NOT_READABLE", "message": "policy p could not be read."}
-    found = changed(findings=[{**unread, "workload": f"shop/{name}"} for name in ("api", "web", "job")])
-    assert [line for line in report_for(found)["lines"] if "NOT_READABLE" in line] == [
-        "  error NOT_READABLE shop/api, shop/web, shop/job: policy p could not be read."
-    ]
-
-
 def test_finding_about_a_failed_read_is_left_out() -> None:
     failures = [
         {
