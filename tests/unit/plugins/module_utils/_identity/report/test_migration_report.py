@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Migrant,
     MigrationGroup,
     MigrationOptions,
+    PodCredentials,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
@@ -41,6 +42,7 @@ PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
 API, WEB, JOB = key("api", "shop"), key("web", "shop"), key("job", "batch")
 S2, S10 = key("s2", "shop"), key("s10", "shop")
 SINCE = "2026-03-09T10:20:30+00:00"
+HELD = Finding(Code.MIGRATION_PODS_HELD, "no restart replaces Pod shop/x.", "Recreate it.", WEB)
 
 
 def blocker(workload: WorkloadKey = API, code: Code = Code.MIGRATION_ADDON) -> Finding:
@@ -68,6 +70,7 @@ def report(*migrants: Migrant, step: Any = "restart", rollback: bool = False, **
 
 
 BLOCKED = migrant(blockers=(blocker(),))
+USED = migrant(pods=PodCredentials(agent=("a", "b")))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,14 @@ BLOCKED = migrant(blockers=(blocker(),))
             f"1 of 2 service accounts of {PLACE} would not reach step restart: shop/api. The reasons are above.",
             id="check mode with a blocker",
         ),
+        pytest.param(report(BLOCKED, ignore=["MIGRATION_ADDON"]), "", id="accepted blocker"),
         pytest.param(report(migrant(stage="irsa"), rollback=True), "", id="rolled back"),
+        pytest.param(report(USED, rollback=True, check_mode=True), "", id="plan of a rollback"),
+        pytest.param(
+            report(USED, rollback=True),
+            f"1 of 1 service account of {PLACE} did not reach IRSA: shop/api. The reasons are above.",
+            id="rolled back, but Pods use EKS Pod Identity",
+        ),
         pytest.param(
             report(migrant(stage="associated"), migrant(WEB), rollback=True, findings=[blocker(JOB)]),
             f"2 of 3 service accounts of {PLACE} did not reach IRSA: shop/api, batch/job. The reasons are above.",
@@ -182,24 +192,37 @@ def test_changes_have_a_line(made: MigrationReport, line: str) -> None:
 def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
     warning = Finding(Code.MIGRATION_HOST_NETWORK, "b.", "Do b.", API, raised_as="warning")
     made = report(
-        migrant(notes=(warning,)),
+        migrant(stage="associated", notes=(warning,), since=SINCE, pods=USED.pods),
+        migrant(WEB, holds=(HELD,)),
         *(
             migrant(name, blockers=(Finding(Code.MIGRATION_NOT_TRUSTED, "a.", "Do a.", name),))
             for name in (S2, S10)
         ),
         findings=[Finding(Code.KUBERNETES_NOT_READABLE, "c.", "Do c.", raised_as="warning")],
         failures=[failure()],
-        waiting={API: UNTIL},
+        waiting={API: UNTIL, JOB: None},
     )
-    assert migration_lines(made)[8:] == [
+    assert migration_lines(made) == [
+        f"Cluster my-cluster, account 111122223333, region us-west-2, as {CALLER}",
+        *("Done: 0 changes.", ""),
+        "Migration from IRSA: 4 service accounts: 3 irsa, 1 associated; 2 blocked; 1 held.",
+        "SERVICE ACCOUNT  ROLE  STAGE       ASSOCIATED        PODS            GROUP  NEXT",
+        "shop/api         app   associated  2026-03-09 10:20  2 pod identity  -      waits",
+        "shop/s2          app   irsa        -                 0               -      blocked: MIGRATION_NOT_TRUSTED",
+        "shop/s10         app   irsa        -                 0               -      blocked: MIGRATION_NOT_TRUSTED",
+        "shop/web         app   irsa        -                 0               -      held: MIGRATION_PODS_HELD",
         "  failed AccessDenied shop/api: update trust policy app: iam:UpdateAssumeRolePolicy: not authorized.",
         "    Allow the caller this action.",
         "  error MIGRATION_NOT_TRUSTED shop/s2, shop/s10: a.",
         "    Do a.",
+        *("  error MIGRATION_PODS_HELD shop/web: no restart replaces Pod shop/x.", "    Recreate it."),
         "  warning KUBERNETES_NOT_READABLE: c.",
         "    Do c.",
         "  warning MIGRATION_HOST_NETWORK shop/api: b.",
         "    Do b.",
+        "  info MIGRATION_WAITS batch/job: the IRSA annotation and trust statements of batch/job are kept:",
+        "    EKS did not return the age of its association.",
+        "    Run the step finish again, or set pod_identity_migration_soak=0.",
         "  info MIGRATION_WAITS shop/api: the IRSA annotation and trust statements of shop/api are kept: its",
         "    association is less than 24 hours old.",
         "    Run the step finish again after 2026-03-10T10:20:30Z, or set pod_identity_migration_soak=0.",
@@ -228,9 +251,6 @@ def test_long_lists_are_shortened() -> None:
     assert lines[start + 42] == "  and 70 more; pod_identity_report_file writes all to a file"
     assert lines[-1] == "  and 10 more; pod_identity_report_file writes all to a file"
     assert sum(line.startswith("  error ") for line in lines) == 40
-
-
-HELD = Finding(Code.MIGRATION_PODS_HELD, "no restart replaces Pod shop/x.", "Recreate it.", WEB)
 
 
 def test_plan_shows_the_final_stage_of_each_service_account() -> None:
