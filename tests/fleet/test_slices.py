@@ -17,10 +17,7 @@ from ansible_collections.workload_identity.aws.tests.fleet.scene import (
     running_fleet,
     workload,
 )
-from ansible_collections.workload_identity.aws.tests.fleet.slices import (
-    parts,
-    start_elsewhere,
-)
+from ansible_collections.workload_identity.aws.tests.fleet.slices import parts, start_elsewhere
 
 pytestmark = pytest.mark.release
 

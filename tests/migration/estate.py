@@ -370,10 +370,7 @@ def delete_association(estate: Estate, name: str) -> None:
 
 
 # The Pods with the ordinals 0 and 1 are not replaced by a rollout.
-_PARTITION = {
-    "replicas": 3,
-    "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
-}
+_PARTITION = {"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}
 
 
 def _subject(name: str) -> str:

@@ -410,9 +410,7 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
     ("arguments", "message"),
     [
         pytest.param(
-            {**ONE},
-            "state is present but all of the following are missing: role_arn",
-            id="no role",
+            {**ONE}, "state is present but all of the following are missing: role_arn", id="no role"
         ),
         pytest.param(
             {**ONE, "role_arn": role_arn("r"), "session_policy": document("a:B")},

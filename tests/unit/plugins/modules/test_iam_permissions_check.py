@@ -31,10 +31,7 @@ def module_args(args):
     try:
         from ansible.module_utils.testing import patch_module_args
     except ImportError:  # ansible-core before 2.19
-        saved, basic._ANSIBLE_ARGS = (
-            basic._ANSIBLE_ARGS,
-            json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode(),
-        )
+        saved, basic._ANSIBLE_ARGS = (basic._ANSIBLE_ARGS, json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode())
         try:
             yield
         finally:

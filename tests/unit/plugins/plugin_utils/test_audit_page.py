@@ -65,12 +65,7 @@ def embedded(parts: Parts) -> Any:
 
 def test_report_may_lack_optional_members() -> None:
     report = make_report(1)
-    report |= {
-        "catalogue": "",
-        "risks": [],
-        "risk_kinds": {},
-        "only": ["shop/*", "mail/*"],
-    }
+    report |= {"catalogue": "", "risks": [], "risk_kinds": {}, "only": ["shop/*", "mail/*"]}
     report["summary"]["risks"] = {}
     report["clusters"][0]["error"] = "The cluster does not exist."
     text = Parts(render_page(report)).text

@@ -8,9 +8,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
-    each_within,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import each_within
 
 
 def test_error_of_one_item_is_raised() -> None:

@@ -599,9 +599,7 @@ def test_missing_credentials_end_the_pending_writes(monkeypatch: pytest.MonkeyPa
     assert (again.error, len(again.refused), store.writes) == (ApiError(0, text), 3, ["apply a0"])
 
 
-def test_interrupt_waits_for_writes_in_progress(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_interrupt_waits_for_writes_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
 
     def work(write: str) -> None:

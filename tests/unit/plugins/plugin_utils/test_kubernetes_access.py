@@ -26,10 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
-    Access,
-    write_authority,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import Access, write_authority
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 JOB = {"kind": "Job", "metadata": {"namespace": "shop", "name": "proof"}}
@@ -57,18 +54,11 @@ def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("transport", "become", "how"),
-    [
-        ("ssh", False, "connection: ssh"),
-        ("ssh", True, "connection: ssh"),
-        ("local", True, "become: true"),
-    ],
+    [("ssh", False, "connection: ssh"), ("ssh", True, "connection: ssh"), ("local", True, "become: true")],
 )
 def test_remote_or_privileged_play_is_rejected(transport: str, become: bool, how: str) -> None:
     task = build_task(transport, become)
-    for call in (
-        lambda: kubernetes.find_access(task, {}, "blue"),
-        lambda: connected(task),
-    ):
+    for call in (lambda: kubernetes.find_access(task, {}, "blue"), lambda: connected(task)):
         with pytest.raises(InputError) as error:
             call()
         assert error.value.problems == (
@@ -134,9 +124,7 @@ def test_kubeconfig_is_next_to_the_playbook_or_in_the_working_directory(
     assert Path(decrypted).read_text(encoding="utf-8") == "clusters: []"
 
 
-def test_cleanup_after_an_interrupt_has_a_time_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_cleanup_after_an_interrupt_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
         def remove(self, _manifests: Any) -> WriteResult:
             time.sleep(60)

@@ -38,24 +38,14 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
     ("callback", "report", "lines", "result"),
     [
         ("default", DONE, ["Done: 1 change.\n  create role r"], {"failure": ""}),
-        (
-            "default",
-            FAILED,
-            ["Done: 0 changes."],
-            {"failure": FAILED["headline"]},
-        ),
+        ("default", FAILED, ["Done: 0 changes."], {"failure": FAILED["headline"]}),
         (
             "ansible.posix.json",
             DONE,
             [],
             {"failure": "", "msg": DONE["lines"], "_ansible_verbose_always": True},
         ),
-        (
-            "awx_display",
-            FAILED,
-            ["Done: 0 changes."],
-            {"failure": FAILED["headline"]},
-        ),
+        ("awx_display", FAILED, ["Done: 0 changes."], {"failure": FAILED["headline"]}),
         (
             "ansible.posix.json",
             FAILED,

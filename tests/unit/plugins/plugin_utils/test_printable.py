@@ -38,11 +38,7 @@ def base(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_result_of_an_action_is_escaped() -> None:
     outcome = {"msg": "a\u202e\nb", "rows": [{"\x9b": "\u2066"}], "changed": True}
-    assert Printing(outcome).run() == {
-        "msg": "a\\u202e\nb",
-        "rows": [{"\\x9b": "\\u2066"}],
-        "changed": True,
-    }
+    assert Printing(outcome).run() == {"msg": "a\\u202e\nb", "rows": [{"\\x9b": "\\u2066"}], "changed": True}
 
 
 def test_error_of_an_action_is_escaped() -> None:

@@ -10,10 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
-    Steps,
-    output_form,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import Steps, output_form
 
 
 @pytest.mark.parametrize(

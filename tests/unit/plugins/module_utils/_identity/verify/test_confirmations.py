@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    RolePermissions,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    NamedPolicy,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     TRUST_BARE,
     TRUST_EC2,
@@ -73,6 +77,22 @@ def lines(applied: Raw, fault: Fault | None, listed: Raw, cluster: Raw, **reads:
     return found
 
 
+def permitted(*actions: str, trust: Raw | None = None, **more: Any) -> Raw:
+    """Return reads in which a policy allows my-role actions, and the target role has a trust policy, or does not exist."""
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*", **more}
+    policies = (NamedPolicy("a", {"Version": "2012-10-17", "Statement": [statement]}),) if actions else ()
+    return {"permissions": {"my-role": RolePermissions(policies)}, "targets": {FOREIGN: trust}}
+
+
+def trusting(principal: str, **more: Any) -> Raw:
+    return {"Statement": [{**TRUST_BARE["Statement"][0], "Principal": {"AWS": principal}, **more}]}
+
+
+TARGET: Raw = {"target_role_arn": FOREIGN}
+ADDRESS: Raw = {"Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.1"}}}
+NEEDS: Raw = {"required_permissions": [{"action": "s3:GetObject", "resource": "arn:aws:s3:::b/k"}]}
+PUT: Raw = {"required_permissions": [{"action": "s3:PutObject", "resource": "arn:aws:s3:::b/k"}]}
+KEY: Raw = {"required_permissions": [{"action": "kms:Decrypt", "resource": "*"}]}
 # The arguments of ``lines``. The lines of each case are in findings.yml.
 CASES: dict[str, tuple[Any, ...]] = {
     "no fault": ({}, None, {}),
@@ -158,6 +178,18 @@ CASES: dict[str, tuple[Any, ...]] = {
     "no agent": ({}, None, {}, {}, {"agent": None}),
     "agent not ready": ({}, None, {}, {}, {"agent": agent("DEGRADED")}),
     "agent with issues": ({}, None, {}, {}, {"agent": replace(agent(), issues=("a", "b"))}),
+    "target role missing": (TARGET, None, TARGET, {}, permitted("sts:*")),
+    "target role for another": (TARGET, None, TARGET, {}, permitted("sts:*", trust=trusting(FOREIGN))),
+    "target role by address": (TARGET, None, TARGET, {}, permitted("sts:*", trust=trusting(OWN, **ADDRESS))),
+    "target role for everyone": (TARGET, None, TARGET, {}, permitted("sts:*", trust=trusting("*"))),
+    "target role not allowed": (TARGET, None, TARGET | NEEDS, {}, permitted("s3:*", trust=trusting(OWN))),
+    "access by address": (TARGET, None, TARGET, {}, permitted("sts:*", trust=trusting(OWN), **ADDRESS)),
+    "permission denied": (PUT, None, PUT, {}, permitted("kms:*")),
+    "permission that an apply gives": (NEEDS, None, NEEDS, {}, permitted("kms:*")),
+    "permission denied outside of S3": (KEY, None, KEY, {}, permitted("s3:*")),
+    "permission by address": (KEY, None, KEY, {}, permitted("kms:*", **ADDRESS)),
+    "permission": (NEEDS, None, NEEDS, {}, permitted("s3:*")),
+    "role without policies": ({"policies": []}, None, {"policies": []}, {}, permitted()),
 }
 EXPECTED = yaml.safe_load(Path(__file__).with_name("findings.yml").read_text(encoding="utf-8"))
 
