@@ -111,6 +111,10 @@ MISTAKES = [
         '{"Statement": [{"Sid": "A", "Effect": "Allow", "Effect": "Deny"}]}',
         "duplicate key 'Effect' in an object in the statement with Sid 'A'",
     ),
+    (
+        f'{{"Sid": "{"A" * 65}", "{"B" * 65}": 1, "{"B" * 65}": 2}}',
+        f"duplicate key '{'B' * 64}' in an object in the statement with Sid '{'A' * 64}'",
+    ),
 ]
 
 

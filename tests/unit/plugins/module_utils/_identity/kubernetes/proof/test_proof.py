@@ -221,32 +221,54 @@ def test_session_belongs_to_role(got: str, same: bool) -> None:
 
 
 def test_proof_job_is_restricted_bounded_and_managed() -> None:
-    spec = JOB["spec"]["template"]["spec"]
-    (container,) = spec["containers"]
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["runAsUser"] > 0
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
+    labels = {"app.kubernetes.io/managed-by": "workload_identity.aws", "workload-identity/proof": "r1"}
+    container = {
+        "name": "proof",
+        "image": "image",
+        "command": [
+            "/bin/sh",
+            "-c",
+            "aws sts get-caller-identity --query Arn --output text > /dev/termination-log",
+        ],
+        "env": [{"name": "HOME", "value": "/tmp"}, {"name": "AWS_REGION", "value": "us-west-2"}],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "128Mi"},
+            "limits": {"cpu": "500m", "memory": "256Mi"},
+        },
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
-    assert container["command"] == [
-        "/bin/sh",
-        "-c",
-        "aws sts get-caller-identity --query Arn --output text > /dev/termination-log",
-    ]
-    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    assert {"name": "AWS_REGION", "value": "us-west-2"} in container["env"]
-    assert set(container["resources"]) == {"requests", "limits"}
-    assert (spec["serviceAccountName"], spec["restartPolicy"]) == ("api", "Never")
-    # After its deadline, the Job deletes its Pod, whose status has the reason of a failure. So the deadline is later than the
-    # last read.
-    assert JOB["spec"]["activeDeadlineSeconds"] == 120
-    assert JOB["spec"]["ttlSecondsAfterFinished"] == 300
-    assert JOB["spec"]["backoffLimit"] == 0
-    assert JOB["spec"]["ttlSecondsAfterFinished"] == 300
-    assert JOB["metadata"]["labels"] == {
-        "app.kubernetes.io/managed-by": "workload_identity.aws",
-        "workload-identity/proof": "r1",
+    user = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), 65532)
+    spec = {
+        "serviceAccountName": "api",
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "securityContext": {"runAsNonRoot": True, **user, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
+    template = {
+        "metadata": {"labels": {"sidecar.istio.io/inject": "false", **labels}, "annotations": {}},
+        "spec": spec,
+    }
+    name = "pod-identity-proof-r1-737a40b9"
+    assert {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"namespace": "shop", "name": name, "labels": labels, "annotations": {}},
+        # After its deadline, the Job deletes its Pod, whose status has the reason of a failure. So the deadline is later than
+        # the last read.
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": 120,
+            "ttlSecondsAfterFinished": 300,
+            "template": template,
+        },
+    } == JOB
