@@ -161,4 +161,8 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
         found: Any = from_artifact(make_artifacts(sized, "blue")[KEY])
         lines.append([describe_change(change).line for change in found["changes"]])
     assert lines[0] == lines[1]
-    assert lines[1][0] == "update role app (tags)"
+    assert lines[1] == [
+        "update role app (tags)",
+        "replace policy arn:aws:iam::aws:policy/Old with arn:aws:iam::aws:policy/New on role app",
+        "create trust policy app",
+    ]

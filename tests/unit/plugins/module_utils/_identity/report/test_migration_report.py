@@ -116,9 +116,9 @@ USED = migrant(pods=PodCredentials(agent=("a", "b")))
         pytest.param(
             report(
                 migrant(),
-                failures=[failure("shop/s10"), failure("shop/s2"), failure("", "role"), failure("shop/s2")],
+                failures=[failure("", "role"), *map(failure, ("s10", "s2", "s2", "s3", "s4", "s5"))],
             ),
-            f"The migration of {PLACE} failed for role, shop/s2, shop/s10. The reasons are above.",
+            f"The migration of {PLACE} failed for role, s2, s3, s4, s5 and 1 more. The reasons are above.",
             id="failures",
         ),
         pytest.param(
@@ -193,7 +193,7 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
     warning = Finding(Code.MIGRATION_HOST_NETWORK, "b.", "Do b.", API, raised_as="warning")
     made = report(
         migrant(stage="associated", notes=(warning,), since=SINCE, pods=USED.pods),
-        migrant(WEB, holds=(HELD,)),
+        *(migrant(WEB, holds=(HELD,)), migrant(key("zoo", "shop"))),
         *(
             migrant(name, blockers=(Finding(Code.MIGRATION_NOT_TRUSTED, "a.", "Do a.", name),))
             for name in (S2, S10)
@@ -205,12 +205,13 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
     assert migration_lines(made) == [
         f"Cluster my-cluster, account 111122223333, region us-west-2, as {CALLER}",
         *("Done: 0 changes.", ""),
-        "Migration from IRSA: 4 service accounts: 3 irsa, 1 associated; 2 blocked; 1 held.",
+        "Migration from IRSA: 5 service accounts: 4 irsa, 1 associated; 2 blocked; 1 held.",
         "SERVICE ACCOUNT  ROLE  STAGE       ASSOCIATED        PODS            GROUP  NEXT",
         "shop/api         app   associated  2026-03-09 10:20  2 pod identity  -      waits",
         "shop/s2          app   irsa        -                 0               -      blocked: MIGRATION_NOT_TRUSTED",
         "shop/s10         app   irsa        -                 0               -      blocked: MIGRATION_NOT_TRUSTED",
         "shop/web         app   irsa        -                 0               -      held: MIGRATION_PODS_HELD",
+        "shop/zoo         app   irsa        -                 0               -      associate",
         "  failed AccessDenied shop/api: update trust policy app: iam:UpdateAssumeRolePolicy: not authorized.",
         "    Allow the caller this action.",
         "  error MIGRATION_NOT_TRUSTED shop/s2, shop/s10: a.",
