@@ -133,14 +133,9 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
         "before": {"policy": "arn:aws:iam::aws:policy/Old"},
         "after": {"policy": "arn:aws:iam::aws:policy/New"},
     }
+    tags = {"tags": {"a": "b"}}
     changes = [
-        {
-            "action": "update",
-            "resource": "role",
-            "name": "app",
-            "before": {"tags": {}},
-            "after": {"tags": {"a": "b"}},
-        },
+        {"action": "update", "resource": "role", "name": "app", "before": {"tags": {}}, "after": tags},
         {
             "action": "replace",
             "resource": "attachment",
@@ -159,6 +154,7 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
     for workloads in (1, MOST_WORKLOADS + 1):
         sized = {**REPORT, "changes": changes, "summary": {"workloads": workloads}}
         found: Any = from_artifact(make_artifacts(sized, "blue")[KEY])
+        assert (found["workloads"] is None) is (workloads > MOST_WORKLOADS)
         lines.append([describe_change(change).line for change in found["changes"]])
     assert lines[0] == lines[1]
     assert lines[1] == [

@@ -345,3 +345,7 @@ def test_age_explains_a_check_only_if_it_explains_all_errors() -> None:
     )
     (found,) = consider_age([Verified(WANTED.workloads[0], checks)], look(made(**YOUNG)))
     assert [check.status for check in found.checks] == ["unknown", "fail", "fail"]
+    # A check without findings follows from the error, which no stale read explains.
+    checks = (Check("trust", "fail", findings=both[1:]), Check("attachment", "fail"))
+    (found,) = consider_age([Verified(WANTED.workloads[0], checks)], look(made(**YOUNG)))
+    assert found.checks == checks
