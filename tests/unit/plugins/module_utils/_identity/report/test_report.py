@@ -386,16 +386,7 @@ def test_check_keeps_all_findings_of_one_code(
     assert (found["verification"]["attachment"] == "fail") == failed
 
 
-FACT_CHECKS = (
-    "trust",
-    "attachment",
-    "version",
-    "contents",
-    "permissions",
-    "association",
-    "service account",
-    "agent",
-)
+FACT_CHECKS = tuple(name for name, _title, _fact in COLUMNS[:8])
 FACT_CODES = ("TRUST_WIDE", "PERMISSION_CONDITIONAL", "POLICY_ATTACHED_EXTRA", "AGENT_MISSING")
 FACT_SETTINGS = st.fixed_dictionaries(
     {
@@ -468,9 +459,17 @@ def test_role_asserts_every_fact() -> None:
     ]
 
 
-@pytest.mark.parametrize("code", Code)
-def test_every_code_belongs_to_a_check(code: Code) -> None:
-    assert code.check in get_args(CheckName)
+@pytest.mark.parametrize(
+    ("ignore", "end", "further"),
+    [([], "fail", []), (["POLICY_NOT_ATTACHED"], "accepted", ["PERMISSION_DENIED"])],
+)
+def test_consequence_counts_if_its_cause_is_accepted(ignore: list[str], end: str, further: list[str]) -> None:
+    cause, denied = finding_row("POLICY_NOT_ATTACHED", "error"), finding_row("PERMISSION_DENIED", "error")
+    follows = {**check("permissions", "fail"), "follows": [denied]}
+    aws = result(check("attachment", "fail", "", cause["code"]), follows, findings=[cause])
+    found = report_for(aws, ignore=ignore)
+    assert list(statuses(found).values()) == [end, "fail"]
+    assert [row["code"] for row in found["findings"]] == [cause["code"], *further]
 
 
 def test_finding_about_a_failed_read_is_left_out() -> None:
