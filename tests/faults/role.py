@@ -38,7 +38,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _kubernetes as kubernetes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _role_action,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _role_run as role_run,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask

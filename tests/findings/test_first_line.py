@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws, breaks_kube as kube
+from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
+from ansible_collections.workload_identity.aws.tests.findings import breaks_kube as kube
 from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.world import CLUSTER, GUIDE, REGION, World
 

@@ -32,6 +32,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _kubernetes as kubernetes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _migration as migration,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import ActionModule

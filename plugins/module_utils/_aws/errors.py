@@ -20,13 +20,15 @@ from .._identity.model.errors import AwsError, ErrorKind, sentence
 with contextlib.suppress(ImportError):
     from botocore.exceptions import (
         ClientError,
-        ConnectionError as BotoConnectionError,
         ConnectTimeoutError,
         EndpointConnectionError,
         HTTPClientError,
         ParamValidationError,
         ProxyConnectionError,
         SSLError,
+    )
+    from botocore.exceptions import (
+        ConnectionError as BotoConnectionError,
     )
     from botocore.parsers import ResponseParserError
 

@@ -61,9 +61,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     ACCOUNT as ACCOUNT,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     CLUSTER as CLUSTER,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     OTHER_CLUSTER as OTHER_CLUSTER,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     REGION as REGION,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     FakeAws as FakeAws,
 )
 

@@ -24,6 +24,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AwsResult,
     Verification,
     VerifiedWorkload,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result as take_over,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check

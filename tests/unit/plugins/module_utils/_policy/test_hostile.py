@@ -33,7 +33,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 TRUST = {

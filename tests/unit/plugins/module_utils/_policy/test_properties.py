@@ -39,7 +39,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 # The number of random documents of each test.
 EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150" if os.environ.get("TIER") == "release" else "40"))

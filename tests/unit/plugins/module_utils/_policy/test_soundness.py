@@ -41,7 +41,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     judge,
     pod_identity_inquiry,
 )
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150" if os.environ.get("TIER") == "release" else "40"))
 COMPLETIONS = int(os.environ.get("SOUNDNESS_COMPLETIONS", "40"))

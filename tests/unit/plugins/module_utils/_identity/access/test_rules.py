@@ -56,7 +56,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     role_arn,
     wide_trust,
 )
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
 FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}

@@ -46,7 +46,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 T = TypeVar("T")
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))

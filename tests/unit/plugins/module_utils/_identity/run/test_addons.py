@@ -51,8 +51,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     desired,
     engine,
     named,
-    run as run_workloads,
     workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    run as run_workloads,
 )
 
 CLUSTER = Cluster("my-cluster", "arn:cluster", "111122223333", "us-west-2", "aws", version="1.34")

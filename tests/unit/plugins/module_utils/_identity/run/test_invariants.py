@@ -53,7 +53,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     accounts,
     desired_states,
 )
-from hypothesis import HealthCheck, assume, event, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
 
 FEW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Codes of findings about unmanaged statements and policies of an existing role.

@@ -16,6 +16,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     named,
     policy,
     run,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     workload as raw_workload,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.rules_world import (

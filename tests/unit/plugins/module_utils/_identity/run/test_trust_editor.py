@@ -54,7 +54,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     FakeAws,
 )
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 Json = dict[str, Any]
 

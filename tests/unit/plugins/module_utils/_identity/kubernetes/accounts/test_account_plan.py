@@ -30,10 +30,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     MANAGED_BY_LABELS,
-    MANAGED_BY_LABELS as MANAGED,
     OWNER_LABEL,
     Object,
     ServiceAccount,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    MANAGED_BY_LABELS as MANAGED,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     PurgeScope,
