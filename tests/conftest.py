@@ -13,6 +13,8 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A worker process inherits the width of the terminal, and tables would depend on it.
+    os.environ.pop("COLUMNS", None)
     config.addinivalue_line("markers", "release: a test of `make release-check` and the workflow")
 
 

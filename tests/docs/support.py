@@ -72,9 +72,8 @@ def commands(page: Path) -> list[str]:
 
 
 def environment(*collections: Path, home: Path) -> dict[str, str]:
-    """Return environment variables with which Ansible finds these collections, without the terminal's width or other settings."""
-    left_out = ("ANSIBLE_", "AWS_", "COLUMNS")
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    """Return environment variables with which Ansible finds these collections, without other ANSIBLE_ and AWS_ variables."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_"))}
     return {
         **inherited,
         "PATH": f"{BIN}{os.pathsep}{inherited['PATH']}",

@@ -119,7 +119,7 @@ def test_each_account_is_read_once(fleet: FleetFixture, tmp_path: Path) -> None:
 def test_namespaces_of_all_clusters_count_for_shared_roles(fleet: FleetFixture, tmp_path: Path) -> None:
     report, _counts, output = audit(fleet, tmp_path / "report.json", pod_identity_only="far/*")
     assert [row["namespace"] for row in report["workloads"]] == ["far"]
-    text = "3 service accounts in 2 clusters use role shared, 2 of them outside of the namespaces of this report."
+    text = "3 service accounts in 2 clusters use role shared, 2 of them not in this report."
     assert f"low ROLE_SHARED {text}" in output
 
 

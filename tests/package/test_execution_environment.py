@@ -65,6 +65,8 @@ def private(short: Path) -> Path:
     """Create the private data folder of the job, with its variables. If this machine cannot isolate a job, skip the test."""
     if reason := obstacle():
         pytest.skip(reason)
+    # The user of the job may enter the parent folder.
+    short.chmod(0o755)
     folder = short / "runner"
     folder.mkdir()
     shutil.copy(GUIDE, folder / "guide.yml")

@@ -199,6 +199,10 @@ def test_play_assumes_role_of_host(fleet: Fleet) -> None:
     """Run site.yml on hosts of the other account. The run must assume the role of the host, and create the IAM role in that
     account."""
     fleet.write(**TWO_ACCOUNTS, hostnames=["name.account"])
+    mine = fleet.hosts()[f"my-cluster.{OWN}"]
+    authority = {"data": mine["eks_certificate_authority_data"]}
+    server = {"endpoint": mine["eks_endpoint"], "certificateAuthority": authority}
+    fleet.control("PUT", f"kubernetes?account={OTHER}&region={EAST}&cluster=my-cluster", server)
     workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-other"}}]
     extra = json.dumps({"pod_identity_hosts": f"eks_account_{OTHER}", "pod_identity_workloads": workloads})
     # This cluster has no EKS Pod Identity Agent.

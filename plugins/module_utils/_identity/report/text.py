@@ -197,14 +197,16 @@ def shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -
     first.
     """
     # Adjacent changes of the same kind are in the order of their names. The order of the kinds does not change.
-    kinds = groupby(changes, lambda change: (change.action, change.kind))
     ordered = [
-        change for _kind, group in kinds for change in sorted(group, key=lambda change: natural(change.line))
+        change
+        for _kind, group in groupby(changes, lambda change: (change.action, change.kind))
+        for change in sorted(group, key=lambda change: natural(change.line))
     ]
     if len(ordered) > SHOWN_CHANGES:
         ordered.sort(key=lambda change: change.action not in (*_REMOVALS, "restart"))
-    restarts = [change for change in ordered[SHOWN_CHANGES:] if change.action == "restart"]
-    shown = ordered if check_mode else [*ordered[:SHOWN_CHANGES], *restarts]
+    limit = len(ordered) if check_mode else SHOWN_CHANGES
+    shown = [change for index, change in enumerate(ordered) if index < limit or change.action == "restart"]
+    more = len(ordered) - len(shown)
     return [
         *(
             line
@@ -213,7 +215,7 @@ def shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -
                 wrapped(change.line, "    ", "      ") if change.has_details else [f"    {change.line}"]
             )
         ),
-        *([f"    and {more} more, listed in {place}"] if (more := len(ordered) - len(shown)) else []),
+        *([f"    and {more} more, listed in {place}"] if more else []),
     ]
 
 
