@@ -202,7 +202,7 @@ def test_report_reads_files_and_rejects_others(workflow: Workflow) -> None:
     assert "1 of 1 cluster planned, 0 failed; nothing was changed." in done.stdout
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2
-    assert squeezed("The plan has 3 changes that no job reported as done, listed in its output:") in squeezed(done.stdout)
+    assert squeezed("The plan has 3 changes that no job reported as done") in squeezed(done.stdout)
     (workflow.folder / "other.json").write_text("[]", encoding="utf-8")
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2
