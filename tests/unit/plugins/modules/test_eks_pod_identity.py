@@ -400,9 +400,6 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
     )
 
 
-# Tests of eks_pod_identity_info
-
-
 # Tests of eks_pod_identity_association
 
 

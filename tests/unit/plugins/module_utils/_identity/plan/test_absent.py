@@ -67,9 +67,6 @@ def codes(found: Plan) -> list[str]:
     return codes_and_reasons(found.findings)
 
 
-# Tests of unmanaged resources
-
-
 def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
     aws = converged_account(workload())
     next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
@@ -111,9 +108,6 @@ def test_roles_of_a_deleted_cluster_are_deleted() -> None:
     )
     remove(aws, workload())
     assert aws.state() == FakeAws().state()
-
-
-# Tests of resources of other owners
 
 
 def test_verification_reports_other_principals() -> None:

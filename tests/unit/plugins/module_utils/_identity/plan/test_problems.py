@@ -18,6 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     association_target,
     policy_target,
     role_target,
+    trust_target,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -201,32 +202,38 @@ def test_failure_has_cause_and_remedy(
     assert aws.state() == initial
 
 
-# Tests of existing roles that a run uses without changes
-
-
 def test_input_trust_policy_is_evaluated() -> None:
     raw = workload(role={"name": "my-role", "trust_policy": TRUST_EC2})
     found = plan(FakeAws(), desired(raw))
-    assert names(found) == []
-    assert [failure.error_code for failure in found.failures] == ["TRUST_NOT_USABLE"]
+    failure = Failure(
+        APP,
+        trust_target(role_arn("my-role")),
+        "read",
+        "TRUST_NOT_USABLE",
+        f"role {role_arn('my-role')} cannot be used by default/app: Statement 1 trusts ec2.amazonaws.com, not "
+        "pods.eks.amazonaws.com.",
+        "Correct role.trust_policy, and apply the workload; or leave role.trust_policy out, so that this collection writes the "
+        "trust policy for the workloads of the role.",
+    )
+    assert (names(found), found.failures) == ([], (failure,))
 
 
 def test_too_long_extension_fails() -> None:
     aws = FakeAws()
-    long = {
-        "ArnLike": {
-            "aws:SourceArn": [
-                f"arn:aws:ec2:us-west-2:111122223333:instance/{number:05}" for number in range(34)
-            ]
-        }
-    }
+    arns = [f"arn:aws:ec2:us-west-2:111122223333:instance/{number:05}" for number in range(34)]
+    long = {"ArnLike": {"aws:SourceArn": arns}}
     create_role(aws, "old", {**TRUST_EC2, "Statement": [{**TRUST_EC2["Statement"][0], "Condition": long}]})
     found = plan(aws, desired(existing(extend_trust=True)))
-    assert names(found) == []
-    assert [failure.error_code for failure in found.failures] == ["TRUST_POLICY_TOO_LONG"]
-
-
-# Tests of unmanaged resources that a run takes over
+    failure = Failure(
+        APP,
+        trust_target("old"),
+        "update",
+        "TRUST_POLICY_TOO_LONG",
+        "the trust policy of role old for its 1 workload has 2348 characters; 2048 are allowed.",
+        "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request an "
+        "increase of the quota 'Role trust policy length'.",
+    )
+    assert (names(found), found.failures) == ([], (failure,))
 
 
 def test_adoption_detaches_only_with_purge_policies() -> None:
@@ -239,22 +246,14 @@ def test_adoption_detaches_only_with_purge_policies() -> None:
     assert names(plan(aws, spec)) == []
 
 
-# Tests of resources of other owners
-
-
-# Tests of a role that several workloads share
-
-
 def test_policy_of_a_failed_workload_remains_attached() -> None:
     aws = FakeAws()
     raw = [workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])]
     run(aws, desired(*raw))
     aws.fail_on("iam:GetPolicy", DENIED)
     found = plan(aws, desired(*raw))
-    assert names(found) == []
-    assert [(failure.error_code, failure.target.full_name) for failure in found.failures] == [
-        ("AccessDenied", policy_arn("a"))
-    ]
-
-
-# Tests of resources that cannot be read
+    target, keys = policy_target(policy_arn("a")), (key("one"),)
+    failure = Failure(
+        keys, target, "read", "AccessDenied", "x: User is not authorized", DENIED.remedy, cause=DENIED
+    )
+    assert (names(found), found.failures) == ([], (failure,))

@@ -44,6 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     desired,
     document,
     key,
+    policy,
     policy_arn,
     role_arn,
     run,
@@ -112,20 +113,36 @@ def test_each_setting_is_exported(kind: str, attribute: Attribute) -> None:
         policies={arn: (resources["policy"], document("s3:GetObject"))},
     )
     (row,) = export_workloads(estate)
-    rows = {"role": row["role"], "policy": row["policies"][0], "association": row}
-    assert (rows[kind][attribute.name], "tags" in row["role"]) == (value, False)
+    expected: dict[str, Any] = {
+        "namespace": "default",
+        "service_account": "app",
+        "role": {"name": "app", "trust_policy": TRUST_BARE},
+        "policies": [{"name": "reports", "document": document("s3:GetObject")}],
+    }
+    {"role": expected["role"], "policy": expected["policies"][0], "association": expected}[kind][
+        attribute.name
+    ] = value
+    assert row == expected
 
 
-def test_association_of_an_addon_is_left_out() -> None:
+def test_export_leaves_out_addons_and_names_inline_policies() -> None:
     aws = FakeAws()
-    run(aws, desired(workload()))
-    (association,) = aws.eks.associations.values()
+    mine = workload("mine", role={"name": "mine"}, policies=[policy("mine")])
+    run(aws, desired(workload(), mine))
+    aws.iam.roles["mine"]["inline"] = {"more": "{}"}
+    association = next(iter(aws.eks.associations.values()))
     association["ownerArn"] = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/1"
-    found = export(aws)
-    assert (found["workloads"], found["left_out"]) == (
-        [],
-        [{"workload": "default/app", "owner_arn": association["ownerArn"]}],
-    )
+    assert export(aws) == {
+        "changed": False,
+        "workloads": [mine],
+        "left_out": [{"workload": "default/app", "owner_arn": association["ownerArn"]}],
+        "inline_policies": [{"role": "mine", "policies": ["more"]}],
+        **{name: [] for name in ("changes", "failures", "findings")},
+        "summary": {"workloads": 1, "left_out": 1, "changes": 0, "failures": 0},
+        "account_id": ACCOUNT,
+        "caller_arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session",
+        "cluster_arn": CLUSTER_ARN,
+    }
 
 
 def test_missing_role_is_named_by_the_plan() -> None:

@@ -109,6 +109,3 @@ def test_message_shows_ten_causes() -> None:
     lines = failure_message(run, HERE, build_result(run)).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
-
-
-# Tests of messages about errors before any change

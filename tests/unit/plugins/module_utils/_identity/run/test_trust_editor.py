@@ -461,6 +461,3 @@ def test_rollback_of_two_clusters_returns_the_role(
     for is_here, operation in end:
         operate(aws, is_here, operation)
     assert role_state(aws) == initial
-
-
-# Tests of random combinations of statements
