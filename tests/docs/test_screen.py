@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from support import COLLECTIONS, ROOT, Sandbox, environment, run
 
 EXAMPLE = "examples/guide.yml"
@@ -72,6 +74,19 @@ def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> No
         )
         # The action plugin runs all modules in its process, so Ansible writes no module files.
         assert list(remote_tmp.glob("*/AnsiballZ_*.py")) == []
+
+
+def test_screens_of_examples(sandbox: Sandbox) -> None:
+    """Compare all lines that the task of the role shows with tests/docs/screens.yml."""
+    for example in yaml.safe_load(Path(__file__).with_name("screens.yml").read_text(encoding="utf-8")):
+        sandbox.reset()
+        for options, lines in example["runs"].items():
+            playbook, *others = shlex.split(options)
+            command = ("ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"@{example['list']}", *others)
+            _before, task, *_after = sandbox.run(*command).stdout.split(
+                "TASK [workload_identity.aws.pod_identity : "
+            )
+            assert task.partition("\n")[2].rstrip() == lines.rstrip(), options
 
 
 def test_plan_is_in_files_without_table(sandbox: Sandbox, tmp_path: Path) -> None:
