@@ -90,8 +90,7 @@ BROKEN = (
         aws.bound_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role is not allowed to perform s3:GetObject on "
         "arn:aws:s3:::my-pod-secrets-bucket/my-object: its policies allow the action, but "
-        "arn:aws:iam::{account}:policy/boundary does not. Allow the action in "
-        "arn:aws:iam::{account}:policy/boundary too.",
+        "arn:aws:iam::{account}:policy/boundary does not. Allow the action in arn:aws:iam::{account}:policy/boundary too.",
     ),
     Broken(
         "association deleted",
@@ -118,15 +117,13 @@ BROKEN = (
         kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")),
         "default/my-service-account: Pod my-pod (N old): container app has HTTPS_PROXY without a NO_PROXY "
         "for the agent, so its SDK may request credentials from the proxy. Add 169.254.170.23 and [fd00:ec2::23] "
-        "to NO_PROXY and no_proxy in the Pod template. The Pod has no owner, so recreate it from its "
-        "manifest. First:",
+        "to NO_PROXY and no_proxy in the Pod template. The Pod has no owner, so recreate it from its manifest. First:",
     ),
     Broken(
         "Pod older than the association",
         kube.pod_before_association,
         "default/my-service-account: Pod my-pod (N old): admitted before association {association} was created "
-        "(TIME), so EKS Pod Identity was not injected. The Pod has no owner, so recreate it from its "
-        "manifest. First:",
+        "(TIME), so EKS Pod Identity was not injected. The Pod has no owner, so recreate it from its manifest. First:",
     ),
 )
 BY_NAME = {broken.name: broken for broken in BROKEN}

@@ -411,16 +411,13 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
         ),
         pytest.param(
             {**ONE, "role_arn": role_arn("r"), "session_policy": document("a:B")},
-            "association default/app: session_policy needs disable_session_tags: true (EKS accepts a "
-            "session policy "
+            "association default/app: session_policy needs disable_session_tags: true (EKS accepts a session policy "
             "only without session tags). Nothing was changed.",
             id="session policy with session tags",
         ),
         pytest.param(
             {**ONE, "role_arn": "r"},
-            f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'r'. "
-            "Nothing was "
-            "changed.",
+            f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'r'. Nothing was changed.",
             id="role that is not an ARN",
         ),
         pytest.param(
@@ -458,8 +455,7 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
         pytest.param(
             {**ONE, "cluster_name": "a b", "role_arn": role_arn("r")},
             "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            "characters, beginning with a letter or digit), "
-            "got 'a b'. Nothing was changed.",
+            "characters, beginning with a letter or digit), got 'a b'. Nothing was changed.",
             id="invalid cluster name",
         ),
     ],

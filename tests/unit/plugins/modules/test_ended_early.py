@@ -183,6 +183,5 @@ def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleTyp
     assert time.monotonic() - began < LONG
     assert (ended["failed"], ended["error_code"]) == (True, "DEADLINE")
     assert ended["msg"] == (
-        "not everything was read: the deadline of 1 s has passed. Run again. To complete more in one run, raise "
-        "deadline."
+        "not everything was read: the deadline of 1 s has passed. Run again. To complete more in one run, raise deadline."
     )

@@ -191,8 +191,7 @@ FAILURES = [
     ({"policies": [], "required_permissions": [GET]}, "policies is empty. List at least one policy."),
     (
         {"policies": [None], "required_permissions": [GET]},
-        "IAM would reject a policy: policy 1: a policy document must be a mapping or JSON text, got null. Correct that "
-        "policy.",
+        "IAM would reject a policy: policy 1: a policy document must be a mapping or JSON text, got null. Correct that policy.",
     ),
     *(
         (

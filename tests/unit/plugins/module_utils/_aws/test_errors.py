@@ -39,8 +39,7 @@ THROTTLING_CODES = (
         ),
         (
             "InvalidParameterException",
-            "Trust policy of the role provided is invalid. Follow the official documentation to resolve "
-            "the issue.",
+            "Trust policy of the role provided is invalid. Follow the official documentation to resolve the issue.",
             "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
             "workload_identity.aws.iam_trust_policy_check finds the cause.",
         ),
@@ -57,8 +56,7 @@ THROTTLING_CODES = (
             (
                 code,
                 "User: a is not authorized to perform: iam:PassRole on resource: b",
-                "Allow the caller iam:PassRole on this role, with the condition StringEquals "
-                "iam:PassedToService "
+                "Allow the caller iam:PassRole on this role, with the condition StringEquals iam:PassedToService "
                 "pods.eks.amazonaws.com.",
             )
             for code in ("AccessDenied", "AccessDeniedException")
@@ -116,8 +114,7 @@ THROTTLING_CODES = (
             (
                 code,
                 "Rate exceeded",
-                "AWS limits the rate of requests of this account and retries did not help. Run again "
-                "later or with a "
+                "AWS limits the rate of requests of this account and retries did not help. Run again later or with a "
                 "lower concurrency; completed changes are kept.",
             )
             for code in THROTTLING_CODES

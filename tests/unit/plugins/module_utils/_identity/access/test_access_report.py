@@ -715,8 +715,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         HOST_POD,
         f"medium Pods of shop/api that started without credentials: 2. {FALLBACK} Of these Pods, the hop "
         "limit does not affect those with hostNetwork: 1. The cluster has no managed node group, and no role for EKS Auto "
-        "Mode. "
-        f"{OTHER_NODES}",
+        f"Mode. {OTHER_NODES}",
         [],
     ),
     "administrator without Pods": (
@@ -749,8 +748,7 @@ def test_service_account_without_credentials_may_have_the_role_of_its_node() -> 
     report = build(facts)
     assert only(report)["source"] == "node"
     assert [risk["text"] for risk in report["risks"]] == [
-        f"Service accounts without credentials for AWS: shop/api. {FALLBACK} Node role: {NODE} (node group a). "
-        f"{OTHER_NODES}"
+        f"Service accounts without credentials for AWS: shop/api. {FALLBACK} Node role: {NODE} (node group a). {OTHER_NODES}"
     ]
 
 

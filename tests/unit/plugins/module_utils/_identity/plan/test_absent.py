@@ -14,6 +14,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Failure,
+    association_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -23,6 +27,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     codes_and_reasons,
     desired,
     engine,
+    key,
     named,
     names,
     plan,
@@ -71,17 +76,16 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
     aws = converged_account(workload())
     next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
     found = plan_removal(aws, workload())
-    assert names(found) == []
-    (failure,) = found.failures
-    assert (failure.error_code, failure.action) == ("ASSOCIATION_OWNED_BY_ADDON", "delete")
-    assert failure.message == (
-        f"association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on {ADDON}, "
-        "which "
-        "would undo a direct change."
+    failure = Failure(
+        (key(),),
+        association_target(key()),
+        "delete",
+        "ASSOCIATION_OWNED_BY_ADDON",
+        f"association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on {ADDON}, which would undo "
+        "a direct change.",
+        "Remove the service account from the add-on's podIdentityAssociations, or set ⟨force⟩: true.",
     )
-    assert failure.remedy == (
-        "Remove the service account from the add-on's podIdentityAssociations, or set ⟨force⟩: true."
-    )
+    assert (names(found), found.failures) == ([], (failure,))
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
 

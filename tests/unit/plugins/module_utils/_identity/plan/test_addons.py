@@ -207,8 +207,8 @@ def test_unlisted_roles_that_a_change_would_take(desired: AddonSpec, taken: list
 
 TEAM_A = {**MARK, "workload-identity/owner": "team-a"}
 REMEDY = (
-    "To keep the role, list it for the service account in pod_identity_associations. To replace or remove it, set adopt: "
-    "true."
+    "To keep the role, list it for the service account in pod_identity_associations. To replace or remove it, "
+    "set adopt: true."
 )
 UNMARKED = "does not have the tag workload-identity/managed-by"
 OF_TEAM_A = "belongs to owner 'team-a'"
@@ -264,8 +264,7 @@ def test_unsupported_service_account_is_named() -> None:
     assert (failure.action, failure.error_code) == ("create", "ADDON_ROLE_NOT_SUPPORTED")
     assert failure.message == (
         f"version {MIDDLE} of the add-on does not accept roles for these service accounts: "
-        "ebs-csi-controler-sa; it accepts roles "
-        "for ebs-csi-controller-sa."
+        "ebs-csi-controler-sa; it accepts roles for ebs-csi-controller-sa."
     )
     without = unsupported_accounts(desired, [], OLDEST, CLUSTER, "update")
     assert without is not None

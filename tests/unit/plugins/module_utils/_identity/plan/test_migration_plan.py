@@ -589,8 +589,8 @@ OTHER_ACCOUNTS_REMEDY = (
     "Migrate these service accounts, too. Then run the step finish again, which removes the statement."
 )
 PATTERN_REMEDY = (
-    "If no other principal needs the statement, remove it. Otherwise edit it, so that it no longer allows the service "
-    "account."
+    "If no other principal needs the statement, remove it. Otherwise edit it, so that it no longer "
+    "allows the service account."
 )
 KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
 OTHER_ROLES_REMEDY = (

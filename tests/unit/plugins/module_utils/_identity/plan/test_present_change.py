@@ -18,6 +18,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedRole,
     RoleSpec,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Failure,
+    association_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import roles
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -31,6 +35,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     create_policy,
     desired,
     document,
+    key,
     named,
     names,
     own_trust,
@@ -50,6 +55,7 @@ ASSOCIATION = {"clusterName": CLUSTER, "associationId": "a-00000000000000001"}
 ASSOCIATION_ARN = f"arn:aws:eks:us-west-2:{ACCOUNT}:podidentityassociation/{CLUSTER}/a-00000000000000001"
 EDGE = policy_arn("edge")
 TARGET = "arn:aws:iam::444455556666:role/one"
+REORDERED = {"Resource": ["*"], "Action": ["s3:putObject", "S3:GetObject"], "Effect": "Allow"}
 READ, WRITE = document("s3:GetObject"), document("s3:PutObject")
 
 
@@ -239,19 +245,7 @@ def test_single_change_has_its_diff_and_requests(
             workload(policies=[policy("my-policy", "s3:GetObject", "s3:PutObject")]),
             workload(
                 policies=[
-                    {
-                        "document": {
-                            "Statement": [
-                                {
-                                    "Resource": ["*"],
-                                    "Action": ["s3:putObject", "S3:GetObject"],
-                                    "Effect": "Allow",
-                                }
-                            ],
-                            "Version": "2012-10-17",
-                        },
-                        "name": "my-policy",
-                    }
+                    {"document": {"Statement": [REORDERED], "Version": "2012-10-17"}, "name": "my-policy"}
                 ]
             ),
             id="policy in another order",
@@ -318,17 +312,16 @@ def test_oldest_version_is_deleted_at_the_quota(default: int, deleted: str) -> N
 def test_session_policy_needs_disabled_session_tags() -> None:
     aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False)))
-    assert names(found) == []
-    (failure,) = found.failures
-    assert failure.error_code == "SESSION_TAGS_CONFLICT"
-    assert failure.message == (
-        "association a-00000000000000001 of my-cluster default/app has a session policy, which EKS "
-        "allows only "
-        "with session tags turned off."
+    failure = Failure(
+        (key(),),
+        association_target(key()),
+        "update",
+        "SESSION_TAGS_CONFLICT",
+        "association a-00000000000000001 of my-cluster default/app has a session policy, which EKS allows only with session tags "
+        "turned off.",
+        "Leave out disable_session_tags: false, because EKS cannot remove the session policy.",
     )
-    assert failure.remedy == (
-        "Leave out disable_session_tags: false, because EKS cannot remove the session policy."
-    )
+    assert (names(found), found.failures) == ([], (failure,))
 
 
 def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:

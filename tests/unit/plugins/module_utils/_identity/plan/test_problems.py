@@ -140,8 +140,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 policy_target(policy_arn("edge")),
                 "read",
                 "POLICY_MISSING",
-                f"policy {policy_arn('edge')}, the permissions boundary of role my-role, does not exist "
-                f"in account {ACCOUNT}.",
+                f"policy {policy_arn('edge')}, the permissions boundary of role my-role, does not exist in account {ACCOUNT}.",
                 "Correct the ARN, or create that policy first.",
             ),
             id="missing boundary",

@@ -71,8 +71,7 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
     assert list(caught.value.problems) == [
         f"purge would remove 11 unlisted workloads of cluster {CLUSTER} (account {ACCOUNT}, region "
         f"{REGION}): {names}. ⟨purge_limit⟩ allows only 10. Check that the "
-        "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise "
-        "⟨purge_limit⟩ to 11."
+        "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise ⟨purge_limit⟩ to 11."
     ]
     assert aws.state() == initial
 

@@ -391,8 +391,7 @@ def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -
     run = converge(aws, agent())
     assert failure(run) == (
         "ADDON_ASSOCIATION_EXISTS",
-        "eks:CreateAddon: Association already exists: a-1234567890abcdefg. An add-on cannot take over an "
-        "existing association.",
+        "eks:CreateAddon: Association already exists: a-1234567890abcdefg. An add-on cannot take over an existing association.",
     )
     assert not run.made
 

@@ -220,6 +220,16 @@ def test_swap_continues_after_a_lost_response_to_the_detachment() -> None:
     assert done(apply(Script(DetachRolePolicy=[lost]), SWAP)) == ["replace attachment r"]
 
 
+def test_failed_swap_does_not_attach_a_missing_policy() -> None:
+    missing = failing("iam:DetachRolePolicy", "NoSuchEntity")
+    api = Script(
+        DetachRolePolicy=[missing], AttachRolePolicy=[failing("iam:AttachRolePolicy", "AccessDenied")]
+    )
+    (failure,) = failures(apply(api, SWAP))
+    assert (failure.message, failure.partly) == ("iam:AttachRolePolicy: No.", False)
+    assert api.operations == ["DetachRolePolicy", "AttachRolePolicy"]
+
+
 @pytest.mark.parametrize(
     ("errors", "note", "partly"),
     [

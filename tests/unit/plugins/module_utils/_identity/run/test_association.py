@@ -213,11 +213,8 @@ def test_addon_association_requires_force(absent: bool) -> None:
         ensure(aws, association_input(absent=absent))
     start = "Remove the service account from" if absent else "Change the role in"
     assert str(caught.value) == (
-        f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
-        "undo a "
-        f"direct change. {start} the add-on's podIdentityAssociations, or set ⟨force⟩: true. "
-        "Nothing was "
-        "changed."
+        f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would undo a "
+        f"direct change. {start} the add-on's podIdentityAssociations, or set ⟨force⟩: true. Nothing was changed."
     )
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
     assert action(ensure(aws, association_input(absent=absent, force=True))) == (

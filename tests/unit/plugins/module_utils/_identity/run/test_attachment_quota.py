@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Failure,
+    role_target,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
     desired,
     engine,
+    key,
     policy,
     policy_arn,
     run,
@@ -34,6 +39,12 @@ def with_foreign_policies(count: int) -> FakeAws:
     return aws
 
 
+REMEDY = (
+    "Detach unneeded policies, merge some of the listed policies, or request an increase of the quota "
+    "'Managed policies per role'."
+)
+
+
 def foreign(count: int) -> list[str]:
     return [f"arn:aws:iam::aws:policy/Foreign{number}" for number in range(count)]
 
@@ -48,19 +59,15 @@ def test_policy_over_quota_fails_before_any_change(check_mode: bool) -> None:
     spec = with_policies("new", "newer")
     outcome = engine(aws, spec).run(spec, "present", check_mode)
     assert (outcome.done, aws.writes) == ((), [])
-    (failure,) = outcome.failures
-    assert (failure.error_code, failure.target.label, list(map(str, failure.workloads))) == (
+    failure = Failure(
+        (key("app"),),
+        role_target("my-role"),
+        "update",
         "ROLE_POLICIES_OVER_QUOTA",
-        "role my-role",
-        ["default/app"],
+        f"role {ROLE_ARN} would have 11 policies; 10 are allowed. Attached but not listed: {', '.join(foreign(8))}.",
+        f"{REMEDY} ⟨purge_policies⟩: true detaches the unlisted policies.",
     )
-    assert failure.message == (
-        f"role {ROLE_ARN} would have 11 policies; 10 are allowed. Attached but not listed: {', '.join(foreign(8))}."
-    )
-    assert failure.remedy == (
-        "Detach unneeded policies, merge some of the listed policies, or request an increase of the quota 'Managed policies per "
-        "role'. ⟨purge_policies⟩: true detaches the unlisted policies."
-    )
+    assert outcome.failures == (failure,)
     assert policy_arn("new") not in aws.iam.policies
 
 
@@ -93,6 +100,13 @@ def test_uses_the_raised_quota_of_the_account() -> None:
     (failure,) = run(aws, with_policies("new", "newer")).failures
     assert "; 11 are allowed. " in failure.message
     assert aws.writes == []
+
+
+def test_listed_policies_over_quota_fail() -> None:
+    spec = with_policies(*map(str, range(10)))
+    (failure,) = run(with_foreign_policies(0), spec).failures
+    assert failure.message == f"role {ROLE_ARN} would have 11 policies; 10 are allowed."
+    assert failure.remedy == REMEDY
 
 
 @pytest.mark.parametrize(("attached", "limit"), [(10, 11), (9, 10)])

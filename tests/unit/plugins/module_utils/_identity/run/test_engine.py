@@ -171,8 +171,7 @@ def test_inactive_cluster_fails(status: str) -> None:
     with pytest.raises(AwsError) as caught:
         find_cluster(aws, CLUSTER, REGION)
     assert str(caught.value) == (
-        f"eks:DescribeCluster: ClusterNotActive: cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) is "
-        f"{status}."
+        f"eks:DescribeCluster: ClusterNotActive: cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) is {status}."
     )
     assert caught.value.remedy == (
         "Wait until the cluster is ACTIVE, or find out in the EKS console why it is not."

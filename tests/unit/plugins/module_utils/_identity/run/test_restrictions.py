@@ -175,8 +175,7 @@ def test_verification_reports_the_deny_and_its_effect(
     label = "Statement 2 (Sid 'Quarantine')" if statement["Sid"] else "Statement 2"
     assert finding.statement == label
     assert finding.message == (
-        f"{label} of the trust policy of role {ROLE} {end} This collection did not write that statement, and "
-        "keeps it."
+        f"{label} of the trust policy of role {ROLE} {end} This collection did not write that statement, and keeps it."
     )
     assert finding.remedy == LIFT
     by_arn = desired(workload("app", role={"arn": ROLE}))

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
@@ -31,8 +33,15 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     HERE,
+    OWNED,
     REGION,
+    FakeAws,
+    desired,
     key,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
 )
 
 APP, TWO = key("app"), key("two")
@@ -109,3 +118,38 @@ def test_message_shows_ten_causes() -> None:
     lines = failure_message(run, HERE, build_result(run)).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
+
+
+IDLE = workload("idle", role={"name": "idle"})
+
+
+def entries(description: str, **more: Any) -> Desired:
+    shared = {"role": {"name": "my-role", "description": description}, "policies": None}
+    return desired(workload(**shared, **more), workload("web", **shared), IDLE)
+
+
+def test_result_has_changes_and_statuses() -> None:
+    aws, target = FakeAws(), "arn:aws:iam::444455556666:role/one"
+    run(aws, entries("old"))
+    result = build_result(run(aws, entries("new", target_role_arn=target, tags={"a": "b"})))
+    old, new = {"description": "old"}, {"description": "new"}
+    role: dict[str, Any] = {"resource": "role", "name": "my-role", "before": old, "after": new}
+    association = {
+        "resource": "association",
+        "name": "default/app",
+        "before": {"target_role_arn": "", "tags": OWNED},
+        "after": {"target_role_arn": target, "tags": {**OWNED, "a": "b"}},
+    }
+    update = {"workload": "default/app", "action": "update"}
+    assert result["changes"] == [update | role | {"shared_with": ["default/web"]}, update | association]
+    texts = [f"{json.dumps(state, indent=2)}\n" for state in (old, new)]
+    assert list(result["diff"][0].values()) == ["role my-role (update)", "role my-role (update)", *texts]
+    names = ("service_account", "role_arn", "policy_arns", "target_role_arn", "external_id", "status")
+    external_id = f"{REGION}/{ACCOUNT}/{CLUSTER}/default/app"
+    assert [tuple(row[name] for name in names) for row in result["workloads"]] == [
+        ("app", role_arn("my-role"), [], target, external_id, "changed"),
+        ("web", role_arn("my-role"), [], "", "", "changed"),
+        ("idle", role_arn("idle"), [policy_arn("my-policy")], "", "", "unchanged"),
+    ]
+    counts = {"workloads": 3, "changes": 2, "failed": 0, "findings": 0, "changed": 2, "unchanged": 1}
+    assert (result["changed"], result["state"], result["summary"]) == (True, "present", counts)

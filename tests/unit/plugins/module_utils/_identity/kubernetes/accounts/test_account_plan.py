@@ -330,8 +330,7 @@ def test_failed_aws_removal_keeps_service_account() -> None:
             "SERVICE_ACCOUNT_KEPT",
             "warning",
             None,
-            "the service accounts of these workloads are kept, because AWS still has resources of the "
-            "workloads: default/bad.",
+            "the service accounts of these workloads are kept, because AWS still has resources of the workloads: default/bad.",
             "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
         )
     ]
@@ -361,8 +360,7 @@ def test_missing_cluster_keeps_all_service_accounts() -> None:
             "that API may belong to another cluster.",
             "Check that pod_identity_cluster_name, the AWS account, the region and the kubeconfig belong to the same "
             "cluster. Then run again. If the cluster was deleted, remove the remaining AWS "
-            "resources of the workloads with the module "
-            "eks_pod_identity and state: absent.",
+            "resources of the workloads with the module eks_pod_identity and state: absent.",
         )
     ]
 

@@ -65,8 +65,7 @@ def proxied(names: str) -> tuple[str, str, str, str]:
     return (
         "POD_PROXY",
         "error",
-        f"{ONE} (2 hours old): container app has {names} without a NO_PROXY for the agent, so its SDK may "
-        "request "
+        f"{ONE} (2 hours old): container app has {names} without a NO_PROXY for the agent, so its SDK may request "
         "credentials from the proxy.",
         f"Add 169.254.170.23 and [fd00:ec2::23] to NO_PROXY and no_proxy in the Pod template. {RESTART}",
     )
@@ -76,8 +75,7 @@ def before_association(subject: str, remedy: str, instead: str = "") -> tuple[st
     return (
         "POD_BEFORE_ASSOCIATION",
         "error",
-        f"{subject}: admitted before association a-1 was created (2026-03-10T09:00:00Z), so EKS Pod Identity "
-        "was not "
+        f"{subject}: admitted before association a-1 was created (2026-03-10T09:00:00Z), so EKS Pod Identity was not "
         f"injected{instead}.",
         remedy.replace(
             "Recreate the Pods:", "Run with pod_identity_restart_stale: true, or recreate the Pods by hand:"
@@ -105,8 +103,8 @@ OWN = (
     "container app with AWS_CONTAINER_CREDENTIALS_FULL_URI, but without the URI of the EKS Pod Identity Agent"
 )
 ON_PURPOSE = (
-    "To leave a container out on purpose, name it in the annotation eks.amazonaws.com/skip-containers of the Pod "
-    "template."
+    "To leave a container out on purpose, name it in the annotation eks.amazonaws.com/skip-containers of the "
+    "Pod template."
 )
 
 
@@ -207,8 +205,7 @@ CASES = [
         + [build.pod()],
         ("pass", "fail 5/6"),
         before_association(
-            "Pods web-6d5f7c9b8-a, web-6d5f7c9b8-b, web-6d5f7c9b8-c and 2 more of Deployment web (up to 3 "
-            "days old)",
+            "Pods web-6d5f7c9b8-a, web-6d5f7c9b8-b, web-6d5f7c9b8-c and 2 more of Deployment web (up to 3 days old)",
             RESTART,
         ),
     ),
@@ -351,8 +348,7 @@ CASES = [
         (
             "POD_NOT_INJECTED",
             "error",
-            f"{ONE} (2 hours old): without the environment and token of EKS Pod Identity, although admitted "
-            "after the "
+            f"{ONE} (2 hours old): without the environment and token of EKS Pod Identity, although admitted after the "
             "association.",
             f"Check the cluster's mutating webhooks if new Pods have the same fault. {RESTART}",
         ),
@@ -372,8 +368,7 @@ CASES = [
             "POD_ON_UNSUPPORTED_NODE",
             "error",
             f"{ONE} (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node {build.NODE}).",
-            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
-            "service "
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for service "
             "accounts for this workload.",
         ),
         reads={"nodes": build.read([build.node(labels={"eks.amazonaws.com/compute-type": "fargate"})])},
@@ -386,8 +381,7 @@ CASES = [
             "POD_ON_UNSUPPORTED_NODE",
             "error",
             "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work.",
-            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
-            "service "
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for service "
             "accounts for this workload.",
         ),
     ),
@@ -400,8 +394,7 @@ CASES = [
             "error",
             "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node "
             "fargate-ip-10-0-1-9.ec2.internal).",
-            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
-            "service "
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for service "
             "accounts for this workload.",
         ),
     ),
@@ -435,8 +428,7 @@ CASES = [
         (
             "AGENT_MISSING",
             "error",
-            "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
-            "namespace "
+            "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in namespace "
             "kube-system), so no Pod gets credentials.",
             "Install the add-on: apply the workloads with pod_identity_agent: present.",
         ),
@@ -490,8 +482,7 @@ CASES = [
             "AGENT_NOT_READY",
             "error",
             f"no Pod of the EKS Pod Identity Agent is ready, so no Pod gets credentials. Nodes: {build.NODE}.",
-            "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
-            "assign requested "
+            "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
             f"address' means that IPv6 is off on the node). To see the Pods of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False)])},
@@ -504,8 +495,7 @@ CASES = [
             "AGENT_NOT_READY",
             "warning",
             "the EKS Pod Identity Agent is not ready on 1 of its 2 nodes (other), so Pods there get no credentials.",
-            "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
-            "assign requested "
+            "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
             f"address' means that IPv6 is off on the node). To see the Pods of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(), build.agent("other", ready=False)])},
@@ -517,8 +507,7 @@ CASES = [
         (
             "AGENT_MISSING",
             "error",
-            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
-            f"{build.NODE}).",
+            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node {build.NODE}).",
             "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
             f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
@@ -531,8 +520,7 @@ CASES = [
         (
             "AGENT_MISSING",
             "error",
-            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
-            f"{build.NODE}).",
+            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node {build.NODE}).",
             "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
             f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
@@ -564,8 +552,7 @@ CASES = [
         (
             "AGENT_MISSING",
             "error",
-            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
-            f"{build.NODE}).",
+            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node {build.NODE}).",
             "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
             f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
@@ -614,8 +601,7 @@ CASES = [
         (
             "POD_SKIPPED",
             "warning",
-            f"{ONE} (2 hours old): containers setup, metrics excluded by the annotation "
-            "eks.amazonaws.com/skip-containers.",
+            f"{ONE} (2 hours old): containers setup, metrics excluded by the annotation eks.amazonaws.com/skip-containers.",
             f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
         ),
     ),
@@ -626,8 +612,7 @@ CASES = [
         (
             "POD_SKIPPED",
             "warning",
-            f"{ONE} (2 hours old): container app excluded by the annotation "
-            "eks.amazonaws.com/skip-containers.",
+            f"{ONE} (2 hours old): container app excluded by the annotation eks.amazonaws.com/skip-containers.",
             f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
         ),
     ),
@@ -732,8 +717,7 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): container late without the environment of EKS Pod Identity, which other containers have.",
             "If a container needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the "
-            "Pod template. Otherwise "
-            "find the webhook that adds or changes the container after the EKS webhook: kubectl get "
+            "Pod template. Otherwise find the webhook that adds or changes the container after the EKS webhook: kubectl get "
             "mutatingwebhookconfigurations",
         ),
     ),
@@ -748,8 +732,7 @@ CASES = [
             "not known whether SDKs use the role of the association.",
             "In the Pod template of Deployment web, or in the webhook that changes it, remove any credential variables of "
             "Secret app-env, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, from container app. If the SDKs do use the "
-            "role of the association, set pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN]. "
-            f"{ON_PURPOSE}",
+            f"role of the association, set pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN]. {ON_PURPOSE}",
         ),
     ),
     Case(
@@ -782,8 +765,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "warning",
-            "pods in namespace kube-system could not be read, so checks that need them are unknown or "
-            "incomplete: pods is "
+            "pods in namespace kube-system could not be read, so checks that need them are unknown or incomplete: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
             "Allow the caller of the Kubernetes API to list pods in namespace kube-system. To leave Pods out of the "
@@ -798,8 +780,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so checks that need them are unknown or incomplete: the deadline of "
-            "60 s has passed",
+            "pods could not be read, so checks that need them are unknown or incomplete: the deadline of 60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
         reads={"pods": Listing(error=ApiError(0, "the deadline of 60 s has passed"))},
@@ -811,8 +792,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so checks that need them are unknown or incomplete: etcdserver: "
-            "request timed out",
+            "pods could not be read, so checks that need them are unknown or incomplete: etcdserver: request timed out",
             "Run again when the API server is available.",
         ),
         reads={"pods": Listing(error=ApiError(500, "etcdserver: request timed out"))},

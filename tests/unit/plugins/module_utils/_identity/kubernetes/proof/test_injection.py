@@ -301,8 +301,7 @@ REFUSALS = [
         ),
         (
             ApiError(0, "the deadline of 60 s has passed"),
-            "could not be created with a dry run, as no time was left before the deadline: the deadline of 60 "
-            "s has passed",
+            "could not be created with a dry run, as no time was left before the deadline: the deadline of 60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
         (

@@ -98,8 +98,8 @@ MORE = (
     "Set tolerations or a node selector in pod_identity_proof_pod, or run again when the nodes have started."
 )
 EVENTS = (
-    "Check the events of the namespace (quota, admission): kubectl get events -n shop --field-selector "
-    "involvedObject.kind=Job"
+    "Check the events of the namespace (quota, admission): kubectl get events -n shop "
+    "--field-selector involvedObject.kind=Job"
 )
 JUDGED = {
     "the role": ([answer()], None),
@@ -111,20 +111,15 @@ JUDGED = {
             "the runtime proof ran as arn:aws:sts::111122223333:assumed-role/node/i-1, not as role "
             "arn:aws:iam::111122223333:role/team/api.",
             "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after "
-            "some seconds, "
-            "so run again. If it is the workload's former role, the change takes effect within six "
-            "hours.",
+            "some seconds, so run again. If it is the workload's former role, the change takes effect within six hours.",
         ),
     ),
     "a known failure": (
         [answer("Unable to locate credentials.\n", 253)],
         (
             "PROOF_FAILED",
-            "the runtime proof failed, as it found no credentials, so EKS injected none: Unable "
-            "to locate "
-            "credentials.",
-            "A new association reaches the cluster after some seconds: run again. If the error persists, "
-            "check the mutating "
+            "the runtime proof failed, as it found no credentials, so EKS injected none: Unable to locate credentials.",
+            "A new association reaches the cluster after some seconds: run again. If the error persists, check the mutating "
             "webhooks.",
         ),
     ),
@@ -194,8 +189,7 @@ def test_skipped_proof_has_its_reason() -> None:
         (
             "PROOF_SKIPPED",
             "info",
-            "the runtime proof was skipped: this Kubernetes API (v1.36.2+sandbox) is an emulator, where no "
-            "Pod ever runs.",
+            "the runtime proof was skipped: this Kubernetes API (v1.36.2+sandbox) is an emulator, where no Pod ever runs.",
         )
     ]
 

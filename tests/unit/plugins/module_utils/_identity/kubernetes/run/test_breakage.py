@@ -250,8 +250,7 @@ UNKNOWN = (
     "instead of IRSA at their next start, and it is not known whether they can then reach the EKS Pod Identity Agent: "
 )
 LOOK = (
-    "Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account "
-    "that keeps IRSA. "
+    "Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
     "To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name my-cluster"
 )
 

@@ -252,8 +252,8 @@ def test_failed_read_back_is_unknown() -> None:
 
 
 NOT_KEPT = (
-    "it is missing, is being deleted, or its labels and annotations differ from the applied ones: another process "
-    "changes it."
+    "it is missing, is being deleted, or its labels and annotations differ from the applied ones: "
+    "another process changes it."
 )
 
 
@@ -507,8 +507,7 @@ class Ending:
 
 LEFT = (
     "my-cluster: the run was interrupted, and 1 Job of the runtime proof may still exist (shop/{name}): {reason}. Kubernetes "
-    "deletes a Job 300 seconds after it finishes. To delete it now: kubectl delete jobs -n shop -l "
-    "workload-identity/proof=r1"
+    "deletes a Job 300 seconds after it finishes. To delete it now: kubectl delete jobs -n shop -l workload-identity/proof=r1"
 )
 
 
