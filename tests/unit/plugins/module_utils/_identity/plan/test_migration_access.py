@@ -328,6 +328,14 @@ OTHER = role_arn("other")
             f"it has role {OTHER} meanwhile.",
         ),
         (
+            {
+                "accounts": {API: account(arn=OTHER)},
+                "associations": (association(arn=OTHER),),
+                "roles": (with_record(removed=irsa(API)), role(POD_IDENTITY, name="other", tags={"a": "b"})),
+            },
+            "no migration has recorded shop/api in the tags of a role.",
+        ),
+        (
             {"associations": (association(target_role_arn=OTHER),)},
             "it has settings that no migration sets, such as a target role.",
         ),
@@ -343,6 +351,21 @@ def test_rollback_does_not_touch_some_associations(more: dict[str, Any], reason:
         ("MIGRATION_OTHER_ASSOCIATION", "warning", f"{KEPT_A1}{reason}")
     ]
     assert (plan.groups, plan.kept, plan.refused) == ([], {API}, frozenset())
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_rollback_needs_movable_pods_or_the_name(is_named: bool) -> None:
+    pods, roles = replace(HELD_PODS, irsa=(), agent=("p",)), (with_record(POD_IDENTITY, removed=irsa(API)),)
+    options = {"only": ("shop/api",)} if is_named else {}
+    plan = back(WITHOUT, roles=roles, pods=pods, options=options, **HAS_ASSOCIATION)
+    finding = Finding(
+        Code.MIGRATION_PODS_HELD,
+        "no restart replaces Pod shop/p of shop/api, so the service account stays behind; the others go on.",
+        "Resume the rollouts, or end these Pods, and run the rollback again. Or name shop/api in pod_identity_only: then the "
+        "rollback deletes its association, and its owner must recreate these Pods within 6 hours.",
+        API,
+    )
+    assert (plan.findings, len(plan.groups)) == (([], 1) if is_named else ([finding], 0))
 
 
 def test_deleted_service_account_cannot_get_its_annotation() -> None:

@@ -593,16 +593,44 @@ PATTERN_REMEDY = (
     "allows the service account."
 )
 KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
+PATTERN_KEPT = (
+    "MIGRATION_STATEMENT_KEPT",
+    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
+    PATTERN_REMEDY,
+)
+TWO_PROVIDERS = {"Federated": [provider(), provider(OTHER_HOST)]}
 OTHER_ROLES_REMEDY = (
     "Let these Pods assume such a role with the credentials of their own role, or leave the service account out of "
     "the migration."
 )
 
 
+def matching(pattern: str) -> Json:
+    return {"StringLike": {f"{HOST}:sub": f"system:serviceaccount:{pattern}"}}
+
+
+def without_association(text: str) -> tuple[str, str, str]:
+    return (
+        "ASSOCIATION_MISSING",
+        f"{text} EKS Pod Identity, but there is no association, so EKS refuses new credentials.",
+        f"Run the rollback, which restores IRSA. Or apply shop/api as a workload with role: {{arn: {ROLE}, extend_trust: true}}.",
+    )
+
+
 @pytest.mark.parametrize(
     ("scene", "findings"),
     [
         pytest.param(state(account(), roles=(MIGRATED,)), [], id="no note"),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), pods=AGENT_PODS),
+            [without_association("Pods p of shop/api use")],
+            id="Pods without association",
+        ),
+        pytest.param(
+            state(IrsaAccount(API), roles=(role(POD_IDENTITY, tags=recorded(API)),)),
+            [without_association("a migration moved shop/api to")],
+            id="finished without association",
+        ),
         pytest.param(
             state(account(managers=("Helm release shop", "field manager helm")), roles=(MIGRATED,)),
             [
@@ -695,85 +723,30 @@ OTHER_ROLES_REMEDY = (
         ),
         pytest.param(
             state(
-                roles=(
-                    role(
-                        irsa(Condition={"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
-                        irsa(API, WEB),
-                        POD_IDENTITY,
-                    ),
-                ),
+                roles=(role(irsa(Condition=matching("batch:*")), irsa(API, WEB), POD_IDENTITY),),
                 **HAS_ASSOCIATION,
             ),
             [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows shop/web.", OTHER_ACCOUNTS_REMEDY)],
             id="statement after a pattern for another namespace",
         ),
         pytest.param(
-            state(
-                roles=(
-                    role(
-                        irsa(Condition={"StringLike": {f"{HOST}:sub": "system:serviceaccount:shop:*"}}),
-                        POD_IDENTITY,
-                    ),
-                ),
-                **HAS_ASSOCIATION,
-            ),
-            [
-                (
-                    "MIGRATION_STATEMENT_KEPT",
-                    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
-                    PATTERN_REMEDY,
-                )
-            ],
+            state(roles=(role(irsa(Condition=matching("shop:*")), POD_IDENTITY),), **HAS_ASSOCIATION),
+            [PATTERN_KEPT],
             id="statement with a pattern",
         ),
         pytest.param(
-            state(
-                roles=(
-                    role(
-                        irsa(API, Principal={"Federated": [provider(), provider(OTHER_HOST)]}), POD_IDENTITY
-                    ),
-                ),
-                **HAS_ASSOCIATION,
-            ),
-            [
-                (
-                    "MIGRATION_STATEMENT_KEPT",
-                    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
-                    PATTERN_REMEDY,
-                )
-            ],
+            state(roles=(role(irsa(API, Principal=TWO_PROVIDERS), POD_IDENTITY),), **HAS_ASSOCIATION),
+            [PATTERN_KEPT],
             id="statement with another principal",
         ),
         pytest.param(
-            state(
-                roles=(
-                    role(
-                        irsa(Condition={"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
-                        POD_IDENTITY,
-                    ),
-                ),
-                **HAS_ASSOCIATION,
-            ),
+            state(roles=(role(irsa(Condition=matching("batch:*")), POD_IDENTITY),), **HAS_ASSOCIATION),
             [],
             id="statement with a pattern for another namespace",
         ),
         pytest.param(
-            state(
-                roles=(
-                    role(
-                        irsa(API, WEB, Principal={"Federated": [provider(), provider(OTHER_HOST)]}),
-                        POD_IDENTITY,
-                    ),
-                ),
-                **HAS_ASSOCIATION,
-            ),
-            [
-                (
-                    "MIGRATION_STATEMENT_KEPT",
-                    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
-                    PATTERN_REMEDY,
-                )
-            ],
+            state(roles=(role(irsa(API, WEB, Principal=TWO_PROVIDERS), POD_IDENTITY),), **HAS_ASSOCIATION),
+            [PATTERN_KEPT],
             id="statement with another principal and more service accounts",
         ),
         pytest.param(
@@ -793,7 +766,9 @@ OTHER_ROLES_REMEDY = (
 )
 def test_notes(scene: MigrationState, findings: list[tuple[str, str, str]]) -> None:
     notes = only(plan_migration(scene)).notes
-    assert {(finding.severity, finding.workload) for finding in notes} <= {("warning", API)}
+    assert [(finding.severity, finding.workload) for finding in notes] == [
+        ("error" if code == "ASSOCIATION_MISSING" else "warning", API) for code, *_texts in findings
+    ]
     assert [(finding.code.value, finding.message, finding.remedy) for finding in notes] == findings
 
 
