@@ -112,29 +112,25 @@ FOREIGN_POLICY = "arn:aws:iam::444455556666:policy/theirs"
         ),
         pytest.param(
             {"policies": [{"arn": FOREIGN_POLICY}]},
-            f"workload default/app: policy {FOREIGN_POLICY} belongs to account 444455556666; only policies "
-            "of account "
+            f"workload default/app: policy {FOREIGN_POLICY} belongs to account 444455556666; only policies of account "
             "111122223333 and AWS managed policies can be used. Set a policy of account 111122223333.",
             id="policy of another account",
         ),
         pytest.param(
             {"role": {"name": "my-role", "permissions_boundary": FOREIGN_POLICY}},
             f"workload default/app: permissions_boundary {FOREIGN_POLICY} belongs to account 444455556666; only "
-            "policies of account 111122223333 and AWS managed policies can be used. Set a policy of account "
-            "111122223333.",
+            "policies of account 111122223333 and AWS managed policies can be used. Set a policy of account 111122223333.",
             id="boundary of another account",
         ),
         pytest.param(
             {"policies": [{"arn": "arn:aws-cn:iam::aws:policy/Any"}]},
-            "workload default/app: policy arn:aws-cn:iam::aws:policy/Any belongs to partition aws-cn, but "
-            "the cluster "
+            "workload default/app: policy arn:aws-cn:iam::aws:policy/Any belongs to partition aws-cn, but the cluster "
             "is in aws; write arn:aws:… instead.",
             id="policy of another partition",
         ),
         pytest.param(
             {"role": {"arn": "arn:aws-us-gov:iam::111122223333:role/ours"}},
-            "workload default/app: role arn:aws-us-gov:iam::111122223333:role/ours belongs to partition "
-            "aws-us-gov, "
+            "workload default/app: role arn:aws-us-gov:iam::111122223333:role/ours belongs to partition aws-us-gov, "
             "but the cluster is in aws; write arn:aws:… instead.",
             id="role of another partition",
         ),

@@ -91,6 +91,5 @@ def test_rejects_duplicate_service_account() -> None:
     with pytest.raises(InputError) as caught:
         parse_workloads([workload(), workload("other"), workload()], CLUSTER)
     assert caught.value.problems == (
-        "workload default/app: is listed twice, in workloads[0] and in workloads[2]; a service account has one "
-        "association.",
+        "workload default/app: is listed twice, in workloads[0] and in workloads[2]; a service account has one association.",
     )

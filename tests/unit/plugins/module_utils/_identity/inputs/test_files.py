@@ -74,8 +74,7 @@ TAB = "is not valid YAML: found character that cannot start any token. YAML allo
         (
             "a.yml",
             "x: 1\nworklods: []\n",
-            "line 2: has no list under pod_identity_workloads or workloads. Did you mean 'workloads' instead of "
-            "'worklods'?",
+            "line 2: has no list under pod_identity_workloads or workloads. Did you mean 'workloads' instead of 'worklods'?",
         ),
         (
             "a.json",
@@ -146,14 +145,12 @@ TAB = "is not valid YAML: found character that cannot start any token. YAML allo
         (
             "a.yml",
             f"workloads:\n{YAML}pod_identity_workloads:\n{YAML}",
-            "line 4: has workloads under pod_identity_workloads, and on line 1 under workloads; join them in one "
-            "list.",
+            "line 4: has workloads under pod_identity_workloads, and on line 1 under workloads; join them in one list.",
         ),
         (
             "a.json",
             '{"pod_identity_workloads": [],\n"workloads": []}',
-            "line 2: has workloads under workloads, and on line 1 under pod_identity_workloads; join them in one "
-            "list.",
+            "line 2: has workloads under workloads, and on line 1 under pod_identity_workloads; join them in one list.",
         ),
         # For these values, PyYAML raises errors that have no line number.
         (

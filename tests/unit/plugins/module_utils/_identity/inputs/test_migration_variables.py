@@ -67,8 +67,7 @@ def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) ->
         (
             {"only": "a\u200b/b"},
             [
-                "pod_identity_only has an unprintable character, which is escaped here: "
-                "['a\\\\u200b/b']. Remove it."
+                "pod_identity_only has an unprintable character, which is escaped here: ['a\\\\u200b/b']. Remove it."
             ],
         ),
         (

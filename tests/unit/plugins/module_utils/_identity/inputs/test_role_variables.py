@@ -186,8 +186,7 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             (
                 {"account_id": value},
                 "main",
-                "pod_identity_account_id must be an AWS account ID, which is 12 digits in quotation marks, got "
-                f"{value!r}.",
+                f"pod_identity_account_id must be an AWS account ID, which is 12 digits in quotation marks, got {value!r}.",
             )
             # YAML parses 012345670123 as an octal number, which is 1402433619.
             for value in ("1111-2222-3333", "production", 1402433619, True, 444455556666.0, ["444455556666"])
@@ -220,8 +219,7 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             {"restart_stale": "true", "verify_pods": "false"},
             "main",
             "pod_identity_restart_stale needs pod_identity_verify_pods: true to find stale Pods. Set "
-            "pod_identity_verify_pods: true, or leave "
-            "pod_identity_restart_stale out.",
+            "pod_identity_verify_pods: true, or leave pod_identity_restart_stale out.",
         ),
         (
             {"runtime_proof": True, "proof_image": ""},
@@ -260,8 +258,7 @@ def test_rejects_extra_variable_with_misspelt_prefix() -> None:
             {"state": "absent"},
             "verify",
             "'pod_identity_state: absent' removes workloads, but a verification changes nothing and checks "
-            "that they are complete. "
-            "Leave pod_identity_state out.",
+            "that they are complete. Leave pod_identity_state out.",
         ),
         (
             {"agent": "absent"},

@@ -288,8 +288,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"namespace": "a" * 64},
             [
-                f"workloads[0] ({'a' * 64}/app): namespace must be a Kubernetes namespace (lower case "
-                "letters, "
+                f"workloads[0] ({'a' * 64}/app): namespace must be a Kubernetes namespace (lower case letters, "
                 f"digits and -, at most 63 characters), got '{'a' * 64}'."
             ],
             id="long namespace",
@@ -305,8 +304,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"service_account": "system:node"},
             [
-                "workloads[0] (default/system:node): service_account must be the name of a Kubernetes "
-                "service "
+                "workloads[0] (default/system:node): service_account must be the name of a Kubernetes service "
                 "account (lower case letters, digits, - and .), got 'system:node'."
             ],
             id="invalid service account",
@@ -314,8 +312,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"service_account": "a" * 254},
             [
-                f"workloads[0] (default/{'a' * 254}): service_account has 254 characters; at most 253 are "
-                "allowed."
+                f"workloads[0] (default/{'a' * 254}): service_account has 254 characters; at most 253 are allowed."
             ],
             id="long service account",
         ),
@@ -326,8 +323,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
                 "letters, digits, -, _ and ., with a letter or digit at both ends; optionally preceded by a "
                 "lower-case DNS name and /).",
                 f"{PLACE}: service_account_labels: the value of 'team' must be a Kubernetes label value (at "
-                "most 63 letters, digits, -, _ and ., with a letter or digit at both ends, or nothing), got "
-                "'team a'.",
+                "most 63 letters, digits, -, _ and ., with a letter or digit at both ends, or nothing), got 'team a'.",
                 f"{PLACE}: service_account_labels: the value of 'size' must be text, got 5; quote it.",
             ],
             id="invalid labels",
@@ -344,8 +340,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"role": None},
             [
-                f"{PLACE}: role is missing; set role: {{name: …}} to create one, or role: {{arn: …}} to use an "
-                "existing one."
+                f"{PLACE}: role is missing; set role: {{name: …}} to create one, or role: {{arn: …}} to use an existing one."
             ],
             id="no role",
         ),
@@ -356,9 +351,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"role": {"name": "my role"}},
             [
-                f"{PLACE} role: name must be a role name (letters, digits and +=,.@_-, at most 64 "
-                "characters), "
-                "got 'my role'."
+                f"{PLACE} role: name must be a role name (letters, digits and +=,.@_-, at most 64 characters), got 'my role'."
             ],
             id="invalid role name",
         ),
@@ -395,8 +388,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"role": {"name": "my-role", "trust_scope": "pod"}},
             [
-                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, "
-                "got 'pod'."
+                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, anyone_in_account, got 'pod'."
             ],
             id="unknown trust scope",
         ),
@@ -416,8 +408,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"role": {"name": "my-role", "trust_policy": document("s3:GetObject")}},
             [
-                f"{PLACE} role: trust_policy is not a valid policy: Statement 1: Resource is not "
-                "allowed in a "
+                f"{PLACE} role: trust_policy is not a valid policy: Statement 1: Resource is not allowed in a "
                 "trust policy (IAM: Has prohibited field Resource); remove it"
             ],
             id="permissions as a trust policy",
@@ -425,16 +416,14 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"role": {"arn": "my-role"}},
             [
-                f"{PLACE} role: arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name), "
-                "got 'my-role'."
+                f"{PLACE} role: arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name), got 'my-role'."
             ],
             id="existing role without an ARN",
         ),
         pytest.param(
             {"role": {"arn": BOUNDARY}},
             [
-                f"{PLACE} role: arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name), "
-                f"got '{BOUNDARY}'."
+                f"{PLACE} role: arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name), got '{BOUNDARY}'."
             ],
             id="ARN of a policy as role",
         ),
@@ -454,8 +443,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
             {"role": {"name": "r", "description": "café 日本"}},
             [
                 f"{PLACE} role: description must be text with only the characters that IAM accepts (Latin-1 "
-                "letters, digits, punctuation and white space), "
-                "got 'café 日本'."
+                "letters, digits, punctuation and white space), got 'café 日本'."
             ],
             id="invalid description",
         ),
@@ -535,8 +523,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"policies": [policy(), {"arn": ROLE}]},
             [
-                f"{PLACE} policies[1]: arn must be the ARN of a managed policy (arn:aws:iam::…:policy/name), "
-                f"got '{ROLE}'."
+                f"{PLACE} policies[1]: arn must be the ARN of a managed policy (arn:aws:iam::…:policy/name), got '{ROLE}'."
             ],
             id="ARN of a role as policy",
         ),
@@ -556,8 +543,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"policies": [{"name": "p", "document": '{"Version" "2012-10-17"}'}]},
             [
-                f"{PLACE} policies[0]: document is not a valid policy: not JSON: Expecting ':' delimiter "
-                "at line 1 column 12"
+                f"{PLACE} policies[0]: document is not a valid policy: not JSON: Expecting ':' delimiter at line 1 column 12"
             ],
             id="document is not JSON",
         ),
@@ -568,8 +554,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
                 ]
             },
             [
-                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: Effect must be Allow or "
-                "Deny, got 'Permit'"
+                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: Effect must be Allow or Deny, got 'Permit'"
             ],
             id="invalid effect",
         ),
@@ -611,8 +596,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"session_policy": SESSION},
             [
-                f"{PLACE}: session_policy needs disable_session_tags: true (EKS accepts a session "
-                "policy only "
+                f"{PLACE}: session_policy needs disable_session_tags: true (EKS accepts a session policy only "
                 "without session tags)."
             ],
             id="session policy with session tags",
@@ -621,8 +605,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
             {"session_policy": SESSION, "disable_session_tags": "perhaps"},
             [
                 f"{PLACE}: disable_session_tags must be true or false, got 'perhaps'.",
-                f"{PLACE}: session_policy needs disable_session_tags: true (EKS accepts a session "
-                "policy only "
+                f"{PLACE}: session_policy needs disable_session_tags: true (EKS accepts a session policy only "
                 "without session tags).",
             ],
             id="session policy with an invalid boolean",
@@ -630,8 +613,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
         pytest.param(
             {"session_policy": {"Statement": []}, "disable_session_tags": True},
             [
-                f"{PLACE}: session_policy is not a valid policy: Statement is empty: a policy needs at least "
-                "one statement"
+                f"{PLACE}: session_policy is not a valid policy: Statement is empty: a policy needs at least one statement"
             ],
             id="empty session policy",
         ),

@@ -89,6 +89,20 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
 
+def test_association_without_the_tag_is_kept() -> None:
+    aws = converged_account(workload())
+    next(iter(aws.eks.associations.values()))["tags"] = {}
+    finding = Finding(
+        Code.NOT_OWNED,
+        "association a-00000000000000001 of default/app is kept: it does not have the tag workload-identity/managed-by, so this "
+        "collection may not have created it.",
+        "If this collection created it, restore the tag and run again. Otherwise delete it with "
+        "workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+        key(),
+    )
+    assert plan_removal(aws, workload()).findings[0] == finding
+
+
 def test_policy_of_a_user_or_group_is_kept() -> None:
     aws = converged_account(workload())
     aws.iam.policies[MINE] |= {"groups": ["ops"], "users": ["ann"]}

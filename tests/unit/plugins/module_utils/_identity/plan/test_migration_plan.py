@@ -253,6 +253,11 @@ CONFIG_MAP = (
 )
 
 
+def missing_role(arn: str, remedy: str = MISSING_REMEDY) -> tuple[str, str, str]:
+    message = f"role {arn} does not exist in account {ACCOUNT}, so shop/api cannot use it."
+    return "MIGRATION_ROLE_NOT_USABLE", message, remedy
+
+
 def addon_blocker(arn: str) -> tuple[str, str, str]:
     return (
         "MIGRATION_ADDON",
@@ -285,6 +290,14 @@ def with_claims(host: str = HOST, claim: str = "sub") -> Json:
     return policy
 
 
+def with_inline(**documents: Json) -> ObservedRole:
+    return replace(MIGRATED, inline_documents=documents)
+
+
+OF_OTHER = irsa(API, Principal={"Federated": provider(OTHER_HOST)})
+VARIABLES = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+TEMPLATES = {"Deployment web": VARIABLES, "Job load": ("AWS_ACCESS_KEY_ID",)}
+OF_SUBJECT = f"arn:aws:s3:::b/${{{HOST}:sub}}/*"
 CLAIMS = (
     "MIGRATION_NEEDS_CLAIMS",
     f"policies of role app have conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud): {policy_arn('reads')}. "
@@ -297,11 +310,7 @@ CLAIMS = (
     ("scene", "findings"),
     [
         pytest.param(state(account(), roles=(MIGRATED,)), [], id="no blocker"),
-        pytest.param(
-            state(account(is_addon=True), roles=(MIGRATED,)),
-            [addon_blocker(ROLE)],
-            id="add-on",
-        ),
+        pytest.param(state(account(is_addon=True), roles=(MIGRATED,)), [addon_blocker(ROLE)], id="add-on"),
         pytest.param(
             state(IrsaAccount(API, is_addon=True)), [addon_blocker("ARN")], id="add-on without a role"
         ),
@@ -332,16 +341,7 @@ CLAIMS = (
             state(configured={API: ""}, roles=(MIGRATED,)), [CONFIG_MAP], id="ConfigMap without a role"
         ),
         pytest.param(
-            state(
-                account(),
-                roles=(MIGRATED,),
-                pods=PodCredentials(
-                    templates={
-                        "Deployment web": ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-                        "Job load": ("AWS_ACCESS_KEY_ID",),
-                    }
-                ),
-            ),
+            state(account(), roles=(MIGRATED,), pods=PodCredentials(templates=TEMPLATES)),
             [
                 (
                     "MIGRATION_OWN_VARIABLES",
@@ -361,35 +361,19 @@ CLAIMS = (
         ),
         pytest.param(
             state(account(arn=role_arn("gone")), roles=(MIGRATED,)),
-            [
-                (
-                    "MIGRATION_ROLE_NOT_USABLE",
-                    f"role {role_arn('gone')} does not exist in account {ACCOUNT}, so shop/api cannot use it.",
-                    MISSING_REMEDY,
-                )
-            ],
+            [missing_role(role_arn("gone"))],
             id="role does not exist",
         ),
         pytest.param(
             state(account(arn="app"), roles=(MIGRATED,)),
-            [
-                (
-                    "MIGRATION_ROLE_NOT_USABLE",
-                    f"role app does not exist in account {ACCOUNT}, so shop/api cannot use it.",
-                    MISSING_REMEDY,
-                )
-            ],
+            [missing_role("app")],
             id="not an ARN",
         ),
         pytest.param(
             state(configured={API: role_arn("gone")}, roles=(MIGRATED,)),
             [
                 CONFIG_MAP,
-                (
-                    "MIGRATION_ROLE_NOT_USABLE",
-                    f"role {role_arn('gone')} does not exist in account {ACCOUNT}, so shop/api cannot use it.",
-                    "Create the role, or give the service account another one.",
-                ),
+                missing_role(role_arn("gone"), "Create the role, or give the service account another one."),
             ],
             id="role of the ConfigMap does not exist",
         ),
@@ -447,14 +431,7 @@ CLAIMS = (
             id="condition on the subject",
         ),
         pytest.param(
-            state(
-                account(),
-                roles=(
-                    replace(
-                        MIGRATED, inline_documents={"one": with_claims(), "two": with_claims(claim="aud")}
-                    ),
-                ),
-            ),
+            state(account(), roles=(with_inline(one=with_claims(), two=with_claims(claim="aud")),)),
             [
                 (
                     CLAIMS[0],
@@ -466,35 +443,19 @@ CLAIMS = (
             id="condition in inline policies",
         ),
         pytest.param(
-            state(
-                account(),
-                roles=(
-                    replace(
-                        MIGRATED,
-                        inline_documents={
-                            "one": document("s3:GetObject", resource=f"arn:aws:s3:::b/${{{HOST}:sub}}/*")
-                        },
-                    ),
-                ),
-            ),
+            state(account(), roles=(with_inline(one=document("s3:GetObject", resource=OF_SUBJECT)),)),
             [(CLAIMS[0], CLAIMS[1].replace(policy_arn("reads"), "one"), CLAIMS_REMEDY)],
             id="policy variable with the subject",
         ),
         pytest.param(
-            state(account(), roles=(replace(MIGRATED, inline_documents={"one": with_claims(OTHER_HOST)}),)),
+            state(account(), roles=(with_inline(one=with_claims(OTHER_HOST)),)),
             [],
             id="condition on the subject of another cluster",
         ),
         pytest.param(
             state(
                 account(),
-                roles=(
-                    role(
-                        irsa(API),
-                        irsa(API, Principal={"Federated": provider(OTHER_HOST)}),
-                        inline_documents={"one": with_claims(OTHER_HOST)},
-                    ),
-                ),
+                roles=(role(irsa(API), OF_OTHER, inline_documents={"one": with_claims(OTHER_HOST)}),),
             ),
             [],
             id="condition on the subject of another cluster, which may use the role",
@@ -609,6 +570,12 @@ def matching(pattern: str) -> Json:
     return {"StringLike": {f"{HOST}:sub": f"system:serviceaccount:{pattern}"}}
 
 
+OF_VAULT = {
+    f"{HOST}:sub": ["system:serviceaccount:shop:api", "system:serviceaccount:shop:web"],
+    f"{HOST}:aud": "vault",
+}
+
+
 def without_association(text: str) -> tuple[str, str, str]:
     return (
         "ASSOCIATION_MISSING",
@@ -699,22 +666,7 @@ def without_association(text: str) -> tuple[str, str, str]:
         ),
         pytest.param(
             state(
-                roles=(
-                    role(
-                        irsa(
-                            Condition={
-                                "StringEquals": {
-                                    f"{HOST}:sub": [
-                                        "system:serviceaccount:shop:api",
-                                        "system:serviceaccount:shop:web",
-                                    ],
-                                    f"{HOST}:aud": "vault",
-                                }
-                            }
-                        ),
-                        POD_IDENTITY,
-                    ),
-                ),
+                roles=(role(irsa(Condition={"StringEquals": OF_VAULT}), POD_IDENTITY),),
                 accounts={API: IrsaAccount(API, {AUDIENCE_ANNOTATION: "vault"})},
                 **HAS_ASSOCIATION,
             ),

@@ -324,6 +324,13 @@ def test_session_policy_needs_disabled_session_tags() -> None:
     assert (names(found), found.failures) == ([], (failure,))
 
 
+def test_session_policy_limits_pods_before_they_get_permissions() -> None:
+    limited = {"disable_session_tags": True, "session_policy": READ, "policies": [policy(), {"arn": EDGE}]}
+    aws = converged_account(workload(disable_session_tags=True))
+    attach, update = f"attach attachment my-role {EDGE}", "update association default/app"
+    assert names(plan(aws, desired(workload(**limited)))) == [update, attach]
+
+
 def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
     aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
     (association,) = aws.eks.associations.values()

@@ -201,6 +201,12 @@ def test_failure_has_cause_and_remedy(
     assert aws.state() == initial
 
 
+def test_role_by_arn_is_not_changed() -> None:
+    aws = FakeAws()
+    create_role(aws, "old", TRUST_BARE)
+    assert names(plan(aws, desired(existing()))) == ["create association default/app"]
+
+
 def test_input_trust_policy_is_evaluated() -> None:
     raw = workload(role={"name": "my-role", "trust_policy": TRUST_EC2})
     found = plan(FakeAws(), desired(raw))

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
+    OTHER_CLUSTER,
     OWNER,
     REGION,
     create_policy,
@@ -83,6 +84,13 @@ def test_purge_of_an_owner_keeps_other_owners() -> None:
         assert engine(aws, spec).run(spec, "present", check_mode=False).failures == ()
     purge(aws, owner="x")
     assert service_accounts(aws) == ["y"]
+
+
+def test_purge_does_not_touch_another_cluster_of_the_owner() -> None:
+    aws = converged_account(unshared("a"), cluster=OTHER_CLUSTER)
+    initial = aws.state()
+    done = purge(aws)
+    assert (done.findings, done.failures, aws.state()) == ((), (), initial)
 
 
 def test_purge_survives_the_denial_of_any_request() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -86,6 +87,17 @@ def test_roles_are_read_one_by_one_without_bulk_read() -> None:
     app = found.roles[role_arn("app")]
     assert [name for name, _document in app.policies] == [policy_arn("reads"), READ_ONLY]
     assert app.unread == ()
+
+
+def test_bulk_read_has_the_inline_policies() -> None:
+    aws = new_account()
+    aws.iam.roles["app"]["inline"] = {"own": json.dumps(document("s3:Put*"))}
+    app = read(aws, "app").roles[role_arn("app")]
+    assert [name for name, _document in app.policies] == [
+        policy_arn("reads"),
+        READ_ONLY,
+        "inline policy own of role app",
+    ]
 
 
 def test_denied_reads_are_unread_policies() -> None:

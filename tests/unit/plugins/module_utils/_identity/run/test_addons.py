@@ -224,6 +224,7 @@ def test_agent_with_associations_is_kept() -> None:
         "1 service account of the cluster would lose its credentials: default/app.",
     )
     assert "DeleteAddon" not in aws.requests
+    assert converge(aws, AddonSpec("aws-ebs-csi-driver", absent=True)).failure is None
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Target,
     role_target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import overlay
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    merge,
+    overlay,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
     Done,
     Journal,
@@ -32,6 +36,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     HERE,
     desired,
     key,
+    role_arn,
 )
 
 KEY = key("app")
@@ -108,5 +113,20 @@ def test_repeated_read_replaces_only_its_own_failures() -> None:
     def failing(*names: str, **more: Any) -> Observed:
         return Observed(HERE, failures=tuple(failed(name, "read") for name in names), **more)
 
-    found = overlay(failing("kept", "read"), failing("new", roles={"read": None}), ())
+    found = overlay(failing("kept", "read", roles={"other": None}), failing("new", roles={"read": None}), ())
     assert [failure.target.name for failure in found.failures] == ["kept", "new"]
+    assert found.roles == {"other": None, "read": None}
+
+
+def test_later_read_without_a_change_takes_the_resource_of_the_earlier_one() -> None:
+    role = ObservedRole("r", role_arn("r"), "/", {})
+    earlier, later = (Observed(HERE, roles={"r": found, "s": None}) for found in (role, None))
+    assert merge(earlier, later, [change("r"), change("s")]).roles == {"r": role, "s": None}
+
+
+@pytest.mark.parametrize("retryable", [False, True])
+def test_refusal_counts_after_a_failed_read_unless_it_could_be_repeated(retryable: bool) -> None:
+    refused, unread = refusal(change()), failed("s", "read")
+    journal = attempt(refused, *[ROLE] * retryable)
+    begin(journal, failures=(unread,))
+    assert journal.failures() == ((unread,) if retryable else (unread, refused.failure))

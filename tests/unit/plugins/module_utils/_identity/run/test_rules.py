@@ -23,6 +23,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER,
     OTHER_CLUSTER,
     FakeAws,
+    create_association,
     document,
     policy,
     policy_arn,
@@ -586,6 +587,9 @@ def list_with_scope() -> FakeAws:
 def test_scope_of_the_list_does_not_prevent_its_changes() -> None:
     """A list with a wide scope changes a setting and a document, and drops a policy, without force."""
     aws = list_with_scope()
+    # These associations do not use the role, or the statement does not allow them.
+    create_association(aws, "web", "elsewhere")
+    create_association(aws, "app", "my-role", "batch")
     result = play(aws, workload("app", WIDE, EDITED))
     assert (result.red, result.codes & {"ROLE_USED_ELSEWHERE", "POLICY_USED_ELSEWHERE"}) == (False, set())
     assert observe(aws)["attached to my-role"] == {"my-policy"}
@@ -679,6 +683,9 @@ def test_wider_statement_in_a_role_by_arn_is_reported(state: str, force: bool, t
     create_role(aws, "my-role", STATEMENTS["ec2"])
     play(aws, workload("app", {**role, "trust_scope": "namespace"}))
     result = play(aws, workload("app", role), state=state, force=force)
+    if state == "present" and not force:
+        result = play(aws, workload("app", role))
+        assert result.changes == ()
     assert result.reports("TRUST_KEPT_FOR_OTHERS", "namespace default", text)
     assert ("web" in lets_in(read_statements(aws, "my-role"))) is not force
 

@@ -10,10 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import TrustGrant
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER_ARN,
     FakeAws,
     desired,
     named,
+    own_trust,
     policy,
     run,
 )
@@ -144,6 +148,7 @@ def test_teardown_of_one_match_keeps_the_statement_of_the_pattern() -> None:
     )
     run(aws, replace(listed, workloads=patterned))
     trust = read_statements(aws, "web")
+    assert trust == own_trust(TrustGrant(ACCOUNT, CLUSTER_ARN, "default"))["Statement"]
     selected = replace(listed, workloads=patterned[:1], unselected={patterned[1].key: patterned[1]})
     done = run(aws, selected, "absent")
     assert [named(applied.change) for applied in done.done] == ["delete association default/a"]
