@@ -33,8 +33,12 @@ def policy(principal=ROLE, condition=None, **more):
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def when(key, value):
+    return policy(condition={"StringEquals": {key: value}})
+
+
 def external_id(value):
-    return {"StringEquals": {"sts:ExternalId": value}}
+    return when("sts:ExternalId", value)
 
 
 CASES = [
@@ -83,61 +87,38 @@ CASES = [
     ("PrincipalArn", policy("*", {"ArnEquals": {"aws:PrincipalArn": ROLE}}), POD, "yes", "the role's ARN"),
     (
         "PrincipalTag",
-        policy(condition={"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "default"}}),
+        when("aws:PrincipalTag/kubernetes-namespace", "default"),
         POD,
         "yes",
         "session tags are tags of the principal",
     ),
-    (
-        "RequestTag",
-        policy(condition={"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}}),
-        POD,
-        "yes",
-        "and go along",
-    ),
+    ("RequestTag", when("aws:RequestTag/kubernetes-namespace", "default"), POD, "yes", "and go along"),
     (
         "RequestTag, tags off",
-        policy(condition={"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}}),
+        when("aws:RequestTag/kubernetes-namespace", "default"),
         UNTAGGED,
         "no",
         "there are none",
     ),
     (
         "ExternalId, tags off",
-        policy(condition=external_id(EXTERNAL_ID)),
+        external_id(EXTERNAL_ID),
         UNTAGGED,
         "yes",
         "region/account/cluster/namespace/service-account",
     ),
-    ("another ExternalId", policy(condition=external_id("x")), UNTAGGED, "no", "not this association's"),
+    ("a Deny, tags off", policy(Effect="Deny"), UNTAGGED, "no", "it denies the only action"),
+    ("another ExternalId", external_id("x"), UNTAGGED, "no", "not this association's"),
     (
         "ExternalId of unknown",
-        policy(condition=external_id(EXTERNAL_ID)),
+        external_id(EXTERNAL_ID),
         replace(UNTAGGED, namespace=None),
         "conditional",
         "there, but not known",
     ),
-    (
-        "ExternalId with tags",
-        policy(condition=external_id(EXTERNAL_ID)),
-        POD,
-        "conditional",
-        "documented for tags off only",
-    ),
-    (
-        "another ExternalId with tags",
-        policy(condition=external_id("x")),
-        POD,
-        "no",
-        "this association's or none",
-    ),
-    (
-        "SourceAccount",
-        policy(condition={"StringEquals": {"aws:SourceAccount": "111122223333"}}),
-        POD,
-        "no",
-        "only a service has a source",
-    ),
+    ("ExternalId with tags", external_id(EXTERNAL_ID), POD, "conditional", "documented for tags off only"),
+    ("another ExternalId with tags", external_id("x"), POD, "no", "this association's or none"),
+    ("SourceAccount", when("aws:SourceAccount", "111122223333"), POD, "no", "only a service has a source"),
     (
         "not a service",
         policy(condition={"Bool": {"aws:PrincipalIsAWSService": "false"}}),
@@ -145,16 +126,10 @@ CASES = [
         "yes",
         "a role is no service",
     ),
-    (
-        "ResourceAccount",
-        policy(condition={"StringEquals": {"aws:ResourceAccount": "444455556666"}}),
-        POD,
-        "yes",
-        "the target's account",
-    ),
+    ("ResourceAccount", when("aws:ResourceAccount", "444455556666"), POD, "yes", "the target's account"),
     (
         "organization",
-        policy(condition={"StringEquals": {"aws:PrincipalOrgID": "o-abcd"}}),
+        when("aws:PrincipalOrgID", "o-abcd"),
         replace(POD, source_org_id="o-abcd"),
         "yes",
         "the role's account's",

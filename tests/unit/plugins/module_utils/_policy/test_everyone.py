@@ -68,6 +68,7 @@ def test_condition_on_account_lowers_severity(severity: str, statement: object) 
         ("error", deny(Action="sts:TagSession", Condition=NOT_OURS)),
         ("error", deny(Principal={"AWS": ME})),
         ("error", deny(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+        ("error", deny(Condition={**NOT_OURS, "ArnNotLike": {"aws:PrincipalArn": ME}})),
         ("error", deny(Condition={**NOT_OURS, "Bool": {"aws:SecureTransport": "false"}})),
         ("error", deny(Condition={"ForAnyValue:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
     ],

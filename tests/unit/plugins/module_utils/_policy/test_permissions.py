@@ -110,6 +110,8 @@ RESOURCES = [
     ("*", OBJECT, "allowed", "everything"),
     ("*", "*", "allowed", "an action without resource"),
     (OBJECT, "*", "implicit_deny", "an action without resource is not on one"),
+    ("arn:aws:s3:us-west-2:*:*", "*", "implicit_deny", "an action without resource is not in a region"),
+    ("arn:aws:s3:::*", "*", "allowed", "everything of the service"),
     (OBJECT, OBJECT, "allowed", "equal"),
     ("arn:aws:s3:::B/k", OBJECT, "implicit_deny", "ARNs are case-sensitive"),
     ("arn:aws:s3:::b", OBJECT, "implicit_deny", "the bucket is not its objects"),

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+    default_owner,
     is_key,
     is_label_value,
 )
+
+
+def test_default_owner_of_a_long_name_is_shortened() -> None:
+    text = f"us-west-2.{'a' * 100}"
+    digest = sha256(text.encode()).hexdigest()
+    assert default_owner("us-west-2", "a" * 100) == f"{text[:50]}.{digest[:12]}"
 
 
 @pytest.mark.parametrize("text", ["team a", "a" * 64, "-a", "a-", ".a", "a_", "é", "a/b", "a\n", "a:b"])

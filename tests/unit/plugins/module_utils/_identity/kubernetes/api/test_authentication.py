@@ -145,15 +145,15 @@ END = "Nothing was changed."
         ),
         pytest.param(
             "API",
-            replace(KNOWN, clock_ahead=-1200.4),
-            "The clock of this machine is 1200 s behind the clock of AWS, so the token has a wrong date. Correct the clock, then "
+            replace(KNOWN, clock_ahead=-900.4),
+            "The clock of this machine is 900 s behind the clock of AWS, so the token has a wrong date. Correct the clock, then "
             "run again.\n",
             id="local clock is slow",
         ),
         pytest.param(
             "API",
-            replace(KNOWN, clock_ahead=301.0),
-            "The clock of this machine is 301 s ahead of the clock of AWS, so the token has a wrong date. Correct the clock, "
+            replace(KNOWN, clock_ahead=300.0),
+            "The clock of this machine is 300 s ahead of the clock of AWS, so the token has a wrong date. Correct the clock, "
             "then run again.\n",
             id="local clock is fast",
         ),

@@ -393,9 +393,12 @@ def test_permanent_rejection_is_unknown_without_retry(dry_run: DryRun, severity:
 BUSY = DryRun(error=ApiError(429, "too many requests", 5))
 
 
-def test_busy_response_does_not_hide_a_miss() -> None:
-    run, _cluster, _clock = probe_run([MISSING, BUSY, MISSING, MISSING])
-    assert codes(run) == ["INJECTION_MISSING"]
+@pytest.mark.parametrize(
+    ("answers", "code"), [([MISSING, BUSY], "INJECTION_MISSING"), ([BUSY], "INJECTION_UNKNOWN")]
+)
+def test_busy_response_does_not_hide_a_miss(answers: Sequence[DryRun], code: str) -> None:
+    run, _cluster, _clock = probe_run(answers)
+    assert codes(run) == [code]
 
 
 @pytest.mark.parametrize(("version", "probed"), [(EKS, True), ({"gitVersion": "v1.36.2"}, False), ({}, True)])

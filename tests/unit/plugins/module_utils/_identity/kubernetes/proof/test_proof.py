@@ -28,7 +28,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 ROLE = "arn:aws:iam::111122223333:role/team/api"
 SESSION = "arn:aws:sts::111122223333:assumed-role/api/eks-my-cluster-x-1"
 WORKLOAD = build.verified(role_arn=ROLE)
-JOB: Any = proof_job(build.KEY, ProofSettings("r1", "image", 60), "us-west-2")
+NODES = {"kubernetes.io/os": "linux", "pool": "small"}
+POD = {"spec": {"nodeSelector": NODES, "containers": [{"name": "proof", "tty": True}, {"name": "log"}]}}
+JOB: Any = proof_job(build.KEY, ProofSettings("r1", "image", 60, POD), "us-west-2")
 NAME = job_name(build.KEY, "r1")
 PROOF = ProofRun("r1", 60, [build.KEY])
 PAGES = Path(__file__).parents[7] / "docs"
@@ -237,15 +239,16 @@ def test_proof_job_is_restricted_bounded_and_managed() -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
+        "tty": True,
     }
     user = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), 65532)
     spec = {
         "serviceAccountName": "api",
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
-        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "nodeSelector": NODES,
         "securityContext": {"runAsNonRoot": True, **user, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
+        "containers": [container, {"name": "log"}],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
     template = {
