@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -137,3 +138,4 @@ def test_no_deletion_after_deadline() -> None:
 @pytest.mark.parametrize("seconds", [None, 0])
 def test_no_deadline_without_limit(seconds: int | None) -> None:
     assert start_deadline(seconds) is None
+    assert [Deadline(60, 9, partial(float, now)).remaining for now in (4, 9, 10)] == [5, 0, 0]
