@@ -243,6 +243,7 @@ def test_target_role_has_the_permissions() -> None:
 
 TARGET_STATEMENT = allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target"))
 TRUSTED = principal_trust(role_arn("api"))
+WITH_ID = {**TRUSTED["Statement"][0], "Condition": {"StringEquals": {"sts:ExternalId": "ext"}}}
 UNREAD_POLICY = [("identity", ADMINISTRATOR)]
 UNREAD_ROLE = "could not be read, or belongs to an account that this report does not include."
 REFUSED = "policies of role api do not allow it to assume the target role."
@@ -260,6 +261,7 @@ TARGETS: Mapping[str, tuple[Sequence[Any], Sequence[Any], Any, str, str]] = {
     "a condition": ([{**TARGET_STATEMENT, **FROM_VPC}], [], ROOT_TRUST, "depends", DEPENDS),
     "the trust policy names everyone": ([READS], [], principal_trust("*"), "depends", DEPENDS),
     "an unread target role": ([READS], [], None, "unknown", f"The role {role_arn('target')} {UNREAD_ROLE}"),
+    "the external ID": ([READS], [], document(WITH_ID), "depends", "of sts:ExternalId."),
     "another role is trusted": ([TARGET_STATEMENT], [], principal_trust(role_arn("web")), "no", NOT_WEB),
 }
 
@@ -269,7 +271,8 @@ def test_target_role_is_usable_if_both_policies_allow_it(case: str) -> None:
     statements, unread, trust, usable, reason = TARGETS[case]
     roles = [make_role("api", *statements, unread=tuple(unread))]
     roles += [make_role("target", READS, trust=trust)] if trust is not None else []
-    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
+    association = associate("api", target_role_arn=role_arn("target"), external_id="ext")
+    report = build(make_facts(roles, [association]))
     credential = only(report)["credentials"][0]
     assert (credential["usable"], credential["why"][-len(reason) :]) == (usable, reason)
     assert (only(report)["access"] == "blocked") is (usable == "no")
