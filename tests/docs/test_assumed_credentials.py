@@ -103,11 +103,6 @@ class World:
             ).stdout.splitlines()[-1]
         )
 
-    def set_session_lifetime(self, seconds: float) -> None:
-        url = '"$AWS_ENDPOINT_URL/_sandbox/session-lifetime"'
-        command = f"curl -sf -X PUT {url} -d '{json.dumps({'s': seconds})}'"
-        assert self.sandbox.run("bash", "-c", command).returncode == 0
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

@@ -191,17 +191,6 @@ def test_default_kubeconfig_is_ignored(
     )
 
 
-def test_profile_with_access_keys_is_rejected_by_role_names(bare: Mapping[str, str], tmp_path: Path) -> None:
-    """Check that the message names the role variables, although the error occurs when the token is created."""
-    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "of-nobody"}
-    output = failing({**bare, **keys}, tmp_path, "-e", "pod_identity_profile=other")
-    assert (
-        "a profile (pod_identity_profile, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-        "AWS_SESSION_TOKEN) are both set, but only one of them can be used. Remove the profile or the access keys. "
-        "Nothing was changed."
-    ) in " ".join(output.split())
-
-
 @pytest.mark.release
 def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
     """Run jobs with full verbosity, and search their output, logs, events, artifacts, diffs and module files for secrets."""

@@ -65,12 +65,8 @@ class Sts:
         return [parameters for operation, parameters in self.asked if operation == "AssumeRole"]
 
 
-def assumed_session(
-    sts: Sts, role: AssumeRole | None = None, connection: Connection | None = None
-) -> AssumedSession:
-    return AssumedSession(
-        role or AssumeRole(ARN), sts, connection or Connection(region="us-west-2"), sts.clock
-    )
+def assumed_session(sts: Sts) -> AssumedSession:
+    return AssumedSession(AssumeRole(ARN), sts, Connection(region="us-west-2"), sts.clock)
 
 
 def access_key_id(session: AssumedSession) -> str:
@@ -78,39 +74,6 @@ def access_key_id(session: AssumedSession) -> str:
     frozen = session.client("iam")._request_signer._credentials.get_frozen_credentials()
     assert frozen.secret_key.rpartition("-")[2] == frozen.token.rpartition("-")[2]
     return str(frozen.access_key)
-
-
-@pytest.mark.parametrize(
-    ("role", "request_"),
-    [
-        (AssumeRole(ARN), {"RoleArn": ARN, "RoleSessionName": "workload-identity", "DurationSeconds": 3600}),
-        (
-            AssumeRole(ARN, "my-fleet"),
-            {
-                "RoleArn": ARN,
-                "RoleSessionName": "workload-identity",
-                "DurationSeconds": 3600,
-                "ExternalId": "my-fleet",
-            },
-        ),
-    ],
-)
-def test_parameters_of_assume_role(role: AssumeRole, request_: dict[str, Any]) -> None:
-    sts = Sts(Clock())
-    assumed_session(sts, role).ready()
-    assert sts.asked == [("AssumeRole", request_)]
-
-
-def test_client_has_its_own_region() -> None:
-    session = assumed_session(Sts(Clock()))
-    regions = [session.client("eks", region=region).meta.region_name for region in (None, "eu-central-1")]
-    assert regions == ["us-west-2", "eu-central-1"]
-
-
-def test_access_keys_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
-    assert access_key_id(assumed_session(Sts(Clock()))) == "ASIA1"
 
 
 def refused(text: str, code: str = "AccessDenied") -> AwsError:
@@ -163,33 +126,6 @@ class TestApi:
         api.call("iam", "GetRole", {})
         assert order == ["ready", "request"] * 2
 
-    def test_clients_come_from_the_module_without_a_role(self) -> None:
-        services: list[str] = []
-
-        def make_client(service: str, **_options: Any) -> Any:
-            services.append(service)
-            raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            api_with(make_client, {}, Connection, 1, None).call("iam", "GetRole", {})
-        assert services == ["iam"]
-
-    def test_source_client_is_only_used_for_sts(self) -> None:
-        services: list[str] = []
-
-        class OwnSts:
-            def assume_role(self, **_parameters: Any) -> dict[str, Any]:
-                raise classify("sts:AssumeRole", "AccessDenied", DENIED)
-
-        def make_client(service: str, **_options: Any) -> Any:
-            services.append(service)
-            return OwnSts()
-
-        api = api_with(make_client, {}, lambda: Connection("us-west-2"), 1, AssumeRole(ARN))
-        with pytest.raises(AwsError) as caught:
-            api.call("iam", "GetRole", {"RoleName": "r"})
-        assert (caught.value.operation, services) == ("sts:AssumeRole", ["sts"])
-
     def test_failed_client_creation_is_an_aws_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             monkeypatch.delenv(name, raising=False)
@@ -200,11 +136,3 @@ class TestApi:
             "NoRegionError",
             "Set the region: the option ⟨region⟩, or AWS_REGION.",
         )
-
-
-def test_session_knows_when_its_credentials_expire() -> None:
-    sts = Sts(Clock())
-    session = assumed_session(sts)
-    assert session.expires_at is None
-    session.ready()
-    assert session.expires_at == BEGIN + timedelta(seconds=3600)

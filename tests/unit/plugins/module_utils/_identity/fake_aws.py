@@ -123,7 +123,6 @@ class FakeAws:
         self.iam = FakeIam(ACCOUNT)
         self.eks = FakeEks(self.iam, ACCOUNT, REGION, (CLUSTER, OTHER_CLUSTER))
         # The fake EKS of each region.
-        self.regions = {REGION: self.eks}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
         self._fail_on: dict[str, list[AwsError]] = {}
@@ -199,20 +198,6 @@ class FakeAws:
         yield from found
         if token := answer.get("nextToken"):
             yield from self.pages(service, operation, {**parameters, "nextToken": token}, *results)
-
-    def in_region(self, region: str) -> FakeAws:
-        """Return the same account as seen from another region: with the EKS of that region."""
-        if region in ("", self.eks.region):
-            return self
-        view = copy.copy(self)
-        view.eks = self.regions[region]
-        return view
-
-    def add_clusters(self, region: str, *names: str) -> FakeEks:
-        """Create clusters in another region of the account. Return the EKS of that region."""
-        eks = FakeEks(self.iam, ACCOUNT, region, names)
-        self.regions[region] = eks
-        return eks
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -262,6 +262,3 @@ class AwsWithEvent:
             self.moment = operation
             self.event()
         return self.aws.call(service, operation, parameters)
-
-    def in_region(self, _region: str) -> AwsWithEvent:
-        return self

@@ -88,9 +88,6 @@ class FakeAddons:
             "status": status,
         }
 
-    def in_region(self, _region: str) -> FakeAddons:
-        return self
-
     def pages(
         self, _service: str, operation: str, _parameters: Mapping[str, Any], *_results: str
     ) -> Iterable[Any]:

@@ -71,9 +71,6 @@ class Script:
                 raise self.errors[operation].pop(0)
         return {"of": f"{service}:{operation}"}
 
-    def in_region(self, _region: str) -> Any:
-        return self
-
     def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
         raise AssertionError((service, operation, parameters, results))
 

@@ -272,9 +272,6 @@ def _comparable(state: Any, listed: Collection[str]) -> Any:
     return state
 
 
-USED_ELSEWHERE = (Code.POLICY_USED_ELSEWHERE, Code.ROLE_USED_ELSEWHERE)
-
-
 def _cause(failure: Failure) -> tuple[object, ...]:
     return failure.error_code, failure.workloads
 

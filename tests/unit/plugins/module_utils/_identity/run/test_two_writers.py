@@ -110,9 +110,6 @@ class TimedAws:
             self._conductor.pass_time(self._number, -delay)
         return {**answer, "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(moment, usegmt=True)}}}
 
-    def in_region(self, _region: str) -> TimedAws:
-        return self
-
     def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
         self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2))
         return self._aws.pages(service, operation, parameters, *results)
