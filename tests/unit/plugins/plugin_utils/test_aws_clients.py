@@ -164,10 +164,9 @@ def test_lookup_names_the_problem(
 
 
 def test_invalid_options_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        InputError, match=r"^a profile \(pod_identity_profile, AWS_PROFILE\) and access keys \("
-    ):
-        clients_of_task(SimpleNamespace(with_defaults=lambda _name, given: given), {**KEYS, "profile": "dev"})
+    task: Any = SimpleNamespace(with_defaults=lambda _name, given: given)
+    with pytest.raises(InputError, match=r"^a profile \(pod_identity_profile, AWS_PROFILE\) and access keys"):
+        clients_of_task(task, {**KEYS, "profile": "dev"})
     spec: dict[str, Any] = {"width": {"type": "int", "default": 4}, "names": {"type": "list"}}
     assert validate_arguments(spec, {"names": "a,b"}) == {"width": 4, "names": ["a", "b"]}
     with pytest.raises(AnsibleError, match=r"^argument 'width' is of type str and .*\nargument 'names'"):
