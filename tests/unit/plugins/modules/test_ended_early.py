@@ -71,8 +71,10 @@ def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) 
 
 
 def test_signal_after_the_last_request_ends_the_run() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
     with Guard() as guard:
         end_by(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is handler
     assert guard.cause is not None
     assert guard.cause.text == "the run was ended by SIGTERM."
 

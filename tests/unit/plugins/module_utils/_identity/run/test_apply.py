@@ -107,44 +107,43 @@ def failures(results: list[Done | Refusal]) -> tuple[Failure, ...]:
 
 
 ATTACH: dict[str, Any] = {"stage": Stage.ATTACH, "resource": "attachment", "policy": "p", "action": "attach"}
-STOPPED: list[tuple[str, Change, Change, bool]] = [
-    # (name, the change that fails, the later change, whether it is stopped)
-    ("a role", change("r", "Bad", action="create", stage=Stage.ROLE), change("r", "Good", **ATTACH), True),
-    ("a restriction", change("r", "Bad", stage=Stage.RESTRICT), change("r", "Good", stage=Stage.TRUST), True),
-    ("another role", change("q", "Bad", stage=Stage.RESTRICT), change("r", "Good", stage=Stage.TRUST), False),
-    ("a grant", change("r", "Bad", stage=Stage.TRUST), change("r", "Good", **ATTACH), False),
+ATTACHMENT, UPDATE = "creating the attachment of policy p to role r", "updating the role r"
+DETACH = {**ATTACH, "stage": Stage.DETACH, "action": "detach"}
+GRANT, REVOCATION = (change("r", "Good", stage=stage) for stage in (Stage.TRUST, Stage.REVOKE))
+STOPPED: list[tuple[str, Change, Change, str]] = [
+    # (name, the change that fails, the later change, and the failed action in the message if it is stopped)
+    (
+        "a role",
+        change("r", "Bad", action="create", stage=Stage.ROLE),
+        change("r", "Good", **ATTACH),
+        "creating the role r",
+    ),
+    ("a restriction", change("r", "Bad", stage=Stage.RESTRICT), GRANT, UPDATE),
+    ("another role", change("q", "Bad", stage=Stage.RESTRICT), GRANT, ""),
+    ("a grant", change("r", "Bad", stage=Stage.TRUST), change("r", "Good", **ATTACH), ""),
     (
         "a policy",
         change("p", "Bad", resource="policy", stage=Stage.POLICY),
         change("r", "Good", **ATTACH),
-        True,
+        "updating the policy p",
     ),
-    ("its workload", change("r", "Bad", **ATTACH), change("x", "Good", stage=Stage.ASSOCIATE), True),
-    ("a grant, before taking", change("r", "Bad", **ATTACH), change("r", "Good", stage=Stage.DETACH), True),
-    (
-        "an association",
-        change("r", "Bad", stage=Stage.ASSOCIATE),
-        change("r", "Good", stage=Stage.REVOKE),
-        True,
-    ),
-    (
-        "a detachment",
-        change("r", "Bad", stage=Stage.DETACH),
-        change("r", "Good", stage=Stage.REVOKE),
-        True,
-    ),
+    ("its workload", change("r", "Bad", **ATTACH), change("x", "Good", stage=Stage.ASSOCIATE), ATTACHMENT),
+    ("a grant, before taking", change("r", "Bad", **ATTACH), change("r", "Good", **DETACH), ATTACHMENT),
+    ("an association", change("r", "Bad", stage=Stage.ASSOCIATE), REVOCATION, UPDATE),
+    ("a detachment", change("r", "Bad", **DETACH), REVOCATION, ATTACHMENT.replace("creating", "deleting")),
 ]
 
 
 @pytest.mark.parametrize(
     ("failing_change", "later", "stopped"), [case[1:] for case in STOPPED], ids=[case[0] for case in STOPPED]
 )
-def test_failure_stops_later_stages(failing_change: Change, later: Change, stopped: bool) -> None:
+def test_failure_stops_later_stages(failing_change: Change, later: Change, stopped: str) -> None:
     api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
     outcome = apply(api, failing_change, later)
-    assert (api.operations, [failure.error_code for failure in failures(outcome)]) == (
-        (["Bad"], ["AccessDenied", "SKIPPED"]) if stopped else (["Bad", "Good"], ["AccessDenied"])
-    )
+    end = " Until the run succeeds, the resource is not changed." if later.takes else ""
+    messages = [f"not done, because {stopped} failed (AccessDenied).{end}"] if stopped else []
+    assert [failure.message for failure in failures(outcome)] == ["iam:Bad: No.", *messages]
+    assert api.operations == (["Bad"] if stopped else ["Bad", "Good"])
 
 
 @pytest.mark.parametrize(
