@@ -27,9 +27,7 @@ with contextlib.suppress(ImportError):
         ProxyConnectionError,
         SSLError,
     )
-    from botocore.exceptions import (
-        ConnectionError as BotoConnectionError,
-    )
+    from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.parsers import ResponseParserError
 
 # AWS does not send the next three codes; this collection uses them for problems with a response.
