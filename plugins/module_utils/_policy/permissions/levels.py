@@ -40,8 +40,6 @@ EVERY_SERVICE: Final = "*"
 _PARTITION: Final = "aws"
 # A resource that includes all resources of a service, and therefore also matches actions without a resource.
 _WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:(?:\*|\*?:\*|\*?:\*?:\*)")
-# The text that replaces a policy variable with an unknown value.
-_ASSUMED = "x"
 # The patterns that match all actions.
 _ANY_ACTION: Final = frozenset(("*", "*:*"))
 # The maximum number of resources in a cell.
@@ -308,21 +306,14 @@ def _filter_layers(layers: Iterable[Layer], keep: Callable[[Rule], bool]) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The resource of a request.
-
-    ``assumed`` has the keys of policy variables with unknown values, for which ``resource`` has ``_ASSUMED``. ``is_whole`` is
-    true if ``resource`` represents all resources of a service, or of all services.
-    """
+    """The resource of a request. ``is_whole`` is true if it represents all resources of a service, or of all services."""
 
     resource: str
-    assumed: tuple[str, ...] = ()
     is_whole: bool = False
 
 
 def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Context) -> Possibility:
     """Decide whether the layers allow an action on at least one of the resources that ``target`` represents."""
-    if target.assumed:
-        context = context.assume(dict.fromkeys(map(str.lower, target.assumed), (_ASSUMED,)))
     request = Request(action, target.resource)
     verdict = evaluate(layers, request, context)
     most = {rule: rule.cover(request, context)[1] for layer in layers for rule in layer.rules}
@@ -336,11 +327,8 @@ def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Cont
     if verdict.decision != CONDITIONAL and not verdict.allows_part:
         return Possibility("no", (), denying, limiting)
     if not verdict.allows_part:
-        keys = _union(target.assumed, verdict.conditional_on)
-        return Possibility("depends", allowing, denying, limiting, keys)
+        return Possibility("depends", allowing, denying, limiting, verdict.conditional_on)
     granting = tuple(rule for rule in verdict.rules if rule.allow)
-    if target.assumed:
-        return Possibility("depends", granting, denying, limiting, target.assumed)
     is_whole = verdict.allowed and not denying and not limiting
     return Possibility("yes", granting, denying, limiting, is_whole=is_whole)
 
@@ -394,25 +382,20 @@ def _role_partition(context: Context) -> str:
     The ARNs in the requests have this partition, so that a Deny for all ARNs of the partition matches them.
     """
     state = context.get("aws:principalarn")
-    arn = state[0] if isinstance(state, tuple) and len(state) == 1 else ""
-    return arn.split(":")[1] if arn.startswith("arn:") else _PARTITION
+    return _PARTITION if isinstance(state, Unknown) else state[0].split(":")[1]
 
 
 def _with_values(resource: str, context: Context) -> Iterator[_Target]:
-    """Replace the policy variables in a resource with their values or defaults, or with ``_ASSUMED`` if a value is unknown.
+    """Replace the policy variables in a resource with their values or defaults, or with ``*`` if a value is unknown.
 
     There is no target if a variable has several values, or neither a value nor a default. The resource then matches no ARN.
     """
     tokens = tokenize(resource, variables=True, wildcards=True)
-    unknown = {
-        variable.key: variable.name
-        for variable in policy_variables(tokens)
-        if isinstance(context.get(variable.key), Unknown)
-    }
-    resolved = resolve(tokens, context.assume(dict.fromkeys(unknown, (_ASSUMED,))))
+    keys = [variable.key for variable in policy_variables(tokens)]
+    unknown = [key for key in keys if isinstance(context.get(key), Unknown)]
+    resolved = resolve(tokens, context.assume(dict.fromkeys(unknown, ("*",))))
     if isinstance(resolved, tuple):
-        text = "".join(token.value if isinstance(token, Wild) else token for token in resolved)
-        yield _Target(text, tuple(unknown.values()))
+        yield _Target("".join(token.value if isinstance(token, Wild) else token for token in resolved))
 
 
 def _names_service(resource: str) -> bool:

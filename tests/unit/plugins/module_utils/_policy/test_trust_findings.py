@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Each row of a table is a single line, so lines may be long:
+"""Test the findings on trust policies for EKS Pod Identity."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -10,14 +11,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
-
-
 SERVICE = {"Service": "pods.eks.amazonaws.com"}
-
-
 BOTH = ["sts:AssumeRole", "sts:TagSession"]
-
-
 OURS = {
     "Sid": "AllowEksAuthToAssumeRoleForPodIdentity",
     "Effect": "Allow",
@@ -32,15 +27,10 @@ OURS = {
         }
     },
 }
-
-
-CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 KNOWN = Subject(cluster_arn=CLUSTER, namespace="default", service_account="my-service-account")
 UNTAGGED = replace(KNOWN, session_tags=False)
-SERVICE = {"Service": "pods.eks.amazonaws.com"}
 OIDC = {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/A"}
 GITHUB = {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}
-BOTH = ["sts:AssumeRole", "sts:TagSession"]
 IRSA = {"Effect": "Allow", "Principal": OIDC, "Action": "sts:AssumeRoleWithWebIdentity"}
 
 

@@ -200,11 +200,6 @@ def test_decisions(case):
         assert {judge(statements, keys=keys).allowed for keys in contexts} == {PROVABLE[name]}
 
 
-def test_number_of_conditional_cases():
-    conditional = {name for name, _statements, decision in DECISIONS if decision == "conditional"}
-    assert (len(DECISIONS), len(conditional), len(conditional & PROVABLE.keys())) == (17, 16, 5)
-
-
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 SERVICE = {"Service": "pods.eks.amazonaws.com"}
 
