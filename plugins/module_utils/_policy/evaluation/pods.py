@@ -135,26 +135,21 @@ class Subject:
 def pod_identity_context(subject: Subject) -> Context:
     """Return the condition keys of the request with which EKS Pod Identity assumes the role of an association."""
     account: KeyState | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
-    organization, path = _org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
-        _ORG_PATH: Unknown(pattern="o-*/r-*"),
+        **_org_keys(subject.source_org_id, "source", "resource"),
         "aws:sourceaccount": account,
         "aws:sourcearn": (
             Unknown(choices=(subject.cluster_arn,))
             if subject.cluster_arn
             else Part(_CLUSTER, may_be_absent=True)
         ),
-        "aws:sourceorgid": organization,
-        "aws:sourceorgpaths": path,
         "aws:principalisawsservice": ("true",),
         "aws:principalservicename": (SERVICE,),
         "aws:principalservicenameslist": (SERVICE,),
         "aws:principaltype": UNKNOWN_VALUE,
         "aws:userid": UNKNOWN_VALUE,
         "aws:resourceaccount": account,
-        "aws:resourceorgid": organization,
-        "aws:resourceorgpaths": path if isinstance(path, Part) else Part("aws:sourceorgpaths"),
         "aws:viaawsservice": ("false",),
         **_every_call(),
         "sts:externalid": ABSENT,
@@ -177,18 +172,15 @@ def chained_context(
     if subject.session_tags:
         # The EKS guide mentions the external ID only for associations without session tags.
         expected = Unknown(choices=(external,)) if external else UNKNOWN_VALUE
-    organization, path = _org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
         **_principal_tags(subject),
-        _ORG_PATH: Unknown(pattern="o-*/r-*"),
+        **_org_keys(subject.source_org_id, "principal"),
         "aws:principalarn": (role,) if role else PRESENT,
         "aws:principalaccount": (subject.account,) if subject.account else PRESENT,
         "aws:principaltype": ("AssumedRole",),
         "aws:principalisawsservice": ("false",),
         "aws:multifactorauthpresent": _NO_MFA,
-        "aws:principalorgid": organization,
-        "aws:principalorgpaths": path,
         "aws:userid": PRESENT,
         "aws:tokenissuetime": PRESENT,
         "aws:sourceip": UNKNOWN_VALUE,
@@ -251,15 +243,12 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     """
     if subject is None:
         return Context()
-    organization, path = _org_keys(subject.source_org_id)
     role = f"arn:{subject.partition or 'aws*'}:iam::{subject.account or _ANY_ACCOUNT}:role/*"
     keys: dict[str, KeyState | Part] = {
         "aws:principaltype": ("AssumedRole",),
         "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, pattern=role),
         "aws:principalaccount": (subject.account,) if subject.account else Part("aws:principalarn", ACCOUNT),
-        _ORG_PATH: Unknown(pattern="o-*/r-*"),
-        "aws:principalorgid": organization,
-        "aws:principalorgpaths": path,
+        **_org_keys(subject.source_org_id, "principal"),
         "aws:userid": PRESENT,
         "aws:tokenissuetime": PRESENT,
         "aws:currenttime": PRESENT,
@@ -359,12 +348,16 @@ def _unknown_cluster(subject: Subject) -> dict[str, KeyState | Part]:
     return {_CLUSTER: Unknown(may_be_absent=False, pattern=pattern)}
 
 
-def _org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
-    """Return the states of two condition keys: the ID and the path of an account's organization.
+def _org_keys(org_id: str | None, *owners: str) -> dict[str, KeyState | Part]:
+    """Return the condition keys with the ID and the path of an account's organization, such as aws:SourceOrgID.
 
-    A path has the form o-id/r-root/ou-.../. If the ID is unknown, both keys may be absent, because the account may not belong
-    to an organization.
+    A path has the form o-id/r-root/ou-.../. If the ID is unknown, the keys may be absent, because the account may not belong to
+    an organization.
+
+    :arg owners: the beginnings of the keys, such as "source".
     """
-    if org_id:
-        return (org_id,), Unknown(may_be_absent=False, pattern=f"{org_id}/r-*")
-    return Part(_ORG_PATH, ORGANIZATION), Part(_ORG_PATH)
+    keys: dict[str, KeyState | Part] = {_ORG_PATH: Unknown(not org_id, pattern=f"{org_id or 'o-*'}/r-*")}
+    for owner in owners:
+        keys[f"aws:{owner}orgid"] = Part(_ORG_PATH, ORGANIZATION)
+        keys[f"aws:{owner}orgpaths"] = Part(_ORG_PATH)
+    return keys

@@ -267,7 +267,7 @@ class Rule:
         for a value such as "*" that is not an ARN with all its parts.
         """
         resources = list(self._resolved_resources(context))
-        is_open = self.statement.not_resource or len(resources) < len(self.statement.resources or "*")
+        is_open = self.statement.not_resource or len(resources) < len(self.statement.resources or ())
         if is_open or any(value.count(":") < ARN_PARTS - 1 for value in resources):
             return []
         return [request.replace(resource=resource) for resource in resources]
@@ -279,7 +279,7 @@ class Rule:
                 yield value
                 continue
             tokens = resolve(tokenize(value, variables=True, wildcards=True), context)
-            if not isinstance(tokens, bool) and tokens is not None:
+            if isinstance(tokens, tuple):
                 yield "".join(token if isinstance(token, str) else token.value for token in tokens)
 
     def _conditions_hold(self, context: Context) -> bool | None:
@@ -308,7 +308,7 @@ class Rule:
 
     def _resource_cover(self, request: Request, context: Context) -> tuple[Cover, Cover]:
         """Return the least and the most of the resources to which the statement applies."""
-        if request.resource is None or self._resources is None:
+        if self._resources is None:
             return Cover.ALL, Cover.ALL
         if request.resource == "*":
             least = most = self._resources.covers_service(request.service, request.action_wild)

@@ -288,7 +288,7 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
             " identity-based policies only, not in a session policy",
             _FULL,
         )
-    partition, service = parts[1], parts[2]
+    partition, service, region, account = [*parts[1:], "", ""][:4]
     if partition not in PARTITIONS and partition != "*":
         yield (
             not any(sign in partition for sign in "*?"),
@@ -302,15 +302,14 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
             " wildcards",
             "Write the full name of the service, and one ARN for each service.",
         )
-    region = parts[3] if len(parts) > 3 else ""
-    account = parts[4] if len(parts) > 4 else ""
     if "${" in region:
         yield (
             False,
             f"{quote(resource)} has a policy variable before the fifth colon, where IAM does not support it",
             "Write the Region, or *.",
         )
-    if not _ARN_ACCOUNT.match(account):
+    # A variable in the Region has a colon, so the parts after it are not known.
+    elif not _ARN_ACCOUNT.match(account):
         yield (
             not _MAYBE_ACCOUNT.match(account),
             f"{quote(account)} in the resource {quote(resource)} is not an account ID",

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .document import Condition, Policy, PolicyError, Statement, parse_policy
+from .match import ARN_PARTS, arn_parts
 
 # The limits for the actions, resources, condition values and parts in a description.
 _ACTIONS, _RESOURCES, _VALUES, _PARTS = 4, 2, 2, 4
@@ -22,7 +23,6 @@ _UNLIMITED = sys.maxsize
 # With more permissions than ``_MOST_GRANTS``, the difference is not described. With more comparisons than ``_MOST_PAIRS``, a
 # permission that a wider one covers is described as well.
 _MOST_GRANTS, _MOST_PAIRS = 4_000, 400_000
-_ARN_PARTS = 6
 _EXCEPT = " except "
 
 
@@ -82,8 +82,6 @@ def _read_grants(policy: Policy) -> _Grants:
                 grant = _Grant(statement.effect, action.lower(), resource, condition)
                 display = _Grant(statement.effect, action_text, resource_text, condition_text)
                 grants.setdefault(grant, display)
-        if len(grants) > _MOST_GRANTS:
-            break
     return grants
 
 
@@ -144,11 +142,11 @@ def _matches_resource(pattern: str, resource: str) -> bool:
     """Return whether a pattern matches a resource. A wildcard does not match across the first five colons of an ARN."""
     if pattern in ("*", resource):
         return True
-    parts, texts = pattern.split(":", _ARN_PARTS - 1), resource.split(":", _ARN_PARTS - 1)
+    parts, texts = arn_parts(pattern), arn_parts(resource)
     # A pattern with a policy variable is not compared, because the value of the variable is unknown. A text with exceptions is
     # not split, because ``_matches`` would compare an exception as a pattern.
     comparable = "${" not in pattern and _EXCEPT not in pattern
-    return len(parts) == len(texts) == _ARN_PARTS and comparable and all(map(_matches, parts, texts))
+    return len(parts) == len(texts) == ARN_PARTS and comparable and all(map(_matches, parts, texts))
 
 
 def _matches(pattern: str, text: str) -> bool:

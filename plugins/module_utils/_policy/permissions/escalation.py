@@ -756,7 +756,7 @@ class EscalationFinder:
     def _pass_any_role(self) -> Possibility:
         """Decide whether every role of the account can be passed, or all except some, whatever the service."""
         caller = self.context.get("aws:principalarn")
-        caller_arn = caller[0] if isinstance(caller, tuple) and caller else "arn:*:iam::*:role/*"
+        caller_arn = caller[0] if isinstance(caller, tuple) else "arn:*:iam::*:role/*"
         request = Request(_PASS_ROLE, f"{caller_arn.partition(':role/')[0]}:role/*")
         wide = all(
             any(

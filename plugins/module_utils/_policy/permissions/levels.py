@@ -57,7 +57,7 @@ class Possibility:
     ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
     one of the evaluated resources. ``limiting`` are the names of the layers that do not allow it on one or more of these
     resources. If ``decision`` is "depends", ``keys`` are the condition keys with unknown values on which it depends. ``is_whole``
-    is true if one resource was evaluated, and nothing limits the permission on any part of it.
+    is true if one resource was evaluated, and the action is allowed on every part of it.
     """
 
     decision: Decision
@@ -329,8 +329,7 @@ def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Cont
     if not verdict.allows_part:
         return Possibility("depends", allowing, denying, limiting, verdict.conditional_on)
     granting = tuple(rule for rule in verdict.rules if rule.allow)
-    is_whole = verdict.allowed and not denying and not limiting
-    return Possibility("yes", granting, denying, limiting, is_whole=is_whole)
+    return Possibility("yes", granting, denying, limiting, is_whole=verdict.allowed)
 
 
 def _merge(first: Possibility, second: Possibility) -> Possibility:

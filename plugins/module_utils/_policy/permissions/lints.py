@@ -230,14 +230,8 @@ def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
 
     Such a statement grants nothing for these actions, because the ARN of an object has a slash and a key after the bucket.
     """
-    if (
-        statement.effect != "Allow"
-        or statement.not_action
-        or statement.not_resource
-        or not statement.resources
-    ):
+    resources = statement.resources or ()
+    if statement.not_resource or not all(map(_BUCKET.fullmatch, resources)):
         return []
-    if not all(_BUCKET.fullmatch(resource) for resource in statement.resources):
-        return []
-    actions = [action for action in statement.actions if action.lower() in _OBJECT_ACTIONS]
-    return [(action, statement.resources[0]) for action in actions]
+    actions = [action for action in allowed_names(statement) if action.lower() in _OBJECT_ACTIONS]
+    return [(action, resource) for action in actions for resource in resources[:1]]

@@ -98,7 +98,7 @@ def parse_subject(params: Mapping[str, object]) -> Subject:
     if cluster and name and cluster.rpartition("/")[2] != name:
         raise FactError(f"cluster_name {name} is not the name of cluster_arn {cluster}.")
     return Subject(
-        session_tags=bool(params.get("session_tags", True)),
+        session_tags=bool(params["session_tags"]),
         cluster=name,
         **{key: texts.get(key) for key in _FACTS},
     )

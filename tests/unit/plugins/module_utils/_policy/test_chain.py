@@ -23,6 +23,7 @@ POD = Subject(
     role_arn=ROLE,
 )
 UNTAGGED = replace(POD, session_tags=False)
+TAGS = ("Request", "Principal")
 EXTERNAL_ID = "us-west-2/111122223333/my-cluster/default/my-service-account"
 
 
@@ -93,6 +94,13 @@ CASES = [
         "session tags are tags of the principal",
     ),
     ("RequestTag", when("aws:RequestTag/kubernetes-namespace", "default"), POD, "yes", "and go along"),
+    (
+        "RequestTag and PrincipalTag",
+        policy(condition={"StringEquals": {f"aws:{kind}Tag/kubernetes-pod-name": kind for kind in TAGS}}),
+        POD,
+        "no",
+        "an unknown tag has the same value in both",
+    ),
     (
         "RequestTag, tags off",
         when("aws:RequestTag/kubernetes-namespace", "default"),

@@ -68,6 +68,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         f"{'; '.join(f'adds a:X{number}, a:Y{number} on {BUCKET}{number}/*' for number in range(4))}; adds 6 more actions; "
         f"removes s3:GetObject on {OBJECTS}",
     ),
+    "one more action": (
+        document(statement("s3:GetObject")),
+        document(
+            statement("s3:GetObject"),
+            *(statement(f"a:X{number}", f"{BUCKET}{number}", "Deny") for number in "12345"),
+        ),
+        f"{'; '.join(f'adds Deny of a:X{number} on {BUCKET}{number}' for number in '1234')}; adds 1 more action",
+    ),
     "wildcard covers an action": (
         document(statement("s3:*")),
         document(statement(["s3:*", "s3:GetObject", "s3:Put?bject*"])),

@@ -117,7 +117,7 @@ REASONING = [
         ],
     ),
     (
-        [allow("s3:PutObject"), allow("ec2:*", "*")],
+        [allow("s3:PutObject"), allow("ec2:*", "*"), {**deny(), "Action": "s3:ListBucket"}],
         {},
         "implicit_deny",
         ["No Allow statement in identity policies has the action, only 's3:PutObject' of the same service."],

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import (
     Subject,
     pod_context,
@@ -37,6 +40,9 @@ POD = Subject(
     role_arn="arn:aws:iam::111122223333:role/my-role",
 )
 OWN = "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"
+UNKNOWN = "arn:aws:s3:::b/${aws:SourceVpc}/*"
+# The decisions and messages, by test and case.
+EXPECTED = yaml.safe_load(Path(__file__).with_name("permissions.yml").read_text(encoding="utf-8"))
 
 
 def statement(action="s3:GetObject", resource="*", effect="Allow", condition=None, **more):
@@ -190,74 +196,56 @@ def except_for(resource, effect="Allow", **more):
     return statement(effect=effect, NotResource=IN_BUCKET + resource, **more)
 
 
-# Several statements together allow the request, or a single statement whose pattern has the same meaning.
-TOGETHER = [
-    (
+# The statements, and the name of the object in the request.
+TOGETHER = {
+    "no name is empty, which only a proof shows": (
         [statement(resource=IN_BUCKET + "logs/?*")],
         "logs/*.json",
-        "conditional",
-        "no name is empty, which only a proof shows",
     ),
-    (
-        [statement(), except_for("?*", "Deny")],
-        "*b",
-        "conditional",
-        "no name is empty, which only a proof shows",
-    ),
-    ([statement(), except_for("?*", "Deny")], "*", "partly_allowed", "the empty name is denied"),
-    ([statement(resource=IN_BUCKET + "a*"), except_for("a*")], "*", "allowed", "one or the other"),
-    (
+    "no denied name is empty, which only a proof shows": ([statement(), except_for("?*", "Deny")], "*b"),
+    "the empty name is denied": ([statement(), except_for("?*", "Deny")], "*"),
+    "one or the other": ([statement(resource=IN_BUCKET + "a*"), except_for("a*")], "*"),
+    "a alone is in neither, which only a proof shows": (
         [statement(resource=IN_BUCKET + "a?*"), except_for("a*")],
         "*",
-        "conditional",
-        "a alone is in neither, which only a proof shows",
     ),
-    (
-        [statement(resource=[IN_BUCKET + "*a*", IN_BUCKET + "*b"]), except_for("*a*")],
-        "?*",
-        "allowed",
-        "a list",
-    ),
-    (
-        [statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])],
-        "?*",
-        "conditional",
-        "by length, which only a proof shows",
-    ),
-    ([statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])], "*", "partly_allowed", "not the empty name"),
-    (
+    "a list": ([statement(resource=[IN_BUCKET + "*a*", IN_BUCKET + "*b"]), except_for("*a*")], "?*"),
+    "by length, which only a proof shows": ([statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])], "?*"),
+    "not the empty name": ([statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])], "*"),
+    "a statement of another action, whose Resource has a variable": (
         [
             except_for("a*"),
             statement(resource=IN_BUCKET + "a*"),
             statement("s3:PutObject", IN_BUCKET + "${aws:userid}/*", "Deny"),
         ],
         "*",
-        "allowed",
-        "a statement of another action, whose Resource has a variable",
     ),
-    ([statement(resource="arn:aws:s3:*:*:b/*")], "*", "allowed", "empty parts"),
-    ([statement(resource=OWN), except_for("default/*")], "*", "allowed", "the value of a known variable"),
-    ([statement("s3:GetO*"), statement(NotAction="s3:geto*")], "*", "allowed", "by action"),
-    ([statement("s3:GetO*"), statement(NotAction="s3:GetOb*")], "*", "allowed", "they overlap"),
-    ([statement("s3:GetOb*"), statement(NotAction="s3:GetO*")], "*", "partly_allowed", "some in neither"),
-]
+    "empty parts": ([statement(resource="arn:aws:s3:*:*:b/*")], "*"),
+    "the value of a known variable": ([statement(resource=OWN), except_for("default/*")], "*"),
+    "a Deny of the value of a known variable": (
+        [statement(resource=OWN), statement(resource=IN_BUCKET + "default/*", effect="Deny")],
+        "*",
+    ),
+    "a Deny of all resources except those of an unknown variable": (
+        [
+            statement(resource=[UNKNOWN, IN_BUCKET + "a"]),
+            statement(resource=IN_BUCKET + "a", effect="Deny"),
+        ],
+        "*",
+    ),
+    "too many patterns": ([statement(resource=[f"{IN_BUCKET}{number}" for number in range(2_000)])], "*"),
+    "by action": ([statement("s3:GetO*"), statement(NotAction="s3:geto*")], "*"),
+    "they overlap": ([statement("s3:GetO*"), statement(NotAction="s3:GetOb*")], "*"),
+    "some in neither": ([statement("s3:GetOb*"), statement(NotAction="s3:GetO*")], "*"),
+}
 
 
-@pytest.mark.parametrize("case", TOGETHER, ids=lambda case: f"{case[1]} {case[2]}: {case[3]}")
+@pytest.mark.parametrize("case", TOGETHER)
 def test_requests_with_wildcards_by_several_statements(case):
-    statements, name, decision, _reason = case
-    action = (
-        "s3:Get*"
-        if any("NotAction" in statement_document for statement_document in statements)
-        else "s3:GetObject"
-    )
+    statements, name = TOGETHER[case]
+    action = "s3:Get*" if any("NotAction" in document for document in statements) else "s3:GetObject"
     found = check(policy(*statements), action, IN_BUCKET + name, subject=POD)
-    assert found.decision == decision
-    if decision == "allowed":
-        allowing = [
-            statement_document for statement_document in statements if statement_document["Effect"] == "Allow"
-        ]
-        assert len(found.statements) == len(allowing)
+    assert [found.decision, found.message] == EXPECTED["together"][case]
 
 
 def everything_except(kind="identity", **elements):
@@ -296,7 +284,7 @@ EXCEPTIONS = [
         [],
         "a short ARN matches nothing",
     ),
-    (everything_except(NotResource=OWN), "s3:GetObject", IN_BUCKET + "*", None, "a policy variable"),
+    (everything_except(NotResource=UNKNOWN), "s3:GetObject", IN_BUCKET + "*", None, "a policy variable"),
     (everything_except(NotResource="arn:aws:s3:::*"), "s3:*", "*", None, "actions without a resource"),
     (
         everything_except(action="s3:GetO*", NotResource=OBJECT),
@@ -324,78 +312,32 @@ def test_only_a_statement_for_the_whole_request_has_no_exceptions(case):
     assert (found == []) is (rule.cover(request, pod_context(POD))[0] is Cover.ALL)
 
 
-LAYERS = [
-    (policy(statement()), None, None, "allowed", (), "identity alone"),
-    (policy(statement("ec2:*")), None, None, "implicit_deny", ("identity policies",), "nothing allows it"),
-    (policy(statement()), policy(statement("s3:*")), None, "allowed", (), "boundary allows"),
-    (
-        policy(statement()),
-        policy(statement("ec2:*")),
-        None,
-        "implicit_deny",
-        ("the boundary",),
-        "boundary does not",
-    ),
-    (
-        policy(statement("ec2:*")),
-        policy(statement()),
-        None,
-        "implicit_deny",
-        ("identity policies",),
-        "a boundary grants nothing",
-    ),
-    (
-        policy(statement()),
-        policy(statement(), statement(effect="Deny")),
-        None,
-        "explicit_deny",
-        ("the boundary",),
-        "boundary denies",
-    ),
-    (policy(statement()), None, policy(statement()), "allowed", (), "session policy allows"),
-    (
-        policy(statement()),
-        None,
-        policy(statement("ec2:*")),
-        "implicit_deny",
-        ("the session policy",),
-        "session policy does not",
-    ),
-    (
-        policy(statement("ec2:*")),
-        None,
-        policy(statement()),
-        "implicit_deny",
-        ("identity policies",),
-        "a session policy grants nothing",
-    ),
-    (
-        policy(statement()),
-        policy(statement("ec2:*")),
-        policy(statement("ec2:*")),
-        "implicit_deny",
-        ("the boundary", "the session policy"),
-        "neither does",
-    ),
-    ([policy(statement("ec2:*")), policy(statement())], None, None, "allowed", (), "one of two policies"),
-    (
-        [policy(statement()), policy(statement(effect="Deny"))],
-        None,
-        None,
-        "explicit_deny",
-        ("p2",),
-        "a Deny in another policy",
-    ),
-    ([], None, None, "implicit_deny", ("identity policies",), "a role without policies"),
-    ([], policy(statement()), None, "implicit_deny", ("identity policies",), "a boundary alone"),
-]
+S3, EC2 = policy(statement()), policy(statement("ec2:*"))
+# The policies of the role, the permissions boundary and the session policy.
+LAYERS = {
+    "identity alone": (S3, None, None),
+    "nothing allows it": (EC2, None, None),
+    "boundary allows": (S3, policy(statement("s3:*")), None),
+    "boundary does not": (S3, EC2, None),
+    "a boundary grants nothing": (EC2, S3, None),
+    "boundary denies": (S3, policy(statement(), statement(effect="Deny")), None),
+    "boundary denies what nothing allows": (EC2, policy(statement(), statement(effect="Deny")), None),
+    "session policy allows": (S3, None, S3),
+    "session policy does not": (S3, None, EC2),
+    "a session policy grants nothing": (EC2, None, S3),
+    "neither does": (S3, EC2, EC2),
+    "one of two policies": ([EC2, S3], None, None),
+    "a Deny in another policy": ([S3, policy(statement(effect="Deny"))], None, None),
+    "a role without policies": ([], None, None),
+    "a boundary alone": ([], S3, None),
+}
 
 
-@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case[5])
+@pytest.mark.parametrize("case", LAYERS)
 def test_boundary_and_session_policy_limit_permissions(case):
-    identity, boundary, session, decision, change, _reason = case
+    identity, boundary, session = LAYERS[case]
     found = check(identity, boundary=boundary, session=session)
-    assert (found.decision, found.change) == (decision, change)
+    assert [found.decision, list(found.change), found.message] == EXPECTED["layers"][case]
 
 
 VARIABLES = [
@@ -552,9 +494,12 @@ def test_error_names_malformed_policy():
             {"action": "GetObject"},
             "required_permissions item 1: action 'GetObject' must have the form service:Action, such as s3:GetObject.",
         ),
-        (
-            {"action": "s3:GetObject", "resource": "my-bucket"},
-            "required_permissions item 1: resource 'my-bucket' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
+        *(
+            (
+                {"action": "s3:GetObject", "resource": resource},
+                f"required_permissions item 1: resource '{resource or ''}' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
+            )
+            for resource in ("arn:aws:s3", "my:bucket/a:b:c:d:e", "", None)
         ),
         (
             {"action": "s3:GetObject", "context": {"aws:a": {"b": 1}}},
@@ -575,14 +520,6 @@ def test_error_names_malformed_policy():
         (
             {"action": None},
             "required_permissions item 1: action '' must have the form service:Action, such as s3:GetObject.",
-        ),
-        (
-            {"action": "s3:GetObject", "resource": ""},
-            "required_permissions item 1: resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
-        ),
-        (
-            {"action": "s3:GetObject", "resource": None},
-            "required_permissions item 1: resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
         ),
         (
             {"action": "s3:GetObject", "context": None},

@@ -188,6 +188,19 @@ CASES = [
         "yes",
     ),
     (
+        "Deny for a pattern of services: the pattern matches",
+        policy(allow(), deny(Principal={"Service": "pods*"})),
+        KNOWN,
+        "no",
+    ),
+    ("Deny for every service: it is one", policy(allow(), deny(Principal={"Service": "*"})), KNOWN, "no"),
+    (
+        "Deny for a pattern of AWS principals: a service is none",
+        policy(allow(), deny(Principal={"AWS": "pods*"})),
+        KNOWN,
+        "yes",
+    ),
+    (
         "Deny for others by NotPrincipal: the service is excepted",
         policy(allow(), without_principal(deny(), NotPrincipal=SERVICE)),
         KNOWN,

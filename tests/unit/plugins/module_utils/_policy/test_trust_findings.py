@@ -173,6 +173,14 @@ ERRORS = [
         "Use StringLike: StringEquals compares * and ? literally.",
     ),
     (
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="x*"))),
+        KNOWN,
+        "TRUST_CONDITION_UNMATCHED",
+        "Statement 1",
+        "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'x*', but the request has 'default'.",
+        "Add the workload's value to aws:RequestTag/kubernetes-namespace, or add a statement for this workload.",
+    ),
+    (
         policy(allow(Condition=equals(SourceAccount="${aws:ResourceAccount}")), version="2008-10-17"),
         KNOWN,
         "TRUST_CONDITION_UNMATCHED",

@@ -217,6 +217,7 @@ def trust(*conditions):
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+EQUALS = ("Equals", "NotEquals")
 ARN_TAG, NAME_TAG = "aws:RequestTag/eks-cluster-arn", "aws:RequestTag/eks-cluster-name"
 LINKED = [
     (
@@ -232,6 +233,12 @@ LINKED = [
         ),
         Subject(),
         "conditional",
+    ),
+    (
+        "an account and not this account",
+        trust(("Allow", {f"String{operator}": {"aws:SourceAccount": "111122223333"} for operator in EQUALS})),
+        Subject(),
+        "no",
     ),
     (
         "the name is that of the cluster's ARN",
