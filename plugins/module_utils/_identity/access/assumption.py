@@ -18,7 +18,7 @@ from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL
 from ..._policy.evaluation.pods import ASSUME_ROLE, Subject, pod_context
 from ..._policy.evaluation.rules import Request
 from ..._policy.language.context import UNKNOWN_VALUE, Context
-from ..._policy.language.match import Cover
+from ..._policy.language.match import ARN_PARTS, Cover, arn_parts
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant
 from ..._policy.permissions.permissions import Required
 from ..._policy.trust.check import check_assumption, judge_session
@@ -251,7 +251,6 @@ class RoleGraph:
         every = partial(AccessRule.cover, question=Request(ASSUME_ROLE, _every_role(role)))
         if answer(profile.rules, every).answer != "no":
             candidates |= self._trusting.get(account, {})
-        candidates.pop(role.arn, None)
         chosen = session.context.assume({"aws:sourceidentity": UNKNOWN_VALUE})
         for arn, target in candidates.items():
             trust = self.estate.trust(target)
@@ -290,8 +289,8 @@ def _under_conditions(name: str, is_certain: bool) -> str:
 
 def _caller_key(principal: str) -> str:
     """Return "account/name" for a role or its sessions, the account for all of its principals, and "*" for everyone."""
-    parts = principal.lower().split(":", 5)
-    if len(parts) < 6:
+    parts = arn_parts(principal.lower())
+    if len(parts) < ARN_PARTS:
         return principal
     kind, *path = parts[5].split("/")
     names = {"role": path[-1:], "assumed-role": path[:1]}.get(kind, [])

@@ -225,11 +225,11 @@ class AccessEstate:
     def trust(self, role: RoleFacts) -> TrustPolicy | None:
         """Return the compiled trust policy of a role, or None if it is unknown or malformed."""
         key = id(role.trust)
-        if role.trust is not None and key not in self._trusts:
+        if key not in self._trusts:
             self._trusts[key] = None
             with suppress(PolicyError):
                 self._trusts[key] = prepare_trust(role.trust)
-        return self._trusts.get(key)
+        return self._trusts[key]
 
     def guests(self, role: RoleFacts) -> list[Guest]:
         """Return the principals, except EKS Pod Identity, that the trust policy of a role allows."""
@@ -245,8 +245,8 @@ class AccessEstate:
             issuer: [
                 (role, entry)
                 for role in self.roles.values()
-                if role.trust is not None and self.trust(role) is not None
-                for entry in federated_statements(role.trust, issuer)
+                if (trust := self.trust(role)) is not None
+                for entry in federated_statements(trust.document, issuer)
             ]
             for issuer in issuers
         }
@@ -316,7 +316,7 @@ class AccessEstate:
     def _check_role(self, role: RoleFacts, subject: Subject) -> tuple[Usability, str]:
         """Return whether EKS Pod Identity can use a role for a service account, with the reason."""
         trust = self.trust(role)
-        if role.state != "read" or trust is None:
+        if trust is None:
             return _unevaluated_role(role)
         if is_usable(trust, subject):
             return "yes", "The trust policy allows EKS Pod Identity for this service account."
@@ -357,9 +357,10 @@ class AccessEstate:
     ) -> Credential:
         role = self.role(credential.role_arn)
         usable, reason = _unevaluated_role(role)
-        if role.state == "read" and issuer is not None and role.trust is not None and self.trust(role):
+        trust = self.trust(role)
+        if issuer is not None and trust is not None:
             name = key.namespace, key.service_account
-            usable = _USABILITY[allows_web_identity(role.trust, issuer, name, audience)]
+            usable = _USABILITY[allows_web_identity(trust.document, issuer, name, audience)]
             reason = _TOKEN_REASONS.get(usable, "")
         return replace(credential, usable=usable, reason=reason)
 

@@ -435,7 +435,7 @@ class _Builder:
             | _present(
                 unread=[title for _layer, title in profile.unread],
                 use=self._use(role),
-                trust=statement_rows(trust.policy, role.trust) if trust and role.trust else [],
+                trust=statement_rows(trust.policy, trust.document) if trust is not None else [],
                 lets_in=[
                     {
                         "principal": guest.name,

@@ -8,9 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.output import (
     _as_text,
     access_csv,
@@ -45,6 +47,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
     ACCOUNT,
     ADMINISTRATOR,
+    HOST,
     OTHER_ACCOUNT,
     ROOT_TRUST,
     allow,
@@ -99,129 +102,68 @@ def templates(owner: str, *names: str) -> PodCredentials:
     return PodCredentials(templates={owner: names})
 
 
-# A case has the data of a cluster, the expected source of credentials, the sentence about it, how completely the permissions are
-# known, and the kinds of all credentials.
-CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
-    "association": (
-        make_facts([make_role("api", READS)], [associate("api")]),
-        "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api.",
-        "known",
-        ["pod_identity"],
+# The expected lines of reports, by test and case.
+EXPECTED = yaml.safe_load(Path(__file__).with_name("reports.yml").read_text(encoding="utf-8"))
+REPORT = yaml.safe_load(Path(__file__).with_name("report.yml").read_text(encoding="utf-8"))
+
+
+def report_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the screen and of the CSV file that not all reports have."""
+    lines = [*access_lines(report), *access_csv(report).splitlines()[1:]]
+    usual = ("SERVICE ACCOUNT", "Access: L", *REPORT_LIMITS)
+    uncertain = [f"uncertain: {risk['code']}" for risk in report["risks"] if not risk["certain"]]
+    return [*(line for line in lines if not line.startswith(usual)), *uncertain]
+
+
+CREDENTIALS: Mapping[str, ClusterFacts] = {
+    "association": make_facts([make_role("api", READS)], [associate("api")]),
+    "IRSA": make_facts([make_role("api", READS, trust=irsa_trust("api"))], (), {"api": role_arn("api")}),
+    "association and annotation": make_facts(
+        [make_role("api", READS), make_role("old", READS, trust=irsa_trust("api"))],
+        [associate("api")],
+        {"api": role_arn("old")},
     ),
-    "IRSA": (
-        make_facts([make_role("api", READS, trust=irsa_trust("api"))], (), {"api": role_arn("api")}),
-        "irsa",
-        "A new Pod uses IRSA with role api.",
-        "known",
-        ["irsa"],
+    "access keys": make_facts(
+        [make_role("api", READS)],
+        [associate("api")],
+        pods={"api": templates("Deployment shop/api", *KEYS)},
     ),
-    "association and annotation": (
-        make_facts(
-            [make_role("api", READS), make_role("old", READS, trust=irsa_trust("api"))],
-            [associate("api")],
-            {"api": role_arn("old")},
-        ),
-        "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api.",
-        "known",
-        ["pod_identity", "irsa"],
+    "access keys in four templates": make_facts(
+        [], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}
     ),
-    "access keys": (
-        make_facts(
-            [make_role("api", READS)],
-            [associate("api")],
-            pods={"api": templates("Deployment shop/api", *KEYS)},
-        ),
-        "keys",
-        f"Pod templates set credentials, which SDKs prefer: Deployment shop/api ({KEY_NAMES}). Other Pods use EKS Pod Identity "
-        "with role api.",
-        "unknown",
-        ["keys", "pod_identity"],
+    "web identity of a template": make_facts(
+        [make_role("api", READS, trust=irsa_trust("api"))],
+        (),
+        {"api": ""},
+        pods={"api": templates("Deployment shop/api", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")},
+        own_roles={key("api"): {"Deployment shop/api": role_arn("api")}},
     ),
-    "access keys in four templates": (
-        make_facts([], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}),
-        "keys",
-        f"Pod templates set credentials, which SDKs prefer: a ({KEY_NAMES}), b ({KEY_NAMES}), c ({KEY_NAMES}) and 1 more.",
-        "unknown",
-        ["keys"] * 4,
+    "other credential endpoint": make_facts(
+        [make_role("api", READS)],
+        [associate("api")],
+        pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
     ),
-    "web identity of a template": (
-        make_facts(
-            [make_role("api", READS, trust=irsa_trust("api"))],
-            (),
-            {"api": ""},
-            pods={"api": templates("Deployment shop/api", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")},
-            own_roles={key("api"): {"Deployment shop/api": role_arn("api")}},
-        ),
-        "web_identity",
-        "Pod templates set credentials, which SDKs prefer: Deployment shop/api (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE).",
-        "known",
-        ["web_identity"],
+    "other credential endpoint with IRSA": make_facts(
+        [make_role("api", READS, trust=irsa_trust("api"))],
+        (),
+        {"api": role_arn("api")},
+        pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
     ),
-    "other credential endpoint": (
-        make_facts(
-            [make_role("api", READS)],
-            [associate("api")],
-            pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
-        ),
-        "container",
-        "Pod templates set credentials, which SDKs prefer: Deployment shop/api (AWS_CONTAINER_CREDENTIALS_FULL_URI). Other Pods "
-        "use EKS Pod Identity with role api.",
-        "unknown",
-        ["container", "pod_identity"],
-    ),
-    "other credential endpoint with IRSA": (
-        make_facts(
-            [make_role("api", READS, trust=irsa_trust("api"))],
-            (),
-            {"api": role_arn("api")},
-            pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
-        ),
-        "irsa",
-        "A new Pod uses IRSA with role api.",
-        "known",
-        ["irsa", "container"],
-    ),
-    "role of another service account": (
-        make_facts([make_role("api", READS)], [associate("web", "api")]),
-        "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api.",
-        "blocked",
-        ["pod_identity"],
-    ),
-    "deleted role": (
-        make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api")]),
-        "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api.",
-        "none",
-        ["pod_identity"],
-    ),
-    "role of another account": (
-        make_facts([], (), {"api": role_arn("api", OTHER_ACCOUNT)}),
-        "irsa",
-        "A new Pod uses IRSA with role api.",
-        "unknown",
-        ["irsa"],
-    ),
-    "unread policy": (
-        make_facts([make_role("api", READS, unread=(("identity", ADMINISTRATOR),))], [associate("api")]),
-        "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api.",
-        "partial",
-        ["pod_identity"],
+    "role of another service account": make_facts([make_role("api", READS)], [associate("web", "api")]),
+    "deleted role": make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api")]),
+    "role of another account": make_facts([], (), {"api": role_arn("api", OTHER_ACCOUNT)}),
+    "unread policy": make_facts(
+        [make_role("api", READS, unread=(("identity", ADMINISTRATOR),))], [associate("api")]
     ),
 }
 
 
 @pytest.mark.parametrize("case", CREDENTIALS)
 def test_source_of_credentials_of_a_workload(case: str) -> None:
-    facts, source, winner, access, kinds = CREDENTIALS[case]
-    workload = only(build(facts))
-    assert workload["source"] == source
-    assert workload["winner"] == winner
-    assert workload["access"] == access
-    assert [entry["kind"] for entry in workload["credentials"]] == kinds
+    report = build(CREDENTIALS[case])
+    workload = only(report)
+    kinds = [entry["kind"] for entry in workload["credentials"]]
+    assert [workload["winner"], *kinds, *report_lines(report)] == EXPECTED["credentials"][case]
     assert [entry["wins"] for entry in workload["credentials"]] == [True] + [False] * (len(kinds) - 1)
 
 
@@ -299,143 +241,106 @@ def one_role(*statements: Mapping[str, Any], **more: Any) -> list[ClusterFacts]:
     return [make_facts([make_role("api", *statements, **more)], [associate("api")])]
 
 
-# A case has the data of clusters, and the expected codes of risks.
-RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
-    "none": (one_role(READS), []),
-    "everything": (one_role(allow("*")), ["ADMINISTRATOR"]),
-    "may change its own role": (one_role(allow("iam:PutRolePolicy", role_arn("api"))), ["ADMINISTRATOR"]),
-    "a boundary prevents it": (one_role(allow("*"), boundary=(policy_arn("limit"), document(READS))), []),
-    "a Deny of changes in IAM": (
-        one_role(allow("*"), deny(["iam:*", "sts:*"])),
-        ["ESCALATION", "DATA_OF_ALL", "WRITES_EVERYWHERE"],
+DENIED = {**TRUSTED["Statement"][0], "Effect": "Deny"}
+RISKS: Mapping[str, Sequence[ClusterFacts]] = {
+    "none": one_role(READS),
+    "everything": one_role(allow("*")),
+    "may change its own role": one_role(allow("iam:PutRolePolicy", role_arn("api"))),
+    "a boundary prevents it": one_role(allow("*"), boundary=(policy_arn("limit"), document(READS))),
+    "a Deny of changes in IAM": one_role(allow("*"), deny(["iam:*", "sts:*"])),
+    "pass a role": one_role(
+        allow("iam:PassRole", role_arn("x")), allow("ec2:RunInstances", "arn:aws:ec2:*:*:instance/i")
     ),
-    "pass a role": (
-        one_role(
-            allow("iam:PassRole", role_arn("x")), allow("ec2:RunInstances", "arn:aws:ec2:*:*:instance/i")
+    "path to an administrator": [
+        make_facts(
+            [
+                make_role("api", allow("sts:AssumeRole", role_arn("middle"))),
+                make_role("middle", allow("sts:AssumeRole", role_arn("deploy")), trust=ROOT_TRUST),
+                make_role("deploy", allow("iam:*"), trust=ROOT_TRUST),
+            ],
+            [associate("api")],
+        )
+    ],
+    "a role that trusts it": [
+        make_facts(
+            [make_role("api", READS), make_role("next", READS, trust=principal_trust(role_arn("api")))],
+            [associate("api")],
+        )
+    ],
+    "a role that does not trust it": [
+        make_facts(
+            [
+                make_role("api", allow("sts:AssumeRole", role_arn("next"))),
+                make_role("next", READS, trust=principal_trust(role_arn("other"))),
+            ],
+            [associate("api")],
+        )
+    ],
+    "a role that trusts it, but denies it": [
+        make_facts(
+            [
+                make_role("api", allow("sts:AssumeRole", role_arn("next"))),
+                make_role("next", READS, trust=document(*TRUSTED["Statement"], DENIED)),
+            ],
+            [associate("api")],
+        )
+    ],
+    "wide trust": one_role(READS, trust=wide_trust()),
+    "unused role": one_role(READS, use=RoleUse(OLD, "")),
+    "unused service": one_role(READS, use=RoleUse(OLD, NEW, {"s3": OLD})),
+    "unused action": one_role(
+        allow("s3:GetBucketTagging"),
+        use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""}),
+    ),
+    "young role": one_role(READS, use=RoleUse(NEW, "", {"s3": ""})),
+    "node role of an administrator": [
+        make_facts([make_role("node", allow("*"))], nodes=NodeRoles({role_arn("node"): ("node group a",)}))
+    ],
+    "node role without these permissions": [
+        make_facts([make_role("node", READS)], nodes=NodeRoles({role_arn("node"): ("node group a",)}))
+    ],
+    "shared role": [
+        make_facts(
+            [make_role("api", READS, trust=wide_trust())],
+            [associate("api"), associate("api", namespace="web")],
+        )
+    ],
+    "no service account": [make_facts([make_role("api", READS)], [associate("api")], missing=["api"])],
+    "deleted role": [make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api")])],
+    "role of another service account": [make_facts([make_role("api", READS)], [associate("web", "api")])],
+    "Pods without credentials": [
+        make_facts(
+            [make_role("api", READS)], [associate("api")], pods={"api": PodCredentials(none=("api-1",))}
+        )
+    ],
+    "access keys": [make_facts([], (), {"api": ""}, pods={"api": templates("Deployment shop/api", *KEYS)})],
+    "access to all secrets": one_role(allow("secretsmanager:GetSecretValue")),
+    "access to all queues": one_role(allow("sqs:SendMessage")),
+    "another service": one_role(
+        READS,
+        trust=document(
+            *pod_identity_trust("api")["Statement"],
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "ec2.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            },
         ),
-        ["ESCALATION"],
     ),
-    "path to an administrator": (
-        [
-            make_facts(
-                [
-                    make_role("api", allow("sts:AssumeRole", role_arn("middle"))),
-                    make_role("middle", allow("sts:AssumeRole", role_arn("deploy")), trust=ROOT_TRUST),
-                    make_role("deploy", allow("iam:*"), trust=ROOT_TRUST),
-                ],
-                [associate("api")],
-            )
-        ],
-        ["PATH_TO_ADMINISTRATOR", "ASSUMES_ROLE"],
-    ),
-    "a role that trusts it": (
-        [
-            make_facts(
-                [make_role("api", READS), make_role("next", READS, trust=principal_trust(role_arn("api")))],
-                [associate("api")],
-            )
-        ],
-        ["ASSUMES_ROLE"],
-    ),
-    "a role that does not trust it": (
-        [
-            make_facts(
-                [
-                    make_role("api", allow("sts:AssumeRole", role_arn("next"))),
-                    make_role("next", READS, trust=principal_trust(role_arn("other"))),
-                ],
-                [associate("api")],
-            )
-        ],
-        [],
-    ),
-    "wide trust": (one_role(READS, trust=wide_trust()), ["TRUST_WIDE"]),
-    "unused role": (one_role(READS, use=RoleUse(OLD, "")), ["ROLE_UNUSED"]),
-    "unused service": (one_role(READS, use=RoleUse(OLD, NEW, {"s3": OLD})), ["SERVICES_UNUSED"]),
-    "unused action": (
-        one_role(
-            allow("s3:GetBucketTagging"),
-            use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""}),
-        ),
-        ["ACTIONS_UNUSED"],
-    ),
-    "young role": (one_role(READS, use=RoleUse(NEW, "", {"s3": ""})), []),
-    "node role of an administrator": (
-        [make_facts([make_role("node", allow("*"))], nodes=NodeRoles({role_arn("node"): ("node group a",)}))],
-        ["NODE_CREDENTIALS"],
-    ),
-    "node role without these permissions": (
-        [make_facts([make_role("node", READS)], nodes=NodeRoles({role_arn("node"): ("node group a",)}))],
-        [],
-    ),
-    "shared role": (
-        [
-            make_facts(
-                [make_role("api", READS, trust=wide_trust())],
-                [associate("api"), associate("api", namespace="web")],
-            )
-        ],
-        ["TRUST_WIDE", "ROLE_SHARED"],
-    ),
-    "no service account": (
-        [make_facts([make_role("api", READS)], [associate("api")], missing=["api"])],
-        ["ACCOUNT_MISSING"],
-    ),
-    "deleted role": (
-        [make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api")])],
-        ["ROLE_MISSING"],
-    ),
-    "role of another service account": (
-        [make_facts([make_role("api", READS)], [associate("web", "api")])],
-        ["ROLE_UNUSABLE"],
-    ),
-    "Pods without credentials": (
-        [
-            make_facts(
-                [make_role("api", READS)], [associate("api")], pods={"api": PodCredentials(none=("api-1",))}
-            )
-        ],
-        ["NODE_CREDENTIALS"],
-    ),
-    "access keys": (
-        [make_facts([], (), {"api": ""}, pods={"api": templates("Deployment shop/api", *KEYS)})],
-        ["CREDENTIALS_BY_HAND"],
-    ),
-    "access to all secrets": (one_role(allow("secretsmanager:GetSecretValue")), ["DATA_OF_ALL"]),
-    "access to all queues": (one_role(allow("sqs:SendMessage")), ["WRITES_EVERYWHERE"]),
-    "another service": (
-        one_role(
-            READS,
-            trust=document(
-                *pod_identity_trust("api")["Statement"],
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "ec2.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                },
-            ),
-        ),
-        ["TRUST_OTHERS"],
-    ),
-    "unread policy": (one_role(READS, unread=(("identity", ADMINISTRATOR),)), ["ACCESS_UNKNOWN"]),
+    "unread policy": one_role(READS, unread=(("identity", ADMINISTRATOR),)),
 }
 
 
 @pytest.mark.parametrize("case", RISKS)
 def test_risks_of_an_account(case: str) -> None:
-    parts, expected = RISKS[case]
-    report = build(*parts, unused_days=90)
-    assert codes(report) == expected
-    assert report["risk_kinds"].keys() == set(expected)
-    for risk in report["risks"]:
-        is_cluster = case == "node role of an administrator"
-        assert risk["severity"] == ("high" if is_cluster else RISK_KINDS[risk["code"]].severity)
-        assert risk["text"].endswith(".")
-        assert bool(risk["workloads"]) != is_cluster
+    report = build(*RISKS[case], unused_days=90)
+    assert report_lines(report) == EXPECTED["risks"][case]
+    assert report["risk_kinds"].keys() == set(codes(report))
 
 
 def test_every_kind_of_risk_has_a_case() -> None:
-    assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
+    words = {word for lines in EXPECTED["risks"].values() for line in lines for word in line.split()}
+    assert words >= RISK_KINDS.keys()
 
 
 LIMIT = {"boundary": (policy_arn("limit"), document(READS))}
@@ -904,3 +809,48 @@ def test_csv_has_no_formulas() -> None:
     assert ",'=cmd" not in access_csv(build(facts))
     facts = make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api", namespace="-shop")])
     assert ",'-shop," in access_csv(build(facts))
+
+
+ANY_TOKEN = {
+    "Effect": "Allow",
+    "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{HOST}"},
+    "Action": "sts:AssumeRoleWithWebIdentity",
+    "Condition": {"StringLike": {f"{HOST}:sub": "system:serviceaccount:shop:*"}},
+}
+
+
+def whole_estate() -> list[ClusterFacts]:
+    """Return a cluster with a service account for each member of a report, and a cluster that could not be read."""
+    limit = (policy_arn("limit"), document(allow("s3:Get*", "arn:aws:s3:::b/*", Sid="Objects")))
+    times = RoleUse(OLD, NEW, {"s3": OLD, "sts": NEW})
+    trust = document(*TRUSTED["Statement"], trusts({"Service": "ec2.amazonaws.com"}))
+    roles = [
+        make_role("api", TARGET_STATEMENT, use=times),
+        make_role("target", allow("s3:*"), deny("s3:*", "arn:aws:s3:::b/x"), trust=trust, boundary=limit),
+        make_role("web", READS, trust=wide_trust(), unread=(("identity", ADMINISTRATOR),)),
+        make_role("old", {**READS, **FROM_VPC}, trust=irsa_trust("old")),
+        make_role("any", READS, trust=document(ANY_TOKEN)),
+        make_role("past", READS, trust=irsa_trust("api")),
+        make_role("node", READS),
+        RoleFacts(role_arn("gone"), "missing"),
+    ]
+    addon = {"owner_arn": f"arn:aws:eks:eu-central-1:{ACCOUNT}:addon/blue/store/1", "created_at": OLD}
+    session = document(allow("s3:GetObject"))
+    associations = [
+        associate("api", target_role_arn=role_arn("target"), session_policy=session, **addon),
+        associate("web", disable_session_tags=True),
+        associate("gone"),
+    ]
+    with_agent = PodCredentials(agent=("a", "b"))
+    pods = {"batch": PodCredentials(none=("c",)), "api": with_agent, "quiet": with_agent}
+    nodes = NodeRoles({NODE: ("node group a",)}, UNREAD_NODES)
+    annotated = {"old": role_arn("old"), "batch": "", "quiet": ""}
+    blue = make_facts(roles, associations, annotated, missing=["web"], pods=pods, nodes=nodes)
+    return [blue, ClusterFacts("red", error="The cluster does not exist.")]
+
+
+def test_whole_report() -> None:
+    question = AccessQuestion("s3:GetObject", "arn:aws:s3:::b/k")
+    report = build(*whole_estate(), unused_days=90, questions=[question])
+    assert {name: report[name] for name in REPORT} == REPORT
+    assert report.keys() - REPORT.keys() == {"catalogue", "risk_kinds", "services"}
