@@ -42,7 +42,7 @@ from ..module_utils._identity.report.migration import MigrationReport, migration
 from ..module_utils._identity.run.migration import read_again, workload_rows
 from ._action import Action
 from ._files import describe_unwritable, write_private
-from ._migration_session import MigrationSession
+from ._migration_session import WITHOUT_AGENT, MigrationSession
 from ._processes import interruptible, parent_stderr
 from ._role_input import RoleError, read_role_variables, template_variables, validate_extra_variables
 from ._role_run import (
@@ -396,7 +396,7 @@ class Migration(MigrationSession):
         if not migrants:
             return []
         self.steps.begin(f"{group.name}: deleting the associations")
-        run = self.role_run(workload_rows(migrants), state="absent", agent="ignore")
+        run = self.role_run(workload_rows(migrants), state="absent", **WITHOUT_AGENT)
         workloads = tuple(replace(workload, returns=True) for workload in run.parsed.workloads)
         run.parsed = replace(run.parsed, workloads=workloads)
         aws = self.run_aws(run)

@@ -75,6 +75,8 @@ _NOT_ALL = (
     "iam:GetAccountAuthorizationDetails"
 )
 CONFLICT_STATUS = 409
+# The variables of a run that does not change the agent. Only a run that installs the agent accepts a version.
+WITHOUT_AGENT = {"agent": "ignore", "agent_version": ""}
 # Findings that do not fail a service account, because a migration does not change which other principals may use a role.
 _EXPECTED = frozenset((Code.TRUST_STATEMENT_FOREIGN,))
 # Findings that a restart resolves.
@@ -278,7 +280,7 @@ class MigrationSession:
         if migrants := [migrant for migrant in migrants if migrant.key not in failed]:
             run = self.role_run(
                 workload_rows(migrants),
-                **({} if self.installs_agent else {"agent": "ignore"}),
+                **({} if self.installs_agent else WITHOUT_AGENT),
                 restart_stale=restarts,
                 verify_pods=True,
                 injection_observe=self.options.observe,

@@ -98,26 +98,6 @@ def test_late_webhook(new_scene: Callable[..., Scene], is_deleted: bool) -> None
     assert scene.estate.snapshot() == start
 
 
-@pytest.mark.parametrize("is_back", [False, True])
-def test_webhook_that_learns_nothing(new_scene: Callable[..., Scene], is_back: bool) -> None:
-    """No Pod is restarted, and the other groups do not change. A rollback creates the associations of its group again."""
-    scene = new_scene(1)
-    if is_back:
-        scene.harness.run(step="finish")
-    before = scene.estate.snapshot()
-    scene.oracle.check("the start")
-    scene.delay_webhook(10_000)
-    run = scene.harness.run(scene.checking(), step="restart", rollback=is_back, batch=BATCH, observe=60)
-    scene.oracle.check("the run", is_final=is_back)
-    assert (scene.oracle.problems, restarts(run)) == ([], set())
-    assert scene.estate.snapshot()["associations"] == (before["associations"] if is_back else ["shop/app-00"])
-    assert (
-        "shop/app-00 failed as canary." in run.failure or "failed in canary, so no later group" in run.failure
-    )
-    code = "INJECTION_NOT_YET" if is_back else "INJECTION_OTHER_IDENTITY"
-    assert code in {finding.code.value for finding in run.all_findings}
-
-
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str], finished: set[str]) -> None:
     """Check that a migration has removed only the IRSA annotations, and the statements that only its service accounts need."""
     estate, now = scene.estate, scene.estate.snapshot()
@@ -141,65 +121,3 @@ def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str], f
         assert estate.trust(name)[: len(original)] == original
     assert now["roles"]["target"] == start["roles"]["target"]
     assert now["associations"] == sorted(migrating)
-
-
-def test_obstacles_are_named(new_scene: Callable[..., Scene]) -> None:
-    scene = new_scene(0)
-    report = scene.harness.run(step="inventory")
-    assert scene.harness.writes == []
-    codes = {
-        str(migrant.key): [finding.code.value for finding in migrant.blockers] for migrant in report.migrants
-    }
-    assert {name: found for name, found in codes.items() if found} == {
-        "shop/addon": ["MIGRATION_ADDON"],
-        "shop/far": ["ASSOCIATION_WOULD_BREAK"],
-        "shop/foreign": ["MIGRATION_ROLE_NOT_USABLE"],
-        "shop/intruder": ["MIGRATION_NOT_TRUSTED"],
-        "shop/own": ["MIGRATION_OWN_VARIABLES"],
-    }
-    notes = {
-        (str(finding.workload), finding.code.value)
-        for migrant in report.migrants
-        for finding in migrant.notes
-    }
-    assert {
-        ("shop/helm", "MIGRATION_MANAGED_ELSEWHERE"),
-        ("shop/chain", "MIGRATION_SESSION_TAGS_OFF"),
-    } <= notes
-    assert report.failure == ""
-
-
-@pytest.mark.release
-def test_repeated_run_has_no_changes(new_scene: Callable[..., Scene]) -> None:
-    scene = new_scene(1)
-    planned = scene.harness.run(check_mode=True, step="restart")
-    assert scene.harness.writes == [name for name in scene.harness.writes if name.startswith("patch")]
-    assert [change for change in planned.changes if "association" in change]
-    start = scene.estate.snapshot()
-    assert start["associations"] == []
-    for step in ("associate", "restart", "finish"):
-        first = scene.harness.run(step=step)
-        assert first.changes
-        again = scene.harness.run(step=step)
-        assert again.changes == []
-        assert stages(again) == stages(first)
-    managed = {str(finding.workload) for finding in planned.all_findings if "ELSEWHERE" in finding.code}
-    scene.harness.run(rollback=True)
-    again = scene.harness.run(rollback=True)
-    assert again.changes == []
-    assert scene.estate.snapshot() == start
-    # No restored annotation looks like the annotation of another tool.
-    found = scene.harness.run(step="inventory").all_findings
-    assert {str(finding.workload) for finding in found if "ELSEWHERE" in finding.code} == managed
-
-
-@pytest.mark.parametrize("step", ["associate", "restart", "finish"] if ALL else ["restart"])
-def test_rollback_from_each_step(new_scene: Callable[..., Scene], step: str) -> None:
-    scene = new_scene(1)
-    start = scene.estate.snapshot()
-    scene.harness.run(step=step)
-    assert scene.estate.snapshot() != start
-    scene.oracle.check("the step")
-    scene.harness.run(scene.checking(), rollback=True)
-    assert scene.oracle.problems == []
-    assert scene.estate.snapshot() == start

@@ -14,7 +14,8 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from sandbox.aws.model.eks import ROLE_MISSING, Eks
+from sandbox.aws.model.addons import EksWithAddons
+from sandbox.aws.model.eks import ROLE_MISSING
 from sandbox.aws.model.errors import Refusal, invalid
 from sandbox.aws.model.iam import Iam
 
@@ -65,7 +66,7 @@ class FakeIam(Iam):
         }
 
 
-class FakeEks(Eks):
+class FakeEks(EksWithAddons):
     """EKS with resources of one date, and with IDs in order.
 
     After a change of a role, it rejects ``lag`` requests before it accepts the role. The lag applies to every create and

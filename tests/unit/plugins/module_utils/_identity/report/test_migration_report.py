@@ -18,7 +18,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
-    MigrationGroup,
     MigrationOptions,
     PodCredentials,
 )
@@ -77,16 +76,10 @@ USED = migrant(pods=PodCredentials(agent=("a", "b")))
     ("made", "text"),
     [
         pytest.param(report(), "", id="nothing to do"),
-        pytest.param(report(migrant(stage="restarted")), "", id="step reached"),
         pytest.param(
             report(migrant(), migrant(WEB, "restarted"), migrant(JOB, "associated")),
             f"2 of 3 service accounts of {PLACE} did not reach step restart: shop/api, batch/job. The reasons are above.",
             id="step not reached",
-        ),
-        pytest.param(
-            report(migrant(stage="restarted"), step="finish"),
-            f"1 of 1 service account of {PLACE} did not reach step finish: shop/api. The reasons are above.",
-            id="only service account fails",
         ),
         pytest.param(
             report(*(migrant(key(f"app-{number}", "a")) for number in range(7)), step="associate"),
@@ -100,14 +93,6 @@ USED = migrant(pods=PodCredentials(agent=("a", "b")))
             f"1 of 2 service accounts of {PLACE} would not reach step restart: shop/api. The reasons are above.",
             id="check mode with a blocker",
         ),
-        pytest.param(report(BLOCKED, ignore=["MIGRATION_ADDON"]), "", id="accepted blocker"),
-        pytest.param(report(migrant(stage="irsa"), rollback=True), "", id="rolled back"),
-        pytest.param(report(USED, rollback=True, check_mode=True), "", id="plan of a rollback"),
-        pytest.param(
-            report(USED, rollback=True),
-            f"1 of 1 service account of {PLACE} did not reach IRSA: shop/api. The reasons are above.",
-            id="rolled back, but Pods use EKS Pod Identity",
-        ),
         pytest.param(
             report(migrant(stage="associated"), migrant(WEB), rollback=True, findings=[blocker(JOB)]),
             f"2 of 3 service accounts of {PLACE} did not reach IRSA: shop/api, batch/job. The reasons are above.",
@@ -120,11 +105,6 @@ USED = migrant(pods=PodCredentials(agent=("a", "b")))
             ),
             f"The migration of {PLACE} failed for role, s2, s3, s4, s5 and 1 more. The reasons are above.",
             id="failures",
-        ),
-        pytest.param(
-            report(migrant(), failures=[failure()], stopped="the canary failed."),
-            f"The migration of {PLACE} was stopped: the canary failed.",
-            id="run stopped",
         ),
     ],
 )
@@ -170,23 +150,6 @@ def test_report_data_is_json() -> None:
 
 
 # Tests of the lines on the screen
-
-
-@pytest.mark.parametrize(
-    ("made", "line"),
-    [
-        (report(changes=["a"]), "Done: 1 change."),
-        (report(), "Done: 0 changes."),
-        (report(changes=["a", "b"], check_mode=True), "Plan: 2 changes; nothing was changed."),
-        (report(check_mode=True), "Plan: 0 changes; nothing was changed."),
-        (report(step="inventory"), "Inventory; nothing was changed."),
-        (report(step="inventory", check_mode=True), "Inventory; nothing was changed."),
-        (report(step="inventory", rollback=True, changes=["a"]), "Done: 1 change."),
-        (report(step="inventory", rollback=True, check_mode=True), "Plan: 0 changes; nothing was changed."),
-    ],
-)
-def test_changes_have_a_line(made: MigrationReport, line: str) -> None:
-    assert migration_lines(made)[1] == line
 
 
 def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
@@ -252,15 +215,3 @@ def test_long_lists_are_shortened() -> None:
     assert lines[start + 42] == "  and 70 more; pod_identity_report_file writes all to a file"
     assert lines[-1] == "  and 10 more; pod_identity_report_file writes all to a file"
     assert sum(line.startswith("  error ") for line in lines) == 40
-
-
-def test_plan_shows_the_final_stage_of_each_service_account() -> None:
-    members = [migrant(), migrant(WEB, holds=(HELD,)), BLOCKED]
-    expected = {API: "restarted", WEB: "associated"}
-    group = MigrationGroup("group 1", (members[0],))
-    lines = migration_lines(report(*members[:2], check_mode=True, expected=expected, groups=[group]))
-    assert [line.split()[-2:] for line in lines[4:7]] == [
-        ["GROUP", "REACHES"],
-        ["1", "restarted"],
-        ["-", "associated"],
-    ]
