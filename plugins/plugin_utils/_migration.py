@@ -310,8 +310,12 @@ class Migration(MigrationSession):
     def _agents(self, migrants: Sequence[Migrant]) -> list[bool]:
         """Return, for each Pod on a node, whether the node has the agent, for example from Helm or EKS Auto Mode."""
         state = self.estate.state
-        pods = [pod for migrant in migrants for pod in (state.pods or {}).get(migrant.key, ())]
-        return [state.has_agent(pod.node) for pod in pods if pod.node]
+        return [
+            state.has_agent(pod.node)
+            for migrant in migrants
+            for pod in (state.pods or {}).get(migrant.key, ())
+            if pod.node
+        ]
 
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
         """Install or update the add-on of the agent, and wait for its Pods. Return False if the add-on has a failure.
