@@ -131,8 +131,6 @@ def _part(root: KeyState, part: Part) -> KeyState:
         values = tuple(map(take, root))
         return Unknown(choices=values) if part.may_be_absent and values else values
     may_be_absent = root.may_be_absent or part.may_be_absent
-    if root.choices is not None:
-        return Unknown(may_be_absent, tuple(map(take, root.choices)))
     piece = root.pattern if root.pattern == "*" else take(root.pattern)
     if "*" in piece or "?" in piece:
         return Unknown(may_be_absent, pattern=piece)

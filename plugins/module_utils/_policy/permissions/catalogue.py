@@ -174,9 +174,11 @@ class Catalogue:
 
         If it fits no known resource type, return the services whose ARNs have the same service part, or this part itself if
         there are none.
+
+        :arg resource: an ARN with a service part.
         """
         service = arn_service(resource)
-        found = self._by_arn.get(service) or frozenset({service} if service else ())
+        found = self._by_arn.get(service) or frozenset({service})
         return frozenset(name for name in found if self.service(name).fitting_types(resource)) or found
 
     @cached_property

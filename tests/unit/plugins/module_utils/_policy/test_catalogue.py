@@ -61,6 +61,22 @@ def test_checks_only_actions_without_wildcards():
     assert lint(deny, other, excepted) == []
 
 
+# The resources of s3:GetObject in a statement, the severity of the finding, and a part of its message.
+BUCKETS = [
+    (["arn:aws:s3:::b"], "warning", "a resource that the action does not apply to"),
+    (["arn:aws:s3:::b", "arn:aws:s3:::c"], "info", "resources that the action does not apply to"),
+]
+
+
+@pytest.mark.parametrize(("resources", "severity", "part"), BUCKETS, ids=str)
+def test_finding_on_resources_of_a_policy(resources, severity, part):
+    (finding,) = lint(allow("s3:GetObject", resources))
+    assert (finding.code, finding.severity) == ("PERMISSION_RESOURCE_MISMATCH", severity)
+    assert finding.message.startswith(
+        f"p: Statement 1 allows s3:GetObject on {part}: s3:GetObject acts on arn:"
+    )
+
+
 REQUIRED = [
     (
         ("s3:GetObjects", "*"),

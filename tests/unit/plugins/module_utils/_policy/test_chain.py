@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
     check_chain,
     check_policy,
 )
 
+EXPECTED = yaml.safe_load(Path(__file__).with_name("trust.yml").read_text(encoding="utf-8"))["target_role"]
 ROLE = "arn:aws:iam::111122223333:role/path/my-role"
 TARGET = "arn:aws:iam::444455556666:role/my-target-role"
 BOTH = ["sts:AssumeRole", "sts:TagSession"]
@@ -149,7 +152,8 @@ CASES = [
 def test_trust_of_a_target_role(case):
     _name, document, subject, usable, _why = case
     found = check_chain(document, subject, target_role_arn=TARGET)
-    assert found.usable == usable
+    remedies = [finding.remedy for finding in found.findings if finding.code == "TRUST_CONDITIONAL"]
+    assert (found.usable, remedies) == (usable, EXPECTED.get(case[0], []))
     checked = check_policy(document, subject, chained=True, target_role_arn=TARGET)
     assert (checked.suggestion is not None) is (usable == "no")
     if checked.suggestion is not None:

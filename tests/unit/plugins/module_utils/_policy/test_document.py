@@ -193,6 +193,16 @@ SAME = [
         "spelling of conditions",
     ),
     ({"Statement": ALLOW, "Version": "2008-10-17"}, {"Statement": ALLOW}, "the old version said or not"),
+    (
+        policy({**TRUST, "Principal": {"AWS": "111122223333"}}),
+        policy({**TRUST, "Principal": {"AWS": "arn:aws:iam::111122223333:root"}}),
+        "the ID of an account or its root",
+    ),
+    (
+        policy({**TRUST, "Principal": "*"}),
+        policy({**TRUST, "Principal": {"AWS": "*"}}),
+        "everyone",
+    ),
 ]
 DIFFERENT = [
     (policy(ALLOW), policy({**ALLOW, "Effect": "Deny"}), "the effect"),
@@ -228,8 +238,9 @@ DIFFERENT = [
 
 @pytest.mark.parametrize("case", SAME, ids=lambda case: case[2])
 def test_equivalent_documents(case):
-    assert same_meaning(case[0], case[1]) is True
-    assert same_meaning(json.dumps(case[0]), quote(json.dumps(case[1]))) is True
+    kind = "trust" if "Principal" in str(case) else "identity"
+    assert same_meaning(case[0], case[1], kind) is True
+    assert same_meaning(json.dumps(case[0]), quote(json.dumps(case[1])), kind) is True
 
 
 @pytest.mark.parametrize("case", DIFFERENT, ids=lambda case: case[2])

@@ -168,6 +168,11 @@ CASES = {
         {},
         {"s3": {"Unknown": "yes"}, "nosuch": {"Unknown": "yes"}},
     ),
+    "an ARN of a service that the index does not have": (
+        (allow("*", "arn:aws:nosuch:eu-central-1:111122223333:x"),),
+        {},
+        {"nosuch": {"Unknown": "yes"}},
+    ),
     "a service with a wildcard": (
         (allow("dynamo*:GetItem"), deny("s3:*")),
         {},

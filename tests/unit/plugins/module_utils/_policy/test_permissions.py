@@ -434,6 +434,15 @@ def test_context_of_unknown_caller(case):
     assert check(policy(statement(condition=case[0]))).decision == "conditional"
 
 
+@pytest.mark.parametrize(
+    ("partition", "decision"), [("aws", "allowed"), ("aws-cn", "implicit_deny"), (None, "conditional")]
+)
+def test_partition_of_an_unknown_role(partition, decision):
+    condition = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}}
+    caller = Subject(account_id="111122223333", partition=partition)
+    assert check(policy(statement(condition=condition)), subject=caller).decision == decision
+
+
 CONTEXT = [
     ({"NumericLessThan": {"s3:max-keys": "10"}}, {"s3:max-keys": 5}, "allowed"),
     ({"Bool": {"aws:SecureTransport": "true"}}, {"aws:SecureTransport": True}, "allowed"),
@@ -480,6 +489,12 @@ CONDITIONS = [
 def test_conditions_on_the_same_key(case):
     condition, decision = case
     assert check(policy(statement(condition=condition))).decision == decision
+
+
+def test_context_of_an_item_precedes_the_shared_context():
+    context = {"AWS:sourcevpc": "b", "aws:UserAgent": "c"}
+    (item,) = parse_required([{"action": "s3:GetObject", "context": {"aws:SourceVpc": "a"}}], context)
+    assert item == Required("s3:GetObject", "*", {"aws:UserAgent": "c", "aws:SourceVpc": "a"})
 
 
 def test_error_names_malformed_policy():

@@ -352,6 +352,7 @@ MALFORMED = {"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]}
     [
         {"unread": (("boundary", policy_arn("hidden")),)},
         {"boundary": (policy_arn("hidden"), MALFORMED)},
+        {"policies": ((policy_arn("api"), document(allow("*"))), (policy_arn("hidden"), MALFORMED))},
         {"unread": (("identity", policy_arn("hidden")),)},
     ],
 )
@@ -811,6 +812,7 @@ def test_csv_has_no_formulas() -> None:
     assert ",'-shop," in access_csv(build(facts))
 
 
+WITH_TOKEN = {**FROM_VPC["Condition"], "Null": {"aws:FederatedProvider": "false"}}
 ANY_TOKEN = {
     "Effect": "Allow",
     "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{HOST}"},
@@ -828,7 +830,7 @@ def whole_estate() -> list[ClusterFacts]:
         make_role("api", TARGET_STATEMENT, use=times),
         make_role("target", allow("s3:*"), deny("s3:*", "arn:aws:s3:::b/x"), trust=trust, boundary=limit),
         make_role("web", READS, trust=wide_trust(), unread=(("identity", ADMINISTRATOR),)),
-        make_role("old", {**READS, **FROM_VPC}, trust=irsa_trust("old")),
+        make_role("old", {**READS, "Condition": WITH_TOKEN}, trust=irsa_trust("old")),
         make_role("any", READS, trust=document(ANY_TOKEN)),
         make_role("past", READS, trust=irsa_trust("api")),
         make_role("node", READS),
