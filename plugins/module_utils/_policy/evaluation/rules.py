@@ -228,11 +228,8 @@ class Rule:
             ]
         if self._resource_cover(request, context)[0] is not Cover.ALL:
             values = statement.resources or ()
-            if (
-                not statement.not_resource
-                or request.resource == "*"
-                or any("${" in value or value == "*" for value in values)
-            ):
+            is_open = request.resource == "*" or any("${" in value or value == "*" for value in values)
+            if is_open or not statement.not_resource:
                 return None
             exceptions += [
                 request.replace(resource=value)

@@ -266,8 +266,6 @@ def document_statements(document: Mapping[str, object]) -> list[object]:
 
 
 def _from_text(text: str) -> object:
-    if len(text) > 3 * MAX_CHARACTERS:
-        raise PolicyError(_too_large(len(text)))
     stripped = text.strip()
     if not stripped:
         raise PolicyError("the policy document is empty")

@@ -367,12 +367,10 @@ def _targets(
         # In a request, "*" means an action without a resource. So an ARN with wildcards represents all resources.
         for part in sorted(catalogue.service(service).arn_services(types or ())) or ("*",):
             yield _Target(f"arn:{_role_partition(context)}:{part}:*:*:*", is_whole=True)
-    elif (
-        types is None
-        or service == EVERY_SERVICE
-        or not catalogue.service(service).fitting_types(resource).isdisjoint(types)
-    ):
-        yield from _with_values(resource, context)
+    else:
+        fitting = catalogue.service(service).fitting_types(resource)
+        if types is None or service == EVERY_SERVICE or not fitting.isdisjoint(types):
+            yield from _with_values(resource, context)
 
 
 def _role_partition(context: Context) -> str:

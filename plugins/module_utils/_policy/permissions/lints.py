@@ -52,11 +52,8 @@ def unknown_action(catalogue: Catalogue, action: str) -> str | None:
     """
     prefix, _separator, name = action.lower().partition(":")
     prefixes = list(filter(compile_glob(prefix).matches, catalogue.services))
-    if (
-        action == "*"
-        or not catalogue.services
-        or any(catalogue.service(found).matching(f"{found}:{name}") for found in prefixes)
-    ):
+    matches = any(catalogue.service(found).matching(f"{found}:{name}") for found in prefixes)
+    if matches or action == "*" or not catalogue.services:
         return None
     if not is_name(action):
         return f"{action} matches no action that the collection knows."

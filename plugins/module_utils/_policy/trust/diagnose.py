@@ -384,11 +384,8 @@ def _condition_remedy(test: Test, context: Context, rule: Rule) -> str:
         for text in actual
     ):
         return "Use StringLike: StringEquals compares * and ? literally."
-    if (
-        condition.base in ("StringEquals", "StringLike")
-        and not condition.quantifier
-        and ({value.lower() for value in condition.values} & {text.lower() for text in actual})
-    ):
+    similar = {value.lower() for value in condition.values} & {text.lower() for text in actual}
+    if similar and condition.base in ("StringEquals", "StringLike") and not condition.quantifier:
         return "Write the value in the letter case of the request; values are case-sensitive."
     change = "Add the workload's value to" if condition.base in _EQUAL else "Change the condition on"
     return f"{change} {condition.key}, or add a statement for this workload."

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import timezone
@@ -16,7 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     as_aws_error,
     response_pages,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    MALFORMED,
+    TOO_SLOW,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import new_session
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
@@ -129,6 +133,38 @@ def test_creation_with_a_lost_response_takes_effect_once(
     assert attempts == 1 or requests[0]
 
 
+def test_throttled_service_gets_fewer_requests() -> None:
+    slept: list[float] = []
+    iam = Stubbed("iam")
+    api = BotoApi(lambda _service: iam.client, Retries(lambda: sum(slept), slept.append, lambda: 0))
+    iam.stubber.add_client_error("get_role", "Throttling", "Rate exceeded", 400)
+    for _ in range(4):
+        iam.stubber.add_response("get_role", {"Role": ROLE})
+        iam.stubber.add_client_error("get_role", "NoSuchEntity", "Gone", 404)
+    for _ in range(4):
+        api.call("iam", "GetRole", {"RoleName": "r"})
+        with pytest.raises(AwsError, match="Gone"):
+            api.call("iam", "GetRole", {"RoleName": "r"})
+    # The first pause is the one before the retry. Every response raises the rate again, also the one with an error.
+    assert [round(pause, 5) for pause in slept] == [0.5, 0.03333, 0.0332, 0.03304, 0.03284]
+
+
+def test_attempt_without_a_response_ends_at_the_time_limit() -> None:
+    end = threading.Event()
+
+    class Iam:
+        def create_role(self, **_parameters: Any) -> None:
+            end.wait()
+
+    with pytest.raises(AwsError) as caught:
+        BotoApi(lambda _service: Iam(), simulated_retries(), attempt_seconds=0.01).call(
+            "iam", "CreateRole", {}
+        )
+    end.set()
+    assert (caught.value.code, caught.value.outcome_unknown) == (TOO_SLOW, True)
+    assert caught.value.text == "no complete response within 0.01 seconds (after 5 attempts)"
+
+
 def test_number_of_pages_is_limited() -> None:
     requests: list[dict[str, Any]] = []
 
@@ -231,6 +267,18 @@ def test_profile_with_access_keys_is_rejected(key: str) -> None:
         "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are "
         "both set, but only one of them can be used. Remove the profile or the access keys."
     ]
+
+
+@pytest.mark.parametrize("identifier", ["x-amzn-requestid", "X-Amz-Request-Id"])
+def test_response_with_a_request_id_is_accepted(identifier: str) -> None:
+    class Iam:
+        def get_role(self, **_parameters: Any) -> dict[str, Any]:
+            return {
+                "Role": ROLE,
+                "ResponseMetadata": {"HTTPHeaders": {identifier: "1", "Content-Type": "text/xml"}},
+            }
+
+    assert BotoApi(lambda _service: Iam(), simulated_retries()).call("iam", "GetRole", {})["Role"] == ROLE
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,10 @@ def retries(clock: Clock, chance: float = 0, **more: Any) -> Retries:
 
 
 def client_error(code: str, status: int) -> Exception:
-    answer = {"Error": {"Code": code, "Message": "Text"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    # A response about throttling or an error of the server may be from a proxy, without a request ID.
+    headers = {} if status == 429 or status >= 500 else {"x-amzn-requestid": "1"}
+    metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    answer = {"Error": {"Code": code, "Message": "Text"}, "ResponseMetadata": metadata}
     error: Exception = exceptions.ClientError(answer, "CreateRole")
     return error
 

@@ -128,6 +128,13 @@ CASES = [
         "there, but not known",
     ),
     ("ExternalId with tags", external_id(EXTERNAL_ID), POD, "conditional", "documented for tags off only"),
+    (
+        "ExternalId with tags, and a tag of the role",
+        policy(condition={"StringEquals": {"sts:ExternalId": EXTERNAL_ID, "aws:ResourceTag/team": "x"}}),
+        POD,
+        "conditional",
+        "two unknown keys",
+    ),
     ("another ExternalId with tags", external_id("x"), POD, "no", "this association's or none"),
     ("SourceAccount", when("aws:SourceAccount", "111122223333"), POD, "no", "only a service has a source"),
     (

@@ -13,6 +13,9 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.conditions import (
     Test as Condition,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.conditions import (
+    describe_values,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     ABSENT,
     PRESENT,
@@ -62,6 +65,7 @@ STRINGS = [
     ("StringLike", "prod-*", "prod-1", True, "* is any run"),
     ("StringLike", "prod-*", "prod-", True, "* may be nothing"),
     ("StringLike", "prod-?", "prod-", False, "? is exactly one"),
+    ("StringEqualsIgnoreCase", "\u0130", "i\u0307", False, "a letter whose lower case is two characters"),
     ("StringLike", "prod-?", "prod-12", False, "? is exactly one"),
     ("StringLike", "*:*/x", "a:b/c/x", True, "in a text * crosses everything"),
     ("StringLike", "Prod-*", "prod-1", False, "case counts"),
@@ -306,6 +310,12 @@ VARIABLES = [
 def test_variable(case):
     operator, values, state, other, expected, _reason = case
     assert holds(operator, values, state, other=other) is expected
+
+
+def test_long_lists_and_values_are_shortened() -> None:
+    values = ("a" * 200, "b" * 201, *"cdef")
+    assert describe_values(values[:5]) == f"'{'a' * 200}' or '{'b' * 197}...' or 'c' or 'd' or 'e'"
+    assert describe_values(values).endswith(" or 'e' or 1 more")
 
 
 def test_operator_without_family_is_an_error() -> None:

@@ -41,6 +41,7 @@ POD = Subject(
 )
 OWN = "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"
 UNKNOWN = "arn:aws:s3:::b/${aws:SourceVpc}/*"
+REGION = "arn:aws:s3:${aws:SourceVpc}:*:b/*"
 # The decisions and messages, by test and case.
 EXPECTED = yaml.safe_load(Path(__file__).with_name("permissions.yml").read_text(encoding="utf-8"))
 
@@ -234,6 +235,18 @@ TOGETHER = {
         "*",
     ),
     "too many patterns": ([statement(resource=[f"{IN_BUCKET}{number}" for number in range(2_000)])], "*"),
+    "a variable before the fifth colon of a Deny": (
+        [statement(), statement(resource=REGION, effect="Deny")],
+        "k",
+    ),
+    "a variable before the fifth colon of an Allow": ([statement(resource=REGION)], "k"),
+    "by action under a condition": (
+        [
+            statement("s3:GetO*"),
+            statement(NotAction="s3:geto*", condition={"Null": {"aws:SourceVpc": "true"}}),
+        ],
+        "*",
+    ),
     "by action": ([statement("s3:GetO*"), statement(NotAction="s3:geto*")], "*"),
     "they overlap": ([statement("s3:GetO*"), statement(NotAction="s3:GetOb*")], "*"),
     "some in neither": ([statement("s3:GetOb*"), statement(NotAction="s3:GetO*")], "*"),
@@ -476,6 +489,10 @@ CONDITIONS = [
     ({"StringEquals": {"aws:SourceVpc": ["a", "b"]}, "StringLike": {"aws:SourceVpc": "b*"}}, "conditional"),
     ({"StringEquals": {"aws:SourceVpc": "a"}, "Null": {"aws:SourceVpc": "true"}}, "implicit_deny"),
     ({"StringEqualsIfExists": {"aws:SourceVpc": "a"}, "Null": {"aws:SourceVpc": "true"}}, "conditional"),
+    (
+        {"ArnEquals": {"aws:PrincipalArn": "a:*:c:d:e:f"}, "StringLike": {"aws:PrincipalArn": "a:b*"}},
+        "conditional",
+    ),
     # These keys may have several values, of which each matches one of the conditions.
     ({"StringEquals": {"aws:TagKeys": "a"}, "StringLike": {"aws:TagKeys": "b*"}}, "conditional"),
     ({"StringEquals": {"t:key": "a"}, "StringLike": {"t:key": "b*"}}, "conditional"),

@@ -75,6 +75,7 @@ REASONS = [
     ("trust", policy({**TRUST, "Principal": {"AWS": ROLE + "2"}}), False, "Statement 1", f"IAM accepts {ROLE}2 only if it exists", "Create it first, or use its account and add a condition on aws:PrincipalArn."),
     ("trust", policy({**TRUST, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}), False, "Statement 1", "IAM accepts the unique ID AROAEXAMPLEEXAMPLE123 only if its role or user exists", "Write the ARN of an existing role or user."),
     ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws:iam::111122223333:role/*"}}), True, "Statement 1", "the principal 'arn:aws:iam::111122223333:role/*' has a wildcard, and IAM accepts only a single '*'", 'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".'),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws*:iam::111122223333:user/x"}}), True, "Statement 1", "the principal 'arn:aws*:iam::111122223333:user/x' has a wildcard, and IAM accepts only a single '*'", 'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".'),
     ("trust", policy({**TRUST, "Principal": {"AWS": "my-role"}}), True, "Statement 1", "the principal 'my-role' is not an account, role, user or session", "Write an account ID, or the ARN of an account, role, user or session, in full."),
     ("trust", policy({**TRUST, "Principal": {"AWS": "111122223333:root"}}), True, "Statement 1", "the principal '111122223333:root' is not an account, role, user or session", "Write an account ID, or the ARN of an account, role, user or session, in full."),
     ("trust", policy({**TRUST, "Principal": {"Federated": "idp"}}), True, "Statement 1", "'idp' is not an identity provider", "Write the ARN of an OpenID Connect or SAML provider."),
@@ -107,6 +108,13 @@ def test_rejected_document_has_its_reasons(case):
     assert rows == [expected]
     certain = [row for row in rows if row[0]]
     assert found.answer == ("no" if certain else "unknown")
+
+
+def test_existing_principals_are_accepted():
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/my-role/session"
+    principals = {"AWS": [ROLE, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", session, "*"]}
+    document = policy({**TRUST, "Principal": {**TRUST["Principal"], **principals}})
+    assert storability(document, "trust", existing={ACCOUNT, ROLE}).rows == []
 
 
 def test_unknown_kind_of_document():

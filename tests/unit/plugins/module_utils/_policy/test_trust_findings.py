@@ -13,6 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 SERVICE = {"Service": "pods.eks.amazonaws.com"}
 BOTH = ["sts:AssumeRole", "sts:TagSession"]
+SERVICES = "ec2 ecs glue rds ssm states"
 OURS = {
     "Sid": "AllowEksAuthToAssumeRoleForPodIdentity",
     "Effect": "Allow",
@@ -73,11 +74,12 @@ ERRORS = [
         "Add sts:AssumeRole to the actions of Statement 1 (Sid 'A').",
     ),
     (
-        policy(allow(Principal={"Service": "ec2.amazonaws.com"})),
+        policy(allow(Principal={"Service": [f"{name}.amazonaws.com" for name in SERVICES.split()]})),
         KNOWN,
         "TRUST_WRONG_PRINCIPAL",
         "Statement 1",
-        "Statement 1 trusts ec2.amazonaws.com, not pods.eks.amazonaws.com.",
+        "Statement 1 trusts ec2.amazonaws.com, ecs.amazonaws.com, glue.amazonaws.com, rds.amazonaws.com, ssm.amazonaws.com, not"
+        " pods.eks.amazonaws.com.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession.",
     ),
     (

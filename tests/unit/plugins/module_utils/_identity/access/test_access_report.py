@@ -285,6 +285,10 @@ RISKS: Mapping[str, Sequence[ClusterFacts]] = {
             [associate("api")],
         )
     ],
+    "a role that could not be read with another cluster": [
+        make_facts([make_role("api", READS)], [associate("api")]),
+        make_facts([RoleFacts(role_arn("api"), "unread")], cluster=make_cluster("green")),
+    ],
     "wide trust": one_role(READS, trust=wide_trust()),
     "unused role": one_role(READS, use=RoleUse(OLD, "")),
     "unused service": one_role(READS, use=RoleUse(OLD, NEW, {"s3": OLD})),
@@ -841,7 +845,7 @@ def whole_estate() -> list[ClusterFacts]:
     associations = [
         associate("api", target_role_arn=role_arn("target"), session_policy=session, **addon),
         associate("web", disable_session_tags=True),
-        associate("gone"),
+        associate("gone", target_role_arn=role_arn("target")),
     ]
     with_agent = PodCredentials(agent=("a", "b"))
     pods = {"batch": PodCredentials(none=("c",)), "api": with_agent, "quiet": with_agent}
