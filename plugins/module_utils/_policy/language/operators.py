@@ -198,8 +198,6 @@ def _addresses(values: tuple[str, ...]) -> Compare:
 
 def fold(text: str) -> str:
     """Return a text in lower case for case-insensitive comparisons. Its length does not change."""
-    if text.isascii():
-        return text.lower()
     return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
