@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -93,15 +94,25 @@ def test_requests_have_the_options_or_the_role(sent: Sent) -> None:
 
 def test_sessions_assume_each_role_once_in_their_home(sent: Sent) -> None:
     sessions = Sessions(OPTIONS, "us-west-2", 20)
-    for role, region in ((None, "eu-west-1"), (ROLE, "eu-west-1"), (ROLE, "eu-west-3")):
-        sessions.api(role, region).call("sts", "GetCallerIdentity", {})
+    places = ((None, "eu-west-1"), (ROLE, "eu-west-1"), (ROLE, "eu-west-3"))
+    for api in [sessions.api(role, region) for role, region in places]:
+        api.call("sts", "GetCallerIdentity", {})
     assert sent == [
-        ({}, 20, ENDPOINT, "AKIAOWN", "eu-west-1", "token"),
         (ASSUME, 20, ENDPOINT, "AKIAOWN", "us-west-2", "token"),
+        ({}, 20, ENDPOINT, "AKIAOWN", "eu-west-1", "token"),
         ({}, 20, ENDPOINT, "ASIAROLE", "eu-west-1", "session"),
         ({}, 20, ENDPOINT, "ASIAROLE", "eu-west-3", "session"),
     ]
     assert [Sessions({}, home).home for home in ("", "eu-west-1")] == ["us-east-1", "eu-west-1"]
+
+
+def test_home_is_the_region_of_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile dev]\nregion = us-east-2\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert [Sessions({"profile": "dev"}, home).home for home in ("", "eu-west-1")] == [
+        "us-east-2",
+        "eu-west-1",
+    ]
 
 
 class Lookup(eks_token.LookupModule):

@@ -20,15 +20,18 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+    Interrupted,
     ensuring_result,
     pause,
     raise_if_interrupted,
     stoppable,
+    uninterrupted,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     Pace,
     RateLimiter,
     Retries,
+    begin,
     map_concurrently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
@@ -159,6 +162,33 @@ class Client:
         raise KeyboardInterrupt
 
 
+def test_interrupt_ends_the_work_of_another_thread() -> None:
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            pause(LONG)
+        finally:
+            ended.set()
+
+    with stoppable() as stop:
+        wait_for_result = begin(work)
+        stop.end("SIGTERM")
+        with uninterrupted():
+            pause(0)
+        for interrupted_call in (wait_for_result, raise_if_interrupted):
+            with pytest.raises(Interrupted):
+                interrupted_call()
+        assert ended.wait(LONG / 2)
+
+
+def test_pause_without_an_interrupt_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    pause(LONG)
+    assert slept == [LONG]
+
+
 def test_api_works_after_an_interrupt() -> None:
     client = Client()
     api = BotoApi(lambda _service: client, width=2)
@@ -252,10 +282,13 @@ def test_signal_between_work_and_result_is_ignored(number: signal.Signals) -> No
                 assert stop.event.wait(10)
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
+        with stoppable():
+            pass
+        os.kill(os.getpid(), number)
     finally:
         signal.signal(number, handler)
     # Signal handlers are restored after the work has ended.
-    assert (received, stop.reason) == ([number, number], number.name)
+    assert (received, stop.reason) == ([number, number, number], number.name)
 
 
 def test_task_timeout_is_raised_after_the_work_has_ended() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import heapq
 import random
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transpo
     RateLimiter,
     Retries,
     call_within,
+    map_concurrently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -188,57 +190,42 @@ def client_error(code: str, status: int) -> Exception:
     return error
 
 
-@pytest.mark.parametrize(
-    ("error", "kind", "outcome_unknown"),
-    [
-        pytest.param(client_error("Throttling", 400), ErrorKind.THROTTLED, False, id="throttling"),
-        pytest.param(client_error("Whatever", 429), ErrorKind.THROTTLED, False, id="429"),
-        pytest.param(client_error("ServiceFailure", 500), ErrorKind.SERVER, True, id="500"),
-        pytest.param(client_error("Whatever", 503), ErrorKind.SERVER, True, id="503"),
-        pytest.param(client_error("RequestTimeout", 400), ErrorKind.SERVER, True, id="timeout inside AWS"),
-        pytest.param(client_error("EntityAlreadyExists", 409), ErrorKind.EXISTS, False, id="409 of IAM"),
-        pytest.param(client_error("ResourceInUseException", 409), ErrorKind.EXISTS, False, id="409 of EKS"),
-        pytest.param(client_error("AccessDenied", 403), ErrorKind.DENIED, False, id="denied"),
-        pytest.param(client_error("NoSuchEntity", 404), ErrorKind.MISSING, False, id="not found"),
-        pytest.param(client_error("ExpiredToken", 403), ErrorKind.OTHER, False, id="expired"),
-        pytest.param(client_error("LimitExceeded", 409), ErrorKind.FULL, False, id="quota exceeded"),
-        pytest.param(exceptions.NoCredentialsError(), ErrorKind.OTHER, False, id="no credentials"),
-        pytest.param(
-            exceptions.SSLError(endpoint_url="https://x", error="e"),
-            ErrorKind.OTHER,
-            False,
-            id="invalid certificate",
-        ),
-        pytest.param(
-            exceptions.EndpointConnectionError(endpoint_url="https://x"),
-            ErrorKind.CONNECTION,
-            False,
-            id="unreachable",
-        ),
-        pytest.param(
-            exceptions.ConnectTimeoutError(endpoint_url="https://x"),
-            ErrorKind.CONNECTION,
-            False,
-            id="connect timeout",
-        ),
-        pytest.param(
-            exceptions.ConnectionClosedError(endpoint_url="https://x"),
-            ErrorKind.CONNECTION,
-            True,
-            id="connection closed",
-        ),
-        pytest.param(
-            exceptions.ReadTimeoutError(endpoint_url="https://x"),
-            ErrorKind.CONNECTION,
-            True,
-            id="no response",
-        ),
-        pytest.param(
-            exceptions.HTTPClientError(error="e"), ErrorKind.CONNECTION, True, id="other transport error"
-        ),
-        pytest.param(parsers.ResponseParserError("e"), ErrorKind.DAMAGED, True, id="malformed"),
-    ],
-)
+ERRORS = {
+    "throttling": (client_error("Throttling", 400), ErrorKind.THROTTLED, False),
+    "429": (client_error("Whatever", 429), ErrorKind.THROTTLED, False),
+    "500": (client_error("ServiceFailure", 500), ErrorKind.SERVER, True),
+    "503": (client_error("Whatever", 503), ErrorKind.SERVER, True),
+    "timeout inside AWS": (client_error("RequestTimeout", 400), ErrorKind.SERVER, True),
+    "409 of IAM": (client_error("EntityAlreadyExists", 409), ErrorKind.EXISTS, False),
+    "409 of EKS": (client_error("ResourceInUseException", 409), ErrorKind.EXISTS, False),
+    "denied": (client_error("AccessDenied", 403), ErrorKind.DENIED, False),
+    "not found": (client_error("NoSuchEntity", 404), ErrorKind.MISSING, False),
+    "expired": (client_error("ExpiredToken", 403), ErrorKind.OTHER, False),
+    "quota exceeded": (client_error("LimitExceeded", 409), ErrorKind.FULL, False),
+    "no credentials": (exceptions.NoCredentialsError(), ErrorKind.OTHER, False),
+    "invalid certificate": (exceptions.SSLError(endpoint_url="https://x", error="e"), ErrorKind.OTHER, False),
+    "unreachable": (
+        exceptions.EndpointConnectionError(endpoint_url="https://x"),
+        ErrorKind.CONNECTION,
+        False,
+    ),
+    "connect timeout": (
+        exceptions.ConnectTimeoutError(endpoint_url="https://x"),
+        ErrorKind.CONNECTION,
+        False,
+    ),
+    "connection closed": (
+        exceptions.ConnectionClosedError(endpoint_url="https://x"),
+        ErrorKind.CONNECTION,
+        True,
+    ),
+    "no response": (exceptions.ReadTimeoutError(endpoint_url="https://x"), ErrorKind.CONNECTION, True),
+    "other transport error": (exceptions.HTTPClientError(error="e"), ErrorKind.CONNECTION, True),
+    "malformed": (parsers.ResponseParserError("e"), ErrorKind.DAMAGED, True),
+}
+
+
+@pytest.mark.parametrize(("error", "kind", "outcome_unknown"), ERRORS.values(), ids=ERRORS)
 def test_client_classifies_each_error(error: Exception, kind: ErrorKind, outcome_unknown: bool) -> None:
     classified = as_aws_error(error, "iam", "CreateRole")
     assert (classified.kind, classified.outcome_unknown) == (kind, outcome_unknown)
@@ -262,6 +249,7 @@ def test_attempts_and_pauses_are_bounded(kind: ErrorKind, pauses: list[float]) -
     assert sender.sent == len(pauses) + 1
     expected = f" (after {sender.sent} attempts)" if pauses else ""
     assert str(caught.value) == f"iam:CreateRole: Code: Text{expected}"
+    assert not caught.value.outcome_unknown
 
 
 def test_no_attempt_after_the_budget() -> None:
@@ -269,6 +257,26 @@ def test_no_attempt_after_the_budget() -> None:
     with pytest.raises(AwsError):
         retries(clock, budget=4).run(sender)
     assert clock.pauses == [0.5, 1, 2]
+
+
+def test_chance_shortens_a_pause_by_up_to_half() -> None:
+    clock = Clock()
+    retries(clock, chance=1).run(Sender(failure(ErrorKind.THROTTLED), failure(ErrorKind.THROTTLED)))
+    assert clock.pauses == [0.25, 0.5]
+
+
+def test_error_cancels_the_calls_that_have_not_begun() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise ValueError(number)
+        time.sleep(0.05)
+
+    with pytest.raises(ValueError, match="0"):
+        map_concurrently(work, range(200), 2)
+    assert len(begun) < 150
 
 
 def test_wait_for_the_rate_is_not_part_of_the_budget() -> None:

@@ -41,69 +41,42 @@ DENY = policy("s3:*", effect="Deny")
 TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
 
 
-@pytest.mark.parametrize(
-    ("granting", "further", "limits", "cause"),
-    [
-        pytest.param(GET, [], [policy("ec2:*")], "limit", id="a boundary of another service"),
-        pytest.param(GET, [], [policy("s3:*")], "", id="a boundary of the same service"),
-        pytest.param(
-            policy("s3:*", resource=OBJECTS),
-            [],
-            [policy("s3:GetObject", resource=ONE)],
-            "",
-            id="some permissions remain",
-        ),
-        pytest.param(
-            policy("s3:*"),
-            [],
-            [policy("s3:GetObject", resource=ONE)],
-            "",
-            id="some of all permissions remain",
-        ),
-        pytest.param(GET, [DENY], [], "other", id="a Deny of everything"),
-        pytest.param(
-            policy("s3:GetObject"), [DENY], [], "other", id="a Deny of everything on every resource"
-        ),
-        pytest.param(
-            GET, [policy("s3:*", effect="Deny", resource=ONE)], [], "", id="a Deny of some permissions"
-        ),
-        pytest.param(
-            GET,
-            [policy("s3:*", effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}})],
-            [],
-            "",
-            id="a conditional Deny",
-        ),
-        pytest.param(
-            GET,
-            [],
-            [policy("s3:*", Condition=TAG)],
-            "limit",
-            id="a boundary with a condition that is never true",
-        ),
-        pytest.param(policy("sqs:*", resource="arn:aws:sqs:*"), [], [policy("sqs:*")], "", id="a short ARN"),
-        pytest.param(
-            policy("s3:*", Condition=TAG),
-            [],
-            [],
-            "",
-            id="the permissions have a condition that is never true",
-        ),
-        pytest.param(GET, [], [all_but("s3:*")], "limit", id="a boundary with NotAction"),
-        pytest.param(GET, [], [all_but("iam:*")], "", id="a boundary that excludes another service"),
-        pytest.param(
-            all_but("iam:*"), [], [policy("ec2:*")], "", id="permissions of a NotAction are not enumerated"
-        ),
-        pytest.param(DENY, [], [policy("ec2:*")], "", id="nothing is granted"),
-        pytest.param(
-            {"Version": "2012-10-17", "Statement": [*GET["Statement"], *policy("ec2:Run*")["Statement"]]},
-            [],
-            [policy("ec2:*")],
-            "",
-            id="one of two grants remains",
-        ),
-    ],
-)
+CASES = {
+    "a boundary of another service": (GET, [], [policy("ec2:*")], "limit"),
+    "a boundary of the same service": (GET, [], [policy("s3:*")], ""),
+    "some permissions remain": (
+        policy("s3:*", resource=OBJECTS),
+        [],
+        [policy("s3:GetObject", resource=ONE)],
+        "",
+    ),
+    "some of all permissions remain": (policy("s3:*"), [], [policy("s3:GetObject", resource=ONE)], ""),
+    "a Deny of everything": (GET, [DENY], [], "other"),
+    "a Deny of everything on every resource": (policy("s3:GetObject"), [DENY], [], "other"),
+    "a Deny of some permissions": (GET, [policy("s3:*", effect="Deny", resource=ONE)], [], ""),
+    "a conditional Deny": (
+        GET,
+        [policy("s3:*", effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}})],
+        [],
+        "",
+    ),
+    "a boundary with a condition that is never true": (GET, [], [policy("s3:*", Condition=TAG)], "limit"),
+    "a short ARN": (policy("sqs:*", resource="arn:aws:sqs:*"), [], [policy("sqs:*")], ""),
+    "the permissions have a condition that is never true": (policy("s3:*", Condition=TAG), [], [], ""),
+    "a boundary with NotAction": (GET, [], [all_but("s3:*")], "limit"),
+    "a boundary that excludes another service": (GET, [], [all_but("iam:*")], ""),
+    "permissions of a NotAction are not enumerated": (all_but("iam:*"), [], [policy("ec2:*")], ""),
+    "nothing is granted": (DENY, [], [policy("ec2:*")], ""),
+    "one of two grants remains": (
+        {"Version": "2012-10-17", "Statement": [*GET["Statement"], *policy("ec2:Run*")["Statement"]]},
+        [],
+        [policy("ec2:*")],
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("granting", "further", "limits", "cause"), CASES.values(), ids=CASES)
 def test_denying_policies(
     granting: dict[str, Any], further: list[dict[str, Any]], limits: list[dict[str, Any]], cause: str
 ) -> None:

@@ -199,29 +199,21 @@ def test_level_is_unknown_without_the_package() -> None:
 QUEUES = ("arn:aws:sqs:eu-central-1:111122223333:a", "arn:aws:sqs:eu-central-1:111122223333:b")
 
 
-@pytest.mark.parametrize(
-    ("identity", "boundary", "write"),
-    [
-        pytest.param([allow("*"), deny("*", QUEUES[0])], [allow("*", QUEUES[0])], None, id="all denied"),
-        pytest.param([allow("*"), deny("*", QUEUES[0])], [allow("*", [*QUEUES])], "yes", id="one of two"),
-        pytest.param(
-            [allow("*"), deny("*", QUEUES[0], **FROM_VPC)], [allow("*", QUEUES[0])], "depends", id="condition"
-        ),
-        pytest.param(
-            [allow("sqs:*", **ELSEWHERE), allow("sqs:*", QUEUES[1])],
-            [allow("sqs:*", QUEUES[0])],
-            None,
-            id="different resources",
-        ),
-        pytest.param(
-            [allow("sqs:*", "arn:aws:sqs:*:*:*")],
-            [allow("*", "*", **FROM_VPC)],
-            "depends",
-            id="every resource",
-        ),
-        pytest.param([allow("sqs:*")], [allow("*", "arn:aws:sqs:*", **FROM_VPC)], "depends", id="short ARN"),
-    ],
-)
+DENIED_RESOURCES = {
+    "all denied": ([allow("*"), deny("*", QUEUES[0])], [allow("*", QUEUES[0])], None),
+    "one of two": ([allow("*"), deny("*", QUEUES[0])], [allow("*", [*QUEUES])], "yes"),
+    "condition": ([allow("*"), deny("*", QUEUES[0], **FROM_VPC)], [allow("*", QUEUES[0])], "depends"),
+    "different resources": (
+        [allow("sqs:*", **ELSEWHERE), allow("sqs:*", QUEUES[1])],
+        [allow("sqs:*", QUEUES[0])],
+        None,
+    ),
+    "every resource": ([allow("sqs:*", "arn:aws:sqs:*:*:*")], [allow("*", "*", **FROM_VPC)], "depends"),
+    "short ARN": ([allow("sqs:*")], [allow("*", "arn:aws:sqs:*", **FROM_VPC)], "depends"),
+}
+
+
+@pytest.mark.parametrize(("identity", "boundary", "write"), DENIED_RESOURCES.values(), ids=DENIED_RESOURCES)
 def test_boundary_with_denied_resources(identity: Any, boundary: Any, write: str | None) -> None:
     levels = [cell.levels.get("Write") for cell in summarise(*identity, boundary=boundary)]
     assert levels == ([] if write is None else [write])

@@ -62,25 +62,18 @@ def usable(document: object, cluster: str, namespace: str, service_account: str)
     return check_trust(document, subject).usable
 
 
-@pytest.mark.parametrize(
-    ("narrow", "wide", "answer"),
-    [
-        pytest.param(grant(CLUSTERS[0]), grant(), True, id="account covers cluster"),
-        pytest.param(grant(CLUSTERS[0], "default", "app"), TrustGrant(), True, id="none covers all"),
-        pytest.param(grant(CLUSTERS[0], "default"), grant(CLUSTERS[0], "default"), True, id="equal grants"),
-        pytest.param(
-            grant(CLUSTERS[0]), grant(CLUSTERS[0], "default"), False, id="narrow does not cover wide"
-        ),
-        pytest.param(grant(CLUSTERS[0], "default"), grant(CLUSTERS[1]), False, id="another cluster"),
-        pytest.param(
-            grant(CLUSTERS[0], "default", "app"),
-            grant(CLUSTERS[0], "default", "ap"),
-            False,
-            id="prefix of the name",
-        ),
-        pytest.param(TrustGrant(), grant(), False, id="account does not cover everything"),
-    ],
-)
+COVERED = {
+    "account covers cluster": (grant(CLUSTERS[0]), grant(), True),
+    "none covers all": (grant(CLUSTERS[0], "default", "app"), TrustGrant(), True),
+    "equal grants": (grant(CLUSTERS[0], "default"), grant(CLUSTERS[0], "default"), True),
+    "narrow does not cover wide": (grant(CLUSTERS[0]), grant(CLUSTERS[0], "default"), False),
+    "another cluster": (grant(CLUSTERS[0], "default"), grant(CLUSTERS[1]), False),
+    "prefix of the name": (grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[0], "default", "ap"), False),
+    "account does not cover everything": (TrustGrant(), grant(), False),
+}
+
+
+@pytest.mark.parametrize(("narrow", "wide", "answer"), COVERED.values(), ids=COVERED)
 def test_grant_is_covered_by_a_wider_one(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
     assert covered(narrow, [wide]) is answer
 
@@ -95,51 +88,33 @@ OURS = altered()
 EQUALS = OURS["Condition"]["StringEquals"]
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        pytest.param(FOREIGN, id="another service principal"),
-        pytest.param(altered(Sid="EksPodIdentityMine"), id="another Sid"),
-        pytest.param(altered(Sid=None), id="no Sid"),
-        pytest.param(altered(Effect="Deny"), id="a Deny"),
-        pytest.param(altered(Action="sts:AssumeRole"), id="an action is missing"),
-        pytest.param(
-            altered(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]),
-            id="one more action",
-        ),
-        pytest.param(
-            altered(Principal={"Service": ["pods.eks.amazonaws.com", "ec2.amazonaws.com"]}),
-            id="two service principals",
-        ),
-        pytest.param(altered(Principal="*"), id="everyone"),
-        pytest.param(
-            altered(Condition={"StringEquals": EQUALS, "Bool": {"aws:SecureTransport": "true"}}),
-            id="one more operator",
-        ),
-        pytest.param(
-            altered(Condition={"StringEquals": {**EQUALS, "aws:SourceOrgId": "o-1"}}), id="one more key"
-        ),
-        pytest.param(altered(Condition={"StringLike": EQUALS}), id="another operator"),
-        pytest.param(
-            altered(Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-namespace": "x"}}),
-            id="another namespace under the same Sid",
-        ),
-        pytest.param(
-            altered(
-                Condition={
-                    "StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-namespace": ["default", "b"]}
-                }
-            ),
-            id="two namespaces",
-        ),
-        pytest.param(
-            altered(Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-service-account": []}}),
-            id="no service account",
-        ),
-        pytest.param(altered(Condition="x"), id="no conditions at all"),
-        pytest.param("x", id="no statement"),
-    ],
-)
+FOREIGN_STATEMENTS = {
+    "another service principal": FOREIGN,
+    "another Sid": altered(Sid="EksPodIdentityMine"),
+    "no Sid": altered(Sid=None),
+    "a Deny": altered(Effect="Deny"),
+    "an action is missing": altered(Action="sts:AssumeRole"),
+    "one more action": altered(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]),
+    "two service principals": altered(Principal={"Service": ["pods.eks.amazonaws.com", "ec2.amazonaws.com"]}),
+    "everyone": altered(Principal="*"),
+    "one more operator": altered(Condition={"StringEquals": EQUALS, "Bool": {"aws:SecureTransport": "true"}}),
+    "one more key": altered(Condition={"StringEquals": {**EQUALS, "aws:SourceOrgId": "o-1"}}),
+    "another operator": altered(Condition={"StringLike": EQUALS}),
+    "another namespace under the same Sid": altered(
+        Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-namespace": "x"}}
+    ),
+    "two namespaces": altered(
+        Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-namespace": ["default", "b"]}}
+    ),
+    "no service account": altered(
+        Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-service-account": []}}
+    ),
+    "no conditions at all": altered(Condition="x"),
+    "no statement": "x",
+}
+
+
+@pytest.mark.parametrize("statement", FOREIGN_STATEMENTS.values(), ids=FOREIGN_STATEMENTS)
 def test_different_statements_are_unmanaged(statement: object) -> None:
     document = {"Version": "2012-10-17", "Statement": [statement, OURS]}
     assert read_grants(document) == ({grant(CLUSTERS[0], "default", "app")}, [statement])
