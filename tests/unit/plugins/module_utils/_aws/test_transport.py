@@ -265,7 +265,7 @@ def test_chance_shortens_a_pause_by_up_to_half() -> None:
     assert clock.pauses == [0.25, 0.5]
 
 
-def test_error_cancels_the_calls_that_have_not_begun() -> None:
+def test_error_cancels_waiting_calls() -> None:
     begun: list[int] = []
 
     def work(number: int) -> None:

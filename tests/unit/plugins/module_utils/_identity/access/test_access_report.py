@@ -356,7 +356,7 @@ MALFORMED = {"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]}
         {"unread": (("identity", policy_arn("hidden")),)},
     ],
 )
-def test_nothing_is_certain_with_a_policy_that_was_not_read(policies: Mapping[str, Any]) -> None:
+def test_unread_policies_make_risks_uncertain(policies: Mapping[str, Any]) -> None:
     """Check also a role of the account that trusts this role, because this does not replace a permissions boundary."""
     roles = [make_role("api", allow("*"), **policies), make_role("next", READS, trust=TRUSTED)]
     nodes = NodeRoles({role_arn("api"): ("node group a",)})
@@ -391,7 +391,7 @@ def test_nothing_is_certain_with_a_policy_that_was_not_read(policies: Mapping[st
         (deny("sts:*"), LIMIT, "*", []),
     ],
 )
-def test_trust_policy_that_names_a_role_replaces_only_an_allow(
+def test_trust_policy_with_a_role_replaces_only_an_allow(
     statement: Mapping[str, Any], more: Mapping[str, Any], principal: str, found: list[bool]
 ) -> None:
     """Check also that a boundary limits a role that is named, but maybe not a session or everyone."""
