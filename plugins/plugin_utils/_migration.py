@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..module_utils._findings.codes import Code
@@ -304,16 +304,15 @@ class Migration(MigrationSession):
 
     def _stop(self, text: str, failed: Collection[WorkloadKey], group: str = "") -> None:
         self.failed |= set(failed)
-        names = listed(sorted(map(str, failed)), 5)
-        self.stopped = self.stopped or f"{text.format(names=names, group=group)}{_RERUN}"
+        text = text.format(names=listed(sorted(map(str, failed)), 5), group=group)
+        self.stopped = self.stopped or f"{text}{_RERUN}"
 
     def _agents(self, migrants: Sequence[Migrant]) -> list[bool]:
         """Return, for each Pod on a node, whether the node has the agent, for example from Helm or EKS Auto Mode."""
-        state = self.estate.state
         return [
-            state.has_agent(pod.node)
+            self.estate.state.has_agent(pod.node)
             for migrant in migrants
-            for pod in (state.pods or {}).get(migrant.key, ())
+            for pod in (self.estate.state.pods or {}).get(migrant.key, ())
             if pod.node
         ]
 
@@ -345,8 +344,10 @@ class Migration(MigrationSession):
         due = [m for m in left if expected_stage(m, self.options, now) == "finished"]
         self._waiting |= {
             migrant.key: soak_end(migrant, self.options.soak)
+            if migrant.stage != "irsa"
+            else now + timedelta(hours=self.options.soak)
             for migrant in left
-            if migrant.stage == "restarted" and expected_stage(migrant, self.options, now) != "finished"
+            if expected_stage(migrant, self.options, now) == "restarted"
         }
         if not due:
             return

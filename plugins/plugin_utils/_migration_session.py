@@ -131,8 +131,7 @@ class MigrationSession:
         self.opened, self.kubernetes = run.open()
         self.api, self.clock = PlannedApi(self.opened.api, self.trusts), self.kubernetes.clock
         cluster, self.width = self.opened.cluster, int(run.job.params["concurrency"])
-        issuer = parse_issuer(cluster.issuer)
-        if issuer is None:
+        if (issuer := parse_issuer(cluster.issuer)) is None:
             raise RoleError(NO_ISSUER.format(place=describe_place(cluster), name=cluster.name))
         self.issuer: Issuer = issuer
         self.owner = run.parsed.owner or default_owner(cluster.region, cluster.name)
@@ -165,12 +164,15 @@ class MigrationSession:
         }
         with guarded(self.steps):
             reads = read_roles(self.api, cluster, snapshot, associations, filter(None, arns), self.width)
+        # Without the tags of all roles, only the roles of other service accounts may show that an account was migrated.
+        named = recorded_accounts(cluster.arn, reads.roles.values())
+        if lacking := {WorkloadKey(cluster.name, *name) for name in named} - known:
+            estate = read_estate(self.kubernetes, cluster, known | lacking)
         patterns = not self.options.only or any("*" in name for name in self.options.only)
         if self.options.rollback and patterns and not reads.complete:
             raise RoleError(_NO_BULK.format(reason=snapshot.denied or "the account has too many roles"))
         self.estate: IrsaEstate = estate
-        unread = unread_findings(estate)
-        self.findings += [finding for finding in unread if finding not in self.findings]
+        self.findings += [finding for finding in unread_findings(estate) if finding not in self.findings]
         self._plan_migration(estate, reads)
         # A bulk read may not show the recent changes of this run.
         doubtful = {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}

@@ -85,7 +85,7 @@ class Client:
 
 
 class Server(Kubernetes):
-    """The API of the sandbox's Kubernetes, with its controllers. ``writes`` has the writes, except those of dry runs."""
+    """The API of the sandbox's Kubernetes. ``works`` turns its controllers off. ``writes`` has no writes of dry runs."""
 
     def __init__(self, aws: FakeAws, clock: FakeClock) -> None:
         def associated() -> set[tuple[str, str]]:
@@ -96,7 +96,7 @@ class Server(Kubernetes):
         self.controllers = Controllers(self.cluster.operations, self.cluster.deleter)
         self.instruments = Instruments()
         self.writes: list[str] = []
-        self.lock = threading.RLock()
+        self.lock, self.works = threading.RLock(), True
 
     def send(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Json:
         """Send a request of the test, which no rule for faults concerns."""
@@ -191,7 +191,8 @@ class ModelClock(FakeClock):
         assert self.server is not None
         with self.server.lock:
             super().sleep(seconds)
-            self.server.controllers.tick()
+            if self.server.works:
+                self.server.controllers.tick()
 
 
 class ModelEstate(Estate):

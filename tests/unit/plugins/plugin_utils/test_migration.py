@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -33,8 +34,13 @@ VARYING = {
 }
 
 
-# Changes of trust policies are compared in full with tests/docs/migration.yml.
-SHORTER = {**VARYING, r"(\(trust policy\): \w+) .*": r"\1"}
+# Parts of a screen that are compared in full with tests/docs/migration.yml.
+SHORTER = {
+    **VARYING,
+    r"(\(trust policy\): \w+) .*": r"\1",
+    r"my-cluster: reading .*\n": "",
+    r"Cluster .*\n  arn:.*\n": "",
+}
 
 
 def shown(scene: Scene, replaced: Mapping[str, str]) -> str:
@@ -80,6 +86,14 @@ def change(scene: Scene, name: str, value: Any) -> None:
             scene.server.instruments.faults.set([FaultRule("conflict", text) for text in value])
         case "deleted":
             delete_association(scene.estate, value)
+        case "outdated":
+            read, answers = scene.aws.iam.GetAccountAuthorizationDetails, dict[str, Any]()
+            scene.aws.replace(
+                "iam:GetAccountAuthorizationDetails",
+                lambda query: answers.setdefault(str(query), copy.deepcopy(read(query))),
+            )
+        case "works":
+            scene.server.works = value
         case "moved":
             account, arn = value
             rows = scene.aws.eks.associations.values()
