@@ -56,6 +56,13 @@ MISTAKES = [
         policy({**ALLOW, "Sid": "X", "Effect": "allow"}),
         "Statement 1 (Sid 'X'): Effect must be Allow or Deny, got 'allow'",
     ),
+    *(
+        (
+            policy({**ALLOW, "Sid": sid, "Effect": "x"}),
+            f"Statement 1 (Sid '{short}'): Effect must be Allow or Deny, got 'x'",
+        )
+        for sid, short in (("A" * 64, "A" * 64), ("A" * 65, f"{'A' * 61}..."))
+    ),
     (policy({**ALLOW, "Effect": None}), "Statement 1: Effect is missing; it must be Allow or Deny"),
     (policy({**ALLOW, "Effect": ["Allow"]}), "Statement 1: Effect must be Allow or Deny, got a list"),
     (policy({**ALLOW, "Actions": "x"}), "Statement 1: unknown element 'Actions'; did you mean Action?"),

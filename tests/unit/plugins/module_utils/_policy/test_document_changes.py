@@ -185,6 +185,15 @@ def test_difference_of_two_documents(name: str) -> None:
     assert describe_document_change(present, desired) == text
 
 
+def test_covered_permissions_of_large_documents_are_not_left_out() -> None:
+    present = document(statement(["b:*", *(f"a:X{number}" for number in range(700))], "*"))
+    desired = document(statement(["b:*", "b:Get", *(f"a:Y{number}" for number in range(600))], "*"))
+    assert describe_document_change(present, desired) == (
+        "adds b:Get, a:Y0, a:Y1, a:Y2 and 597 more on *; removes a:X0, a:X1, a:X2, a:X3 and 696 more on *"
+    )
+    assert describe_document_change(None, document(statement([f"a:X{n}" for n in range(4_001)], "*"))) == ""
+
+
 @pytest.mark.parametrize("value", [{}, "{", {"Statement": "x"}, 1])
 def test_unreadable_document_has_no_difference(value: object) -> None:
     assert describe_document_change(value, document(statement("s3:GetObject"))) == ""

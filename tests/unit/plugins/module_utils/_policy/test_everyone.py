@@ -22,6 +22,10 @@ def deny(**more: object) -> dict[str, object]:
     return {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", **more}
 
 
+def except_for(principal: object, **more: object) -> dict[str, object]:
+    return {"Effect": "Deny", "NotPrincipal": principal, "Action": "*", **more}
+
+
 NOT_OURS = {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}
 CASES = [
     ("error", allow()),
@@ -65,6 +69,9 @@ def test_condition_on_account_lowers_severity(severity: str, statement: object) 
         ("warning", deny(Condition=NOT_OURS)),
         ("warning", deny()),
         ("warning", deny(Principal={"AWS": "*"}, Action=["sts:*"], Condition=NOT_OURS)),
+        ("warning", except_for({"AWS": ME})),
+        ("error", except_for("*")),
+        ("error", except_for({"AWS": ME}, Condition=NOT_OURS)),
         ("error", deny(Action="sts:TagSession", Condition=NOT_OURS)),
         ("error", deny(Principal={"AWS": ME})),
         ("error", deny(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.pods import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
     parse_subject,
@@ -62,6 +63,15 @@ INVALID = [
     ({"namespace": ""}, "namespace is empty. Set a value such as default, or remove the option."),
     ({"account_id": " "}, "account_id is empty. Set a value such as 111122223333, or remove the option."),
 ]
+
+
+def test_options_of_one_account_are_accepted():
+    role = "arn:aws:iam::111122223333:role/api"
+    options = {"cluster_arn": CLUSTER, "account_id": "111122223333", "pod_identity_role_arn": role}
+    subject = parse_subject(
+        {**options, "cluster_name": "my-cluster", "session_tags": False, "pod_name": None}
+    )
+    assert subject == Subject(CLUSTER, account_id="111122223333", session_tags=False, cluster="my-cluster")
 
 
 @pytest.mark.parametrize(("options", "message"), INVALID, ids=[message for _options, message in INVALID])

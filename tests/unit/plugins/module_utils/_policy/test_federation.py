@@ -87,100 +87,84 @@ THIS_ISSUER = "and the issuer of this cluster is oidc.eks.us-west-2 with the ID 
 BOTH = {f"{HOST}:sub": subject(), f"{HOST}:aud": DEFAULT_AUDIENCE}
 
 
-@pytest.mark.parametrize(
-    ("statements", "cause"),
-    [
-        pytest.param(
-            [POD_IDENTITY],
-            f"the trust policy does not name an OIDC provider, {THIS_ISSUER}",
-            id="no provider",
-        ),
-        pytest.param(
-            [statement(federated=provider(OTHER_HOST)), statement(federated=provider(GITHUB))],
-            f"the trust policy names {OTHER_HOST}, {GITHUB}, {THIS_ISSUER}",
-            id="issuer of another cluster",
-        ),
-        pytest.param(
-            [statement(equals(WEB, JOB))],
-            "its statement is for sub system:serviceaccount:shop:web or system:serviceaccount:batch:job",
-            id="other service accounts",
-        ),
-        pytest.param(
-            [statement({"StringEquals": {**BOTH, f"{HOST}:aud": "vault"}})],
-            "its statement is for aud vault",
-            id="audience",
-        ),
-        pytest.param(
-            [
-                statement(equals(WEB)),
-                statement({"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
-            ],
-            "its statement is for sub system:serviceaccount:shop:web, sub system:serviceaccount:batch:*",
-            id="two statements",
-        ),
-        pytest.param(
-            [statement({"StringEquals": {**BOTH, "aws:RequestedRegion": "us-west-2"}})],
-            "its statement also has conditions on aws:requestedregion (us-west-2)",
-            id="further condition",
-        ),
-        pytest.param(
-            [statement({"StringEquals": BOTH}), statement(Effect="Deny")],
-            "a Deny statement applies, or the statement has conditions that are not met",
-            id="Deny",
-        ),
-    ],
-)
+CAUSES = {
+    "no provider": ([POD_IDENTITY], f"the trust policy does not name an OIDC provider, {THIS_ISSUER}"),
+    "issuer of another cluster": (
+        [statement(federated=provider(OTHER_HOST)), statement(federated=provider(GITHUB))],
+        f"the trust policy names {OTHER_HOST}, {GITHUB}, {THIS_ISSUER}",
+    ),
+    "other service accounts": (
+        [statement(equals(WEB, JOB))],
+        "its statement is for sub system:serviceaccount:shop:web or system:serviceaccount:batch:job",
+    ),
+    "audience": (
+        [statement({"StringEquals": {**BOTH, f"{HOST}:aud": "vault"}})],
+        "its statement is for aud vault",
+    ),
+    "two statements": (
+        [
+            statement(equals(WEB)),
+            statement({"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
+        ],
+        "its statement is for sub system:serviceaccount:shop:web, sub system:serviceaccount:batch:*",
+    ),
+    "further condition": (
+        [statement({"StringEquals": {**BOTH, "aws:RequestedRegion": "us-west-2"}})],
+        "its statement also has conditions on aws:requestedregion (us-west-2)",
+    ),
+    "Deny": (
+        [statement({"StringEquals": BOTH}), statement(Effect="Deny")],
+        "a Deny statement applies, or the statement has conditions that are not met",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "cause"), CAUSES.values(), ids=CAUSES)
 def test_missing_access_is_explained(statements: list[Json], cause: str) -> None:
     assert explain_web_identity(trust(*statements), ISSUER, API) == cause
 
 
-@pytest.mark.parametrize(
-    ("url", "issuer"),
-    [
-        pytest.param(f"https://{HOST}", ISSUER, id="URL of the cluster"),
-        pytest.param(f"https://{DUAL_HOST}", ISSUER, id="URL for IPv4 and IPv6"),
-        pytest.param(HOST, ISSUER, id="without scheme, as in the ARN of a provider"),
-        pytest.param(
-            "https://oidc.eks.cn-north-1.amazonaws.com.cn/id/AB12", Issuer("cn-north-1", "AB12"), id="China"
-        ),
-        pytest.param(
-            "https://oidc-eks.cn-north-1.api.amazonwebservices.com.cn/id/AB12",
-            Issuer("cn-north-1", "AB12"),
-            id="China for IPv4 and IPv6",
-        ),
-        pytest.param(
-            "https://oidc.eks.eusc-de-east-1.amazonaws.eu/id/AB12",
-            Issuer("eusc-de-east-1", "AB12"),
-            id="European Sovereign Cloud",
-        ),
-        pytest.param("", None, id="empty text"),
-        pytest.param(GITHUB, None, id="GitHub"),
-        pytest.param(f"http://{HOST}", None, id="without TLS"),
-        pytest.param("https://oidc.eks.us-west-2.example.com/id/EXAMPLE1", None, id="another domain"),
-        pytest.param(
-            "https://oidc.eks.us-west-2.amazonaws.com.example.com/id/EXAMPLE1", None, id="longer domain"
-        ),
-        pytest.param(f"https://{HOST}/", None, id="slash at the end"),
-        pytest.param(f"https://{HOST}/keys", None, id="longer path"),
-        pytest.param(f"https://login.{HOST}", None, id="longer host name"),
-        pytest.param("https://oidc.eks.us-west-2.amazonaws.com/id/", None, id="without identifier"),
-        pytest.param(f"https://{HOST}\n", None, id="line break"),
-    ],
-)
+ISSUERS = {
+    "URL of the cluster": (f"https://{HOST}", ISSUER),
+    "URL for IPv4 and IPv6": (f"https://{DUAL_HOST}", ISSUER),
+    "without scheme, as in the ARN of a provider": (HOST, ISSUER),
+    "China": ("https://oidc.eks.cn-north-1.amazonaws.com.cn/id/AB12", Issuer("cn-north-1", "AB12")),
+    "China for IPv4 and IPv6": (
+        "https://oidc-eks.cn-north-1.api.amazonwebservices.com.cn/id/AB12",
+        Issuer("cn-north-1", "AB12"),
+    ),
+    "European Sovereign Cloud": (
+        "https://oidc.eks.eusc-de-east-1.amazonaws.eu/id/AB12",
+        Issuer("eusc-de-east-1", "AB12"),
+    ),
+    "empty text": ("", None),
+    "GitHub": (GITHUB, None),
+    "without TLS": (f"http://{HOST}", None),
+    "another domain": ("https://oidc.eks.us-west-2.example.com/id/EXAMPLE1", None),
+    "longer domain": ("https://oidc.eks.us-west-2.amazonaws.com.example.com/id/EXAMPLE1", None),
+    "slash at the end": (f"https://{HOST}/", None),
+    "longer path": (f"https://{HOST}/keys", None),
+    "longer host name": (f"https://login.{HOST}", None),
+    "without identifier": ("https://oidc.eks.us-west-2.amazonaws.com/id/", None),
+    "line break": (f"https://{HOST}\n", None),
+}
+
+
+@pytest.mark.parametrize(("url", "issuer"), ISSUERS.values(), ids=ISSUERS)
 def test_parse_issuer(url: str, issuer: Issuer | None) -> None:
     assert parse_issuer(url) == issuer
 
 
-@pytest.mark.parametrize(
-    ("arn", "host", "issued"),
-    [
-        pytest.param(provider(), HOST, True, id="provider of the cluster"),
-        pytest.param(provider(DUAL_HOST), DUAL_HOST, True, id="second provider of the cluster"),
-        pytest.param(provider(OTHER_HOST), OTHER_HOST, False, id="another cluster"),
-        pytest.param(provider(GITHUB), GITHUB, False, id="GitHub"),
-        pytest.param("cognito-identity.amazonaws.com", "", False, id="not an ARN"),
-    ],
-)
+HOSTS = {
+    "provider of the cluster": (provider(), HOST, True),
+    "second provider of the cluster": (provider(DUAL_HOST), DUAL_HOST, True),
+    "another cluster": (provider(OTHER_HOST), OTHER_HOST, False),
+    "GitHub": (provider(GITHUB), GITHUB, False),
+    "not an ARN": ("cognito-identity.amazonaws.com", "", False),
+}
+
+
+@pytest.mark.parametrize(("arn", "host", "issued"), HOSTS.values(), ids=HOSTS)
 def test_provider_arn_has_its_host(arn: str, host: str, issued: bool) -> None:
     assert (provider_host(arn), ISSUER.matches_provider(arn)) == (host, issued)
 
@@ -213,78 +197,51 @@ def test_condition_keys_of_a_web_identity_are_evaluated(condition: Json, decisio
     assert evaluate((layer,), request, context).decision == decision
 
 
-@pytest.mark.parametrize(
-    ("document", "answer"),
-    [
-        pytest.param(
-            trust(statement({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": DEFAULT_AUDIENCE}})),
-            "yes",
-            id="subject and audience",
+ANSWERS = {
+    "subject and audience": (
+        trust(statement({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": DEFAULT_AUDIENCE}})),
+        "yes",
+    ),
+    "statement without a list": ({"Version": "2012-10-17", "Statement": statement(equals(API))}, "yes"),
+    "one of several subjects": (trust(statement(equals(WEB, API))), "yes"),
+    "pattern of subjects": (trust(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}})), "yes"),
+    "no condition": (trust(statement()), "yes"),
+    "letter case of a key": (trust(statement({"StringEquals": {f"{HOST.upper()}:SUB": subject()}})), "yes"),
+    "all actions of STS": (trust(statement(equals(API), Action="sts:*")), "yes"),
+    "second provider": (trust(statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST))), "yes"),
+    "one of two providers": (
+        trust(statement(equals(API, host=DUAL_HOST), [provider(), provider(DUAL_HOST)])),
+        "yes",
+    ),
+    "one of two statements": (trust(statement(equals(WEB)), statement(equals(API))), "yes"),
+    "another service account is denied": (
+        trust(statement(equals(API)), statement(equals(WEB), Effect="Deny")),
+        "yes",
+    ),
+    "no statement for the provider": (trust(POD_IDENTITY), "no"),
+    "another service account": (trust(statement(equals(WEB))), "no"),
+    "another namespace": (trust(statement(equals(("batch", "api")))), "no"),
+    "another cluster": (trust(statement(equals(API), provider(OTHER_HOST))), "no"),
+    "subject at the provider of another cluster": (trust(statement(equals(API, host=OTHER_HOST))), "no"),
+    "subject at the second provider": (trust(statement(equals(API, host=DUAL_HOST))), "no"),
+    "another action": (trust(statement(equals(API), Action="sts:AssumeRole")), "no"),
+    "denied": (trust(statement(equals(API)), statement(equals(API), Effect="Deny")), "no"),
+    "another audience": (trust(statement({"StringEquals": {f"{HOST}:aud": "vault"}})), "no"),
+    "only from an address": (
+        trust(statement({**equals(API), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),
+        "conditional",
+    ),
+    "without a condition at the second provider": (
+        trust(
+            statement({**equals(API), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+            statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST)),
         ),
-        pytest.param(
-            {"Version": "2012-10-17", "Statement": statement(equals(API))},
-            "yes",
-            id="statement without a list",
-        ),
-        pytest.param(trust(statement(equals(WEB, API))), "yes", id="one of several subjects"),
-        pytest.param(
-            trust(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}})), "yes", id="pattern of subjects"
-        ),
-        pytest.param(trust(statement()), "yes", id="no condition"),
-        pytest.param(
-            trust(statement({"StringEquals": {f"{HOST.upper()}:SUB": subject()}})),
-            "yes",
-            id="letter case of a key",
-        ),
-        pytest.param(trust(statement(equals(API), Action="sts:*")), "yes", id="all actions of STS"),
-        pytest.param(
-            trust(statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST))), "yes", id="second provider"
-        ),
-        pytest.param(
-            trust(statement(equals(API, host=DUAL_HOST), [provider(), provider(DUAL_HOST)])),
-            "yes",
-            id="one of two providers",
-        ),
-        pytest.param(
-            trust(statement(equals(WEB)), statement(equals(API))), "yes", id="one of two statements"
-        ),
-        pytest.param(
-            trust(statement(equals(API)), statement(equals(WEB), Effect="Deny")),
-            "yes",
-            id="another service account is denied",
-        ),
-        pytest.param(trust(POD_IDENTITY), "no", id="no statement for the provider"),
-        pytest.param(trust(statement(equals(WEB))), "no", id="another service account"),
-        pytest.param(trust(statement(equals(("batch", "api")))), "no", id="another namespace"),
-        pytest.param(trust(statement(equals(API), provider(OTHER_HOST))), "no", id="another cluster"),
-        pytest.param(
-            trust(statement(equals(API, host=OTHER_HOST))),
-            "no",
-            id="subject at the provider of another cluster",
-        ),
-        pytest.param(
-            trust(statement(equals(API, host=DUAL_HOST))), "no", id="subject at the second provider"
-        ),
-        pytest.param(trust(statement(equals(API), Action="sts:AssumeRole")), "no", id="another action"),
-        pytest.param(trust(statement(equals(API)), statement(equals(API), Effect="Deny")), "no", id="denied"),
-        pytest.param(
-            trust(statement({"StringEquals": {f"{HOST}:aud": "vault"}})), "no", id="another audience"
-        ),
-        pytest.param(
-            trust(statement({**equals(API), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),
-            "conditional",
-            id="only from an address",
-        ),
-        pytest.param(
-            trust(
-                statement({**equals(API), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
-                statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST)),
-            ),
-            "yes",
-            id="without a condition at the second provider",
-        ),
-    ],
-)
+        "yes",
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "answer"), ANSWERS.values(), ids=ANSWERS)
 def test_policy_allows_a_service_account(document: Json, answer: str) -> None:
     assert allows_web_identity(document, ISSUER, API) == answer
 
@@ -292,83 +249,53 @@ def test_policy_allows_a_service_account(document: Json, answer: str) -> None:
 BOTH = [provider(), provider(DUAL_HOST)]
 
 
-@pytest.mark.parametrize(
-    ("entry", "exclusive", "accounts"),
-    [
-        pytest.param(statement(equals(API)), True, {API}, id="one subject"),
-        pytest.param(statement(equals(API, WEB)), True, {API, WEB}, id="two subjects"),
-        pytest.param(statement(equals(API), [provider()]), True, {API}, id="list of providers"),
-        pytest.param(statement(equals(API, host=DUAL_HOST), BOTH), True, {API}, id="both providers"),
-        pytest.param(
-            statement({"stringequals": {f"{HOST.upper()}:SUB": subject()}}), True, {API}, id="letter case"
-        ),
-        pytest.param(
-            statement(equals(API, operator="StringLike")), True, {API}, id="StringLike without pattern"
-        ),
-        pytest.param(
-            statement({**equals(API, WEB), **equals(WEB, JOB, operator="StringLike")}),
-            True,
-            {WEB},
-            id="two conditions",
-        ),
-        pytest.param(
-            statement({**equals(API), **equals(WEB, operator="StringLike")}), True, set(), id="contradiction"
-        ),
-        pytest.param(
-            statement({**equals(API), "StringLike": {f"{HOST}:sub": EVERY_SUBJECT}}),
-            True,
-            {API},
-            id="subject and pattern",
-        ),
-        pytest.param(
-            statement({"StringEquals": {f"{HOST}:sub": "user"}}),
-            True,
-            {("", "user")},
-            id="no service account",
-        ),
-        pytest.param(statement(), True, None, id="no condition"),
-        pytest.param(statement({"StringEquals": {f"{HOST}:aud": "a"}}), True, None, id="audience only"),
-        pytest.param(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}}), True, None, id="pattern"),
-        pytest.param(
-            statement({"StringLike": {f"{HOST}:sub": [subject(), "system:serviceaccount:shop:we?"]}}),
-            True,
-            None,
-            id="subject or pattern",
-        ),
-        pytest.param(statement(equals(API, operator="StringNotEquals")), True, None, id="all except one"),
-        pytest.param(statement(equals(API, operator="StringEqualsIfExists")), True, None, id="IfExists"),
-        pytest.param(
-            statement(equals(API, operator="StringEqualsIgnoreCase")), True, None, id="any letter case"
-        ),
-        pytest.param(
-            statement(equals(API, operator="ForAllValues:StringEquals")), True, None, id="set operator"
-        ),
-        pytest.param(
-            statement({"StringEquals": {f"{HOST}:sub": [subject(), "${aws:userid}"]}}),
-            True,
-            None,
-            id="policy variable",
-        ),
-        pytest.param(
-            statement(equals(API, host=OTHER_HOST)),
-            True,
-            None,
-            id="subject at the provider of another cluster",
-        ),
-        pytest.param(
-            statement(equals(API), [provider(), provider(OTHER_HOST)]),
-            False,
-            {API},
-            id="also another cluster",
-        ),
-        pytest.param(
-            statement(equals(API), Principal={"Federated": provider(), "Service": "ec2.amazonaws.com"}),
-            False,
-            {API},
-            id="also a service",
-        ),
-    ],
-)
+FOUND = {
+    "one subject": (statement(equals(API)), True, {API}),
+    "two subjects": (statement(equals(API, WEB)), True, {API, WEB}),
+    "list of providers": (statement(equals(API), [provider()]), True, {API}),
+    "both providers": (statement(equals(API, host=DUAL_HOST), BOTH), True, {API}),
+    "letter case": (statement({"stringequals": {f"{HOST.upper()}:SUB": subject()}}), True, {API}),
+    "StringLike without pattern": (statement(equals(API, operator="StringLike")), True, {API}),
+    "two conditions": (
+        statement({**equals(API, WEB), **equals(WEB, JOB, operator="StringLike")}),
+        True,
+        {WEB},
+    ),
+    "contradiction": (statement({**equals(API), **equals(WEB, operator="StringLike")}), True, set()),
+    "subject and pattern": (
+        statement({**equals(API), "StringLike": {f"{HOST}:sub": EVERY_SUBJECT}}),
+        True,
+        {API},
+    ),
+    "no service account": (statement({"StringEquals": {f"{HOST}:sub": "user"}}), True, {("", "user")}),
+    "no condition": (statement(), True, None),
+    "audience only": (statement({"StringEquals": {f"{HOST}:aud": "a"}}), True, None),
+    "pattern": (statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}}), True, None),
+    "subject or pattern": (
+        statement({"StringLike": {f"{HOST}:sub": [subject(), "system:serviceaccount:shop:we?"]}}),
+        True,
+        None,
+    ),
+    "all except one": (statement(equals(API, operator="StringNotEquals")), True, None),
+    "IfExists": (statement(equals(API, operator="StringEqualsIfExists")), True, None),
+    "any letter case": (statement(equals(API, operator="StringEqualsIgnoreCase")), True, None),
+    "set operator": (statement(equals(API, operator="ForAllValues:StringEquals")), True, None),
+    "policy variable": (
+        statement({"StringEquals": {f"{HOST}:sub": [subject(), "${aws:userid}"]}}),
+        True,
+        None,
+    ),
+    "subject at the provider of another cluster": (statement(equals(API, host=OTHER_HOST)), True, None),
+    "also another cluster": (statement(equals(API), [provider(), provider(OTHER_HOST)]), False, {API}),
+    "also a service": (
+        statement(equals(API), Principal={"Federated": provider(), "Service": "ec2.amazonaws.com"}),
+        False,
+        {API},
+    ),
+}
+
+
+@pytest.mark.parametrize(("entry", "exclusive", "accounts"), FOUND.values(), ids=FOUND)
 def test_statement_for_the_cluster_is_found(
     entry: Json, exclusive: bool, accounts: set[tuple[str, str]] | None
 ) -> None:
@@ -376,17 +303,17 @@ def test_statement_for_the_cluster_is_found(
     assert (found.index, found.statement, found.exclusive, found.accounts) == (1, entry, exclusive, accounts)
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        pytest.param(statement(equals(API), provider(OTHER_HOST)), id="another cluster"),
-        pytest.param(statement(equals(API), provider(GITHUB)), id="GitHub"),
-        pytest.param(statement(equals(API), Effect="Deny"), id="Deny"),
-        pytest.param(POD_IDENTITY, id="service"),
-        pytest.param({**POD_IDENTITY, "Principal": "*"}, id="everyone"),
-        pytest.param("statement", id="not a mapping"),
-    ],
-)
+IGNORED = {
+    "another cluster": statement(equals(API), provider(OTHER_HOST)),
+    "GitHub": statement(equals(API), provider(GITHUB)),
+    "Deny": statement(equals(API), Effect="Deny"),
+    "service": POD_IDENTITY,
+    "everyone": {**POD_IDENTITY, "Principal": "*"},
+    "not a mapping": "statement",
+}
+
+
+@pytest.mark.parametrize("entry", IGNORED.values(), ids=IGNORED)
 def test_statement_for_another_purpose_is_ignored(entry: Any) -> None:
     document = trust(entry)
     assert federated_statements(document, ISSUER) == []
@@ -396,50 +323,40 @@ def test_statement_for_another_purpose_is_ignored(entry: Any) -> None:
 FIRST, SECOND, THIRD = statement(equals(API)), statement(equals(WEB)), statement(equals(JOB))
 
 
-@pytest.mark.parametrize(
-    ("statements", "accounts", "left", "removed"),
-    [
-        pytest.param([FIRST, POD_IDENTITY], [API], [POD_IDENTITY], [(0, FIRST)], id="one service account"),
-        pytest.param(
-            [FIRST, POD_IDENTITY],
-            [API, WEB],
-            [POD_IDENTITY],
-            [(0, FIRST)],
-            id="also a service account without a statement",
-        ),
-        pytest.param(
-            [FIRST, POD_IDENTITY, SECOND, THIRD],
-            [API, JOB],
-            [POD_IDENTITY, SECOND],
-            [(3, THIRD), (0, FIRST)],
-            id="reverse order",
-        ),
-        pytest.param(
-            [FIRST, POD_IDENTITY, FIRST],
-            [API],
-            [POD_IDENTITY],
-            [(2, FIRST), (0, FIRST)],
-            id="equal statements",
-        ),
-        pytest.param([FIRST, POD_IDENTITY], [], [FIRST, POD_IDENTITY], [], id="no account"),
-        pytest.param([FIRST, POD_IDENTITY], [WEB], [FIRST, POD_IDENTITY], [], id="another account"),
-        pytest.param([FIRST, SECOND], [API, WEB], [FIRST, SECOND], [], id="no statement would remain"),
-        pytest.param(
-            [statement(equals(API, WEB)), POD_IDENTITY],
-            [API],
-            [statement(equals(API, WEB)), POD_IDENTITY],
-            [],
-            id="only one of two accounts",
-        ),
-        pytest.param(
-            [statement({**equals(API), **equals(WEB, operator="StringLike")}), POD_IDENTITY],
-            [API, WEB],
-            [statement({**equals(API), **equals(WEB, operator="StringLike")}), POD_IDENTITY],
-            [],
-            id="no account can match",
-        ),
-    ],
-)
+REMOVALS = {
+    "one service account": ([FIRST, POD_IDENTITY], [API], [POD_IDENTITY], [(0, FIRST)]),
+    "also a service account without a statement": (
+        [FIRST, POD_IDENTITY],
+        [API, WEB],
+        [POD_IDENTITY],
+        [(0, FIRST)],
+    ),
+    "reverse order": (
+        [FIRST, POD_IDENTITY, SECOND, THIRD],
+        [API, JOB],
+        [POD_IDENTITY, SECOND],
+        [(3, THIRD), (0, FIRST)],
+    ),
+    "equal statements": ([FIRST, POD_IDENTITY, FIRST], [API], [POD_IDENTITY], [(2, FIRST), (0, FIRST)]),
+    "no account": ([FIRST, POD_IDENTITY], [], [FIRST, POD_IDENTITY], []),
+    "another account": ([FIRST, POD_IDENTITY], [WEB], [FIRST, POD_IDENTITY], []),
+    "no statement would remain": ([FIRST, SECOND], [API, WEB], [FIRST, SECOND], []),
+    "only one of two accounts": (
+        [statement(equals(API, WEB)), POD_IDENTITY],
+        [API],
+        [statement(equals(API, WEB)), POD_IDENTITY],
+        [],
+    ),
+    "no account can match": (
+        [statement({**equals(API), **equals(WEB, operator="StringLike")}), POD_IDENTITY],
+        [API, WEB],
+        [statement({**equals(API), **equals(WEB, operator="StringLike")}), POD_IDENTITY],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "accounts", "left", "removed"), REMOVALS.values(), ids=REMOVALS)
 def test_removal_of_service_accounts(
     statements: list[Json], accounts: list[tuple[str, str]], left: list[Json], removed: list[tuple[int, Json]]
 ) -> None:
@@ -452,27 +369,24 @@ def test_removal_of_service_accounts(
     assert with_federation(reduced, found) == document
 
 
-@pytest.mark.parametrize(
-    ("statements", "removed", "restored"),
-    [
-        pytest.param([SECOND], [(0, FIRST)], [FIRST, SECOND], id="first position"),
-        pytest.param([SECOND], [(1, FIRST)], [SECOND, FIRST], id="last position"),
-        pytest.param([SECOND], [(7, FIRST)], [SECOND, FIRST], id="the policy has become shorter"),
-        pytest.param([FIRST, SECOND], [(0, FIRST)], [FIRST, SECOND], id="already present"),
-        pytest.param([SECOND, FIRST], [(0, FIRST)], [SECOND, FIRST], id="present in another position"),
-        pytest.param([SECOND], [(2, THIRD), (0, FIRST)], [FIRST, SECOND, THIRD], id="two statements"),
-        pytest.param(
-            [SECOND], [(1, THIRD), (0, SECOND)], [SECOND, THIRD], id="one of two statements is present"
-        ),
-        pytest.param(
-            [SECOND, FIRST],
-            [(2, FIRST), (0, FIRST)],
-            [SECOND, FIRST, FIRST],
-            id="one of two equal statements is present",
-        ),
-        pytest.param([SECOND], [], [SECOND], id="nothing removed"),
-    ],
-)
+RESTORED = {
+    "first position": ([SECOND], [(0, FIRST)], [FIRST, SECOND]),
+    "last position": ([SECOND], [(1, FIRST)], [SECOND, FIRST]),
+    "the policy has become shorter": ([SECOND], [(7, FIRST)], [SECOND, FIRST]),
+    "already present": ([FIRST, SECOND], [(0, FIRST)], [FIRST, SECOND]),
+    "present in another position": ([SECOND, FIRST], [(0, FIRST)], [SECOND, FIRST]),
+    "two statements": ([SECOND], [(2, THIRD), (0, FIRST)], [FIRST, SECOND, THIRD]),
+    "one of two statements is present": ([SECOND], [(1, THIRD), (0, SECOND)], [SECOND, THIRD]),
+    "one of two equal statements is present": (
+        [SECOND, FIRST],
+        [(2, FIRST), (0, FIRST)],
+        [SECOND, FIRST, FIRST],
+    ),
+    "nothing removed": ([SECOND], [], [SECOND]),
+}
+
+
+@pytest.mark.parametrize(("statements", "removed", "restored"), RESTORED.values(), ids=RESTORED)
 def test_removed_statements_are_restored(
     statements: list[Json], removed: list[tuple[int, Json]], restored: list[Json]
 ) -> None:

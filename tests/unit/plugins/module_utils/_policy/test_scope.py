@@ -15,6 +15,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     covered,
+    join_statements,
+    merge_trust,
     read_grants,
     trust_policy,
 )
@@ -118,3 +120,20 @@ FOREIGN_STATEMENTS = {
 def test_different_statements_are_unmanaged(statement: object) -> None:
     document = {"Version": "2012-10-17", "Statement": [statement, OURS]}
     assert read_grants(document) == ({grant(CLUSTERS[0], "default", "app")}, [statement])
+
+
+def test_merge_adds_and_removes_other_statements() -> None:
+    new = {**FOREIGN, "Sid": "New", "Principal": {"Service": "lambda.amazonaws.com"}}
+    base, desired, present = (
+        {"Version": "2012-10-17", "Statement": found}
+        for found in ([FOREIGN, OURS], [FOREIGN, new, OURS], [new, OURS])
+    )
+    assert merge_trust(base, desired, present) == present
+    assert merge_trust(base, desired, {**present, "Statement": [OURS]}) == present
+    assert merge_trust(desired, base, desired) == base
+
+
+def test_added_statement_keeps_a_common_sid() -> None:
+    added = {**OURS, "Sid": FOREIGN["Sid"]}
+    unnamed = {name: FOREIGN[name] for name in ("Effect", "Principal", "Action")}
+    assert join_statements([FOREIGN, "x"], [added]) == [unnamed, "x", added]

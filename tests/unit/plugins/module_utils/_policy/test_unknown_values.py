@@ -386,6 +386,8 @@ def test_action_with_space_is_quoted():
         " policy may only have actions that assume a role."
     )
     assert checked.suggestion is None
+    stored = check_policy(document, Subject(), stored=True).verdict
+    assert "TRUST_NOT_STORABLE" not in {finding.code for finding in stored.findings}
 
 
 def test_source_arn_of_cluster_or_absent():
