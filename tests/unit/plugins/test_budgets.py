@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity": 105,
     "module_utils/_identity/access": 1292,
     "module_utils/_identity/inputs": 1900,
-    "module_utils/_identity/kubernetes": 2489,
+    "module_utils/_identity/kubernetes": 2484,
     "module_utils/_identity/model": 1500,
     "module_utils/_identity/plan": 1963,
     "module_utils/_identity/read": 1000,

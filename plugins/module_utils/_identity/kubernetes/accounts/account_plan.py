@@ -453,8 +453,8 @@ def read_accounts(
             for item in listing.items
             if is_terminating(item) and (name := object_name(item).name) in namespaces
         }
-        # In a verification, the missing service account is reported even if it is unknown whether its namespace exists.
-        known = None if unlisted is not None and state == "verify" else existing & namespaces
+        # A missing service account is reported even if it is unknown whether its namespace exists.
+        known = None if unlisted is not None else existing & namespaces
     if unlisted is not None and unlisted.status != FORBIDDEN and state == "present":
         if not namespaces <= inhabited:
             return unlisted

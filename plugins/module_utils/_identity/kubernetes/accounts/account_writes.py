@@ -235,5 +235,5 @@ def read_back(cluster: KubernetesCluster, name: str, accounts: Accounts, writes:
         return replace(judge_writes(writes, accounts), unread=unread)
     current = {key: account for key, account in accounts.items() if key not in touched}
     read = (parse_service_account(item, name) for item in listing.items)
-    current |= {account.key: account for account in read if account.key in touched}
+    current |= {account.key: account for account in read}
     return judge_writes(writes, current, listing.items)

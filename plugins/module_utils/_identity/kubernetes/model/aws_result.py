@@ -67,7 +67,7 @@ class AwsResult:
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
         """Return the result of a run in check mode as it would be after the planned changes.
 
-        An association that the run would create or replace gets the creation time ``now`` and no ID. Failed workloads are left
+        An association that the run would create gets the creation time ``now`` and no ID. Failed workloads are left
         out.
 
         :arg unpredictable: further workloads, as "namespace/service_account", to leave out.
@@ -76,7 +76,7 @@ class AwsResult:
         planned = {
             as_text(row.get("workload"))
             for row in self.changes
-            if row.get("resource") == "association" and row.get("action") in ("create", "replace")
+            if row.get("resource") == "association" and row.get("action") == "create"
         }
         workloads = tuple(
             replace(workload, association_id="", association_created=now, association_modified=None)
@@ -132,7 +132,7 @@ def _findings(result: Object) -> tuple[Finding, ...]:
 
 def arn_region(cluster_arn: str) -> str:
     """Return the region in the ARN of a cluster, or "" for an invalid ARN."""
-    return cluster_arn.split(":")[3] if cluster_arn.count(":") > 3 else ""
+    return "".join(cluster_arn.split(":")[3:4])
 
 
 def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[FailureRow]) -> bool:

@@ -321,8 +321,7 @@ def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> C
     if agents is not None and not agents and state.has_auto_nodes:
         return Check("agent", PASS, "auto")
     if agents is None or (not agents and daemon_sets is None):
-        name = "agents" if agents is None else "daemon_sets"
-        return Check("agent", UNKNOWN) if name in state.errors else None
+        return None
     waiting = sorted(node for node, ready in agents.items() if not ready)
     desired = sum(daemon_sets or ())
     code, remedy = Code.AGENT_NOT_READY, _INSPECTION
@@ -389,7 +388,7 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
     # The check of the agent in AWS is the same for all workloads.
     in_aws = [check for workload in workloads[:1] for check in workload.checks if check.name == "agent"]
     agent = _check_agent_pods(state, cluster_name, any(check.status == PASS for check in in_aws))
-    verdict.judges_agent = agent is not None and agent.status != UNKNOWN
+    verdict.judges_agent = agent is not None
     unreadable = {name: _unread_list(name, error) for name, error in state.errors.items()}
     for workload in workloads:
         faulty = find_faults(workload, state)
@@ -447,7 +446,7 @@ def _agent_check(agent: Check | None, findings: _Groups, unreadable: Mapping[str
     if findings["agent"]:
         return Check("agent", FAIL, findings=tuple(findings["agent"]))
     unread = tuple(unreadable[name] for name in ("agents", "daemon_sets", "nodes") if name in unreadable)
-    if unread and (agent is None or agent.status == UNKNOWN):
+    if unread and agent is None:
         return Check("agent", UNKNOWN, findings=unread)
     return agent
 

@@ -171,7 +171,7 @@ def _container(item: Object) -> Container:
     return Container(
         as_text(item.get("name")),
         env,
-        frozenset(as_number(port.get("hostPort")) for port in as_objects(item.get("ports"))) - {0},
+        frozenset(as_number(port.get("hostPort")) for port in as_objects(item.get("ports"))),
         frozenset(
             as_text(entry.get("name"))
             for entry in entries
@@ -422,10 +422,10 @@ class KubeState:
         above = self.owners.get(ObjectName(pod.workload.namespace, owner.name))
         if above is None:
             suffix = f"-{pod.labels.get('pod-template-hash', '')}"
-            if len(suffix) == 1 or not owner.name.endswith(suffix):
+            if not owner.name.endswith(suffix):
                 return owner
             above = Owner(APPS, "Deployment", pod.workload.namespace, owner.name.removesuffix(suffix))
-        was_listed = self.owner_errors.get(above.kind, ApiError(0, "not read")) is None
+        was_listed = self.owner_errors.get(above.kind, "not read") is None
         is_deleted = was_listed and self.find_rollout(above) is None
         return above if above.kind and not is_deleted else owner
 

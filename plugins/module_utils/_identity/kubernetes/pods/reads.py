@@ -143,10 +143,7 @@ def read_pod_state(
     keys = [workload.key for workload in verification.workloads]
     query = live_pods_query(keys)
     if finished:
-        query = replace(
-            query,
-            field_selectors=tuple(selector for selector in query.field_selectors if selector not in LIVE),
-        )
+        query = replace(query, field_selectors=query.field_selectors[len(LIVE) :])
     if keys:
         reads["pods"] = reader.list_objects(query)
     state = build_state(verification, reads, now)

@@ -403,7 +403,7 @@ def _associated_now(aws: AwsResult) -> set[object]:
     return {
         change.get("workload")
         for change in aws.changes
-        if change.get("resource") == "association" and change.get("action") in ("create", "replace")
+        if change.get("resource") == "association" and change.get("action") == "create"
     }
 
 

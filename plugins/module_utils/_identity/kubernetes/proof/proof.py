@@ -456,11 +456,8 @@ def _end_early(
     cluster: KubernetesCluster, manifests: Sequence[Object], run: str, name: str, ending: Ending | None
 ) -> None:
     """Delete the Jobs of an interrupted run, and print a warning about those that may still exist."""
-    if ending is None:
-        cluster.remove(manifests)
-        return
-    remaining = ending.remove(manifests).refused
-    if not remaining:
+    remaining = (ending or cluster).remove(manifests).refused
+    if ending is None or not remaining:
         return
     jobs = [object_name(manifests[index]) for index in remaining]
     namespaces = {job.namespace for job in jobs}

@@ -181,7 +181,7 @@ def converge_kubernetes(
     changes, failures = applied.plan.lines, [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
-        applied = replace(applied, accounts=_planned_accounts(applied.accounts, preflight, applied.plan))
+        applied = replace(applied, accounts=_planned_accounts(applied.accounts, preflight))
     # The AWS part reports whether the Kubernetes API belongs, or may belong, to another cluster.
     doubts = (
         finding
@@ -220,16 +220,15 @@ def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight:
     return new | {failure["workload"] for failure in failures}
 
 
-def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
+def _planned_accounts(accounts: Accounts, preflight: Preflight) -> Accounts:
     """Return existing service accounts with the labels and annotations that they would have after the plan."""
-    applied = {affected_workload(item) for item in plan.manifests}
     return {
         key: replace(
             account,
             labels={**account.labels, **desired.labels},
             annotations={**account.annotations, **desired.annotations},
         )
-        if (desired := preflight.desired.get(key)) is not None and str(key) in applied
+        if (desired := preflight.desired.get(key)) is not None
         else account
         for key, account in accounts.items()
     }
@@ -335,7 +334,7 @@ def _probe(context: _Context, accounts: Accounts, reads: Reads) -> InjectionRun:
     if settings.injection is None:
         return {}
     stale: list[WorkloadKey] = []
-    if settings.restart is not None and settings.verify_pods:
+    if settings.restart is not None:
         stale = list(plan_restarts(aws.verification, reads, context.clock.now()).workloads)
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
     version = as_text(context.cluster.read_version().get("gitVersion")) if workloads else ""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
@@ -15,22 +15,25 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ServiceAccount,
 )
 
-KEY = WorkloadKey("my-cluster", "shop", "api")
+KEY, WEB = (WorkloadKey("my-cluster", "shop", name) for name in ("api", "web"))
 PRESENT = {KEY: ServiceAccount(KEY, {"team": "others"}, {"note": "x"})}
 TERMINATING = {KEY: ServiceAccount(KEY, is_terminating=True)}
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "message"),
+    ("accounts", "namespaces", "message"),
     [
-        ((), "namespace shop does not exist."),
-        (None, "service account api does not exist in namespace shop."),
-        (("shop",), "service account api does not exist in namespace shop."),
+        ({}, (), "namespace shop does not exist."),
+        ({}, None, "service account api does not exist in namespace shop."),
+        ({}, ("shop",), "service account api does not exist in namespace shop."),
+        ({WEB: ServiceAccount(WEB)}, (), "service account api does not exist in namespace shop."),
     ],
-    ids=["no namespace", "namespaces could not be read", "no service account"],
+    ids=["no namespace", "namespaces could not be read", "no service account", "another service account"],
 )
-def test_missing_namespace_or_service_account_fails(namespaces: Collection[str] | None, message: str) -> None:
-    check = check_account(KEY, Preflight({}, namespaces))
+def test_missing_namespace_or_service_account_fails(
+    accounts: Mapping[WorkloadKey, ServiceAccount], namespaces: Collection[str] | None, message: str
+) -> None:
+    check = check_account(KEY, Preflight(accounts, namespaces))
     assert (check.status, [finding.message for finding in check.findings]) == ("fail", [message])
 
 

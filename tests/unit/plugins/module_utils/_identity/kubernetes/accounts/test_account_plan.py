@@ -510,6 +510,7 @@ def test_failed_list_is_returned(kind: str, listing: Listing) -> None:
 def test_forbidden_namespace_list_refuses_only_affected_workloads() -> None:
     preflight, _log = read_preflight([API, LATE], "present", None, Namespace=DENIED)
     assert isinstance(preflight, Preflight)
+    assert preflight.namespaces is None
     assert [(finding.code, str(finding.workload)) for finding in preflight.plan.refused] == [
         ("KUBERNETES_NOT_READABLE", "batch/late")
     ]

@@ -17,7 +17,19 @@ ACCOUNT = {"kind": "ServiceAccount", "metadata": NAMED}
 
 
 @pytest.mark.parametrize(
-    "diff", [{}, {"before": {"metadata": {"uid": "a"}}, "after": {"metadata": {"uid": "b"}}}]
+    ("diff", "texts"),
+    [
+        ({}, None),
+        ({"before": {"metadata": {"uid": "a"}}, "after": {"metadata": {"uid": "b"}}}, None),
+        (
+            {"before": {}, "after": {"metadata": {"name": "api", "uid": "b"}, "kind": "ServiceAccount"}},
+            ("", '{\n  "kind": "ServiceAccount",\n  "metadata": {\n    "name": "api"\n  }\n}\n'),
+        ),
+    ],
 )
-def test_no_diff_for_server_fields_alone(diff: dict[str, Any]) -> None:
-    assert format_diff(diff, ACCOUNT) is None
+def test_diff_leaves_out_server_fields(diff: dict[str, Any], texts: tuple[str, str] | None) -> None:
+    header = "ServiceAccount shop/api"
+    expected = {"before_header": header, "after_header": header}
+    assert format_diff(diff, ACCOUNT) == (
+        expected | dict(zip(("before", "after"), texts, strict=True)) if texts else None
+    )

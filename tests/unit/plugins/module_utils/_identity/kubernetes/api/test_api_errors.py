@@ -288,6 +288,7 @@ def test_remedy_without_kubeconfig(text: str, summary: str) -> None:
 
 
 def test_unverified_certificate_is_a_warning() -> None:
+    assert warn_unverified_tls(ApiServer("https://abc.eks.amazonaws.com"), "my-cluster", "us-west-2") == []
     server = ApiServer("https://abc.eks.amazonaws.com", checks_certificate=False)
     assert warn_unverified_tls(server, "my-cluster", "us-west-2") == [
         f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: any server at that address gets "

@@ -113,16 +113,19 @@ def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None) -> Resta
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "count"),
     [
-        build.row(**check("trust", "fail", "TRUST_NOT_USABLE")),
-        build.row(**check("association", "unknown", "NOT_READABLE")),
-        build.row(association_id="", association_created_at=""),
+        (build.row(**check("trust", "fail", "TRUST_NOT_USABLE")), 0),
+        (build.row(**check("association", "unknown", "NOT_READABLE")), 0),
+        (build.row(association_id="", association_created_at=""), 0),
+        (build.row(**check("agent", "fail", "AGENT_MISSING")), 1),
+        (build.row(**check("attachment", "pass")), 1),
+        (build.row(association_id=""), 1),
     ],
-    ids=["failed in AWS", "unknown in AWS", "no association"],
+    ids=["failed in AWS", "unknown in AWS", "no association", "no add-on", "passed", "planned association"],
 )
-def test_no_restart_after_failed_aws_checks(row: dict[str, Any]) -> None:
-    assert restarted(STALE, row=row).owners == []
+def test_no_restart_after_failed_aws_checks(row: dict[str, Any], count: int) -> None:
+    assert len(restarted(STALE, row=row).owners) == count
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,16 @@ def test_no_restart_after_failed_aws_checks(row: dict[str, Any]) -> None:
 )
 def test_only_pods_admitted_early_are_restarted(created: str, count: int) -> None:
     assert len(restarted(build.pod(created=created, injected=False)).owners) == count
+
+
+@pytest.mark.parametrize(
+    ("created", "wait"),
+    [(build.ASSOCIATED, 0), ("2026-03-10T11:59:55.500000Z", 10), ("2026-03-10T12:01:00Z", 15)],
+    ids=["old association", "new association", "clock of AWS is ahead"],
+)
+def test_restart_waits_for_the_webhook(created: str, wait: int) -> None:
+    plan = restarted(STALE, row=build.row(association_created_at=created))
+    assert (plan.workloads, plan.wait) == ([build.KEY], wait)
 
 
 def test_proof_needs_passed_checks_and_service_account() -> None:

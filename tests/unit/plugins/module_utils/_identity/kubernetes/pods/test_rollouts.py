@@ -91,6 +91,16 @@ def test_deployment_of_unread_replica_set_is_restarted_unless_it_was_deleted(is_
     assert (plan.shown_owners, plan.unmanaged) == (owners, pods)
 
 
+def test_restart_names_remaining_pods() -> None:
+    pods = [stale(f"db-{number}", "StatefulSet", "db") for number in (2, 1, 0)]
+    plan = restarts(pods, stateful_sets=[build.owner("StatefulSet", "db", **partition(2))])
+    assert (plan.shown_owners, [pod.name for pod in plan.replaced]) == (["StatefulSet shop/db"], ["db-2"])
+    assert plan.blocked == [
+        "Pods db-0, db-1 of StatefulSet shop/db not restarted: it replaces no Pod with an ordinal below 2 (partition 2). "
+        "Delete db-0, db-1 one by one: kubectl delete pod db-0 -n shop"
+    ]
+
+
 def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str, Any]:
     return build.pod(name, created=build.BEFORE, injected=False, owner=(kind, owner), namespace=namespace)
 

@@ -366,6 +366,11 @@ def test_too_few_successes_are_unknown() -> None:
     )
 
 
+def test_new_pod_with_another_identity_fails() -> None:
+    run, _cluster, _clock = probe_run([dry_run(env=IRSA, audience=None)])
+    assert (injection(run), codes(run)) == ([("fail", "")], ["INJECTION_OTHER_IDENTITY"])
+
+
 def test_remedy_for_a_missing_injection_names_the_webhook() -> None:
     run, _cluster, _clock = probe_run([MISSING])
     assert split_commands(run.outcome.findings[0].remedy) == (

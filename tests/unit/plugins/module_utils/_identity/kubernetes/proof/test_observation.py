@@ -81,6 +81,12 @@ def test_rejection_ends_the_probes_also_after_a_miss() -> None:
     assert (series["api"].fault.is_unknown, clock.slept) == (True, [1])
 
 
+@pytest.mark.parametrize(("young", "probes"), [((), 3), (("api",), 61)])
+def test_misses_end_the_probes_of_an_older_association(young: Sequence[str], probes: int) -> None:
+    series, _cluster, _clock = observe("-", young=young)
+    assert (series["api"].misses, series["api"].injects) == (probes, False)
+
+
 @pytest.mark.parametrize(
     ("results", "settings", "slept"),
     [

@@ -30,7 +30,6 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/api/eks-my-cluster-x-1"
 WORKLOAD = build.verified(role_arn=ROLE)
 NODES = {"kubernetes.io/os": "linux", "pool": "small"}
 POD = {"spec": {"nodeSelector": NODES, "containers": [{"name": "proof", "tty": True}, {"name": "log"}]}}
-JOB: Any = proof_job(build.KEY, ProofSettings("r1", "image", 60, POD), "us-west-2")
 NAME = job_name(build.KEY, "r1")
 PROOF = ProofRun("r1", 60, [build.KEY])
 PAGES = Path(__file__).parents[7] / "docs"
@@ -133,6 +132,14 @@ JUDGED = {
             "Resolve the error in the text; see docs/troubleshooting.md.",
         ),
     ),
+    "a long failure": (
+        [answer(f"first line\n{'x' * 400}", 1)],
+        (
+            "PROOF_FAILED",
+            f"the runtime proof failed with exit code 1: …{'x' * 400}.",
+            "Resolve the error in the text; see docs/troubleshooting.md.",
+        ),
+    ),
     "an image that cannot be pulled": (
         [waiting("ImagePullBackOff", "Back-off pulling image")],
         (
@@ -184,7 +191,7 @@ def test_rejected_job_is_unknown() -> None:
 
 
 def test_skipped_proof_has_its_reason() -> None:
-    reason = emulator_reason({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
+    reason = emulator_reason({"gitVersion": "v1.36.2+sandbox"})
     check = judge_proofs([WORKLOAD], ProofRun(skipped=reason))[build.KEY]
     assert check.status == "skipped"
     assert [(finding.code, finding.severity, finding.message) for finding in check.findings] == [
@@ -268,4 +275,4 @@ def test_proof_job_is_restricted_bounded_and_managed() -> None:
             "ttlSecondsAfterFinished": 300,
             "template": template,
         },
-    } == JOB
+    } == proof_job(build.KEY, ProofSettings("r1", "image", 60, POD), "us-west-2")

@@ -79,6 +79,7 @@ def holding(*names: str, **more: Any) -> FakeCluster:
 FAILURE = {"workload": "shop/api", "resource": "role", "name": "r", "action": "create"}
 NAMESPACE: Object = {"kind": "Namespace", "metadata": {"name": "batch"}}
 PLAN = AccountPlan([NAMESPACE, manifest("api")], [manifest("late", "batch")], [manifest("old")])
+WEB = replace(build.KEY, service_account="web")
 ACCOUNT = ServiceAccount(build.KEY, dict(MANAGED_BY_LABELS))
 THERE = Preflight({build.KEY: ACCOUNT}, {"shop"})
 
@@ -415,14 +416,14 @@ FORBIDDEN = "Kubernetes returned 403: deployments are forbidden."
 @pytest.mark.parametrize(
     ("looks", "refused", "warnings", "failures", "slept"),
     [
-        (2, {}, [], [], [2, 2]),
-        (99, {}, [STILL], [], [2] * 4),
+        (2, {}, [], [], [10, 2, 2]),
+        (99, {}, [STILL], [], [10, 2, 2, 2, 2]),
         (
             99,
             {"web": "deployments are forbidden"},
             [],
             [("restart", "shop/web", "KUBERNETES_REFUSED", FORBIDDEN)],
-            [],
+            [10],
         ),
     ],
     ids=["replaced", "not replaced", "rejected"],
@@ -436,42 +437,81 @@ def test_restart_waits_for_the_new_pods(
 ) -> None:
     cluster, clock = Restarting(looks), FakeClock()
     cluster.refused = refused
-    kube_run = run(cluster, clock=clock, **RESTART)
+    result = build.result(build.row(association_created_at="2026-03-10T11:59:55Z"))
+    kube_run = run(cluster, clock=clock, result=result, **RESTART)
     changes = [] if failures else ["restart Deployment shop/web"]
     assert (kube_run.changed, kube_run.outcome.changes) == (not failures, changes)
     assert (kube_run.warnings, rows(kube_run.outcome.failures), clock.slept) == (warnings, failures, slept)
     assert cluster.log.count("patch web") == 1
     stale = [finding.code for finding in kube_run.outcome.findings]
     assert stale == ([] if looks == 2 else ["POD_BEFORE_ASSOCIATION"])
+    assert pods_status(kube_run) == ["pass" if looks == 2 else "fail"]
+
+
+def pods_status(kube_run: KubernetesRun) -> list[str]:
+    return [check.status for check in kube_run.outcome.checks[build.KEY] if check.name == "pods"]
 
 
 @pytest.mark.parametrize(
     ("kind", "listing", "reason"),
     [
-        ("Deployment", build.read([build.owner(paused=True)]), "it is paused"),
+        (
+            "Deployment",
+            build.read([build.owner(paused=True)]),
+            "it is paused. Resume it before you restart it: kubectl rollout resume deployment/web -n shop",
+        ),
+        (
+            "Deployment",
+            build.read([build.owner(annotations={"deployment.kubernetes.io/revision": "2"})]),
+            "a rollout that replaces the stale Pods is under way, but stale Pods still exist after 10 seconds. Check kubectl "
+            "rollout status and kubectl get events.",
+        ),
         (
             "StatefulSet",
-            build.read([build.owner(updateStrategy={"type": "OnDelete"})]),
-            "it replaces Pods only",
+            build.refused("statefulsets"),
+            "it could not be read, so the Pods that a restart would replace are unknown: statefulsets is forbidden: User "
+            '"reader" cannot list resource "statefulsets" in API group "" at the cluster scope. Allow the caller of the '
+            "Kubernetes API to list statefulsets.apps.",
         ),
-        ("StatefulSet", build.refused("statefulsets"), "it could not be read"),
     ],
-    ids=["paused", "OnDelete", "not readable"],
+    ids=["paused", "rolling", "not readable"],
 )
 def test_owner_whose_restart_replaces_no_pod_is_a_warning(kind: str, listing: Listing, reason: str) -> None:
-    stale = build.pod("web-0", created=build.BEFORE, injected=False, owner=(kind, "web"))
-    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([stale]), kind: listing})
+    owner = (kind, "web") if kind == "StatefulSet" else ("ReplicaSet", "web-6d5f7c9b8")
+    stale = build.pod("web-0", created=build.BEFORE, injected=False, owner=owner)
+    sets = build.read([build.replica_set("web-new", revision="2"), build.replica_set(revision="1")])
+    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([stale]), "ReplicaSet": sets, kind: listing})
     kube_run = run(cluster, **RESTART)
-    [warning] = kube_run.warnings
-    assert warning.startswith(f"{kind} shop/web not restarted: {reason}")
+    assert kube_run.warnings == [f"{kind} shop/web not restarted: {reason}"]
     assert ("patch web" in cluster.log, kube_run.outcome.changes) == (False, [])
 
 
-@pytest.mark.parametrize("settings", [{}, {**RESTART, "check_mode": True}, {**RESTART, "verify_pods": False}])
-def test_no_restart_by_default(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("settings", "changes", "pods"),
+    [
+        ({}, [], ["fail"]),
+        ({**RESTART, "check_mode": True}, ["restart Deployment shop/web"], []),
+        ({**RESTART, "verify_pods": False}, [], []),
+    ],
+)
+def test_no_restart_by_default(settings: dict[str, Any], changes: list[str], pods: list[str]) -> None:
     cluster = Restarting(looks=0)
-    run(cluster, **settings)
+    kube_run = run(cluster, **settings)
     assert "patch web" not in cluster.log
+    assert (kube_run.outcome.changes, pods_status(kube_run)) == (changes, pods)
+
+
+@pytest.mark.parametrize(("settings", "name"), [({}, "api"), (RESTART, "web")])
+def test_dry_runs_prefer_workloads_to_restart(settings: dict[str, Any], name: str) -> None:
+    stale = build.pod(
+        "web-0", account="web", created=build.BEFORE, injected=False, owner=("Deployment", "web")
+    )
+    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([stale]), "Deployment": DEPLOYMENT})
+    cluster.trials = {key: [DryRun(error=ApiError(403, "no"))] for key in ("api", "web")}
+    result = build.result(build.row(), build.row("web"))
+    accounts = Preflight({key: replace(ACCOUNT, key=key) for key in (build.KEY, WEB)}, {"shop"})
+    run(cluster, accounts, result=result, injection=InjectionSettings("image", sample=1), **settings)
+    assert [line for line in cluster.log if line.startswith("try")] == [f"try {name}"]
 
 
 # Tests of the runtime proof
@@ -480,14 +520,62 @@ PROOF = {"proof": ProofSettings("r1", "image", 6), "verify_pods": False}
 NAME = job_name(build.KEY, "r1")
 
 
-def answer(text: str) -> dict[str, Any]:
+def answer(text: str, **other: object) -> dict[str, Any]:
     pod = build.pod("x", owner=None, labels={"job-name": NAME})
-    state = {"terminated": {"exitCode": 0, "message": text}}
+    state = other or {"terminated": {"exitCode": 0, "message": text}}
     return {**pod, "status": {"containerStatuses": [{"name": "proof", "state": state}]}}
 
 
 ROLE = build.result(build.row(role_arn="arn:aws:iam::111122223333:role/api"))
 SESSION = "arn:aws:sts::111122223333:assumed-role/api/x"
+
+
+UNREADABLE = [
+    (
+        "list",
+        "shop",
+        "KUBERNETES_REFUSED",
+        'Kubernetes returned 403: pods is forbidden: User "reader" cannot list resource "pods" in API group "" at the cluster '
+        "scope.",
+    )
+]
+PULLING = answer("", waiting={"reason": "ErrImagePull"})
+
+
+@pytest.mark.parametrize(
+    ("pods", "refused", "slept", "status", "failures"),
+    [
+        pytest.param(build.read([answer(SESSION)]), {}, [], "pass", [], id="answer"),
+        pytest.param(build.read([PULLING]), {}, [], "fail", [], id="image that cannot be pulled"),
+        pytest.param(build.read([]), {}, [2, 2], "fail", [], id="no Pod"),
+        pytest.param(build.refused("pods"), {}, [], "unknown", UNREADABLE, id="Pods not readable"),
+        pytest.param(
+            Listing(error=ApiError(500, "etcd")),
+            {},
+            [2, 2],
+            "unknown",
+            [("list", "shop", "KUBERNETES_REFUSED", "Kubernetes returned 500: etcd.")],
+            id="failing list",
+        ),
+        pytest.param(
+            Listing(),
+            {NAME: "no"},
+            [],
+            "unknown",
+            [("create", f"shop/{NAME}", "KUBERNETES_REFUSED", "Kubernetes returned 403: no.")],
+            id="rejected Job",
+        ),
+    ],
+)
+def test_proof_waits_for_a_final_result(
+    pods: Listing, refused: dict[str, str], slept: list[float], status: str, failures: list[tuple[str, ...]]
+) -> None:
+    cluster, clock = FakeCluster({"Pod shop": pods}, refused=refused), FakeClock()
+    kube_run = run(cluster, clock=clock, result=ROLE, **PROOF)
+    reads = [] if refused else ["list Pod shop"] * (len(slept) + 1)
+    assert cluster.log == ["version", f"apply {NAME}", *reads, f"remove {NAME}"]
+    [check] = [check for check in kube_run.outcome.checks[build.KEY] if check.name == "proof"]
+    assert (check.status, clock.slept, rows(kube_run.outcome.failures)) == (status, slept, failures)
 
 
 @dataclass

@@ -84,6 +84,7 @@ def owner(name: str, spec: Json, owned: tuple[str, str] | None = None, **status:
 
 
 FINISHED = {"conditions": [{"type": "Complete", "status": "True"}]}
+SUSPENDED, FAILED = {"type": "Suspended", "status": "True"}, {"type": "Failed", "status": "False"}
 PROOF = {"workload-identity/proof": "r1"}
 
 
@@ -173,7 +174,11 @@ CRON_JOB = {"jobTemplate": {"spec": template()}}
         pytest.param(
             {"CronJob": build.read([owner("nightly", CRON_JOB)])}, "CronJob nightly", id="a CronJob"
         ),
-        pytest.param({"Job": build.read([owner("once", template())])}, "Job once", id="a Job"),
+        pytest.param(
+            {"Job": build.read([owner("once", template(), conditions=[SUSPENDED, FAILED])])},
+            "Job once",
+            id="a Job",
+        ),
     ],
 )
 def test_used_service_account_is_kept_with_its_users(lists: dict[str, Listing], users: str) -> None:
@@ -343,6 +348,21 @@ def test_rejected_release_is_a_failure(error: ApiError, is_there: bool, failures
     assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("release", message) for message in failures
     ]
+
+
+@pytest.mark.parametrize(
+    ("present", "released"),
+    [
+        ([], False),
+        ([account(applied("team"))], False),
+        ([account(applied("team"), labels={"team": "a"})], True),
+    ],
+    ids=["deleted", "got the label of this collection", "unchanged"],
+)
+def test_service_account_is_released_as_it_is_now(present: list[Object], released: bool) -> None:
+    cluster = FakeCluster({"ServiceAccount": build.read(present)})
+    run(cluster, account(applied("team"), labels={"team": "shop"}))
+    assert writes(cluster) == (["apply api"] if released else [])
 
 
 def test_restored_fields_are_a_failure() -> None:

@@ -377,6 +377,10 @@ def test_names_of_pods_are_sorted() -> None:
 def test_template_sets_credential_variables(kind: str, item: Json, variables: Json) -> None:
     estate = read(**{kind: build.read([item])})
     assert sources(estate) == {API: PodCredentials(templates=variables)}
+    # Without the annotation, only a service account with a web identity belongs to the inventory.
+    estate = read([service_account(annotations={})], **{kind: build.read([item])})
+    found = {API} if WEB_IDENTITY in variables.values() else set()
+    assert estate.accounts.keys() == found
 
 
 # Tests of lists that fail
