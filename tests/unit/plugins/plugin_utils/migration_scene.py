@@ -248,7 +248,8 @@ class Scene:
         loader = DataLoader()
         play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
         task = Task(block=Block(play=play))
-        task.__dict__.update({f"_{name}": value for name, value in keywords.items()})
+        for name, value in keywords.items():
+            setattr(task, name, value)
         shell = SimpleNamespace(tmpdir="")
         connection = SimpleNamespace(transport="local", become=None, _shell=shell)
         values = {f"pod_identity_{name}": value for name, value in variables.items()}

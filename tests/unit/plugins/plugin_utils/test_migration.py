@@ -37,6 +37,7 @@ VARYING = {
 # Parts of a screen that are compared in full with tests/docs/migration.yml.
 SHORTER = {
     **VARYING,
+    r"\ba-\d{17}": "a-ID",
     r"(\(trust policy\): \w+) .*": r"\1",
     r"my-cluster: reading .*\n": "",
     r"Cluster .*\n  arn:.*\n": "",
