@@ -63,6 +63,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 0.5
 
 
+def ignore_signals() -> None:
+    """Ignore further signals, because Ansible sends its workers two of them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Raise SystemExit on SIGINT or SIGTERM while the block runs, so that ``finally`` blocks can clean up and report.
@@ -75,8 +81,7 @@ def interruptible() -> Iterator[None]:
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        for handled in SIGNALS:
-            signal.signal(handled, signal.SIG_IGN)
+        ignore_signals()
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), number)
         raise SystemExit(128 + number)

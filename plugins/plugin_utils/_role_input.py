@@ -185,12 +185,17 @@ def parse_role_input(
     """
     if unwritable := describe_unwritable((name, values.get(name)) for name in FILES):
         raise InputError(unwritable)
-    read = partial(read_files, variables=variables, loader=loader)
     options = {name: value for name, value in values.items() if name in (*INPUT_OPTIONS, "account_id")}
     # The caller has set the environment of the task.
     region = (values.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
     options["region"] = next(filter(None, region), None)
-    return read_input(options, read, ROLE, patterns=patterns, verifies=entry_point == "verify")
+    return read_input(
+        options,
+        partial(read_files, variables=variables, loader=loader),
+        ROLE,
+        patterns=patterns,
+        verifies=entry_point == "verify",
+    )
 
 
 def _template(task: ActionTask, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -188,17 +188,20 @@ def leave_report(
     """
     path = str(values.get("report_file") or "")
     fail_on = values.get("fail_on", DEFAULTS["fail_on"])
-    settings = ReportSettings(
-        task.check_mode,
-        values.get("ignore", []),
-        fail_on,
-        _now(),
-        read_version(),
-        path,
-        expected,
-        shutil.get_terminal_size((200, 0)).columns,
+    report = make_report(
+        aws,
+        outcome,
+        ReportSettings(
+            task.check_mode,
+            values.get("ignore", []),
+            fail_on,
+            _now(),
+            read_version(),
+            path,
+            expected,
+            shutil.get_terminal_size((200, 0)).columns,
+        ),
     )
-    report = make_report(aws, outcome, settings)
     paths = path, str(values.get("junit_file") or "")
     if unwritten := _publish(variables, result, report, paths, fail_on):
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
@@ -249,8 +252,14 @@ def leave_stopped_report(
         "region": arn_region(cluster_arn) or region,
         "caller_arn": str(aws.get("caller_arn") or ""),
     }
-    step = report_step(verifies=verifies, check_mode=task.check_mode)
-    report = stopped_report(place, message, _now(), read_version(), task.check_mode, step)
+    report = stopped_report(
+        place,
+        message,
+        _now(),
+        read_version(),
+        task.check_mode,
+        report_step(verifies=verifies, check_mode=task.check_mode),
+    )
     report["changes"], report["failures"] = (list(aws.get(name) or ()) for name in ("changes", "failures"))
     report["summary"]["changes"] = len(report["changes"])
     report_file, junit_file = (

@@ -81,7 +81,7 @@ from ..module_utils._identity.run.engine import Approve
 from ..module_utils._identity.run.guard import Guard
 from ._aws_clients import AwsClients, check_options, validate_arguments
 from ._kubernetes import AWS_VARIABLES, Access, BoundedEnding, ClientCluster, EksAccess, connect, find_access
-from ._processes import raise_timeout
+from ._processes import ignore_signals, raise_timeout
 from ._role_input import RoleError, parse_role_input
 from ._screen import Steps
 from ._task import ActionTask
@@ -173,14 +173,11 @@ class RoleRun:
         self.parsed = parse_role_input(
             values, variables, entry_point, self.patterns if expands else None, task.loader
         )
+        self.cluster_name = self.parsed.cluster_name
         self.deadline = deadline or start_deadline(values.get("deadline"))
         self.warnings: list[str] = []
         self.service_accounts: Sequence[Object] | None = None
         self._observed: Callable[[], Any] = lambda: None
-
-    @property
-    def cluster_name(self) -> str:
-        return self.parsed.cluster_name
 
     def make_job(self) -> AwsJob:
         """Return the job of the AWS part, whose options are variables of the role. Raises AnsibleError, as ``job_of_task``."""
@@ -316,8 +313,8 @@ class RoleRun:
                 finding for finding in unmatched if finding.code not in (self.values.get("ignore") or ())
             ]
             self.warnings += [f"{finding.code}: {finding.message}" for finding in shown]
-            stay = any(finding.code == Code.PATTERN_UNMATCHED for finding in shown)
-            self.warnings += [UNMATCHED_STAY] if stay else []
+            if any(finding.code == Code.PATTERN_UNMATCHED for finding in shown):
+                self.warnings.append(UNMATCHED_STAY)
             if not self.parsed.workloads and not unmatched:
                 self.warnings.append("The list of workloads is empty.")
 
@@ -459,6 +456,8 @@ def raise_if_ended(aws: Mapping[str, Any]) -> None:
     """
     if was_interrupted(aws):
         raise_timeout()
+        # A signal that a guard has handled must not be followed by another one while the run writes its report.
+        ignore_signals()
         raise SystemExit(128 + signal.SIGTERM)
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}

@@ -260,12 +260,8 @@ def read_statement(statement: object, writer: str = "") -> set[TrustGrant] | Non
         return None
     blocks = [block for block in condition.values() if isinstance(block, Mapping)]
     values = {key: _single(value) for block in blocks for key, value in block.items()}
-    patterns = any(key in (_NAMESPACE, _SERVICE_ACCOUNT) for key in condition.get("StringLike", ()))
-    any_name = "*" if patterns else ""
-    account_id, cluster_arn, namespace = (
-        values.get(key, default) for key, default in ((_ACCOUNT, ""), (_CLUSTER, ""), (_NAMESPACE, any_name))
-    )
-    names = values.get(_SERVICE_ACCOUNT, any_name)
+    account_id, cluster_arn, namespace = (values.get(key, "") for key in (_ACCOUNT, _CLUSTER, _NAMESPACE))
+    names = values.get(_SERVICE_ACCOUNT, "")
     names = names if isinstance(names, list) else [names]
     if not all(isinstance(part, str) for part in (account_id, cluster_arn, namespace, *names)):
         return None

@@ -166,9 +166,10 @@ NAMESPACE, ACCOUNT = "aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kube
     ],
 )
 def test_changed_statement_is_no_pattern(change: dict[str, Any]) -> None:
-    grant = TrustGrant(HERE.account_id, HERE.arn, "team-*", "*", writer_of("o", HERE.arn))
-    written = trust_policy([grant])
-    assert read_grants(written)[0]
+    for names in (("*", "web"), ("*", "web-*"), ("team-*", "web"), ("team-*", "")):
+        grant = TrustGrant(HERE.account_id, HERE.arn, *names, writer_of("o", HERE.arn))
+        written = trust_policy([grant])
+        assert read_grants(written) == ({grant}, [])
     (statement,) = document_statements(written)
     assert isinstance(statement, dict)
     assert read_grants({**written, "Statement": [{**statement, **change}]})[0] == set()
