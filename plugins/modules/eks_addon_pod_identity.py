@@ -330,7 +330,7 @@ def main() -> None:
         validate_options(params)
         spec = parse_addon(params)
         cluster_name = parse_cluster_name(params["cluster_name"])
-        api = api_for(module, 4, read_assume_role(params))
+        api = api_for(module, role=read_assume_role(params))
         cluster = find_cluster(api, cluster_name, module.region or "", account_id=parse_account_id(params))
         # An add-on takes minutes to change, and more frequent reads would count against the request rate of the account.
         waiting = WaitPolicy(params["wait_timeout"], time.monotonic, pause, first_pause=1, longest_pause=10)

@@ -323,7 +323,7 @@ def main() -> None:
         )
         account_id = parse_account_id(params)
         result = converge(
-            api_for(module, 10, role),
+            api_for(module, role=role),
             Desired((Workload(key, None, association=spec),), options),
             Order(params["state"], module.check_mode, deadline=params["deadline"] or None),
             module.region or "",

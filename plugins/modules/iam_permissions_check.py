@@ -388,6 +388,7 @@ from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     input_message,
+    sentence,
 )
 from ..module_utils._identity.model.observed import (
     RolePermissions,
@@ -594,7 +595,7 @@ def main() -> None:
         assumed = read_assume_role(params)
         if online:
             module.require_sdk()
-        api = api_for(module, DEFAULT_WIDTH, assumed) if online else None
+        api = api_for(module, role=assumed) if online else None
         if params["policies"] is None and api is not None:
             role, policies = read_role_policies(api, params["role_name"] or params["role_arn"], module.region)
         else:
@@ -608,7 +609,7 @@ def main() -> None:
         module.fail_json(msg=visible(f"IAM would reject a policy: {error}. Correct that policy."))
     except AwsError as error:
         module.fail_json(
-            msg=with_option_names(f"A request to AWS failed: {error} {error.remedy}", ""),
+            msg=with_option_names(f"A request to AWS failed: {sentence(str(error))} {error.remedy}", ""),
             error_code=error.code,
             remedy=with_option_names(error.remedy, ""),
             region=module.region,

@@ -319,6 +319,7 @@ from ..module_utils._identity.model.errors import (
     AwsError,
     InputError,
     input_message,
+    sentence,
 )
 from ..module_utils._identity.read.roles import (
     RoleNotFound,
@@ -347,7 +348,7 @@ def judge(params: dict[str, Any], document: object, role_arn: str | None) -> Tru
         document,
         parse_subject({**params, "role_arn": source or role_arn}),
         chained=source is not None,
-        target_role_arn=role_arn if source is not None else None,
+        target_role_arn=role_arn,
         external_id=params["external_id"],
         stored=params["trust_policy"] is None,
     )
@@ -388,7 +389,7 @@ def main() -> None:
         if document is None:
             module.require_sdk()
             role_id = params["role_name"] or role_arn
-            role = find_role(api_for(module, 1, assumed), role_id, module.region)
+            role = find_role(api_for(module, role=assumed), role_id, module.region)
             document, role_arn = dict(role.trust), role.arn
         checked = judge(params, document, role_arn)
     except InputError as error:
@@ -401,7 +402,7 @@ def main() -> None:
         )
     except AwsError as error:
         module.fail_json(
-            msg=with_option_names(f"Reading the role failed: {error} {error.remedy}", ""),
+            msg=with_option_names(f"Reading the role failed: {sentence(str(error))} {error.remedy}", ""),
             error_code=error.code,
             remedy=with_option_names(error.remedy, ""),
             region=module.region,

@@ -386,7 +386,7 @@ TWO_CREDENTIALS = (
 )
 
 
-def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
+def api_for(module: ClientModule, width: int = DEFAULT_WIDTH, role: AssumeRole | None = None) -> BotoApi:
     """Return the interface to AWS with the credentials, region and endpoint of a module.
 
     :arg width: the maximum number of concurrent requests.

@@ -66,8 +66,10 @@ def test_signal_after_the_last_change_keeps_the_result(
 
     monkeypatch.setattr(AnsibleModule, "exit_json", exit_json)
     for patched in (module, cluster_run):
-        monkeypatch.setattr(patched, "api_for", lambda *_: aws, raising=False)
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
+        monkeypatch.setattr(patched, "api_for", lambda *_, **_more: aws, raising=False)
+    aws.replace(
+        "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}}
+    )
     handler = signal.signal(number, lambda found, _frame: received.append(found))
     try:
         ended = run(module, **arguments())

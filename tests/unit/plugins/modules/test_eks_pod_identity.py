@@ -50,7 +50,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
     create_association,
     create_role,
-    document,
     role_arn,
     workload,
 )
@@ -100,7 +99,7 @@ def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setenv("AWS_REGION", REGION)
     for module in (*MODULES, cluster_run):
         if hasattr(module, "api_for"):
-            monkeypatch.setattr(module, "api_for", lambda *_: aws)
+            monkeypatch.setattr(module, "api_for", lambda *_, **_more: aws)
 
     def run(module: ModuleType, check: bool = False, **arguments: Any) -> Result:
         if {"kubernetes_api", "breakage", "option_prefix"} & set(arguments):
@@ -234,7 +233,7 @@ def test_force_for_an_unlisted_workload_is_refused(run: Run, aws: FakeAws) -> No
 
 
 def has_agent(aws: FakeAws) -> None:
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE"}})
+    aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
 
 
 @pytest.mark.parametrize(
@@ -388,7 +387,9 @@ def test_warning_about_a_new_association_is_not_repeated(run: Run) -> None:
 
 
 def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: FakeAws) -> None:
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
+    aws.replace(
+        "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}}
+    )
     aws.eks.clusters[CLUSTER].update(CLUSTER_API)
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
     result = run(eks_pod_identity_info, **arguments)
@@ -400,74 +401,6 @@ def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: Fak
     )
 
 
-# Tests of eks_pod_identity_association
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        pytest.param(
-            {**ONE}, "state is present but all of the following are missing: role_arn", id="no role"
-        ),
-        pytest.param(
-            {**ONE, "role_arn": role_arn("r"), "session_policy": document("a:B")},
-            "association default/app: session_policy needs disable_session_tags: true (EKS accepts a session policy "
-            "only without session tags). Nothing was changed.",
-            id="session policy with session tags",
-        ),
-        pytest.param(
-            {**ONE, "role_arn": "r"},
-            f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'r'. Nothing was changed.",
-            id="role that is not an ARN",
-        ),
-        pytest.param(
-            {
-                **ONE,
-                "role_arn": role_arn("r"),
-                "disable_session_tags": True,
-                "session_policy": {
-                    "Version": "2012-10-17",
-                    "Statement": [{"Effect": "Permit", "Action": "s3:GetObject", "Resource": "*"}],
-                },
-            },
-            "association default/app: session_policy is not a valid policy: Statement 1: Effect must be Allow or Deny, got "
-            "'Permit'. Nothing was changed.",
-            id="malformed session policy",
-        ),
-        pytest.param(
-            {**ONE, "role_arn": role_arn("r"), "namespace": "Orders"},
-            "association Orders/app: namespace must be a Kubernetes namespace (lower case letters, digits and -, at most "
-            "63 characters), got 'Orders'. Nothing was changed.",
-            id="invalid namespace",
-        ),
-        pytest.param(
-            {**ONE, "role_arn": role_arn("r"), "tags": {"aws:owner": "me"}},
-            "association default/app: tags: tag 'aws:owner' uses the prefix aws:, which AWS reserves. Nothing was changed.",
-            id="reserved tag",
-        ),
-        pytest.param(
-            {**ONE, "role_arn": "arn:aws:iam::444455556666:role/r"},
-            "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in account "
-            f"{ACCOUNT} (region us-west-2); EKS rejects such a role with 'Cross-account pass role is not allowed'. Set a role of "
-            "account 111122223333, and set the other role as target_role_arn. Nothing was changed.",
-            id="role of another account",
-        ),
-        pytest.param(
-            {**ONE, "cluster_name": "a b", "role_arn": role_arn("r")},
-            "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            "characters, beginning with a letter or digit), got 'a b'. Nothing was changed.",
-            id="invalid cluster name",
-        ),
-    ],
-)
-def test_invalid_association_options_are_rejected(
-    run: Run, aws: FakeAws, arguments: dict[str, Any], message: str
-) -> None:
-    result = run(eks_pod_identity_association, **arguments)
-    assert (result["failed"], result["msg"]) == (True, message)
-    assert aws.writes == []
-
-
 # Tests of eks_pod_identity_association_info
 
 
@@ -476,9 +409,3 @@ def test_association_deleted_since_the_list_is_omitted(run: Run, aws: FakeAws) -
     aws.before_request("eks:DescribePodIdentityAssociation", aws.eks.associations.clear)
     result = run(eks_pod_identity_association_info, cluster_name=CLUSTER, details=True)
     assert result["associations"] == []
-
-
-def test_list_of_a_missing_cluster_names_account_and_region(run: Run) -> None:
-    result = run(eks_pod_identity_association_info, cluster_name="gone")
-    assert result["failed"] is True
-    assert f"Requested in account {ACCOUNT}, region {REGION}" in result["msg"]

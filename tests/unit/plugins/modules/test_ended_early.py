@@ -129,7 +129,7 @@ def test_association_is_not_created_after_the_deadline(run: Run, aws: FakeAws) -
 
 
 def test_unread_association_at_the_deadline_is_reported(run: Run, aws: FakeAws) -> None:
-    aws.replace("eks:ListPodIdentityAssociations", lambda _asked: interrupt())
+    aws.replace("eks:ListPodIdentityAssociations", lambda _parameters: interrupt())
     ended = run(eks_pod_identity_association, **ASSOCIATION)
     assert (ended.get("changed", False), ended["error_code"]) == (False, "INTERRUPTED")
     assert ended["msg"] == (

@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from sandbox.aws.model.addons import EksWithAddons
 from sandbox.aws.model.eks import ROLE_MISSING
 from sandbox.aws.model.errors import Refusal, invalid
-from sandbox.aws.model.iam import Iam
+from sandbox.aws.model.simulation import IamWithSimulator
 
 ACCOUNT = "111122223333"
 REGION = "us-west-2"
@@ -29,7 +29,7 @@ ASSOCIATED = datetime(2026, 11, 24, 10, 15, 30, tzinfo=timezone.utc)
 BUSY = classify("test:Injected", "ServiceFailure", "Internal failure")
 
 
-class FakeIam(Iam):
+class FakeIam(IamWithSimulator):
     """IAM with resources of one date, and with IDs in order."""
 
     def __init__(self, account_id: str) -> None:
