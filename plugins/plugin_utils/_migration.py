@@ -278,7 +278,6 @@ class Migration(MigrationSession):
         """Return service accounts from EKS Pod Identity to IRSA, group by group."""
         plan = plan_return(self.state, migrants)
         self.findings += plan.findings
-        self.failed |= plan.refused
         self._kept, self.groups = plan.kept, plan.groups
         self._each(plan.groups, self._return_group, _BACK)
 

@@ -354,13 +354,12 @@ class ReturnPlan:
     """The plan of a rollback.
 
     ``groups`` return to IRSA, one after the other. ``kept`` are service accounts with an association that the rollback does not
-    touch, ``refused`` those that cannot return. ``findings`` has the reasons.
+    touch. ``findings`` has the reasons why a service account does not return.
     """
 
     groups: Sequence[MigrationGroup] = ()
     findings: Sequence[Finding] = ()
     kept: frozenset[WorkloadKey] = frozenset()
-    refused: frozenset[WorkloadKey] = frozenset()
 
 
 def plan_return(state: MigrationState, migrants: Sequence[Migrant]) -> ReturnPlan:
@@ -372,18 +371,15 @@ def plan_return(state: MigrationState, migrants: Sequence[Migrant]) -> ReturnPla
         reasons = _why_not_back(state, migrant)
         findings += reasons or _back_notes(state, migrant)
         ready += [] if reasons else [migrant]
-    by_severity = {
-        severity: frozenset(
-            finding.workload
-            for finding in findings
-            if finding.code != Code.TRUST_STATEMENT_STAYS
-            and finding.workload is not None
-            and finding.severity == severity
-        )
-        for severity in ("error", "warning")
-    }
-    left = by_severity["warning"] - {migrant.key for migrant in ready}
-    return ReturnPlan(make_groups(ready, state.options), findings, left, by_severity["error"])
+    kept = frozenset(
+        finding.workload
+        for finding in findings
+        if finding.code != Code.TRUST_STATEMENT_STAYS
+        and finding.workload is not None
+        and finding.severity == "warning"
+    )
+    left = kept - {migrant.key for migrant in ready}
+    return ReturnPlan(make_groups(ready, state.options), findings, left)
 
 
 def _why_not_back(state: MigrationState, migrant: Migrant) -> list[Finding]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
 from itertools import count
@@ -183,14 +183,16 @@ class ModelCluster:
 
 @dataclass
 class ModelClock(FakeClock):
-    """A clock that lets the controllers work while it sleeps."""
+    """A clock that lets the controllers work while it sleeps. ``events`` are called after that number of pauses."""
 
     server: Server | None = None
+    events: dict[int, Callable[[], None]] = field(default_factory=dict)
 
     def sleep(self, seconds: float) -> None:
         assert self.server is not None
         with self.server.lock:
             super().sleep(seconds)
+            self.events.pop(len(self.slept), lambda: None)()
             if self.server.works:
                 self.server.controllers.tick()
 

@@ -93,6 +93,10 @@ def change(scene: Scene, name: str, value: Any) -> None:
                 "iam:GetAccountAuthorizationDetails",
                 lambda query: answers.setdefault(str(query), copy.deepcopy(read(query))),
             )
+        case "gone":
+            scene.server.send("DELETE", f"/api/v1/namespaces/shop/serviceaccounts/{value}")
+        case "agent after":
+            scene.clock.events[len(scene.clock.slept) + value] = scene.add_agent
         case "works":
             scene.server.works = value
         case "moved":

@@ -298,18 +298,14 @@ ENDS = "So the rollback does not touch the service account."
 def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, cause: str | None) -> None:
     plan = back(WITHOUT, roles=(found,), pods=AGENT_PODS, **HAS_ASSOCIATION)
     if cause is None:
-        assert (plan.findings, plan.refused, [group.name for group in plan.groups]) == (
-            [],
-            frozenset(),
-            ["canary"],
-        )
+        assert (plan.findings, [group.name for group in plan.groups]) == ([], ["canary"])
         return
     [finding] = plan.findings
     assert (finding.code, finding.severity) == ("MIGRATION_NOT_TRUSTED", "error")
     assert finding.message == (
         f"after a rollback, the trust policy of role app would not certainly allow shop/api with IRSA: {cause}. {ENDS}"
     )
-    assert (plan.groups, plan.refused, plan.kept) == ([], {API}, frozenset())
+    assert (plan.groups, plan.kept) == ([], frozenset())
 
 
 KEPT_A1 = "the rollback keeps association a-1 of shop/api: "
@@ -350,7 +346,7 @@ def test_rollback_does_not_touch_some_associations(more: dict[str, Any], reason:
     assert [(finding.code, finding.severity, finding.message) for finding in plan.findings] == [
         ("MIGRATION_OTHER_ASSOCIATION", "warning", f"{KEPT_A1}{reason}")
     ]
-    assert (plan.groups, plan.kept, plan.refused) == ([], {API}, frozenset())
+    assert (plan.groups, plan.kept) == ([], {API})
 
 
 @pytest.mark.parametrize("is_named", [False, True])
@@ -377,7 +373,7 @@ def test_deleted_service_account_cannot_get_its_annotation() -> None:
             "service account shop/api does not exist any more, so the rollback cannot restore its annotation.",
         )
     ]
-    assert (len(plan.groups), plan.kept, plan.refused) == (1, frozenset(), frozenset())
+    assert (len(plan.groups), plan.kept) == (1, frozenset())
 
 
 def test_role_in_two_records_is_not_certain() -> None:
@@ -389,7 +385,7 @@ def test_role_in_two_records_is_not_certain() -> None:
     assert finding.message == (
         "it is not certain with which role shop/api used IRSA: several roles have a record of it."
     )
-    assert (plan.groups, plan.refused) == ([], {API})
+    assert (plan.groups, plan.kept) == ([], frozenset())
 
 
 def test_damaged_record_is_an_error_with_the_names() -> None:
@@ -405,7 +401,7 @@ def test_damaged_record_is_an_error_with_the_names() -> None:
         "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its earlier "
         f"versions. Set the annotation {ROLE_ANNOTATION}: {ROLE} of its service accounts, and delete these tags."
     )
-    assert (plan.groups, plan.refused) == ([], {API})
+    assert (plan.groups, plan.kept) == ([], frozenset())
     assert not back(roles=(role(POD_IDENTITY, tags={tag: "x"}),), options={"only": ("shop/web",)}).findings
 
 
