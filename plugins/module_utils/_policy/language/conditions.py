@@ -121,11 +121,10 @@ class Test:
         return max((cover, *(value.cover(text, wild, context) for value in self.open_values)))
 
     def _judge_unknown(self, state: Unknown, context: Context) -> bool | None:
+        answers: set[bool | None]
         if self._nulls is not None:
-            return (
-                "false" in self._nulls if not state.may_be_absent else True if len(self._nulls) == 2 else None
-            )
-        if state.choices is not None:
+            answers = {"false" in self._nulls}
+        elif state.choices is not None:
             answers = {self._judge_known((choice,), context) for choice in state.choices}
         else:
             answers = {self._judge_pattern(state.pattern, context)}

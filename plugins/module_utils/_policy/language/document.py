@@ -159,7 +159,7 @@ def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
         raise PolicyError(f"{place}: unknown condition operator {operator[:64]!r}" + _hint(rest, OPERATORS))
     if base == "Null" and (if_exists or quantifier):
         raise PolicyError(
-            f"{place}: Condition operator {operator[:64]!r}: Null does not support IfExists,"
+            f"{place}: Condition operator {operator!r}: Null does not support IfExists,"
             " ForAllValues or ForAnyValue"
         )
     return quantifier, base, if_exists

@@ -211,7 +211,7 @@ class PrincipalTest:
         self._patterns = tuple(
             (kind, Glob(t for t in tokens if isinstance(t, str | Wild)))
             for kind, value in pairs
-            if ("*" in value and value != "*") or (kind, value) == ("Service", "*")
+            if "*" in value
             for tokens in (tokenize(value, variables=False, wildcards=True),)
         )
 

@@ -29,6 +29,7 @@ from .catalogue import (
     ServiceAction,
     action_expression,
     action_service,
+    arn_service,
     is_name,
 )
 
@@ -295,7 +296,7 @@ class _Summary:
                 for prefix in services:
                     named |= self._catalogue.service(prefix).matching(pattern)
                 unlisted = [name for name, action in universe.items() if action.types is None]
-                named |= set(filter(action_expression(pattern).fullmatch, unlisted)) if unlisted else set()
+                named |= {name for name in unlisted if action_expression(pattern).fullmatch(name)}
         return universe.keys() - named if rule.statement.not_action else named
 
 
@@ -397,5 +398,5 @@ def _with_values(resource: str, context: Context) -> Iterator[_Target]:
 
 def _names_service(resource: str) -> bool:
     """Return whether a resource in a policy has a service part without wildcards."""
-    parts = resource.split(":")
-    return len(parts) > 2 and bool(parts[2]) and is_name(parts[2])
+    service = arn_service(resource)
+    return bool(service) and is_name(service)

@@ -129,11 +129,10 @@ Width = Literal["account", "namesake", "cluster", "namespace"]
 def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Width, ...]:
     """Return the groups of other workloads that a trust policy certainly allows.
 
-    To find the groups, the function evaluates example workloads with invented names. There are no groups for the trust
-    policy of a target role, because its principal is a role, not EKS Pod Identity.
+    To find the groups, the function evaluates example workloads with invented names.
+
+    :arg inquiry: the result of ``pod_identity_inquiry``.
     """
-    if "Service" not in inquiry.remedy.principal:
-        return ()
     subject = inquiry.subject
     account = subject.account
     stranger = replace(

@@ -259,91 +259,82 @@ def error_text(error: AwsError) -> str:
     return str(aws_failure(error, "us-west-2", "pod_identity_")["msg"])
 
 
-@pytest.mark.parametrize(
-    ("role", "code", "text", "message"),
-    [
-        pytest.param(
-            AssumeRole(ARN),
-            "AccessDenied",
-            DENIED,
-            f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and add the caller to "
-            "the trust policy of the role. If the trust policy requires sts:ExternalId, set "
-            "pod_identity_assume_role_external_id. AWS does not report which of these is missing, or whether the role exists: "
-            "check the ARN as well.",
-            id="no reason, no external ID",
-        ),
-        pytest.param(
-            WITH_ID,
-            "AccessDenied",
-            DENIED,
-            f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and add the caller to "
-            "the trust policy of the role. If the trust policy requires sts:ExternalId, "
-            "pod_identity_assume_role_external_id must have that value. AWS does not report which of these is missing, or "
-            "whether the role exists: check the ARN as well.",
-            id="no reason, with an external ID",
-        ),
-        pytest.param(
-            AssumeRole(ARN),
-            "AccessDenied",
-            f"{DENIED} because no identity-based policy allows the sts:AssumeRole action",
-            f"AccessDenied: {DENIED} because no identity-based policy allows the sts:AssumeRole action. {IN_PLACE} Allow the "
-            "caller sts:AssumeRole on this role in the kind of policy that the message names.",
-            id="the caller's policies",
-        ),
-        pytest.param(
-            WITH_ID,
-            "AccessDenied",
-            f"{DENIED} because no resource-based policy allows the sts:AssumeRole action",
-            f"AccessDenied: {DENIED} because no resource-based policy allows the sts:AssumeRole action. {IN_PLACE} Add the "
-            "caller to the trust policy of the role. If the trust policy requires sts:ExternalId, "
-            "pod_identity_assume_role_external_id must have that value.",
-            id="the trust policy",
-        ),
-        pytest.param(
-            AssumeRole(ARN),
-            "AccessDenied",
-            f"{DENIED} with an explicit deny in a service control policy",
-            f"AccessDenied: {DENIED} with an explicit deny in a service control policy. {IN_PLACE} A policy denies the "
-            "caller sts:AssumeRole on this role, and an explicit deny overrides every allow: change that policy, or use other "
-            "credentials.",
-            id="denied explicitly",
-        ),
-        pytest.param(
-            AssumeRole(ARN),
-            "AccessDenied",
-            "Roles may not be assumed by root accounts.",
-            f"AccessDenied: Roles may not be assumed by root accounts. {IN_FULL} Use credentials of an IAM user or of a "
-            "role: the root user of an account cannot assume a role.",
-            id="caller is the root user",
-        ),
-        pytest.param(
-            AssumeRole(ARN),
-            "ValidationError",
-            "Request ARN is invalid",
-            f"ValidationError: Request ARN is invalid. {IN_FULL} Correct pod_identity_assume_role_arn: it must be the ARN of "
-            "an IAM role, with the role's path.",
-            id="malformed ARN",
-        ),
-        pytest.param(
-            AssumeRole(ARN),
-            "RegionDisabledException",
-            "STS is not activated in this region for account:444455556666. Your account administrator can activate STS "
-            "in this region using the IAM Console.",
-            "RegionDisabledException: STS is not activated in this region for account:444455556666. Your account "
-            f"administrator can activate STS in this region using the IAM Console. {IN_FULL} Activate STS for this region in "
-            f"the account settings of IAM, or use another region.",
-            id="disabled region",
-        ),
-        pytest.param(
-            AssumeRole(ARN),
-            "ExpiredToken",
-            "The security token included in the request is expired",
-            f"ExpiredToken: The security token included in the request is expired. {IN_FULL} The credentials are invalid or "
-            f"expired: renew them, or check which profile is used.",
-            id="expired credentials of the caller",
-        ),
-    ],
-)
+DENIALS = {
+    "no reason, no external ID": (
+        AssumeRole(ARN),
+        "AccessDenied",
+        DENIED,
+        f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and add the caller to "
+        "the trust policy of the role. If the trust policy requires sts:ExternalId, set "
+        "pod_identity_assume_role_external_id. AWS does not report which of these is missing, or whether the role exists: "
+        "check the ARN as well.",
+    ),
+    "no reason, with an external ID": (
+        WITH_ID,
+        "AccessDenied",
+        DENIED,
+        f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and add the caller to "
+        "the trust policy of the role. If the trust policy requires sts:ExternalId, "
+        "pod_identity_assume_role_external_id must have that value. AWS does not report which of these is missing, or "
+        "whether the role exists: check the ARN as well.",
+    ),
+    "the caller's policies": (
+        AssumeRole(ARN),
+        "AccessDenied",
+        f"{DENIED} because no identity-based policy allows the sts:AssumeRole action",
+        f"AccessDenied: {DENIED} because no identity-based policy allows the sts:AssumeRole action. {IN_PLACE} Allow the "
+        "caller sts:AssumeRole on this role in the kind of policy that the message names.",
+    ),
+    "the trust policy": (
+        WITH_ID,
+        "AccessDenied",
+        f"{DENIED} because no resource-based policy allows the sts:AssumeRole action",
+        f"AccessDenied: {DENIED} because no resource-based policy allows the sts:AssumeRole action. {IN_PLACE} Add the "
+        "caller to the trust policy of the role. If the trust policy requires sts:ExternalId, "
+        "pod_identity_assume_role_external_id must have that value.",
+    ),
+    "denied explicitly": (
+        AssumeRole(ARN),
+        "AccessDenied",
+        f"{DENIED} with an explicit deny in a service control policy",
+        f"AccessDenied: {DENIED} with an explicit deny in a service control policy. {IN_PLACE} A policy denies the "
+        "caller sts:AssumeRole on this role, and an explicit deny overrides every allow: change that policy, or use other "
+        "credentials.",
+    ),
+    "caller is the root user": (
+        AssumeRole(ARN),
+        "AccessDenied",
+        "Roles may not be assumed by root accounts.",
+        f"AccessDenied: Roles may not be assumed by root accounts. {IN_FULL} Use credentials of an IAM user or of a "
+        "role: the root user of an account cannot assume a role.",
+    ),
+    "malformed ARN": (
+        AssumeRole(ARN),
+        "ValidationError",
+        "Request ARN is invalid",
+        f"ValidationError: Request ARN is invalid. {IN_FULL} Correct pod_identity_assume_role_arn: it must be the ARN of "
+        "an IAM role, with the role's path.",
+    ),
+    "disabled region": (
+        AssumeRole(ARN),
+        "RegionDisabledException",
+        "STS is not activated in this region for account:444455556666. Your account administrator can activate STS "
+        "in this region using the IAM Console.",
+        "RegionDisabledException: STS is not activated in this region for account:444455556666. Your account "
+        f"administrator can activate STS in this region using the IAM Console. {IN_FULL} Activate STS for this region in "
+        f"the account settings of IAM, or use another region.",
+    ),
+    "expired credentials of the caller": (
+        AssumeRole(ARN),
+        "ExpiredToken",
+        "The security token included in the request is expired",
+        f"ExpiredToken: The security token included in the request is expired. {IN_FULL} The credentials are invalid or "
+        f"expired: renew them, or check which profile is used.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("role", "code", "text", "message"), DENIALS.values(), ids=DENIALS)
 def test_denial_names_caller_region_cause_and_remedy(
     role: AssumeRole, code: str, text: str, message: str
 ) -> None:

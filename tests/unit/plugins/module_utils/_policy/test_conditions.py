@@ -266,6 +266,7 @@ UNKNOWNS = [
     ("Null", "false", PRESENT, True, "certainly there, whatever it is"),
     ("Null", "true", PRESENT, False, "certainly there, whatever it is"),
     ("Null", "true", UNKNOWN_VALUE, None, "may be absent"),
+    ("Null", ["true", "false"], UNKNOWN_VALUE, True, "either"),
     ("ArnLike", "arn:aws:eks:*:*:cluster/*", Unknown(choices=(ARN,)), None, "this ARN or absent"),
     ("ArnLike", "arn:aws:eks:*:*:nodegroup/*", Unknown(choices=(ARN,)), False, "neither matches"),
     ("ArnLikeIfExists", ARN, Unknown(choices=(ARN,)), True, "both match"),
@@ -301,6 +302,8 @@ VARIABLES = [
     ("StringEquals", "${aws:Other}", "a", UNKNOWN_VALUE, None, "turns on the other key"),
     ("StringEquals", ["a", "${aws:Other}"], "a", UNKNOWN_VALUE, True, "the first value is enough"),
     ("NumericEquals", "${aws:Other}", "1", ("1",), False, "numbers take no variables"),
+    ("StringEquals", "A${aws:Other}", "ab", UNKNOWN_VALUE, False, "case counts"),
+    ("StringEqualsIgnoreCase", "A${aws:Other}", "ab", UNKNOWN_VALUE, None, "case does not count"),
     ("StringEquals", "${aws:Other", "${aws:Other", ABSENT, True, "not closed: text"),
     ("StringEquals", "${aws:Other, a}", "${aws:Other, a}", ABSENT, True, "no quotes: text"),
 ]

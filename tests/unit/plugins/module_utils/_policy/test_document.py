@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
+    display,
     same_meaning,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -241,6 +242,48 @@ DIFFERENT = [
         "NotAction",
     ),
 ]
+
+
+OTHERS = [
+    {"AWS": "444455556666"},
+    {"Service": "111122223333"},
+    {"AWS": ["111122223333", "444455556666"]},
+    "*",
+]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_documents_with_different_principals(other):
+    document = policy({**TRUST, "Principal": {"AWS": "111122223333"}})
+    assert same_meaning(document, policy({**TRUST, "Principal": other}), "trust") is False
+    without = (
+        policy({**TRUST, "Principal": "*"}),
+        policy({"NotPrincipal": other, "Effect": "Allow", "Action": "sts:*"}),
+    )
+    assert same_meaning(*without, "trust") is False
+
+
+def test_display_keeps_order_and_spelling():
+    condition = {"StringEquals": {"AWS:b": ["y", "x", "x"]}, "Bool": {"aws:A": True}}
+    first = {
+        "Sid": "B",
+        "Effect": "Allow",
+        "Action": ["S3:Get", "s3:A"],
+        "NotResource": "*",
+        "Condition": condition,
+    }
+    assert display(policy(first, ALLOW)) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                **first,
+                "Action": ["S3:Get", "s3:A"],
+                "NotResource": ["*"],
+                "Condition": {"Bool": {"aws:A": ["true"]}, "StringEquals": {"AWS:b": ["x", "y"]}},
+            },
+            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["*"]},
+        ],
+    }
 
 
 @pytest.mark.parametrize("case", SAME, ids=lambda case: case[2])

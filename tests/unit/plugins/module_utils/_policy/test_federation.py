@@ -206,6 +206,7 @@ ANSWERS = {
     "one of several subjects": (trust(statement(equals(WEB, API))), "yes"),
     "pattern of subjects": (trust(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}})), "yes"),
     "no condition": (trust(statement()), "yes"),
+    "Deny for every provider": (trust(statement(), statement(federated="*", Effect="Deny")), "no"),
     "letter case of a key": (trust(statement({"StringEquals": {f"{HOST.upper()}:SUB": subject()}})), "yes"),
     "all actions of STS": (trust(statement(equals(API), Action="sts:*")), "yes"),
     "second provider": (trust(statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST))), "yes"),

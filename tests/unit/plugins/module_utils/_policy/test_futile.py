@@ -43,6 +43,7 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
 
 CASES = {
     "a boundary of another service": (GET, [], [policy("ec2:*")], "limit"),
+    "a boundary of another bucket": (GET, [], [policy("s3:*", resource="arn:aws:s3:::other/*")], "limit"),
     "a boundary of the same service": (GET, [], [policy("s3:*")], ""),
     "some permissions remain": (
         policy("s3:*", resource=OBJECTS),

@@ -64,7 +64,8 @@ def cyclic():
         ('{"a":' * 20_000, "nested more than 32 levels deep"),
         ('{"a":' * 300_000, "the document has 1,500,000 characters; the maximum is 400,000"),
         ("%7B" * 100_000, "not JSON"),
-        ('{"Statement": ' + "[" * 40 + "]" * 40 + "}", "nested more than 32 levels deep"),
+        ('{"Statement": ' + "[" * 32 + "]" * 32 + "}", "nested more than 32 levels deep"),
+        ('{"Statement": ' + "[" * 31 + "]" * 31 + "}", "Statement 1: must be an object, got a list"),
         ({"Statement": nested(30)}, "Statement 1: unknown element 'a'"),
         ({"Statement": nested(31)}, "nested more than 32 levels deep"),
         ({"Statement": nested(100_000)}, "nested more than 32 levels deep"),
@@ -77,7 +78,7 @@ def cyclic():
         ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got text"),
         ("\x00{}", "not JSON"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_rejects_large_documents(document, message):
     with pytest.raises(PolicyError, match=message):

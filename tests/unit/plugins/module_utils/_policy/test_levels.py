@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.levels import (
     Cell,
+    find_possibility,
     summarise_access,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
@@ -158,16 +159,23 @@ CASES = {
     "NotAction": ((NOT_IAM,), {}, {"iam": {}, "*": ALL}),
     "everything on objects of a bucket": ((allow("*", OBJECTS), deny("s3:P*")), {}, {"s3": ALL}),
     "a boundary": ((allow("*"),), {"boundary": [allow(["s3:GetObject"])]}, {"s3": {"Read": "yes"}}),
+    "a boundary that certainly allows a part": (
+        (allow("s3:GetObject", OBJECTS),),
+        {"boundary": [allow("s3:*", "arn:aws:s3:::b/x*"), allow("s3:*", **FROM_VPC)]},
+        {"s3": {"Read": "yes"}},
+    ),
     "a session policy": (
         (allow(["s3:GetObject", "dynamodb:GetItem"]),),
         {"session": [allow("dynamodb:*")]},
         {"dynamodb": {"Read": "yes"}},
     ),
+    "a Deny of an action that the index does not have": ((allow("s3:GetNothing"), deny("s3:*thing")), {}, {}),
     "an action that the index does not have": (
         (allow(["s3:GetNothing", "nosuch:Thing"]),),
         {},
         {"s3": {"Unknown": "yes"}, "nosuch": {"Unknown": "yes"}},
     ),
+    "a short ARN of a service": ((allow("*", "arn:aws:sqs"), deny("sqs:*")), {}, {}),
     "an ARN of a service that the index does not have": (
         (allow("*", "arn:aws:nosuch:eu-central-1:111122223333:x"),),
         {},
@@ -185,6 +193,12 @@ CASES = {
 def test_access_levels_of_a_role(case: str) -> None:
     identity, limits, expected = CASES[case]
     assert levels(*identity, **limits) == expected
+
+
+def test_action_is_possible_if_one_resource_is_not_denied() -> None:
+    statements = [allow("s3:GetObject", ["arn:aws:s3:::b/x", OBJECTS]), deny("s3:*", "arn:aws:s3:::b/x")]
+    found = find_possibility(make_layers(statements), CATALOGUE.find("s3:getobject"), CONTEXT, CATALOGUE)
+    assert found.decision == "yes"
 
 
 def test_level_is_unknown_without_the_package() -> None:

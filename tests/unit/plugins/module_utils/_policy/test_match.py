@@ -42,6 +42,9 @@ def tokens(text):
         ("*?", "", False),
         ("*ab?", "abab", False),
         ("*ab?", "ababx", True),
+        ("?b*", "*bc", True),
+        ("a?*?b", "a**b", True),
+        ("a?b", "a?b", True),
     ],
 )
 def test_glob(pattern, text, expected):

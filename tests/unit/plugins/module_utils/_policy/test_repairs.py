@@ -95,15 +95,15 @@ SUGGESTIONS = [
     ),
     (
         "a Deny for everyone",
-        [allow(), deny(Principal="*")],
+        [deny(Principal="*"), allow()],
         [
-            allow(),
             except_for(deny(Principal="*"), "aws:PrincipalServiceName", "pods.eks.amazonaws.com"),
             except_for(deny(Principal="*"), IN_CLUSTER, CLUSTER),
             except_for(deny(Principal="*"), IN_NAMESPACE, "default"),
             except_for(deny(Principal="*"), NAMED, "my-service-account"),
+            allow(),
         ],
-        "Replace Statement 2 with 4 statements that exclude this workload.",
+        "Replace Statement 1 with 4 statements that exclude this workload.",
     ),
 ]
 

@@ -237,7 +237,7 @@ def test_findings_on_unusable_policies(case):
         message,
         remedy,
     )
-    assert found.usable == "no"
+    assert (found.usable, {item.code for item in found.findings} - {"TRUST_WIDE"}) == ("no", {code})
 
 
 LINTS = [

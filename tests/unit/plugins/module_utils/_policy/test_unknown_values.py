@@ -89,6 +89,7 @@ DECISIONS = [
         [allow(resource="arn:aws:s3:::b/*${aws:PrincipalTag/one}*"), deny(like(ONE, "*x*"))],
         "conditional",
     ),
+    ("the end counts", [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/")], "implicit_deny"),
     ("no value fits", [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/c")], "implicit_deny"),
     (
         "two variables beside each other",

@@ -111,8 +111,12 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the lines of the screen and of the CSV file that not all reports have."""
     lines = [*access_lines(report), *access_csv(report).splitlines()[1:]]
     usual = ("SERVICE ACCOUNT", "Access: L", *REPORT_LIMITS)
-    uncertain = [f"uncertain: {risk['code']}" for risk in report["risks"] if not risk["certain"]]
-    return [*(line for line in lines if not line.startswith(usual)), *uncertain]
+    details = [
+        f"{risk['code']}: {', '.join(risk['detail'])}{'' if risk['certain'] else ' (uncertain)'}"
+        for risk in report["risks"]
+        if "detail" in risk or not risk["certain"]
+    ]
+    return [*(line for line in lines if not line.startswith(usual)), *details]
 
 
 CREDENTIALS: Mapping[str, ClusterFacts] = {
@@ -165,22 +169,6 @@ def test_source_of_credentials_of_a_workload(case: str) -> None:
     kinds = [entry["kind"] for entry in workload["credentials"]]
     assert [workload["winner"], *kinds, *report_lines(report)] == EXPECTED["credentials"][case]
     assert [entry["wins"] for entry in workload["credentials"]] == [True] + [False] * (len(kinds) - 1)
-
-
-def test_target_role_has_the_permissions() -> None:
-    roles = [
-        make_role("api", allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target"))),
-        make_role("target", allow("*"), trust=principal_trust(role_arn("api"))),
-    ]
-    limit = document(allow("dynamodb:GetItem"))
-    association = associate("api", target_role_arn=role_arn("target"), session_policy=limit)
-    report = build(make_facts(roles, [association]))
-    workload = only(report)
-    assert workload["winner"] == "A new Pod uses EKS Pod Identity with role api, which assumes target."
-    assert workload["credentials"][0]["usable"] == "yes"
-    assert levels(report) == {"dynamodb": {"Read": "yes"}}
-    assert report["profiles"][0]["session"] == 1
-    assert report["policies"][1]["name"] == "session policy of the association"
 
 
 TARGET_STATEMENT = allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target"))
