@@ -270,9 +270,7 @@ def _find_allowed_part(
 
 def _samples(request: Request, matches: Iterable[_Match], context: Context) -> Iterator[Request]:
     for fill in _FILLS:
-        resource = request.resource
-        if resource is not None and request.resource_wild:
-            resource = fill_wildcards(resource, fill)
+        resource = fill_wildcards(str(request.resource), fill) if request.resource_wild else request.resource
         action = fill_wildcards(request.action, fill) if request.action_wild else request.action
         # No action has an empty service or name, which the empty text leaves of "s3:*".
         if all(action.split(":")):

@@ -249,11 +249,12 @@ class Rule:
             texts = (fill_wildcards(action.lower()) for action in self.statement.actions)
             actions = [text for text in texts if glob.matches(text)] or [fill_wildcards(request.action)]
         resources = [request.resource]
-        if request.resource is not None and request.resource_wild:
-            pattern = _compile_arn(request.resource)
+        if request.resource_wild:
+            wild = str(request.resource)
+            pattern = _compile_arn(wild)
             texts = (fill_wildcards(value) for value in self._resolved_resources(context))
             resources = [t for t in texts if len(t) <= _ARN_LENGTH and pattern.matches(arn_parts(t))]
-            resources = resources or [fill_wildcards(request.resource)]
+            resources = resources or [fill_wildcards(wild)]
         for action, resource in product(actions, resources):
             yield Request(action, resource, request.caller)
 

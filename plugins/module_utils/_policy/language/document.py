@@ -186,7 +186,7 @@ def _value(item: object, place: str) -> str:
 
 
 def _hint(name: str, allowed: Collection[str]) -> str:
-    near = difflib.get_close_matches(name[:64], allowed, n=1, cutoff=0.75)
+    near = difflib.get_close_matches(name[:64], allowed, cutoff=0.75)
     return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"
 
 

@@ -344,7 +344,7 @@ def _merge(first: Possibility, second: Possibility) -> Possibility:
 
 
 def _union(first: tuple[_Item, ...], second: tuple[_Item, ...]) -> tuple[_Item, ...]:
-    return first if second == first or not second else tuple(dict.fromkeys((*first, *second)))
+    return first if second == first else tuple(dict.fromkeys((*first, *second)))
 
 
 def _resources(rule: Rule) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def action_problem(catalogue: Catalogue, action: str) -> str | None:
     actions = catalogue.service(prefix.lower()).actions
     if action.lower() in actions:
         return None
-    near = difflib.get_close_matches(name, (similar.spelling for similar in actions.values()), n=1)
+    near = difflib.get_close_matches(name, (similar.spelling for similar in actions.values()))
     hint = f"; did you mean {prefix}:{near[0]}?" if near else "."
     return f"there is no action {action}{hint}"
 
@@ -63,7 +63,7 @@ def unknown_action(catalogue: Catalogue, action: str) -> str | None:
         for found in near
         for existing in catalogue.service(found).actions.values()
     }
-    similar = difflib.get_close_matches(name, spellings, n=1)
+    similar = difflib.get_close_matches(name, spellings)
     hint = f"; did you mean {spellings[similar[0]]}?" if similar else "."
     return f"{action} is not an action that the collection knows{hint}"
 

@@ -83,6 +83,11 @@ REQUIRED = [
         "PERMISSION_NO_SUCH_ACTION",
         "Required s3:GetObjects: there is no action s3:GetObjects; did you mean s3:GetObject?",
     ),
+    (
+        ("qq:Get", "*"),
+        "PERMISSION_NO_SUCH_ACTION",
+        "Required qq:Get: there is no service with the prefix 'qq'.",
+    ),
     (("s3:ListAllMyBuckets", "*"), None, None),
     (
         ("s3:GetObject", "*"),

@@ -173,3 +173,4 @@ def test_role_arn_is_required():
         ValueError, match=r"subject\.role_arn is missing; set it to the ARN of the pod identity role"
     ):
         check_chain(policy(), Subject())
+    assert check_chain(policy(), replace(POD, role_arn="my-role"), target_role_arn=TARGET).usable == "no"

@@ -109,6 +109,12 @@ REASONING = [
         ],
     ),
     (
+        [allow(Condition={"StringEquals": {"aws:SourceVpc": "a"}, "StringLike": {"aws:SourceVpc": "b*"}})],
+        {},
+        "implicit_deny",
+        ["Statement 1 of mine.json (Allow) does not apply: no request meets all of its conditions."],
+    ),
+    (
         [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/team}")],
         {},
         "conditional",
