@@ -506,6 +506,7 @@ def test_each_principal_of_a_trust_policy_is_a_row_and_a_risk(case: str) -> None
     risks = [risk for risk in report["risks"] if risk["code"] == "TRUST_OTHERS"]
     rows = report["roles"][0].get("lets_in", [])
     assert [(risk["severity"], *risk["detail"]) for risk in risks] == ([expected[::2]] if expected else [])
+    assert [risk["text"] for risk in risks] == EXPECTED["guests"].get(case, [])
     if expected:
         severity, kind, name = expected
         assert rows == [{"principal": name, "kind": kind, "severity": severity, "statement": 1}]
@@ -711,8 +712,10 @@ def test_unused_actions(case: str) -> None:
 )
 def test_long_lists_are_truncated_on_the_screen(count: int, line: str) -> None:
     associations = [associate(f"api-{number}", "api") for number in range(count)]
-    report = build(make_facts([make_role("api", READS, trust=wide_trust())], associations))
-    lines = access_lines(report)
+    names = [association.key.service_account for association in associations[:25]]
+    roles = [make_role("api", READS, trust=wide_trust())]
+    lines = access_lines(build(make_facts(roles, associations, missing=names)))
+    assert "6 more risks are in the report." in lines
     assert lines[lines.index(f"{line} in the report.") + 1].startswith("Access: L list, R read, W write,")
 
 
