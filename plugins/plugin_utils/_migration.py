@@ -302,7 +302,6 @@ class Migration(MigrationSession):
                 return
 
     def _stop(self, text: str, failed: Collection[WorkloadKey], group: str = "") -> None:
-        self.failed |= set(failed)
         text = text.format(names=listed(sorted(map(str, failed)), 5), group=group)
         self.stopped = self.stopped or f"{text}{_RERUN}"
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -210,6 +211,7 @@ class Scene:
     """A cluster with service accounts that use IRSA, and the action of the playbook migrate."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ordinary: int = 1, further: bool = False) -> None:
+        self.patch = monkeypatch.setattr
         self.aws, self.clock = FakeAws(), ModelClock()
         self.aws.eks.clusters[CLUSTER] |= {
             "endpoint": ENDPOINT,
@@ -233,9 +235,11 @@ class Scene:
             (_migration, "parent_stderr", lambda: self.screen.append),
             (_migration_session, "datetime", SimpleNamespace(now=lambda _zone: self.clock.moment - WRONG)),
             (Display, "display", self._display),
+            # A process that leads a group would send a signal to all processes of the group.
+            (os, "getpgrp", lambda: 0),
         )
         for place, name, value in replaced:
-            monkeypatch.setattr(place, name, value)
+            self.patch(place, name, value)
         monkeypatch.setenv("AWS_REGION", REGION)
         self.estate = ModelEstate(self.aws, self.server)
         self.estate.eks.create_addon(clusterName=CLUSTER, addonName=AGENT)
