@@ -102,7 +102,6 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
     )
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("audit.css", "audit.js"))
     security_policy = {
@@ -149,7 +148,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         data=Markup(_packed(_page_data(data))),
         actions=Markup("null" if actions is None else _packed(actions)),
     )
-    return page.lstrip()
+    return f"{page.strip()}\n"
 
 
 def _shown(value: object) -> object:
@@ -179,7 +178,7 @@ def _suggestions(data: Mapping[str, Any], element: str) -> list[str]:
 
 def _packed(data: Mapping[str, Any]) -> str:
     """Serialise data to a JSON string: base64 of the JSON, compressed with gzip, because large reports have several megabytes."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(data, separators=(",", ":"))
     return json.dumps(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())
 
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
+import textwrap
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
@@ -19,6 +23,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page import render_page
 
 from .access_reports import make_report
+
+
+EXPECTED = yaml.safe_load(Path(__file__).with_name("audit_page.yml").read_text(encoding="utf-8"))
 
 
 class Parts(HTMLParser):
@@ -77,12 +84,50 @@ def test_report_may_lack_optional_members() -> None:
         "The cluster does not exist.",
     ):
         assert part in text
+    assert "unknown level" not in text
+    assert "without effect" not in text
 
 
-def test_page_of_a_report_without_workloads() -> None:
-    report = make_report(0)
-    text = Parts(render_page(report)).text
-    assert "0 workloads" in text
+def whole_report() -> dict[str, Any]:
+    """Return a report in which a workload has access to 42 services, and which has every kind of access and of answers."""
+    report = {**make_report(26), "questions": [QUESTION]}
+    profile = report["profiles"][report["workloads"][0]["profile"]]
+    services = [*(f"svc{number}" for number in range(40)), "s3", "*"]
+    levels = [{"Read": "yes"}] * 30 + [{"Unknown": "depends"}] * 9 + [{"List": "yes", "Write": "depends"}] * 3
+    profile["cells"] = [
+        {**profile["cells"][0], "service": service, "levels": level}
+        for service, level in zip(services, levels, strict=True)
+    ]
+    report["profiles"][report["workloads"][1]["profile"]]["cells"] = []
+    report["policies"][1]["statements"].append({"Action": "*", "Resource": ["arn:aws:s3:::${aws:username}"]})
+    report["clusters"].append(
+        {**report["clusters"][0], "key": "red", "name": "red", "account": "", "error": "Denied."}
+    )
+    report["risks"][0] |= {"workloads": list(range(20)) * 2, "text": "Many share a role."}
+    report["risks"][1]["text"] = "Another text."
+    report["risks"][2]["workloads"] = []
+    report["only"] = ["*/*"]
+    return report
+
+
+def test_whole_page() -> None:
+    page = render_page(whole_report())
+    parts = Parts(page)
+    assert {"text": textwrap.wrap(parts.text, 120), "suggestions": parts.attributes("value")} == EXPECTED
+    names = {"s3": ["GetObject"]}
+    packed = json.loads(Parts(render_page(whole_report(), names)).scripts[1])
+    assert parts.scripts[1] == "null"
+    assert json.loads(gzip.decompress(base64.b64decode(packed))) == names
+    assert not [line for line in page.splitlines() if line != line.rstrip()]
+    style, script = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (parts.styles[0], parts.scripts[2])
+    )
+    (security_policy,) = (text for text in parts.attributes("content") if text.startswith("default-src"))
+    assert security_policy == (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
 
 
 QUESTION = {
