@@ -24,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page 
 
 from .access_reports import make_report
 
-
 EXPECTED = yaml.safe_load(Path(__file__).with_name("audit_page.yml").read_text(encoding="utf-8"))
 
 

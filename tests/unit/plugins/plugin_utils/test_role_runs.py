@@ -30,6 +30,7 @@ from ansible.playbook.play import Play
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
+from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import current_interrupt
@@ -132,7 +133,7 @@ class Kubernetes(FakeCluster):
             super()._keep(verb, manifest)
 
 
-def build_action(variables: Json, given: Json) -> _role_action.ActionModule:
+def build_action(variables: Json, given: Json, kind: Any = _role_action.ActionModule) -> ActionBase:
     loader = DataLoader()
     play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
     task = Task(block=Block(play=play))
@@ -141,7 +142,7 @@ def build_action(variables: Json, given: Json) -> _role_action.ActionModule:
     shell = SimpleNamespace(tmpdir="/")
     connection = SimpleNamespace(transport="local", become=None, _shell=shell)
     templar = Templar(loader, variables=variables)
-    return _role_action.ActionModule(task, connection, PlayContext(play=play), loader, templar, plugin_loader)
+    return kind(task, connection, PlayContext(play=play), loader, templar, plugin_loader)
 
 
 def write_line(text: str) -> None:
@@ -157,8 +158,8 @@ def interrupt() -> None:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Return a function that plays a run of role_runs.yml, and returns its screen, result and requests."""
+def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[FakeAws, Kubernetes]:
+    """Let the role use fakes of AWS and Kubernetes."""
     aws, kubernetes = FakeAws(), Kubernetes()
     create_policy(aws, "reader")
     authority = base64.b64encode(CERTIFICATE.encode()).decode()
@@ -187,6 +188,13 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Capture
     monkeypatch.setattr(_role_report, "read_version", lambda: "1.2.3")
     monkeypatch.setattr(_role_report, "_now", lambda: "2026-03-10T12:00:00+00:00")
     monkeypatch.setattr(_role_action, "parent_stderr", lambda: write_line)
+    return aws, kubernetes
+
+
+@pytest.fixture
+def play(fakes: tuple[FakeAws, Kubernetes], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that plays a run of role_runs.yml, and returns its screen, result and requests."""
+    aws, kubernetes = fakes
 
     def run(given: Json) -> Any:
         values = {
