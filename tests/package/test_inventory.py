@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,64 +259,6 @@ def test_denied_region_is_a_warning_or_error(fleet: Fleet) -> None:
     assert squeezed(DENIED_WARNING) in fleet.refusal(EKS_CLUSTERS_REQUIRE_ALL="true")
 
 
-@pytest.mark.release
-@on_the_newest
-def test_throttled_region_is_retried(fleet: Fleet) -> None:
-    fleet.write(**TWO_REGIONS)
-    throttled = {"kind": "throttle", "operation": "eks:ListClusters", "region": WEST, "times": 2}
-    fleet.control("PUT", "faults", [throttled])
-    inventory, warnings = fleet.list()
-    assert sorted(inventory["_meta"]["hostvars"]) == [GREEN, MINE]
-    assert "WARNING" not in warnings
-    assert fleet.requests()["eks:ListClusters"] == 4
-
-
-def cached(fleet: Fleet) -> Callable[..., None]:
-    connection = str(fleet.folder / "cache")
-    settings = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": connection}
-
-    def write(**options: Any) -> None:
-        fleet.write(**TWO_ACCOUNTS, **settings, **options)
-
-    return write
-
-
-@pytest.mark.release
-def test_cache_serves_second_call(fleet: Fleet) -> None:
-    write = cached(fleet)
-    write()
-    first = fleet.hosts()
-    assert fleet.requests()["eks:DescribeCluster"] == 3
-    kubernetes = f"kubernetes?account={OWN}&region={WEST}&cluster=my-cluster"
-    present = {
-        "endpoint": first[MINE]["eks_endpoint"],
-        "certificateAuthority": {"data": first[MINE]["eks_certificate_authority_data"]},
-    }
-    rotated = {"endpoint": "https://127.0.0.2:6443", "certificateAuthority": {"data": "bmV3"}}
-    fleet.control("PUT", kubernetes, rotated)
-    assert fleet.hosts() == first
-    assert fleet.requests() == {}
-    # The cache does not contain host names and groups: the plugin computes them from the cached clusters.
-    write(hostnames=["arn"], groups={"in_east": f"eks_region == '{EAST}'"})
-    inventory, _warnings = fleet.list()
-    assert len(inventory["in_east"]["hosts"]) == 2
-    assert fleet.requests() == {}
-    # After cache_timeout, the plugin reads all data again, including certificate authorities.
-    for path in (fleet.folder / "cache").iterdir():
-        os.utime(path, (0, 0))
-    write()
-    again = fleet.hosts()[MINE]
-    assert fleet.requests()["eks:DescribeCluster"] == 3
-    assert again["eks_certificate_authority_data"] == "bmV3"
-    assert again["eks_endpoint"] == rotated["endpoint"]
-    # Options that select clusters are part of the cache key, so this call does not use the cached clusters.
-    write(exclude_filters=[{"name": "green"}])
-    assert sorted(fleet.hosts()) == [BLUE, MINE]
-    assert fleet.requests()["eks:DescribeCluster"] == 2
-    # A reset of the sandbox keeps the endpoint.
-    fleet.control("PUT", kubernetes, present)
-
-
 def test_invalid_source_is_rejected_before_requests(fleet: Fleet) -> None:
     fleet.write(regoins=[EAST])
     assert squeezed("unknown key 'regoins'; did you mean 'regions'?") in fleet.refusal()
@@ -327,7 +268,8 @@ def test_invalid_source_is_rejected_before_requests(fleet: Fleet) -> None:
 @on_the_newest
 def test_no_secret_is_printed_or_cached(fleet: Fleet) -> None:
     secret = fleet.env["AWS_SECRET_ACCESS_KEY"]
-    cached(fleet)(access_key=OWN, secret_key=secret)
+    settings = {"cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(fleet.folder / "cache")}
+    fleet.write(**TWO_ACCOUNTS, **settings, cache=True, access_key=OWN, secret_key=secret)
     done = fleet.attempt("ansible-inventory", "--list", "-vvvv")
     assert done.returncode == 0
     assert MINE in done.stdout
