@@ -299,8 +299,11 @@ def test_task_timeout_is_raised_after_the_work_has_ended() -> None:
         raise Timeout
 
     raise_timeout()
-    handler = signal.signal(signal.SIGALRM, time_out)
+    handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:
+        with stoppable():
+            assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        signal.signal(signal.SIGALRM, time_out)
         signal.setitimer(signal.ITIMER_REAL, 100)
         with stoppable() as stop:
             raise_timeout()

@@ -237,6 +237,9 @@ def test_answers_have_their_statements() -> None:
     assert entry == {"workload": 0, "answer": "part", "statements": [[0, 1], [0, 2]]}
     (entry,) = ask(facts, resource="arn:aws:s3:::b/x")["answers"]
     assert entry == {"workload": 0, "answer": "no", "statements": [[0, 2]]}
+    denied = make_role("api", allow("s3:*"), deny("s3:*", **FROM_VPC), deny("s3:*", "arn:aws:s3:::b/x"))
+    (entry,) = ask(make_facts([denied], [associate("api")]), resource="arn:aws:s3:::b/x")["answers"]
+    assert entry == {"workload": 0, "answer": "no", "statements": [[0, 2]]}
 
 
 def two_clusters() -> list[ClusterFacts]:
