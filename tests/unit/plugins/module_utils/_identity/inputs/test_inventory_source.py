@@ -13,6 +13,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_credentials,
     validate_names,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
+    AccountAccess,
+    AssumeRole,
+    InventoryRequest,
+    Organization,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ONE = "arn:aws:iam::111122223333:role/fleet"
@@ -45,6 +51,36 @@ def find_problems(**options: Any) -> list[str]:
 )
 def test_regions(value: Any, regions: tuple[str, ...]) -> None:
     assert read_request({**REGION, "regions": value}).regions == regions
+
+
+def test_whole_request() -> None:
+    options: dict[str, Any] = {
+        "accounts": [{"assume_role_arn": ONE, "regions": "eu-central-1"}, {"assume_role_arn": TWO}],
+        "organization": {
+            "role_name": "/path/fleet",
+            "assume_role_external_id": "x-1",
+            "exclude_accounts": ["0" * 12],
+        },
+        "include_filters": [{"name": "a*", "tag:stage": ["prod", "test"]}],
+        "default_groups": ["tag"],
+        "require_all": True,
+        "concurrency": 8,
+    }
+    assert read_request({**REGION, **options}) == InventoryRequest(
+        ("us-west-2",),
+        (
+            AccountAccess("111122223333", AssumeRole(ONE), ("eu-central-1",)),
+            AccountAccess("444455556666", AssumeRole(TWO), ("us-west-2",)),
+        ),
+        Organization("path/fleet", "x-1", exclude=frozenset(("0" * 12,))),
+        own_account=False,
+        include=({"name": ("a*",), "tag:stage": ("prod", "test")},),
+        exclude=(),
+        hostnames=("name.region.account",),
+        group_by=("tag",),
+        require_all=True,
+        concurrency=8,
+    )
 
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
@@ -103,10 +139,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
             "AWS_ACCESS_KEY_ID. Set one of them."
         ],
     ),
-    (
-        {"access_key": "k"},
-        ["access_key and secret_key must be set together; one of them is missing."],
-    ),
+    ({"access_key": "k"}, ["access_key and secret_key must be set together; one of them is missing."]),
     (
         {"endpoint_url": "localhost:4566"},
         ["endpoint_url must be a URL that begins with https:// or http://, got 'localhost:4566'."],
@@ -129,10 +162,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
             "marks, because YAML can change an unquoted ID that starts with 0."
         ],
     ),
-    (
-        {"include_filters": [{"nmae": "x"}]},
-        ["include_filters[0]: unknown key 'nmae'; did you mean 'name'?"],
-    ),
+    ({"include_filters": [{"nmae": "x"}]}, ["include_filters[0]: unknown key 'nmae'; did you mean 'name'?"]),
     (
         {"exclude_filters": [{"version": 1.30}]},
         ["exclude_filters[0]: version must be text, in quotation marks, got 1.3."],
@@ -162,8 +192,7 @@ def test_rejects_invalid_options(options: dict[str, Any], expected: list[str]) -
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"),
-    [("regoins", "did you mean 'regions'?"), ("zzz", "the valid keys are plugin, regions.")],
+    ("name", "hint"), [("regoins", "did you mean 'regions'?"), ("zzz", "the valid keys are plugin, regions.")]
 )
 def test_rejects_unknown_option(name: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -219,9 +219,7 @@ PLACE = "workloads[0] (default/app) policies[0]"
         ),
         pytest.param(
             {"name": "p", "document": {"Version": "2012-10-17", "Statement": [GRANT]}, "with": {}},
-            [
-                f"{PLACE}: 'with' has the parameters of a preset; set preset, or remove 'with'.",
-            ],
+            [f"{PLACE}: 'with' has the parameters of a preset; set preset, or remove 'with'."],
             id="with without a preset",
         ),
         pytest.param(

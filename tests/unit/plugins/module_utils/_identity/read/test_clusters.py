@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     AccountAccess,
+    AgentAddon,
     AssumeRole,
     FoundClusters,
     InventoryRequest,
@@ -24,7 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     read_clusters,
 )
 
-HOME = "eu-central-1"
+HOME, WEST = "eu-central-1", "us-west-2"
 OWN, OTHER = "111122223333", "444455556666"
 FLEET = AssumeRole(f"arn:aws:iam::{OTHER}:role/fleet")
 REQUEST = InventoryRequest(
@@ -136,10 +137,7 @@ def failed(found: FoundClusters) -> list[tuple[str, str, str, str]]:
     ]
 
 
-BOTH = {
-    "accounts": (AccountAccess(OTHER, FLEET, REQUEST.regions),),
-    "own_account": True,
-}
+BOTH = {"accounts": (AccountAccess(OTHER, FLEET, REQUEST.regions),), "own_account": True}
 
 
 def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
@@ -153,38 +151,41 @@ def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
     organization = Organization("path/fleet", "x-1", exclude=frozenset(("888899990000",)))
     found = read(cloud, organization=organization, own_account=False)
     assert failed(found) == []
+    agent = AgentAddon(True, "DEGRADED", "v1")
     # The account of the caller is read without a role. It may be the management account, which does not have the role.
-    assert [(cluster.account_id, cluster.role) for cluster in found.clusters] == [
-        (OWN, None),
-        (OTHER, AssumeRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1")),
-        (OWN, None),
+    assert [(cluster.account_id, cluster.role, cluster.agent) for cluster in found.clusters] == [
+        (OWN, None, agent),
+        (OTHER, AssumeRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1"), agent),
+        (OWN, None, AgentAddon(False)),
     ]
-    only = replace(organization, include=frozenset((OTHER,)))
-    assert places(read(cloud, organization=only, own_account=False)) == [("blue", "us-west-2", OTHER)]
+    only, active = replace(organization, include=frozenset((OTHER,))), ({"status": ("ACTIVE",)},)
+    assert places(read(cloud, organization=only, own_account=False, include=active)) == [
+        ("blue", "us-west-2", OTHER)
+    ]
 
 
-# A rejected request (account, region, operation), the failures (account, region, cluster, operation), and the number of clusters.
+# A rejected request (account, region, operation), the failures (account, region, cluster, operation), and the agents found.
 ALONE = [
-    ((OTHER, "*", "AssumeRole"), [(OTHER, "", "", "sts:AssumeRole")], 2),
-    ((OTHER, "us-west-2", "ListClusters"), [(OTHER, "us-west-2", "", "eks:ListClusters")], 2),
-    ((OTHER, "us-west-2", "DescribeCluster"), [(OTHER, "us-west-2", "blue", "eks:DescribeCluster")], 2),
-    ((OTHER, "us-west-2", "DescribeAddon"), [(OTHER, "us-west-2", "blue", "eks:DescribeAddon")], 3),
+    ((OTHER, "*", "AssumeRole"), [(OTHER, "", "", "sts:AssumeRole")], [True, False]),
+    ((OTHER, WEST, "ListClusters"), [(OTHER, WEST, "", "eks:ListClusters")], [True, False]),
+    ((OTHER, WEST, "DescribeCluster"), [(OTHER, WEST, "blue", "eks:DescribeCluster")], [True, False]),
+    ((OTHER, WEST, "DescribeAddon"), [(OTHER, WEST, "blue", "eks:DescribeAddon")], [True, None, False]),
 ]
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "EndpointConnectionError"])
-@pytest.mark.parametrize(("refused", "failures", "left"), ALONE)
+@pytest.mark.parametrize(("refused", "failures", "agents"), ALONE)
 def test_failure_does_not_affect_other_clusters(
     cloud: Cloud,
     refused: tuple[str, str, str],
     failures: list[tuple[str, str, str, str]],
-    left: int,
+    agents: list[bool | None],
     code: str,
 ) -> None:
     cloud.refused[refused] = code
     found = read(cloud, **BOTH)
     assert failed(found) == failures
-    assert len(found.clusters) == left
+    assert [cluster.agent.present for cluster in found.clusters] == agents
     assert not found.all_failed
 
 

@@ -117,10 +117,7 @@ def test_missing_cluster_is_named_with_region() -> None:
             id="session of a role with a path, without an entry",
         ),
         pytest.param(
-            {
-                "GetCallerIdentity": caller(SESSION),
-                "GetRole": refused("iam:GetRole", "AccessDenied"),
-            },
+            {"GetCallerIdentity": caller(SESSION), "GetRole": refused("iam:GetRole", "AccessDenied")},
             CallerAccess(SESSION, "", None, "iam:GetRole: AccessDenied"),
             id="the role cannot be read",
         ),
