@@ -133,7 +133,7 @@ class Fields:
         unknown = [key for key in self.raw if key not in names]
         for key in unknown[:SHOWN_KEYS]:
             exact = inner.get(shown_value(key))
-            near = [exact] if exact else difflib.get_close_matches(shown_value(key), names, 1)
+            near = [exact] if exact else difflib.get_close_matches(shown_value(key), names)
             hint = f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
             self.problems.add(self.place, f"unknown key '{shown_value(key)}'; {hint}")
         if len(unknown) > SHOWN_KEYS:

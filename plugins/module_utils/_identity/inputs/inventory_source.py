@@ -130,17 +130,15 @@ def _parse_accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAc
             continue
         inner = Fields(entry, place, fields.problems)
         inner.report_unknown(ACCOUNT_KEYS)
-        if not inner.has("assume_role_arn"):
+        role = parse_assume_role(inner)
+        if role is None:
             fields.problems.add(
                 place,
                 "assume_role_arn is missing. For the account of the credentials themselves set own_account: true.",
             )
             continue
-        role = parse_assume_role(inner)
-        account_id = _role_account(role) if role else ""
-        if role is None or not account_id:
-            continue
-        if account_id in accounts:
+        account_id = _role_account(role)
+        if role.arn and account_id in accounts:
             fields.problems.add(
                 place, f"account {account_id} is listed twice; an account is read with one role."
             )

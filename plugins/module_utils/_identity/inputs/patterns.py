@@ -27,7 +27,7 @@ DEFAULT_ACCOUNT = "default"
 _SYSTEM_NAMESPACES = ("kube-node-lease", "kube-public", "kube-system")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Candidate:
     """A service account that a pattern may match. In a removal, it may no longer exist, but have an association."""
 
@@ -215,14 +215,12 @@ def expand(
     """
     by_index = {pattern.index: pattern for pattern in patterns}
     # The entries that match each service account. The patterns also match names in the list, which the run may create.
-    matches: dict[str, list[Origin]] = {}
+    matches: dict[Candidate, list[Origin]] = {}
     for index, (entry, place) in enumerate(zip(source.workloads, source.places, strict=True)):
         if index not in by_index and isinstance(entry, Mapping):
-            name = f"{entry.get('namespace')}/{entry.get('service_account')}"
-            matches[name] = [Origin(name, place)]
-    named = frozenset(matches)
-    existing = frozenset(map(str, candidates))
-    everyone = [*candidates, *(Candidate(*name.split("/", 1)) for name in sorted(named - existing))]
+            named = Candidate(str(entry.get("namespace")), str(entry.get("service_account")))
+            matches[named] = [Origin(str(named), place)]
+    everyone = [*candidates, *sorted(matches.keys() - set(candidates))]
     origins: dict[str, Origin] = {}
     findings: list[Finding] = []
     entries: list[object] = []
@@ -234,23 +232,23 @@ def expand(
             places.append(place)
             continue
         matching = [candidate for candidate in everyone if pattern.matches(candidate, selected)]
-        if existing.isdisjoint(map(str, matching)):
+        if set(candidates).isdisjoint(matching):
             findings.append(_without_match(pattern, place, cluster))
         for candidate in matching:
-            matches.setdefault(str(candidate), []).append(pattern.origin)
-            if matches[str(candidate)] == [pattern.origin]:
+            matches.setdefault(candidate, []).append(pattern.origin)
+            if matches[candidate] == [pattern.origin]:
                 origins[str(candidate)] = pattern.origin
                 entries.append(_matched_entry(entry, candidate))
                 places.append(f"{place} (from {pattern})")
     conflicts = {
-        name: Finding(
+        str(candidate): Finding(
             Code.PATTERN_CONFLICT,
-            f"service account {name} matches {len(claims)} entries of the list: "
+            f"service account {candidate} matches {len(claims)} entries of the list: "
             f"{listed(f'{claim.place} ({claim.text})' for claim in claims)}.",
             "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
-            WorkloadKey(cluster.name, *name.split("/", 1)),
+            WorkloadKey(cluster.name, candidate.namespace, candidate.name),
         )
-        for name, claims in matches.items()
+        for candidate, claims in matches.items()
         if len(claims) > 1
     }
     trust_patterns = _trust_patterns(source, by_index, trust_scope)

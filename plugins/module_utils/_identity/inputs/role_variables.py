@@ -163,7 +163,7 @@ def find_variables(names: Iterable[str]) -> list[str]:
         if name.startswith(ARTIFACTS):
             continue
         hint = f"rename it: the prefix {ROLE} is reserved for this collection."
-        if near := difflib.get_close_matches(name, _DOCUMENTED, 1):
+        if near := difflib.get_close_matches(name, _DOCUMENTED):
             hint = f"did you mean {ROLE}{near[0]}?"
         problems.add("", f"{ROLE}{shown_value(name)} is not a variable of this collection; {hint}")
     problems.raise_if_any()
@@ -186,7 +186,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
                 "variables.",
             )
         elif ROLE not in name and (
-            near := difflib.get_close_matches(name.lower().replace("-", "_"), variables, 1, 0.9)
+            near := difflib.get_close_matches(name.lower().replace("-", "_"), variables, cutoff=0.9)
         ):
             problems.add(
                 "", f"{shown_value(name)} is not a variable of this collection; did you mean {near[0]}?"
@@ -336,7 +336,7 @@ def _check_codes(ignore: object, problems: Problems) -> None:
     for code in ignore if isinstance(ignore, list) else ():
         if code not in codes:
             longer = [full_code for full_code in codes if full_code.startswith(code.upper())]
-            near = longer or difflib.get_close_matches(code.upper(), codes, 1)
+            near = longer or difflib.get_close_matches(code.upper(), codes)
             hint = f"did you mean {near[0]}?" if near else "docs/codes.md lists all codes."
             problems.add("", f"{ROLE}ignore: '{shown_value(code)}' is not a finding code; {hint}")
 

@@ -19,7 +19,7 @@ from ..._policy.language.document import PolicyDocument, describe_type, to_json
 from ..._policy.permissions.permissions import FactError, Required, parse_permission
 from ..model.associations import AssociationSpec
 from ..model.desired import ServiceAccountSpec, State, Workload, differing_field
-from ..model.errors import Problems
+from ..model.errors import InputError, Problems
 from ..model.names import (
     KEY_RULE,
     PATH_PATTERN,
@@ -148,9 +148,7 @@ def parse_workloads(
     defaults = defaults or Defaults(presets=PresetExpander(RunValues(cluster_name)))
     problems = Problems()
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        problems.add("workloads", f"must be a list of mappings, got {describe_type(raw)}.")
-        problems.raise_if_any()
-        return ()
+        raise InputError([f"workloads: must be a list of mappings, got {describe_type(raw)}."])
     workloads: list[Workload] = []
     valid_places: list[str] = []
     for index, entry in enumerate(raw):

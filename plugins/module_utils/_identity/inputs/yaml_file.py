@@ -114,7 +114,9 @@ def _nodes(path: str, root: Any) -> list[Any]:
             raise InputError([f"{path} line {lines[second]}: {both}"])
         if not keys:
             near = {
-                key: names for key in lines if (names := difflib.get_close_matches(key, LIST_KEYS, 1, 0.75))
+                key: names
+                for key in lines
+                if (names := difflib.get_close_matches(key, LIST_KEYS, cutoff=0.75))
             }
             key, names = next(iter(near.items()), ("", [""]))
             hint = f" Did you mean '{names[0]}' instead of '{shown_value(key)}'?" if near else ""

@@ -10,6 +10,7 @@ GetRolePolicy, SimulatePrincipalPolicy, SimulateCustomPolicy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -201,16 +202,18 @@ class _VerificationReader(Reader):
         """
         desired_keys = {workload.key for workload in desired.workloads}
         unlisted, cluster = self.observed.unlisted, self.cluster
+        keys: set[WorkloadKey] = set()
         if desired_keys <= self.observed.associations.keys():
             return ()
         if unlisted is not None and not unlisted.more:
-            return tuple(sorted({*unlisted.keys, *unlisted.addons} - desired_keys))
-        try:
-            listing = list_associations(self.api, cluster.name)
-            keys = {WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in listing}
-        except AwsError:
+            keys = {*unlisted.keys, *unlisted.addons}
+        else:
             # A failure is ignored, because the result only adds suggestions to findings.
-            return ()
+            with suppress(AwsError):
+                keys = {
+                    WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"])
+                    for row in list_associations(self.api, cluster.name)
+                }
         return tuple(sorted(keys - desired_keys))
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:

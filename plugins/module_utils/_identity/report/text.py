@@ -29,14 +29,15 @@ from ..model.rows import FindingRow, VerifiedRow
 from ..run.result import describe_resource, phrase_action
 from .rows import Place, ReportSummary
 
-_NUMBER = re.compile(r"([0-9]+)")
+# A text without digits, and the number that follows it.
+_PART = re.compile(r"([^0-9]*)([0-9]*)")
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[str, int, str]]:
     """Return a sort key that compares the digits in a name as numbers, so that s2 is before s10."""
-    # Texts and digits alternate. A number with fewer digits is smaller, and the length of a text does not count.
-    parts = [part.lstrip("0") if index % 2 else part for index, part in enumerate(_NUMBER.split(name))]
-    return [(len(part) * (index % 2), part) for index, part in enumerate(parts)]
+    parts = [(text, number.lstrip("0")) for text, number in _PART.findall(name)]
+    # A number with fewer digits is smaller.
+    return [(text, len(number), number) for text, number in parts]
 
 
 # The maximum length of a line, in characters.

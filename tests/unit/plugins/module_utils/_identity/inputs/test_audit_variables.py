@@ -68,6 +68,8 @@ ARN = "must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/*, or *
         ("s3:GetObject on arn:aws:s3::payments", f"resource 'arn:aws:s3::payments' {ARN}"),
         ("s3:GetObject on arm:aws:s3:::b/*", f"resource 'arm:aws:s3:::b/*' {ARN}"),
         ("s3:GetObject on arn:aws:s3:::", f"resource 'arn:aws:s3:::' {ARN}"),
+        ("s3:GetObject on arn::s3:::b/*", f"resource 'arn::s3:::b/*' {ARN}"),
+        ("s3:GetObject on arn:aws::::b/*", f"resource 'arn:aws::::b/*' {ARN}"),
         (
             "s3:GetObject on arn:aws:s3:::b/${aws:username}",
             "resource 'arn:aws:s3:::b/${aws:username}' has a policy variable. Write * in its place.",

@@ -104,7 +104,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (
-        {"accounts": [{}]},
+        {"accounts": [{"assume_role_arn": ""}]},
         [
             "accounts[0]: assume_role_arn is missing. For the account of the credentials themselves set own_account: true."
         ],

@@ -191,6 +191,21 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
             id="an annotation",
         ),
         pytest.param(
+            [UPDATE],
+            [{**UPDATE, "after": {"document": {"Statement": ["a" * 600]}}}],
+            [f'- differs by +document Statement "{"a" * 499}…: update policy p (document)'],
+            id="a long statement",
+        ),
+        pytest.param(
+            [],
+            [attach(f"arn:{number}") for number in range(12)],
+            [
+                *(f"- new: attach policy arn:{number} to role web" for number in range(10)),
+                "- and 2 more",
+            ],
+            id="many changes",
+        ),
+        pytest.param(
             [],
             [CREATE],
             [

@@ -179,6 +179,9 @@ def test_many_refusals_are_shortened() -> None:
     found = report_for(changed(), KubernetesOutcome(failures=many))
     assert len(found["failure"].splitlines()) == 12
     assert found["failure"].splitlines()[-1] == "- and 32 more, listed in pod_identity_report.failures."
+    many = [{**ADDON, "message": f"{number}."} for number in range(41)]
+    failure = report_for(changed(findings=many))["failure"]
+    assert failure.splitlines()[-1] == "and 1 more, listed in pod_identity_report.findings."
 
 
 MOVED = {

@@ -59,7 +59,7 @@ def gone(kind: str) -> Fault:
 
 
 def lines(applied: Raw, fault: Fault | None, listed: Raw, cluster: Raw, **reads: Any) -> list[str]:
-    """Apply a workload, make a fault, and verify. Return lines: checks that do not pass, findings and remedies."""
+    """Apply a workload, make a fault, and verify. Return lines: the checks that pass, other checks, findings, remedies."""
     aws = FakeAws()
     run(aws, desired(workload(**applied)))
     if fault is not None:
@@ -67,8 +67,10 @@ def lines(applied: Raw, fault: Fault | None, listed: Raw, cluster: Raw, **reads:
     config = desired(workload(**listed))
     observed = engine(aws, config).observer().observe(config, planning=False)
     observed = replace(observed, cluster=replace(observed.cluster, **cluster))
-    (verified,) = verify(config, observed, VerificationReads(**{"agent": agent(), **reads}))
-    found = []
+    reads = {"agent": agent("ACTIVE", "v1.3-eksbuild.2"), **reads}
+    (verified,) = verify(config, observed, VerificationReads(**reads))
+    passed = [f"{check.name} {check.detail}".rstrip() for check in verified.checks if check.status == "pass"]
+    found = [f"passed: {', '.join(passed)}"]
     for check in verified.checks:
         if check.status != "pass":
             found.append(f"{check.name} {check.status} {check.detail}".rstrip())
