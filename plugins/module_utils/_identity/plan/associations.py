@@ -174,7 +174,7 @@ def find_extra_settings(workload: Workload, observed: Observed, owner: str) -> l
     names = [attribute.name for attribute in settings]
     descriptions = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
     notes = [" Pods get the permissions of the target role."] if "target_role_arn" in names else []
-    if "disable_session_tags" in names and is_shut_out(workload, observed):
+    if is_shut_out(workload, observed):
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
     limited = ASSOCIATION_SESSION_POLICY in settings
     empty = " and ".join(

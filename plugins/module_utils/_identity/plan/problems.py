@@ -214,10 +214,8 @@ def attached_extra(
             f"account. To detach it: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
         )
     if unread is not None:
-        error, part = unread.error, "tags" if unread.target.resource == "owner" else unread.target.resource
-        message += (
-            f" The policy's {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
-        )
+        error = unread.error
+        message += f" The policy could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
         remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
         Code.POLICY_ADMINISTERS if administers else Code.POLICY_ATTACHED_EXTRA, message, remedy, key

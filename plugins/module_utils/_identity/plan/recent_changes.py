@@ -83,12 +83,15 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
 
     ``is_managed``: this collection manages the resource for this workload.
     """
-    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
-    if role is not None:
-        is_managed = is_own(role.tags, owner) and _allows_workload(observed.cluster, workload, role, owner)
+    spec = workload.role
+    role = observed.roles.get(spec.name.lower()) if spec is not None else None
+    if spec is not None and role is not None:
+        # Another statement than those of the owner may allow the workload in ``role.trust_policy``.
+        allows = spec.trust_policy is not None or _allows_workload(observed.cluster, workload, role, owner)
+        is_managed = is_own(role.tags, owner) and allows
         yield f"role {role.name}", role.created_at, is_managed
-    for spec in workload.policies:
-        policy = observed.policies.get(observed.cluster.policy_arn(spec))
+    for policy_spec in workload.policies:
+        policy = observed.policies.get(observed.cluster.policy_arn(policy_spec))
         # A change of an AWS managed policy is not a change of this account.
         if policy is not None and not is_aws_managed(policy.arn):
             # A policy with a user belongs to a complete workload, or to another one.
@@ -102,13 +105,11 @@ def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tup
 
 
 def _allows_workload(cluster: Cluster, workload: Workload, role: ObservedRole, owner: str) -> bool:
-    """Return whether a statement of the owner allows a workload. Return True also if the input has ``role.trust_policy``.
+    """Return whether a statement of the owner allows a workload.
 
     A teardown removes the statement even if the role is kept for other workloads. So a role without a statement for the
     workload is not a resource that a teardown of the workload would still have to remove.
     """
-    if workload.role is not None and workload.role.trust_policy is not None:
-        return True
     key = workload.key
     return any(
         grant.includes(cluster.arn, key.namespace, key.service_account)
