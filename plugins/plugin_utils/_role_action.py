@@ -148,6 +148,7 @@ class _Run:
             "restarted": list(kubernetes_run.restarts.shown_owners),
             "not_restarted": list(kubernetes_run.restarts.unmanaged),
             "proof_jobs": kubernetes_run.jobs,
+            **{name: value for name, value in self._aws.items() if name == "exception"},
         }
         if self._options["fleet"]:
             result["failure"] = report["headline"]

@@ -17,6 +17,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,8 @@ from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
+from ansible.utils.display import Display
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import EksToken
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import current_interrupt
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
@@ -105,13 +108,17 @@ class Timeout(BaseException):
 class Kubernetes(FakeCluster):
     """The fake cluster, with a clock, and with headers of diffs. New Pods get the credentials of EKS Pod Identity."""
 
-    clock, check_mode, ends = FakeClock(), False, ""
+    check_mode, ends = False, ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
 
     def list_objects(self, query: Query) -> Listing:
         if query.kind == "Pod" and self.ends == "signal":
             interrupt()
-        if query.kind == "Pod" and self.ends == "timeout":
-            raise Timeout
+        if query.kind == "Pod" and self.ends:
+            raise Timeout if self.ends == "timeout" else TypeError(self.ends)
         return super().list_objects(query)
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
@@ -173,6 +180,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[FakeAws, Kub
         options = [str(value) for name, value in access.arguments.items() if name != "ca_cert"]
         limit = deadline.seconds if deadline else None
         kubernetes.log.append(f"connect {' '.join(options)}, force {force}, deadline {limit}")
+        kubernetes.log.append(f"token {access.token(60)}")
         return kubernetes
 
     monkeypatch.chdir(tmp_path)
@@ -182,9 +190,10 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[FakeAws, Kub
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(AwsClients, "connect", lambda *_: aws)
     monkeypatch.setattr(AwsClients, "api", aws)
+    token = EksToken("signed", FakeClock().now() + timedelta(days=9999))
+    monkeypatch.setattr(AwsClients, "sign_tokens", lambda *_: [token])
     monkeypatch.setattr(_role_run, "connect", connect)
     monkeypatch.setattr(_role_run, "secrets", SimpleNamespace(token_hex=lambda count: "f0" * count))
-    monkeypatch.setattr(_role_report, "VariableLayer", None)
     monkeypatch.setattr(_role_report, "read_version", lambda: "1.2.3")
     monkeypatch.setattr(_role_report, "_now", lambda: "2026-03-10T12:00:00+00:00")
     monkeypatch.setattr(_role_action, "parent_stderr", lambda: write_line)
@@ -192,9 +201,21 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[FakeAws, Kub
 
 
 @pytest.fixture
-def play(fakes: tuple[FakeAws, Kubernetes], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def play(
+    fakes: tuple[FakeAws, Kubernetes],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Any:
     """Return a function that plays a run of role_runs.yml, and returns its screen, result and requests."""
     aws, kubernetes = fakes
+    facts: Json = {}
+    monkeypatch.setattr(
+        _role_action.ActionModule,
+        "register_host_variables",
+        lambda _action, variables, _layer: facts.update(variables),
+        raising=False,
+    )
 
     def run(given: Json) -> Any:
         values = {
@@ -216,15 +237,22 @@ def play(fakes: tuple[FakeAws, Kubernetes], tmp_path: Path, capsys: pytest.Captu
         for name, answer in given.get("aws", {}).items():
             if answer == "interrupt":
                 aws.before_request(name, interrupt)
+            elif answer == "bug":
+                aws.replace(name, lambda parameters: parameters["bug"])
             else:
                 aws.fail_on(name, classify(name, **answer))
+        monkeypatch.setattr(Display(), "verbosity", given.get("verbosity", 0))
         kubernetes.ends = given.get("ends", "")
         kubernetes.log.clear()
+        facts["pod_identity_report"] = dict.fromkeys(REPORT, "of an earlier run")
         sent = len(aws.requests)
         result: Any = {"ended": True}
         with contextlib.suppress(SystemExit, Timeout):
             result = build_action(variables, given).run(None, variables)
-        report = result.pop("ansible_facts", {}).get("pod_identity_report")
+        # Before ansible-core 2.21, facts are in the result.
+        report = {**facts, **result.pop("ansible_facts", {})}["pod_identity_report"]
+        if trace := result.pop("exception", ""):
+            result["exception"] = trace.splitlines()[-1]
         checks = result.get("verification", {})
         result["verification"] = {name: status for name, status in checks.items() if status != "skipped"}
         result["diff"] = [row["after_header"] for row in result.get("diff", ())]
