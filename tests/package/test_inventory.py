@@ -193,34 +193,6 @@ def test_play_needs_no_other_variables(fleet: Fleet) -> None:
     assert "Done: 0 changes." in fleet.attempt(*site).stdout
 
 
-@pytest.mark.release
-def test_play_assumes_role_of_host(fleet: Fleet) -> None:
-    """Run site.yml on hosts of the other account. The run must assume the role of the host, and create the IAM role in that
-    account."""
-    fleet.write(**TWO_ACCOUNTS, hostnames=["name.account"])
-    mine = fleet.hosts()[f"my-cluster.{OWN}"]
-    authority = {"data": mine["eks_certificate_authority_data"]}
-    server = {"endpoint": mine["eks_endpoint"], "certificateAuthority": authority}
-    fleet.control("PUT", f"kubernetes?account={OTHER}&region={EAST}&cluster=my-cluster", server)
-    workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-other"}}]
-    extra = json.dumps({"pod_identity_hosts": f"eks_account_{OTHER}", "pod_identity_workloads": workloads})
-    # This cluster has no EKS Pod Identity Agent.
-    report = {
-        "pod_identity_report_file": str(fleet.folder / "report.json"),
-        "pod_identity_ignore": ["AGENT_MISSING"],
-    }
-    site = ("ansible-playbook", "workload_identity.aws.site", "-e", extra, "-e", json.dumps(report))
-    done = fleet.attempt(*site)
-    assert done.returncode == 0, done.stdout
-    assert "Done: 3 changes." in done.stdout
-    found = json.loads((fleet.folder / "report.json").read_text(encoding="utf-8"))
-    assert (found["account_id"], found["region"]) == (OTHER, EAST)
-    assert found["caller_arn"] == f"arn:aws:sts::{OTHER}:assumed-role/fleet/workload-identity"
-    assert found["workloads"][0]["role_arn"] == f"arn:aws:iam::{OTHER}:role/fleet-other"
-    assert "Done: 0 changes." in fleet.attempt(*site).stdout
-    assert OWN not in done.stdout.rsplit("PLAY RECAP", 1)[1]
-
-
 PLAY = """
 - hosts: eks_clusters
   gather_facts: false

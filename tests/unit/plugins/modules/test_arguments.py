@@ -39,15 +39,16 @@ def accepted(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def documented(module: Any) -> dict[str, Any]:
-    """Return the options in the documentation of a module and in its fragments."""
+    """Return the options in the documentation of a module or plugin and in its fragments."""
     page = yaml.safe_load(module.DOCUMENTATION)
     options: dict[str, Any] = dict(page["options"])
     for fragment in page["extends_documentation_fragment"]:
         namespace, collection, name, *variable = fragment.split(".")
-        path = f"{COLLECTIONS}.{namespace}.{collection}.plugins.doc_fragments.{name}"
-        text = getattr(
-            importlib.import_module(path).ModuleDocFragment, *map(str.upper, variable or ["documentation"])
-        )
+        package = namespace if namespace == "ansible" else f"{COLLECTIONS}.{namespace}.{collection}"
+        path = f"{package}.plugins.doc_fragments.{name}"
+        attribute = "".join(variable).upper() or "DOCUMENTATION"
+        # The fragment about boto3 has no options.
+        text = getattr(importlib.import_module(path).ModuleDocFragment, attribute, "{}")
         options |= yaml.safe_load(text).get("options", {})
     return options
 
