@@ -6,23 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     owner_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
-    association_target,
     policy_target,
-    role_target,
     trust_target,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    ACCOUNT,
-    OWNER,
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
@@ -39,6 +37,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run,
     workload,
 )
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.plan.test_plans import (
+    describe_plan,
+)
 
 APP = (key("app"),)
 OLD = role_arn("old")
@@ -50,153 +51,40 @@ def existing(**more: Any) -> dict[str, Any]:
     return workload(role={"arn": OLD, **more}, policies=[])
 
 
-UNMARKED = "exists without the tag workload-identity/managed-by, so this collection may not have created it."
-TAKE_BACK = (
-    "Use another name, or the existing resource by its ARN, or set ⟨adopt⟩: true to take it over (check mode with diff shows the "
-    "changes)."
-)
+# By problem: a function that prepares the account, and the workload.
+PROBLEMS: dict[str, tuple[Callable[[FakeAws], object], dict[str, Any]]] = {
+    "unmanaged role": (lambda aws: create_role(aws, "my-role", TRUST_EC2), workload(policies=[])),
+    "missing existing role": (FakeAws.state, existing()),
+    "existing role with another path": (
+        lambda aws: create_role(aws, "old", TRUST_BARE, Path="/team/"),
+        existing(),
+    ),
+    "unmanaged policy": (lambda aws: create_policy(aws, "my-policy", "kms:Decrypt"), workload()),
+    "missing existing policy": (FakeAws.state, workload(policies=[{"arn": policy_arn("gone")}])),
+    "missing boundary": (
+        FakeAws.state,
+        workload(role={"name": "my-role", "permissions_boundary": policy_arn("edge")}),
+    ),
+    "association of an add-on": (
+        lambda aws: create_association(aws, "app", "other", ownerArn=ADDON),
+        workload(policies=[]),
+    ),
+    "unmanaged association": (lambda aws: create_association(aws, "app", "other"), workload(policies=[])),
+    "association of another owner": (
+        lambda aws: create_association(aws, "app", "other", tags=owner_tags("green")),
+        workload(policies=[]),
+    ),
+}
+PLANS = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
 
 
-def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_failure_has_cause_and_remedy(name: str) -> None:
+    prepare, raw = PROBLEMS[name]
     aws = FakeAws()
     prepare(aws)
-    return aws
-
-
-@pytest.mark.parametrize(
-    ("prepare", "raw", "failure"),
-    [
-        pytest.param(
-            lambda aws: create_role(aws, "my-role", TRUST_EC2),
-            workload(policies=[]),
-            Failure(
-                APP,
-                role_target("my-role"),
-                "update",
-                "NOT_OWNED",
-                f"role my-role {UNMARKED} It is unchanged, although it would have to change (trust policy).",
-                TAKE_BACK,
-            ),
-            id="unmanaged role",
-        ),
-        pytest.param(
-            FakeAws.state,
-            existing(),
-            Failure(
-                APP,
-                role_target(OLD),
-                "read",
-                "ROLE_MISSING",
-                f"role {OLD} does not exist in account {ACCOUNT}.",
-                "Correct the ARN, or set role.name instead of role.arn to create the role.",
-            ),
-            id="missing existing role",
-        ),
-        pytest.param(
-            lambda aws: create_role(aws, "old", TRUST_BARE, Path="/team/"),
-            existing(),
-            Failure(
-                APP,
-                role_target(OLD),
-                "read",
-                "ROLE_MISSING",
-                f"role {OLD} does not exist in account {ACCOUNT}; the role of that name is "
-                f"arn:aws:iam::{ACCOUNT}:role/team/old.",
-                f"Change the ARN to arn:aws:iam::{ACCOUNT}:role/team/old.",
-            ),
-            id="existing role with another path",
-        ),
-        pytest.param(
-            lambda aws: create_policy(aws, "my-policy", "kms:Decrypt"),
-            workload(),
-            Failure(
-                APP,
-                policy_target(policy_arn("my-policy")),
-                "update",
-                "NOT_OWNED",
-                f"policy {policy_arn('my-policy')} {UNMARKED} It is unchanged, although it has another document.",
-                TAKE_BACK,
-            ),
-            id="unmanaged policy",
-        ),
-        pytest.param(
-            FakeAws.state,
-            workload(policies=[{"arn": policy_arn("gone")}]),
-            Failure(
-                APP,
-                policy_target(policy_arn("gone")),
-                "read",
-                "POLICY_MISSING",
-                f"policy {policy_arn('gone')} does not exist in account {ACCOUNT}.",
-                "Correct the ARN, or set name and document to create the policy.",
-            ),
-            id="missing existing policy",
-        ),
-        pytest.param(
-            FakeAws.state,
-            workload(role={"name": "my-role", "permissions_boundary": policy_arn("edge")}),
-            Failure(
-                APP,
-                policy_target(policy_arn("edge")),
-                "read",
-                "POLICY_MISSING",
-                f"policy {policy_arn('edge')}, the permissions boundary of role my-role, does not exist in account {ACCOUNT}.",
-                "Correct the ARN, or create that policy first.",
-            ),
-            id="missing boundary",
-        ),
-        pytest.param(
-            lambda aws: create_association(aws, "app", "other", ownerArn=ADDON),
-            workload(policies=[]),
-            Failure(
-                APP,
-                association_target(APP[0]),
-                "update",
-                "ASSOCIATION_OWNED_BY_ADDON",
-                "association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on "
-                f"{ADDON}, which would undo a direct change.",
-                "Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true.",
-            ),
-            id="association of an add-on",
-        ),
-        pytest.param(
-            lambda aws: create_association(aws, "app", "other"),
-            workload(policies=[]),
-            Failure(
-                APP,
-                association_target(APP[0]),
-                "update",
-                "NOT_OWNED",
-                f"association default/app {UNMARKED} It is unchanged, although the list does not agree with its role "
-                f"{role_arn('other')}.",
-                "List its role and settings, or set ⟨adopt⟩: true to take it over (check mode with diff shows the changes).",
-            ),
-            id="unmanaged association",
-        ),
-        pytest.param(
-            lambda aws: create_association(aws, "app", "other", tags=owner_tags("green")),
-            workload(policies=[]),
-            Failure(
-                APP,
-                association_target(APP[0]),
-                "update",
-                "NOT_OWNED",
-                f"association default/app belongs to owner 'green', and this run is for owner '{OWNER}'. It is unchanged, "
-                f"although the list does not agree with its role {role_arn('other')}.",
-                "Change it in a run for owner 'green', or set ⟨adopt⟩: true to take it over (check mode with diff shows the "
-                "changes).",
-            ),
-            id="association of another owner",
-        ),
-    ],
-)
-def test_failure_has_cause_and_remedy(
-    prepare: Callable[[FakeAws], object], raw: dict[str, Any], failure: Failure
-) -> None:
-    aws = account(prepare)
     initial = aws.state()
-    found = plan(aws, desired(raw))
-    assert (names(found), found.failures) == ([], (failure,))
+    assert describe_plan(plan(aws, desired(raw))) == PLANS[name]
     run(aws, desired(raw))
     assert aws.state() == initial
 
