@@ -158,7 +158,7 @@ class Migration(MigrationSession):
     @property
     def interruption(self) -> str:
         step = self.steps.step or "reading the variables"
-        done = f"{len(self.changes)} change{'' if len(self.changes) == 1 else 's'}"
+        done = f"{len(self.changes)} completed change{'' if len(self.changes) == 1 else 's'}"
         again = "again with pod_identity_migration_step=rollback" if self.options.rollback else "again"
         return f"{self.steps.title}: interrupted ({step}), after {done}. Run {again}: completed changes are kept."
 

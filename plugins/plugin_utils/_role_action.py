@@ -16,7 +16,7 @@ from ..module_utils._findings.codes import Code
 from ..module_utils._identity.inputs.patterns import Expansion, describe_matches
 from ..module_utils._identity.inputs.run_input import ROLE
 from ..module_utils._identity.kubernetes.accounts.account_plan import expected_changes
-from ..module_utils._identity.kubernetes.model.aws_result import parse_aws_result
+from ..module_utils._identity.kubernetes.model.aws_result import arn_region, parse_aws_result
 from ..module_utils._identity.model.errors import InputError, input_message
 from ..module_utils._identity.report.report import NO_FACTS
 from ._action import Action
@@ -24,7 +24,7 @@ from ._files import warn_vanishing
 from ._processes import interruptible, parent_stderr
 from ._role_input import FILES, read_role_variables, validate_extra_variables
 from ._role_report import FACT, Approval, leave_report, leave_stopped_report, read_plans, set_fact
-from ._role_run import RoleRun, failing_into, raise_if_ended, was_interrupted
+from ._role_run import RoleRun, failing_into, raise_if_ended
 from ._screen import Steps, show_report
 from ._task import ActionTask
 
@@ -160,18 +160,16 @@ class _Run:
             result |= show_report(report["lines"], report["headline"], report["failure"], hidden=hidden)
 
     def describe_end(self, error: BaseException) -> str:
-        """Return the message for a run that a signal or the timeout of the task ended.
-
-        If a signal ended the AWS part, the result of that part has the message.
-        """
-        interrupted = isinstance(error, SystemExit)
-        if interrupted and was_interrupted(self._aws):
-            return str(self._aws["msg"])
-        cause = "interrupted" if interrupted else "the timeout of the task expired"
-        step = self._steps.step or "reading the variables"
-        return f"{self._steps.title}: {cause} while {step}. Run again" + (
-            ": completed changes are kept." if self._options["entry_point"] == "main" else "."
-        )
+        """Return the message for a run that a signal or the timeout of the task ended."""
+        cause = "interrupted" if isinstance(error, SystemExit) else "the timeout of the task expired"
+        aws = self._aws
+        region = arn_region(str(aws.get("cluster_arn") or ""))
+        place = f" (account {aws['account_id']}, region {region})" if region else ""
+        text = f"{self._steps.title}{place}: {cause} while {self._steps.step or 'reading the variables'}"
+        if self._options["entry_point"] == "verify" or self.task.check_mode:
+            return f"{text}. Run again."
+        number = len(aws.get("changes", ()))
+        return f"{text}, after {number} change{'' if number == 1 else 's'} in AWS. Run again: completed changes are kept."
 
     def stop(self, message: str) -> None:
         """Leave the report of a run that ended before its report."""

@@ -454,7 +454,8 @@ def raise_if_ended(aws: Mapping[str, Any]) -> None:
     :raises RoleError: when the changes could not start, or the verification failed.
     :raises SystemExit: when a signal ended the changes or the verification.
     """
-    if was_interrupted(aws):
+    rows = [aws] if "error_code" in aws else aws.get("failures") or ()
+    if any(row["error_code"] == Code.INTERRUPTED for row in rows):
         raise_timeout()
         # A signal that a guard has handled must not be followed by another one while the run writes its report.
         ignore_signals()
@@ -462,14 +463,6 @@ def raise_if_ended(aws: Mapping[str, Any]) -> None:
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
         raise RoleError(str(aws["msg"]), details)
-
-
-def was_interrupted(aws: Mapping[str, Any]) -> bool:
-    """Return whether a signal or the timeout of the task ended the changes or the verification of the AWS part."""
-    return any(
-        row["error_code"] == Code.INTERRUPTED
-        for row in ([aws] if "error_code" in aws else aws.get("failures") or ())
-    )
 
 
 def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:

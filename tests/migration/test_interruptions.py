@@ -59,7 +59,8 @@ def test_migration_continues_or_returns(
         with pytest.raises(Killed):
             scene.harness.run(end_at(scene.harness, number, moment), step="finish")
         scene.oracle.check(f"a run that ended {moment} write {number} ({scene.harness.writes[-1]})")
-        scene.harness.run(**options)
+        report = scene.harness.run(**options)
+        assert report.waiting == {}
         scene.oracle.check("the next run", is_final=True)
         assert scene.oracle.problems == []
         assert _comparable(scene.estate.snapshot()) == _comparable(expected)

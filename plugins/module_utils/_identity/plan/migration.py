@@ -154,7 +154,8 @@ def expected_stage(migrant: Migrant, options: MigrationOptions, now: datetime) -
     if migrant.holds and migrant.stage in ("irsa", "associated"):
         return STAGES[min(STAGES.index("associated"), STAGES.index(last))]
     end = soak_end(migrant, options.soak)
-    waits = options.soak > 0 if migrant.stage == "irsa" else end is None or end > now
+    # An association of this run may be newer than the time of AWS, which has whole seconds.
+    waits = options.soak > 0 and (migrant.stage == "irsa" or end is None or end > now)
     return "restarted" if last == "finished" and waits else last
 
 

@@ -120,6 +120,8 @@ def test_last_statement_of_a_trust_policy_is_kept() -> None:
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=timezone.utc)
 HELD_PODS = PodCredentials(irsa=("p",), held={"p": "Pod shop/p: Recreate it."})
+# EKS has created the association within the second of the time of AWS.
+NEW_ASSOCIATION = {"associations": (association(created_at="2026-03-10T10:00:00.347+00:00"),)}
 MOVING_PODS = PodCredentials(irsa=("p",), owners={"p": "Deployment shop/api"})
 
 
@@ -135,6 +137,7 @@ MOVING_PODS = PodCredentials(irsa=("p",), owners={"p": "Deployment shop/api"})
         (state(account(), roles=(MIGRATED,)), {"step": "finish"}, "restarted"),
         (state(account(), roles=(MIGRATED,)), {"step": "finish", "soak": 0}, "finished"),
         (state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION), {"step": "finish"}, "finished"),
+        (state(account(), roles=(MIGRATED,), **NEW_ASSOCIATION), {"step": "finish", "soak": 0}, "finished"),
         (state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION), {"step": "finish", "soak": 25}, "restarted"),
         (state(roles=(FINISHED,), **HAS_ASSOCIATION), {"step": "associate"}, "finished"),
     ],
