@@ -96,8 +96,8 @@ def test_awx_accepts_survey(name: str) -> None:
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
-def test_question_matches_variable_type(survey: str, question: dict[str, Any]) -> None:
-    """Check the types of questions that tools/make_variables.py does not generate."""
+def test_question_fits_variable_and_job(survey: str, question: dict[str, Any]) -> None:
+    """Check the properties of questions that tools/make_variables.py does not generate."""
     name = question["variable"].removeprefix(ROLE)
     option = {**VARIABLES["main"], **VARIABLES["fleet"], **VARIABLES.get(survey, {})}[name]
     assert question["type"] in QUESTIONS
@@ -105,15 +105,9 @@ def test_question_matches_variable_type(survey: str, question: dict[str, Any]) -
         assert question["type"] in FITTING[option["type"]]
     if question["variable"] == "pod_identity_ignore":
         assert set(question["choices"]) <= {code.value for code in Code}
-
-
-@pytest.mark.parametrize(("survey", "question"), list(questions()))
-def test_questions_have_no_defaults(survey: str, question: dict[str, Any]) -> None:
-    """Check that no question has a default: as an extra variable, the default would override the inventory.
-
-    Check also that the surveys of fleet jobs have no required questions, because schedules cannot answer them.
-    """
+    # As an extra variable, a default would override the inventory.
     assert "default" not in question
+    # Schedules of fleet jobs cannot answer required questions.
     assert not (question["required"] and survey in ("audit", "fleet", "verify"))
 
 

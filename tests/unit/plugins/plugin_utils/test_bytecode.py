@@ -5,27 +5,27 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _bytecode
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._bytecode import PLUGINS, import_cached
 
 COLLECTIONS = Path(__file__).resolve().parents[4] / ".collections"
 # This program imports modules as an action plugin does. It prints the name of the class that has loaded each module.
 PROGRAM = f"""
-import gc, json, sys
+import json, sys
 from ansible.plugins.loader import init_plugin_loader
 
 init_plugin_loader([{str(COLLECTIONS)!r}])
 from {PLUGINS}.plugin_utils._bytecode import import_cached
 
-finders, frozen = list(sys.meta_path), gc.get_freeze_count()
 import_cached("_role_input")
-assert sys.meta_path == finders
-assert gc.isenabled() and gc.get_freeze_count() > frozen
 print(json.dumps({{
     name: type(module.__spec__.loader).__name__
     for name, module in sys.modules.items()
@@ -34,18 +34,26 @@ print(json.dumps({{
 """
 
 
-def test_module_of_plugin_utils_is_imported() -> None:
-    finders = list(sys.meta_path)
-    module = import_cached("_task")
-    assert module is sys.modules[f"{PLUGINS}.plugin_utils._task"]
-    assert sys.meta_path == finders
+def test_import_finds_source_files_of_the_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check also that a finder and the setting of garbage collection last until the end of the import only."""
+    finders, frozen, path = (
+        list(sys.meta_path),
+        gc.get_freeze_count(),
+        [_bytecode.__file__.rpartition("/")[0]],
+    )
 
+    def find(name: str) -> list[object]:
+        assert (name, gc.isenabled()) == (f"{PLUGINS}.plugin_utils._task", False)
+        rows = ((name, path), (name, None), (f"{PLUGINS}x.plugin_utils._task", path))
+        return [getattr(sys.meta_path[0].find_spec(*row), "loader", None) for row in rows]
 
-def test_import_error_leaves_no_finder() -> None:
-    finders = list(sys.meta_path)
+    monkeypatch.setattr(_bytecode, "import_module", find)
+    loader, *others = import_cached("_task")  # type: ignore[misc]
+    assert (type(loader), others) == (SourceFileLoader, [None, None])
+    monkeypatch.undo()
     with pytest.raises(ImportError, match="_missing"):
         import_cached("_missing")
-    assert sys.meta_path == finders
+    assert (sys.meta_path, gc.isenabled(), gc.get_freeze_count() > frozen) == (finders, True, True)
 
 
 def test_modules_are_loaded_by_the_source_loader() -> None:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -111,13 +110,3 @@ def test_children_of_a_leader_end_too() -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="without /proc nothing is written")
 def test_worker_writes_to_standard_error_of_its_parent() -> None:
     assert run(CHILD).stderr == "left:\n- behind \\x1b[2J\n"
-
-
-def test_finished_block_restores_the_process() -> None:
-    handler = signal.getsignal(signal.SIGTERM)
-    # Threads of earlier tests may still run and end during this test, so count only new threads.
-    threads = set(threading.enumerate())
-    with interruptible():
-        assert len(set(threading.enumerate()) - threads) == 1
-    assert signal.getsignal(signal.SIGTERM) == handler
-    assert set(threading.enumerate()) <= threads

@@ -37,8 +37,6 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("callback", "report", "lines", "result"),
     [
-        ("default", DONE, ["Done: 1 change.\n  create role r"], {"failure": ""}),
-        ("default", FAILED, ["Done: 0 changes."], {"failure": FAILED["headline"]}),
         (
             "ansible.posix.json",
             DONE,
@@ -53,7 +51,7 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
             {"failure": "What failed.", "msg": FAILED["lines"], "_ansible_verbose_always": True},
         ),
     ],
-    ids=["success", "failure", "data callback", "AWX, failure", "data callback, failure"],
+    ids=["data callback", "AWX, failure", "data callback, failure"],
 )
 def test_callback_selects_lines_or_data(
     printed: list[str],
