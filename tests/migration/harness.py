@@ -85,19 +85,18 @@ class Harness:
         on_write: OnWrite | None = None,
         *,
         check_mode: bool = False,
-        values: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> MigrationReport:
         """Run a migration, and return its report. If the migration fails before it has a report, raise the error."""
         failure: dict[str, Any] = {}
-        found = self._migration(check_mode, values or {}, options)
+        found = self._migration(check_mode, options)
         with self._patched(on_write or _ignore), failing_into(failure):
             found.perform()
         assert not failure, failure
         assert found.report is not None
         return found.report
 
-    def _migration(self, check_mode: bool, values: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def _migration(self, check_mode: bool, options: Mapping[str, Any]) -> Any:
         self.writes.clear()
         chosen = {
             "cluster_name": CLUSTER,
@@ -105,7 +104,6 @@ class Harness:
             "kubeconfig": str(self.kubeconfig),
             "workloads": [],
             "restart_timeout": 600,
-            **values,
         }
         task = ActionTask(self._action(check_mode))
         chosen_options = MigrationOptions(**{"observe": 0, "soak": 0, **options})
