@@ -102,11 +102,11 @@ def _delete(
             )
         )
     elif recorded is not None and not returns and not forced:
-        scene.findings.append(_recorded(association, recorded, "is kept"))
+        scene.findings.append(_recorded(association, recorded, "is kept, because"))
     else:
         scene.changes.append(delete_association(association, scene.roles_of([key])))
         if recorded is not None and not returns:
-            scene.findings.append(_recorded(association, recorded, "is deleted"))
+            scene.findings.append(_recorded(association, recorded, "is deleted, although"))
         return True
     return False
 
@@ -319,7 +319,7 @@ def _purge_policies(scene: Scene, inventory: Inventory, cluster: Cluster, lost: 
 def _recorded(association: ObservedAssociation, role: ObservedRole, fate: str) -> Finding:
     return Finding(
         Code.MIGRATION_RECORDED,
-        f"association {association.association_id} of {association.key} {fate}, although role {role.arn} has the record of its "
+        f"association {association.association_id} of {association.key} {fate} role {role.arn} has the record of its "
         "migration from IRSA. If the migration has removed the annotation and the statement for IRSA, the Pods lose the role.",
         "To restore IRSA, roll the migration back (pod_identity_migration_step: rollback). To delete the association anyway, set "
         "⟨force⟩: true.",

@@ -119,9 +119,12 @@ def read_eks_target(api: Api, name: str, region: str) -> Cluster:
     except AwsError as error:
         if not error.missing:
             raise
-        place = f"region {region}" if region else "the configured region"
+        account = read_caller(api)
         raise classify(
-            error.operation, error.code, f"No cluster found for name: {name}. Requested in {place}."
+            error.operation,
+            error.code,
+            f"No cluster found for name: {name}. Requested in account {account.account_id}, region "
+            f"{region or 'as configured'}, as {account.caller_arn}.",
         ) from error
     cluster = Cluster(**decode_cluster(str(response["arn"]), response))
     if not (cluster.endpoint and cluster.certificate_authority_data):

@@ -60,14 +60,22 @@ def remove(aws: FakeAws, is_purge: bool, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("tags", "options", "is_deleted", "fate"),
     [
-        pytest.param(RECORDED, {}, False, "is kept", id="recorded"),
-        pytest.param(DAMAGED, {}, False, "is kept", id="damaged record"),
-        pytest.param(RECORDED, {"force": True}, True, "is deleted", id="force"),
+        pytest.param(RECORDED, {}, False, "is kept, because", id="recorded"),
+        pytest.param(DAMAGED, {}, False, "is kept, because", id="damaged record"),
+        pytest.param(RECORDED, {"force": True}, True, "is deleted, although", id="force"),
         pytest.param(
-            RECORDED, {"force": frozenset({"default/app"})}, True, "is deleted", id="force for the workload"
+            RECORDED,
+            {"force": frozenset({"default/app"})},
+            True,
+            "is deleted, although",
+            id="force for the workload",
         ),
         pytest.param(
-            RECORDED, {"force": frozenset({"default/web"})}, False, "is kept", id="force for another workload"
+            RECORDED,
+            {"force": frozenset({"default/web"})},
+            False,
+            "is kept, because",
+            id="force for another workload",
         ),
         pytest.param({}, {}, True, "", id="no record"),
         pytest.param(record_tags(CLUSTER_ARN, OTHERS, {}), {}, True, "", id="record of another workload"),
@@ -81,7 +89,7 @@ def test_association_of_a_migrated_workload_needs_force(
     done = remove(aws, is_purge, **options)
     assert (aws.eks.associations == {}) is is_deleted
     findings = [finding for finding in done.plan.findings if finding.code == "MIGRATION_RECORDED"]
-    assert [finding.message.partition(", although")[0].partition(" of ")[2] for finding in findings] == (
+    assert [finding.message.partition(" role arn")[0].partition(" of ")[2] for finding in findings] == (
         [f"default/app {fate}"] if fate else []
     )
     assert [finding.severity for finding in findings] == ["warning"] * bool(fate)

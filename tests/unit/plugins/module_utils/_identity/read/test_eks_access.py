@@ -92,10 +92,16 @@ def test_cluster_without_endpoint_is_an_error(lost: str) -> None:
 
 
 def test_missing_cluster_is_named_with_region() -> None:
-    aws = Aws(DescribeCluster=refused("eks:DescribeCluster", "ResourceNotFoundException"))
+    aws = Aws(
+        DescribeCluster=refused("eks:DescribeCluster", "ResourceNotFoundException"),
+        GetCallerIdentity=caller("arn:aws:iam::111122223333:root"),
+    )
     with pytest.raises(AwsError) as error:
         read_eks_target(aws, "blue", "eu-central-1")
-    assert error.value.text == "No cluster found for name: blue. Requested in region eu-central-1."
+    assert error.value.text == (
+        "No cluster found for name: blue. Requested in account 111122223333, region eu-central-1, as "
+        "arn:aws:iam::111122223333:root."
+    )
     assert error.value.missing
 
 
