@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +32,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def run(self: Any, _tmp: object, _task_vars: object) -> dict[str, Any]:
         seen.append(self._task.args)
-        return {"changed": True}
+        return {"changed": True, **self._task.args.get("result", {})}
 
     monkeypatch.setattr(Normal, "run", run)
     return seen
@@ -62,3 +63,19 @@ def test_presets_get_the_region_of_the_task(
     options = {"cluster_name": "c", "account_id": "111122223333", "workloads": workloads, **arguments}
     Module(options, environment).run(task_vars={})
     assert seen[0]["workloads"][0]["policies"][0]["with"]["region"] == region
+
+
+def test_module_gets_plain_workloads_and_output_of_a_crash_is_escaped(seen: list[dict[str, Any]]) -> None:
+    statement = {"Effect": "Allow", "Action": ("s3:GetObject",), "Resource": "*"}
+    policy = {"name": "p", "document": {"Version": date(2012, 10, 17), "Statement": [statement]}}
+    workloads = [{**ONE, "policies": [policy]}]
+    module = Module({"cluster_name": "c", "workloads": workloads, "result": {"msg": "\x9b"}})
+    assert module.run(task_vars={}) == {"changed": True, "msg": "\x9b"}
+    document = {"Version": "2012-10-17", "Statement": [{**statement, "Action": ["s3:GetObject"]}]}
+    assert seen[0]["workloads"] == [{**ONE, "policies": [{**policy, "document": document}]}]
+    crash = {"msg": "\x9b", "module_stderr": "\x9b"}
+    assert Module({"cluster_name": "c", "workloads": workloads, "result": crash}).run(task_vars={}) == {
+        "changed": True,
+        "msg": "\\x9b",
+        "module_stderr": "\\x9b",
+    }

@@ -50,12 +50,22 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     object_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+    InjectionSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
+    ProofSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesSettings,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     certificate_digests,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _role_action,
+    _role_input,
     _role_report,
     _role_run,
 )
@@ -98,6 +108,7 @@ RUNS: Mapping[str, Json] = yaml.load(
 )
 
 
+IMAGE, POD = "public.ecr.aws/aws-cli/aws-cli:2.32.9", {"priorityClassName": "high"}
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
 
 
@@ -195,7 +206,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[FakeAws, Kub
     monkeypatch.setattr(_role_run, "connect", connect)
     monkeypatch.setattr(_role_run, "secrets", SimpleNamespace(token_hex=lambda count: "f0" * count))
     monkeypatch.setattr(_role_report, "read_version", lambda: "1.2.3")
-    monkeypatch.setattr(_role_report, "_now", lambda: "2026-03-10T12:00:00+00:00")
+    monkeypatch.setattr(_role_report, "datetime", SimpleNamespace(now=lambda _zone: build.NOW))
     monkeypatch.setattr(_role_action, "parent_stderr", lambda: write_line)
     return aws, kubernetes
 
@@ -242,6 +253,9 @@ def play(
             else:
                 aws.fail_on(name, classify(name, **answer))
         monkeypatch.setattr(Display(), "verbosity", given.get("verbosity", 0))
+        monkeypatch.setattr(_role_input, "load_extra_vars", lambda _loader: given.get("extra", {}))
+        for file, text in given.get("write", {}).items():
+            (tmp_path / file).write_text(text, encoding="utf-8")
         kubernetes.ends = given.get("ends", "")
         kubernetes.log.clear()
         facts["pod_identity_report"] = dict.fromkeys(REPORT, "of an earlier run")
@@ -281,3 +295,33 @@ def test_run(name: str, play: Any) -> None:
     for earlier in given.get("before", ()):
         play(earlier)
     assert play(given) == given["expected"]
+
+
+@pytest.mark.parametrize(
+    ("values", "settings"),
+    [
+        ({}, KubernetesSettings(True, injection=InjectionSettings(IMAGE))),
+        ({"verify_pods": False}, KubernetesSettings(True, verify_pods=False)),
+        (
+            {
+                "patience": 7,
+                "proof_run": "run",
+                "runtime_proof": True,
+                "proof_impossible": "",
+                "proof_pod": POD,
+            },
+            KubernetesSettings(
+                True,
+                injection=InjectionSettings(IMAGE, POD, timeout=7),
+                proof=ProofSettings("run", IMAGE, 7, POD),
+                proof_skip_reason="",
+            ),
+        ),
+        (
+            {"injection_observe": 40, "restart_stale": True},
+            KubernetesSettings(True, injection=InjectionSettings(IMAGE, {}, 80, 0, 40), restart=300),
+        ),
+    ],
+)
+def test_variables_set_the_steps_in_kubernetes(values: Json, settings: KubernetesSettings) -> None:
+    assert _role_run.kubernetes_settings(values, True) == settings
