@@ -340,6 +340,8 @@ def test_repeated_preset_needs_a_name() -> None:
     ]
     specs = policies(first, {**second, "name": "other"})
     assert [spec.name for spec in specs] == ["my-role-secrets", "other"]
+    (spec,) = policies(first, role={"arn": "arn:aws:iam::111122223333:role/path/existing"})
+    assert spec.name == "existing-secrets"
 
 
 def test_removal_without_a_role_needs_a_name() -> None:

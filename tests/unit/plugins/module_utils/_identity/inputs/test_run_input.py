@@ -73,6 +73,14 @@ def test_only_selects_workloads(only: object, selected: list[str]) -> None:
     assert len(parsed.workloads) + len(parsed.unselected) == 3
 
 
+@pytest.mark.parametrize("option", [{}, {"create_service_accounts": False}, {"create_namespaces": True}])
+def test_service_accounts_have_the_defaults_of_the_run(option: dict[str, Any]) -> None:
+    (one, two) = (workload.service_account for workload in read(workloads=[ONE, TWO], **option).workloads)
+    create = option.get("create_service_accounts", True)
+    assert (one.create, one.create_namespace) == (create, option.get("create_namespaces", False))
+    assert (two.create, two.create_namespace) == (create, True)
+
+
 def test_purge_refuses_a_selection() -> None:
     options: dict[str, Any] = {"workloads": [ONE, TWO], "only": "default/one", "purge": True}
     assert find_problems(**options) == [

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
+    PolicySpec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     BULK_THRESHOLD,
     Snapshot,
@@ -20,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
     create_role,
+    policy_arn,
 )
 
 ENDLESS = [
@@ -64,6 +68,12 @@ def test_snapshot_stops_at_its_budget() -> None:
     aws.replace("iam:GetAccountAuthorizationDetails", answer)
     assert not read_snapshot(aws, BULK_THRESHOLD).complete
     assert len(aws.requests) == BULK_THRESHOLD // 2
+
+
+def test_only_a_complete_snapshot_shows_that_a_policy_is_missing() -> None:
+    specs = {arn: PolicySpec(arn=arn) for arn in ("arn:aws:iam::aws:policy/A", policy_arn("gone"))}
+    assert Snapshot(complete=True).find_policies(specs, None) == {policy_arn("gone"): None}
+    assert Snapshot().find_policies(specs, None) == {}
 
 
 def test_role_in_one_of_two_lists_is_not_missing() -> None:

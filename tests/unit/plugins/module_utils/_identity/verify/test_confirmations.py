@@ -95,11 +95,13 @@ ADDRESS: Raw = {"Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.1"}}}
 NEEDS: Raw = {"required_permissions": [{"action": "s3:GetObject", "resource": "arn:aws:s3:::b/k"}]}
 PUT: Raw = {"required_permissions": [{"action": "s3:PutObject", "resource": "arn:aws:s3:::b/k"}]}
 KEY: Raw = {"required_permissions": [{"action": "kms:Decrypt", "resource": "*"}]}
+SEVERAL: Raw = {"policies": [policy(f"p{number}") for number in range(4)]}
 # The arguments of ``lines``. The lines of each case are in findings.yml.
 CASES: dict[str, tuple[Any, ...]] = {
     "no fault": ({}, None, {}),
     "policy not attached": ({}, changed(role={"attached": []}), {}),
     "policy not attached to a role by ARN": ({}, changed(role={"attached": []}), BY_ARN),
+    "several policies": (SEVERAL, None, SEVERAL),
     "policies missing": (
         {},
         gone("policies"),
