@@ -37,19 +37,13 @@ def session_options(**options: Any) -> dict[str, Any]:
     [
         (session_options(), AssumeRole(ARN, "")),
         (session_options(external_id=""), AssumeRole(ARN)),
-        (
-            session_options(external_id="my-fleet:a/b"),
-            AssumeRole(ARN, "my-fleet:a/b"),
-        ),
+        (session_options(external_id="my-fleet:a/b"), AssumeRole(ARN, "my-fleet:a/b")),
         (session_options(external_id=12345), AssumeRole(ARN, external_id="12345")),
         (
             session_options(arn=ARN.replace("arn:aws:", "arn:aws-cn:")),
             AssumeRole(ARN.replace("aws:", "aws-cn:", 1)),
         ),
-        (
-            session_options(external_id="b" * 1224),
-            AssumeRole(ARN, "b" * 1224),
-        ),
+        (session_options(external_id="b" * 1224), AssumeRole(ARN, "b" * 1224)),
     ],
 )
 def test_parses_the_role_to_assume(options: dict[str, Any], expected: AssumeRole) -> None:
@@ -79,13 +73,10 @@ def test_parses_the_role_to_assume(options: dict[str, Any], expected: AssumeRole
         (session_options(external_id="a b"), f"assume_role_external_id {ID_RULE} 'a b'."),
         (session_options(external_id="b" * 1225), f"assume_role_external_id {ID_RULE} text."),
         (session_options(external_id=True), f"assume_role_external_id {ID_RULE} True."),
-        *(
-            (
-                session_options(arn=None, **{name: value}),
-                f"assume_role_{name} has no effect without assume_role_arn; set the ARN of the role to assume, or leave "
-                f"assume_role_{name} out.",
-            )
-            for name, value in (("external_id", "my-fleet"),)
+        (
+            session_options(arn=None, external_id="my-fleet"),
+            "assume_role_external_id has no effect without assume_role_arn; set the ARN of the role to assume, or leave "
+            "assume_role_external_id out.",
         ),
     ],
 )

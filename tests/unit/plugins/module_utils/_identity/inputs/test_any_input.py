@@ -15,9 +15,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workload_identity.aws.plugins.action.eks_pod_identity import plain_arguments
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
-    FileSource,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
@@ -39,9 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.yaml_file import (
     read_yaml,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    ParsedInput,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import ParsedInput
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,

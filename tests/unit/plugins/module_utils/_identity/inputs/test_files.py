@@ -178,11 +178,7 @@ TAB = "is not valid YAML: found character that cannot start any token. YAML allo
             "- a\n- {!!set b: 1}\n",
             "line 2: is not valid YAML: expected a mapping node, but found scalar.",
         ),
-        (
-            "a.yml",
-            "- a: b\n- c: \x01\n",
-            "line 2: is not valid YAML: control characters are not allowed.",
-        ),
+        ("a.yml", "- a: b\n- c: \x01\n", "line 2: is not valid YAML: control characters are not allowed."),
         (
             "a.yml",
             "- x\n- &a {role: *a}\n",
@@ -289,9 +285,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return found
 
 
-def test_ambiguous_relative_path_fails_unless_it_is_one_file(
-    folders: tuple[Path, Path],
-) -> None:
+def test_ambiguous_relative_path_fails_unless_it_is_one_file(folders: tuple[Path, Path]) -> None:
     first, second = (write_file(folder, "a.yml", YAML) for folder in folders)
     with pytest.raises(InputError) as caught:
         locate(["a.yml"], str(folders[0]), str(folders[1]))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test patterns: the service accounts that match, the trust policy, and the errors."""
+"""Test patterns: the service accounts that match, and the errors."""
 
 from __future__ import annotations
 
@@ -26,19 +26,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Defaults,
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    Origin,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Origin
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    document_statements,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
-    TrustGrant,
-    read_grants,
-    trust_policy,
-    writer_of,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import HERE
 
 CLUSTER = [
@@ -145,34 +134,6 @@ def test_match_line_names_the_service_accounts() -> None:
     assert list(describe_matches(patterns, expansion.origins)) == [
         "team-*/* matches 3 service accounts: team-a/web, team-a/worker, team-b/web"
     ]
-
-
-# Tests of the trust policy
-
-
-CLUSTER_ONLY = {"aws:SourceAccount": HERE.account_id, "aws:RequestTag/eks-cluster-arn": HERE.arn}
-NAMESPACE, ACCOUNT = "aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"Sid": "Other"},
-        {"Effect": "Deny"},
-        {"Principal": {"Service": "ec2.amazonaws.com"}},
-        {"Condition": {"StringEquals": CLUSTER_ONLY, "StringLike": {NAMESPACE: "team-?"}}},
-        {"Condition": {"StringEquals": CLUSTER_ONLY, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
-        {"Condition": {}},
-    ],
-)
-def test_changed_statement_is_no_pattern(change: dict[str, Any]) -> None:
-    for names in (("*", "web"), ("*", "web-*"), ("team-*", "web"), ("team-*", "")):
-        grant = TrustGrant(HERE.account_id, HERE.arn, *names, writer_of("o", HERE.arn))
-        written = trust_policy([grant])
-        assert read_grants(written) == ({grant}, [])
-    (statement,) = document_statements(written)
-    assert isinstance(statement, dict)
-    assert read_grants({**written, "Statement": [{**statement, **change}]})[0] == set()
 
 
 @pytest.mark.parametrize(

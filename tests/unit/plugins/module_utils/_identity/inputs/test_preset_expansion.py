@@ -34,9 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import POLICY_NAME
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
-    PolicySpec,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
 
 HEAD = {
     "title": "My Product",

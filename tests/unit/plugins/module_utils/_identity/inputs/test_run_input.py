@@ -21,9 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    ParsedInput,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import ParsedInput
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}

@@ -236,10 +236,7 @@ def test_context_of_a_permission_has_json_values(value: object, parsed: object) 
             {"context": {"aws:key": "a", "AWS:Key": "b"}},
             "context has aws:key and AWS:Key, which are the same condition key. Remove one of them.",
         ),
-        (
-            {"context": {"": "a"}},
-            "context has an empty key. Write a condition key, such as aws:SourceVpc.",
-        ),
+        ({"context": {"": "a"}}, "context has an empty key. Write a condition key, such as aws:SourceVpc."),
     ],
 )
 def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> None:
@@ -267,11 +264,7 @@ def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> 
             [f"{PLACE}: unknown key 'zzz'; the valid keys are {', '.join(workload_spec())}."],
             id="unknown key without a similar one",
         ),
-        pytest.param(
-            {"namespace": None},
-            ["workloads[0] (?/app): namespace is missing."],
-            id="no namespace",
-        ),
+        pytest.param({"namespace": None}, ["workloads[0] (?/app): namespace is missing."], id="no namespace"),
         pytest.param(
             {"service_account": None},
             ["workloads[0] (default/?): service_account is missing."],

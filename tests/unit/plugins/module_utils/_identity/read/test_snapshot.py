@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
-    PolicySpec,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     BULK_THRESHOLD,
     Snapshot,

@@ -64,8 +64,7 @@ def test_unreadable_associations_give_no_suggestions(known: bool, associated: tu
 
 
 @pytest.mark.parametrize(
-    ("version", "found"),
-    [("s3:PutObject", {policy_arn("my-policy"): "v2"}), ("kms:Decrypt", {})],
+    ("version", "found"), [("s3:PutObject", {policy_arn("my-policy"): "v2"}), ("kms:Decrypt", {})]
 )
 def test_other_version_with_the_desired_document_is_found(version: str, found: dict[str, str]) -> None:
     aws = FakeAws()

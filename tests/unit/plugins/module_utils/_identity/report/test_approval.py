@@ -199,10 +199,7 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
         pytest.param(
             [],
             [attach(f"arn:{number}") for number in range(12)],
-            [
-                *(f"- new: attach policy arn:{number} to role web" for number in range(10)),
-                "- and 2 more",
-            ],
+            [*(f"- new: attach policy arn:{number} to role web" for number in range(10)), "- and 2 more"],
             id="many changes",
         ),
         pytest.param(

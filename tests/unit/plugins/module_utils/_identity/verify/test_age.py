@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
     VerificationReads,
+    is_new,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.recent_changes import (
     find_possibly_unseen,
@@ -349,3 +350,9 @@ def test_age_explains_a_check_only_if_it_explains_all_errors() -> None:
     checks = (Check("trust", "fail", findings=both[1:]), Check("attachment", "fail"))
     (found,) = consider_age([Verified(WANTED.workloads[0], checks)], look(made(**YOUNG)))
     assert found.checks == checks
+
+
+@pytest.mark.parametrize(("seconds", "new"), [(-10, True), (0, True), (299, True), (300, False)])
+def test_resource_is_new_for_five_minutes(seconds: int, new: bool) -> None:
+    created = (NOW - timedelta(seconds=seconds)).isoformat()
+    assert (is_new(created, NOW), is_new(created, None), is_new("", NOW)) == (new, False, False)
