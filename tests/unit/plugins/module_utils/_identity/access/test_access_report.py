@@ -759,6 +759,7 @@ def whole_estate() -> list[ClusterFacts]:
         make_role("web", READS, trust=wide_trust(), unread=(("identity", ADMINISTRATOR),)),
         make_role("old", {**READS, "Condition": WITH_TOKEN}, trust=irsa_trust("old")),
         make_role("any", READS, trust=document(ANY_TOKEN)),
+        make_role("after", READS, trust=document({**WITH_ID, "Principal": {"AWS": role_arn("any")}})),
         make_role("past", READS, trust=irsa_trust("api")),
         make_role("node", READS),
         RoleFacts(role_arn("gone"), "missing"),
