@@ -36,15 +36,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    _kubernetes as kubernetes,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    _role_action,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    _role_run as role_run,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_run as role_run
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION

@@ -9,15 +9,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.workload_identity.aws.tests.findings import (
-    breaks_aws as aws,
-)
-from ansible_collections.workload_identity.aws.tests.findings import (
-    breaks_kube as kube,
-)
-from ansible_collections.workload_identity.aws.tests.findings import (
-    remedies,
-)
+from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
+from ansible_collections.workload_identity.aws.tests.findings import breaks_kube as kube
+from ansible_collections.workload_identity.aws.tests.findings import remedies
 from ansible_collections.workload_identity.aws.tests.findings.remedies import Repair
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     ACCOUNT_NAME,

@@ -30,12 +30,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
     MigrationReport,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    _kubernetes as kubernetes,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    _migration as migration,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import ActionModule
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import failing_into
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
@@ -81,11 +77,7 @@ class Harness:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(
-        self,
-        on_write: OnWrite | None = None,
-        *,
-        check_mode: bool = False,
-        **options: Any,
+        self, on_write: OnWrite | None = None, *, check_mode: bool = False, **options: Any
     ) -> MigrationReport:
         """Run a migration, and return its report. If the migration fails before it has a report, raise the error."""
         failure: dict[str, Any] = {}

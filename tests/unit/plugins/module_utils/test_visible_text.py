@@ -15,9 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     Finding,
     WorkloadKey,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
-    visible,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_api_error,
     parse_response,

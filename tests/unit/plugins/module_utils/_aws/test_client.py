@@ -17,10 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     as_aws_error,
     response_pages,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
-    MALFORMED,
-    TOO_SLOW,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, TOO_SLOW
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import new_session
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (

@@ -34,9 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Change,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    Cluster,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,

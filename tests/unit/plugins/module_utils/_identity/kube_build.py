@@ -144,12 +144,7 @@ def owner(
     **spec: Any,
 ) -> Json:
     """Return an owner of Pods, whose controller has observed the latest template."""
-    metadata = {
-        "namespace": "shop",
-        "name": name,
-        "generation": 1,
-        "annotations": dict(annotations or {}),
-    }
+    metadata = {"namespace": "shop", "name": name, "generation": 1, "annotations": dict(annotations or {})}
     return {
         "kind": kind,
         "metadata": metadata,

@@ -206,11 +206,7 @@ SAME = [
         policy({**TRUST, "Principal": {"AWS": "arn:aws:iam::111122223333:root"}}),
         "the ID of an account or its root",
     ),
-    (
-        policy({**TRUST, "Principal": "*"}),
-        policy({**TRUST, "Principal": {"AWS": "*"}}),
-        "everyone",
-    ),
+    (policy({**TRUST, "Principal": "*"}), policy({**TRUST, "Principal": {"AWS": "*"}}), "everyone"),
 ]
 DIFFERENT = [
     (policy(ALLOW), policy({**ALLOW, "Effect": "Deny"}), "the effect"),

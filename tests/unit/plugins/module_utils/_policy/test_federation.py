@@ -102,10 +102,7 @@ CAUSES = {
         "its statement is for aud vault",
     ),
     "two statements": (
-        [
-            statement(equals(WEB)),
-            statement({"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
-        ],
+        [statement(equals(WEB)), statement({"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}})],
         "its statement is for sub system:serviceaccount:shop:web, sub system:serviceaccount:batch:*",
     ),
     "further condition": (

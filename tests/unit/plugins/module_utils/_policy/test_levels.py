@@ -101,11 +101,7 @@ CASES = {
     "a tag that fits": ((allow("s3:GetObject", OBJECTS, **IN_SHOP),), {}, {"s3": {"Read": "yes"}}),
     "a tag that does not fit": ((allow("s3:GetObject", OBJECTS, **ELSEWHERE),), {}, {}),
     "an unknown key": ((allow("s3:GetObject", OBJECTS, **FROM_VPC),), {}, DEPENDS),
-    "a conditional Deny": (
-        (allow("s3:GetObject", OBJECTS), deny("s3:GetObject", **FROM_VPC)),
-        {},
-        DEPENDS,
-    ),
+    "a conditional Deny": ((allow("s3:GetObject", OBJECTS), deny("s3:GetObject", **FROM_VPC)), {}, DEPENDS),
     "a Deny of some resources": (
         (allow("s3:GetObject", OBJECTS), deny("s3:*", "arn:aws:s3:::b/secret/*")),
         {},

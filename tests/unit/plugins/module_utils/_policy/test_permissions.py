@@ -228,10 +228,7 @@ TOGETHER = {
         "*",
     ),
     "a Deny of all resources except those of an unknown variable": (
-        [
-            statement(resource=[UNKNOWN, IN_BUCKET + "a"]),
-            statement(resource=IN_BUCKET + "a", effect="Deny"),
-        ],
+        [statement(resource=[UNKNOWN, IN_BUCKET + "a"]), statement(resource=IN_BUCKET + "a", effect="Deny")],
         "*",
     ),
     "too many patterns": ([statement(resource=[f"{IN_BUCKET}{number}" for number in range(2_000)])], "*"),

@@ -128,9 +128,7 @@ CREDENTIALS: Mapping[str, ClusterFacts] = {
         {"api": role_arn("old")},
     ),
     "access keys": make_facts(
-        [make_role("api", READS)],
-        [associate("api")],
-        pods={"api": templates("Deployment shop/api", *KEYS)},
+        [make_role("api", READS)], [associate("api")], pods={"api": templates("Deployment shop/api", *KEYS)}
     ),
     "access keys in four templates": make_facts(
         [], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}
@@ -277,8 +275,7 @@ RISKS: Mapping[str, Sequence[ClusterFacts]] = {
     "unused role": one_role(READS, use=RoleUse(OLD, "")),
     "unused service": one_role(READS, use=RoleUse(OLD, NEW, {"s3": OLD})),
     "unused action": one_role(
-        allow("s3:GetBucketTagging"),
-        use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""}),
+        allow("s3:GetBucketTagging"), use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""})
     ),
     "young role": one_role(READS, use=RoleUse(NEW, "", {"s3": ""})),
     "node role of an administrator": [
@@ -308,11 +305,7 @@ RISKS: Mapping[str, Sequence[ClusterFacts]] = {
         READS,
         trust=document(
             *pod_identity_trust("api")["Statement"],
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "ec2.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            },
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
         ),
     ),
     "unread policy": one_role(READS, unread=(("identity", ADMINISTRATOR),)),

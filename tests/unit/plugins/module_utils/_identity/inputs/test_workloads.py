@@ -687,7 +687,7 @@ def test_invalid_input_fails_with_place_and_remedy(changes: dict[str, Any], prob
         pytest.param([["x"]], "workloads[0]: must be a mapping, got a list.", id="list in a list"),
     ],
 )
-def test_rejects_workloads_that_are_not_mappings(raw: object, problem: str) -> None:
+def test_rejects_workloads_of_another_type(raw: object, problem: str) -> None:
     assert find_problems(raw) == [problem]
 
 

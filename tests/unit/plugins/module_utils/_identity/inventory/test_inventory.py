@@ -103,10 +103,7 @@ ROLE = "arn:aws:iam::111122223333:role/fleet"
 
 @pytest.mark.parametrize(
     ("role", "variables"),
-    [
-        (AssumeRole(ROLE), {"arn": ROLE}),
-        (AssumeRole(ROLE, "x-1"), {"arn": ROLE, "external_id": "x-1"}),
-    ],
+    [(AssumeRole(ROLE), {"arn": ROLE}), (AssumeRole(ROLE, "x-1"), {"arn": ROLE, "external_id": "x-1"})],
 )
 def test_plays_assume_the_role_of_the_inventory(role: AssumeRole, variables: dict[str, Any]) -> None:
     host_vars = host_variables(found(role=role), {})

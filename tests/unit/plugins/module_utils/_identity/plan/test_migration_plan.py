@@ -205,9 +205,7 @@ def test_role_arn_has_the_letter_case_of_iam(
 ) -> None:
     annotation = role_arn(annotated)
     scene = state(
-        account(arn=annotation),
-        associations=associations,
-        roles=(role(irsa(API), POD_IDENTITY, name=name),),
+        account(arn=annotation), associations=associations, roles=(role(irsa(API), POD_IDENTITY, name=name),)
     )
     migrant = only(plan_migration(scene))
     assert migrant.role_arn == role_arn(name)
@@ -364,11 +362,7 @@ CLAIMS = (
             [missing_role(role_arn("gone"))],
             id="role does not exist",
         ),
-        pytest.param(
-            state(account(arn="app"), roles=(MIGRATED,)),
-            [missing_role("app")],
-            id="not an ARN",
-        ),
+        pytest.param(state(account(arn="app"), roles=(MIGRATED,)), [missing_role("app")], id="not an ARN"),
         pytest.param(
             state(configured={API: role_arn("gone")}, roles=(MIGRATED,)),
             [
@@ -407,8 +401,7 @@ CLAIMS = (
         ),
         pytest.param(
             state(
-                account(),
-                roles=(role(irsa(API, condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),),
+                account(), roles=(role(irsa(API, condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),)
             ),
             [("MIGRATION_NOT_TRUSTED", CONDITIONAL, NOT_TRUSTED)],
             id="trusted under a condition",

@@ -45,9 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run,
     workload,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
-    grant_for,
-)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import grant_for
 
 ROLE = {"RoleName": "my-role"}
 POLICY = {"PolicyArn": policy_arn("my-policy")}
@@ -285,10 +283,7 @@ def test_unchanged_input_has_no_changes(initial: dict[str, Any], updated: dict[s
 
 @pytest.mark.parametrize(
     ("default", "deleted"),
-    [
-        pytest.param(5, "v1", id="oldest"),
-        pytest.param(1, "v2", id="oldest that is not the default"),
-    ],
+    [pytest.param(5, "v1", id="oldest"), pytest.param(1, "v2", id="oldest that is not the default")],
 )
 def test_oldest_version_is_deleted_at_the_quota(default: int, deleted: str) -> None:
     aws = converged_account(workload())

@@ -13,9 +13,7 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
-    owner_tags,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import owner_tags
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     policy_target,
     trust_target,

@@ -68,7 +68,7 @@ def test_snapshot_stops_at_its_budget() -> None:
     assert len(aws.requests) == BULK_THRESHOLD // 2
 
 
-def test_only_a_complete_snapshot_shows_that_a_policy_is_missing() -> None:
+def test_policy_is_missing_only_in_a_complete_snapshot() -> None:
     specs = {arn: PolicySpec(arn=arn) for arn in ("arn:aws:iam::aws:policy/A", policy_arn("gone"))}
     assert Snapshot(complete=True).find_policies(specs, None) == {policy_arn("gone"): None}
     assert Snapshot().find_policies(specs, None) == {}

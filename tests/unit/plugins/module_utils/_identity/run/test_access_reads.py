@@ -106,10 +106,7 @@ def test_denied_reads_are_unread_policies() -> None:
     app = read(aws, "app").roles[role_arn("app")]
     # The fake denies each of these requests only once, so the later reads succeed.
     assert app.policies == ((READ_ONLY, document("s3:Get*")),)
-    assert app.unread == (
-        ("identity", policy_arn("reads")),
-        ("identity", "the inline policies of role app"),
-    )
+    assert app.unread == (("identity", policy_arn("reads")), ("identity", "the inline policies of role app"))
     aws = new_account()
     deny(aws, "iam:GetAccountAuthorizationDetails", "iam:GetRole")
     assert read(aws, "app").roles[role_arn("app")].state == "unread"
@@ -140,11 +137,7 @@ def add_last_use(aws: FakeAws, operation: str, use: Mapping[str, Any]) -> None:
 @pytest.mark.parametrize("is_bulk", [True, False])
 @pytest.mark.parametrize(
     ("use", "expected"),
-    [
-        ({"LastUsedDate": CREATED, "Region": "us-west-2"}, CREATED.isoformat()),
-        ({}, ""),
-        (None, None),
-    ],
+    [({"LastUsedDate": CREATED, "Region": "us-west-2"}, CREATED.isoformat()), ({}, ""), (None, None)],
 )
 def test_role_has_its_last_use(is_bulk: bool, use: Mapping[str, Any] | None, expected: str | None) -> None:
     aws = new_account()
@@ -221,12 +214,7 @@ NODES: Mapping[str, tuple[str, Mapping[str, str], str, NodeRoles]] = {
         "",
         NodeRoles({WORKER_ROLE: ("node group a", "node group b"), AUTO_ROLE: ("node group c",)}),
     ),
-    "both": (
-        AUTO_ROLE,
-        {"c": AUTO_ROLE},
-        "",
-        NodeRoles({AUTO_ROLE: ("EKS Auto Mode", "node group c")}),
-    ),
+    "both": (AUTO_ROLE, {"c": AUTO_ROLE}, "", NodeRoles({AUTO_ROLE: ("EKS Auto Mode", "node group c")})),
     "denied list": (
         AUTO_ROLE,
         GROUPS,
@@ -248,8 +236,7 @@ def test_node_roles_of_a_cluster(case: str) -> None:
     aws = new_account()
     aws.replace("eks:ListNodegroups", lambda _request: {"nodegroups": sorted(groups)})
     aws.replace(
-        "eks:DescribeNodegroup",
-        lambda request: {"nodegroup": {"nodeRole": groups[request["nodegroupName"]]}},
+        "eks:DescribeNodegroup", lambda request: {"nodegroup": {"nodeRole": groups[request["nodegroupName"]]}}
     )
     if denied:
         deny(aws, denied)

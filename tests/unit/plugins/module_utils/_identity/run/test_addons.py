@@ -20,9 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedAddon,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    Cluster,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,

@@ -17,9 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Plan,
     Stage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Failure,
@@ -30,10 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     ApplyContext,
     apply_plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
-    Done,
-    Refusal,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Done, Refusal
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     Clock,
     key,

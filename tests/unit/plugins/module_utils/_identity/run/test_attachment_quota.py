@@ -127,7 +127,7 @@ def test_workload_without_new_policies_succeeds_on_a_full_role() -> None:
     joining = workload(policies=[policy(), policy("new")])
     outcome = run(aws, desired(joining, other))
     assert [(failure.error_code, list(map(str, failure.workloads))) for failure in outcome.failures] == [
-        ("ROLE_POLICIES_OVER_QUOTA", ["default/app"]),
+        ("ROLE_POLICIES_OVER_QUOTA", ["default/app"])
     ]
     assert [done.change.target.label for done in outcome.done] == [
         "trust_policy my-role",

@@ -13,9 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     read_snapshot,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
-    ALL_PAGES,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import ALL_PAGES
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     PlannedApi,
     read_again,

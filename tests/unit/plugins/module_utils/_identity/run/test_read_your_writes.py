@@ -146,9 +146,7 @@ def test_invisible_changes_are_unknown() -> None:
 
 
 @pytest.mark.parametrize("verb", ["makes", "finds"])
-def test_verification_retries_reads_of_a_new_role_only(
-    verb: str,
-) -> None:
+def test_verification_retries_reads_of_a_new_role_only(verb: str) -> None:
     """Let one operation report that the role does not exist, as a replica would that has not received the role yet."""
     clock = Clock()
     aws = LateAws(clock, 0)

@@ -77,20 +77,12 @@ def trust_checks(aws: FakeAws, spec: Desired) -> list[tuple[str, str, list[tuple
 
 SERVICE = "pods.eks.amazonaws.com"
 # A statement as a person may write it: its keys have another order, and single values are not in lists.
-QUARANTINE = {
-    "Action": "sts:*",
-    "Principal": {"Service": SERVICE},
-    "Effect": "Deny",
-    "Sid": "Quarantine",
-}
+QUARANTINE = {"Action": "sts:*", "Principal": {"Service": SERVICE}, "Effect": "Deny", "Sid": "Quarantine"}
 OF_ONE_NAMESPACE = {
     **QUARANTINE,
     "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "batch"}},
 }
-OF_ONE_POD = {
-    **QUARANTINE,
-    "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "pod-0"}},
-}
+OF_ONE_POD = {**QUARANTINE, "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "pod-0"}}}
 
 
 GIVEN = {

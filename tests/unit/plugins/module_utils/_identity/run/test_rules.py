@@ -618,12 +618,7 @@ def test_unlisted_user_of_a_scope_prevents_changes(unread: bool) -> None:
 
 @pytest.mark.parametrize(
     ("force", "changes"),
-    [
-        (False, False),
-        (["default/app"], False),
-        (["default/app", "default/web"], True),
-        (True, True),
-    ],
+    [(False, False), (["default/app"], False), (["default/app", "default/web"], True), (True, True)],
 )
 def test_force_is_for_all_listed_workloads_of_a_role(force: object, changes: bool) -> None:
     """A role of two listed workloads, which EC2 may use, too."""

@@ -99,7 +99,9 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
         workload("any", policies=[policy("any", "s3:*")]),
     )
     aws = FakeAws()
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    aws.replace(
+        "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
+    )
     performed = apply_order(engine(aws, config), config, Order("present", verify=True))
     statuses = [
         check.status for item in performed.verified or () for check in item.checks if check.name == "contents"
@@ -131,7 +133,9 @@ def test_unknown_required_action_does_not_pass(action: str, resource: str, statu
     required = [{"action": action, "resource": resource}]
     config = desired(workload(policies=[policy("all", "s3:*")], required_permissions=required))
     aws = FakeAws()
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    aws.replace(
+        "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
+    )
     (verified,) = apply_order(engine(aws, config), config, Order("present", verify=True)).verified or ()
     [check] = [check for check in verified.checks if check.name == "permissions"]
     assert check.status == status

@@ -193,7 +193,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("case", NAMES)
-def test_trust_policy_that_names_the_role_replaces_its_allow(case: str) -> None:
+def test_trust_policy_with_the_role_replaces_its_allow(case: str) -> None:
     statements, boundary, trust, target, tagged, codes = NAMES[case]
     limit = {"Statement": boundary} if boundary else None
     read = {"Statement": trust} if trust else UNREAD
@@ -201,7 +201,7 @@ def test_trust_policy_that_names_the_role_replaces_its_allow(case: str) -> None:
     assert [finding.code for finding in result.findings] == codes
 
 
-def test_permission_that_depends_on_the_trust_policy() -> None:
+def test_unread_trust_policy_makes_the_permission_unknown() -> None:
     finding, _unread = check({}, {"a": document("s3:*")}, TARGET, UNREAD).findings
     assert (finding.message, finding.remedy) == (
         f"the permission of role {role_arn('my-role')} to perform sts:AssumeRole on target role {TARGET} depends on unknown "
@@ -229,7 +229,7 @@ def test_remedy_names_the_boundary(options: Raw, target: str, boundary: list[Raw
     assert finding.remedy == remedy
 
 
-def test_wildcards_that_cannot_be_compared_are_conditional() -> None:
+def test_incomparable_wildcards_are_conditional() -> None:
     everything = "arn:aws:s3:::bucket/*"
     pieces = [f"arn:aws:s3:::bucket/*{number}*a{number}*" for number in range(60)]
     attached = document("s3:GetObject", resource=everything)
@@ -276,7 +276,7 @@ DENY_PART = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": PART}
         ),
     ],
 )
-def test_permission_that_is_allowed_in_part_is_an_error(
+def test_partly_allowed_permission_is_an_error(
     policies: tuple[str, list[Raw], Raw | None], code: str, reason: str, remedy: str
 ) -> None:
     resource, deny, boundary = policies

@@ -187,21 +187,9 @@ CASES = [
         [build.pod(containers=[{**build.container(), "ports": [{"containerPort": 80, "hostPort": 8080}]}])],
         ("pass", "pass 1"),
     ),
-    Case(
-        "of a DaemonSet",
-        [stale(("DaemonSet", "logs"))],
-        ("pass", "fail 1/1"),
-    ),
-    Case(
-        "of a StatefulSet",
-        [stale(("StatefulSet", "db"))],
-        ("pass", "fail 1/1"),
-    ),
-    Case(
-        "of a Job",
-        [stale(("Job", "import"))],
-        ("pass", "fail 1/1"),
-    ),
+    Case("of a DaemonSet", [stale(("DaemonSet", "logs"))], ("pass", "fail 1/1")),
+    Case("of a StatefulSet", [stale(("StatefulSet", "db"))], ("pass", "fail 1/1")),
+    Case("of a Job", [stale(("Job", "import"))], ("pass", "fail 1/1")),
     Case(
         "of a ReplicaSet alone",
         [stale(("ReplicaSet", "web"), labels={})],
@@ -214,11 +202,7 @@ CASES = [
         ("pass", "fail 1/1"),
         reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
     ),
-    Case(
-        "of nothing",
-        [stale(None)],
-        ("pass", "fail 1/1"),
-    ),
+    Case("of nothing", [stale(None)], ("pass", "fail 1/1")),
     Case(
         "owner by the ReplicaSet's ownerReferences",
         [build.pod(created=build.BEFORE, injected=False, labels={})],
@@ -382,11 +366,7 @@ CASES = [
         [proxy(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="not-a-secret")],
         ("pass", "fail 1/1"),
     ),
-    Case(
-        "a web identity beside Pod Identity",
-        [proxy(**STALE_AND_IRSA)],
-        ("pass", "fail 1/1"),
-    ),
+    Case("a web identity beside Pod Identity", [proxy(**STALE_AND_IRSA)], ("pass", "fail 1/1")),
     Case(
         "credentials of its own beside a sidecar with Pod Identity",
         [build.pod(containers=[build.container(env=OWN_URI), build.container("proxy")])],
@@ -448,12 +428,7 @@ CASES = [
         ("pass", "pass 1"),
         row={"association_id": "", "association_created_at": ""},
     ),
-    Case(
-        "Pods that may not be read",
-        [],
-        ("pass", "unknown"),
-        reads={"pods": build.refused("pods")},
-    ),
+    Case("Pods that may not be read", [], ("pass", "unknown"), reads={"pods": build.refused("pods")}),
     Case(
         "agents that may not be read",
         [build.pod()],
