@@ -135,23 +135,18 @@ def send(
     raise refusal.amended(text, refusal.outcome_unknown) from refusal
 
 
-def unchanged_resources(run: Run) -> list[Change]:
-    """Return a change with the action "create" for each existing resource of the workloads that the run has not changed.
+def existing_resources(run: Run) -> list[Change]:
+    """Return a change with the action "create" for each resource of the workloads that existed before the last changes.
 
     With these changes, ``unseen`` finds the resources that a stale observation lacks.
     """
-    observed, made = run.observed, of_observed_resources(done.change for done in run.done)
-    changed = {observed_target(change.target) for change in made}
+    observed = run.observed
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:
         for target in used_targets(workload, observed.cluster):
             if observed.resources.get(target) is not None:
                 users.setdefault(target, []).append(workload.key)
-    return [
-        Change(0, target, "create", tuple(keys), None, None, ())
-        for target, keys in users.items()
-        if target not in changed
-    ]
+    return [Change(0, target, "create", tuple(keys), None, None, ()) for target, keys in users.items()]
 
 
 def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:

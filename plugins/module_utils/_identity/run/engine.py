@@ -30,10 +30,10 @@ from .addons import AddonRun
 from .apply import ApplyContext, apply_plan
 from .consistency import (
     WaitPolicy,
+    existing_resources,
     may_become_usable,
     merge,
     overlay,
-    unchanged_resources,
     unseen,
     without_unseen,
 )
@@ -77,7 +77,7 @@ class Engine:
         untouched = {key: association for key, association in associations if key not in touched}
         look = partial(self.observer().observe, planning=False, unchanged=untouched, inline=verifies)
         # A stale replica may omit a resource that an earlier read has shown.
-        observed = self._settled(run.desired, look, unchanged_resources(run))
+        observed = self._settled(run.desired, look, existing_resources(run))
         return replace(observed, unlisted=run.observed.unlisted)
 
     def _settled(

@@ -218,7 +218,7 @@ def test_agent_with_associations_is_kept() -> None:
         "AGENT_IN_USE",
         "1 service account of the cluster would lose its credentials: default/app.",
     )
-    assert "DeleteAddon" not in aws.requests
+    assert aws.requests == ["DescribeAddon", "ListPodIdentityAssociations"]
     assert converge(aws, AddonSpec("aws-ebs-csi-driver", absent=True)).failure is None
 
 

@@ -35,6 +35,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OTHER_CLUSTER_ARN,
     REGION,
     TRUST_EC2,
+    Clock,
     FakeAws,
     cluster_name,
     create_association,
@@ -252,3 +253,12 @@ def test_merge_keeps_foreign_statements() -> None:
     assert isinstance(statements, list)
     result = merge_trust(old, new, {**old, "Statement": [*statements, foreign]})
     assert read_grants(result) == ({HERE, LATER}, [foreign])
+
+
+def test_trust_policy_is_read_again_after_a_pause() -> None:
+    """In the meantime, a concurrent run that has read the former trust policy has written its own."""
+    aws, clock = FakeAws(), Clock()
+    run(aws, desired(workload()))
+    run(aws, desired(workload(), workload("web")), clock=clock)
+    (pause,) = clock.pauses
+    assert 1 <= pause <= 2

@@ -65,13 +65,13 @@ class Server:
 def send(server: Server, *items: str) -> tuple[list[Listing], list[float]]:
     """Return the answers, and the pauses between the requests."""
     clock = FakeClock()
-    return send_patiently(server.send, items, clock, lambda: 0), clock.slept
+    return send_patiently(server.send, items, clock, lambda: 1), clock.slept
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_transient_error_is_retried(status: int) -> None:
     server = Server([Listing(error=ApiError(status, "busy"))], [ITEMS])
-    assert send(server, "a") == ([ITEMS], [0.5])
+    assert send(server, "a") == ([ITEMS], [0.75])
 
 
 @pytest.mark.parametrize("status", [0, 401, 403, 404, 409, 422])

@@ -490,6 +490,7 @@ def test_working_agent_is_known_without_the_list_of_nodes() -> None:
     verdict = verify_pods([build.verified()], state, build.CLUSTER)
     assert [check.status for check in verdict.checks[build.KEY]] == ["pass", "pass"]
     assert [finding.severity for finding in verdict.findings] == ["warning"]
+    assert verify_pods([], state, build.CLUSTER).judges_agent
 
 
 def test_each_finding_belongs_to_a_case() -> None:
