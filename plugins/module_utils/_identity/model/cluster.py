@@ -13,6 +13,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -134,10 +135,8 @@ def certificate_digests(pem: str) -> frozenset[str]:
     """Return the SHA-256 digests, in lower-case hexadecimal, of the certificates in a PEM text. Ignore malformed certificates."""
     digests = set()
     for body in _CERTIFICATE.findall(pem):
-        try:
+        with suppress(ValueError):
             digests.add(hashlib.sha256(base64.b64decode("".join(body.split()), validate=True)).hexdigest())
-        except ValueError:
-            continue
     return frozenset(digests)
 
 

@@ -186,12 +186,12 @@ PLACE = "workloads[0] (default/app) policies[0]"
             id="misspelt",
         ),
         pytest.param(
-            use("writer"),
-            [f"{PLACE}: there is no preset 'writer'; did you mean 'queue-writer'?"],
+            use("wri"),
+            [f"{PLACE}: there is no preset 'wri'; did you mean 'queue-writer'?"],
             id="part of a name",
         ),
         pytest.param(
-            use("x"), [f"{PLACE}: there is no preset 'x'; docs/presets.md lists all presets."], id="unknown"
+            use("zo"), [f"{PLACE}: there is no preset 'zo'; docs/presets.md lists all presets."], id="unknown"
         ),
         pytest.param(
             use(["zones"]),

@@ -88,10 +88,10 @@ def test_only_a_plan_has_a_line_for_each_of_many_changes(check_mode: bool) -> No
 
 
 def test_shows_the_first_of_many_warnings() -> None:
-    findings = [{**WARNING, "message": f"role app-{number} stays."} for number in range(42)]
+    findings = [{**WARNING, "message": f"role app-{number} stays."} for number in range(41)]
     lines = lines_around_the_table(ended_as("blue", "blue", findings=findings))
     assert lines[-3] == "  warning RESOURCE_KEPT default/app (blue): role app-39 stays."
-    assert lines[-1] == "  and 2 more, listed in the reports of the clusters"
+    assert lines[-1] == "  and 1 more, listed in the reports of the clusters"
 
 
 def test_invalid_changes_are_ignored() -> None:

@@ -101,9 +101,10 @@ def test_warnings_are_in_the_output_of_the_case() -> None:
 def test_unverified_workload_is_skipped() -> None:
     workload = {"namespace": "shop", "service_account": "api", "status": "changed"}
     change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
-    found = suite({"state": "present", "changes": [change], "workloads": [workload]})
+    workloads = [workload, {**workload, "service_account": "web"}]
+    found = suite({"state": "present", "changes": [change], "workloads": workloads})
     assert outcomes(found)["my-cluster.shop api"] == "skipped"
-    assert found.get("skipped") == "1"
+    assert found.get("skipped") == "2"
 
 
 def test_failure_has_code_cause_and_remedy() -> None:

@@ -287,6 +287,12 @@ def test_many_workloads_show_only_problems_worst_first() -> None:
     assert len(failing) == 45
 
 
+@pytest.mark.parametrize(("number", "count"), [(1, "1 change"), (2, "2 changes")])
+def test_changes_are_counted(number: int, count: str) -> None:
+    made = [row("create", "role", f"r{index}") for index in range(number)]
+    assert report_for(changed(changes=made))["lines"][1] == f"Done: {count}."
+
+
 STATUS = st.sampled_from(["pass", "fail", "warning", "unknown", "accepted", "skipped"])
 
 
