@@ -126,10 +126,8 @@ def read_again(
 def _read_trust(api: Api, arn: str) -> ObservedRole | None:
     """Return a role without its attached policies, or None if no role of the account has this ARN. Source: iam GetRole."""
     response = none_if_missing(lambda: api.call("iam", "GetRole", {"RoleName": arn.rpartition("/")[2]}))
-    if response is None:
-        return None
-    role = decode_role(response["Role"], ())
-    return role if role.arn == arn else None
+    role = decode_role(response["Role"], ()) if response is not None else None
+    return role if role is not None and role.arn == arn else None
 
 
 # The edit of a role: the changes that a rollback needs as a record, and the changes after them.
