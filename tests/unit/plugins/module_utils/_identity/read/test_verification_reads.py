@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,3 +86,18 @@ def test_documents_of_unlisted_policies_are_read() -> None:
     assert found.inline == {"my-role": {}}
     refuse(aws, "iam:GetPolicyVersion")
     assert isinstance(reads(aws, config).documents[policy_arn("my-policy")], Failure)
+
+
+def test_known_associations_are_described_again_only_with_another_id() -> None:
+    aws = FakeAws()
+    run(aws, BOTH)
+    observer = engine(aws, BOTH).observer()
+    known = observer.observe(BOTH, planning=False).associations
+    first = known[key("app")]
+    sent = len(aws.requests)
+    changed = {**known, key("app"): replace(first, association_id="a-former")}
+    assert observer.observe(BOTH, planning=False, unchanged=changed).associations == known
+    described = [
+        request for name, request in aws.requests[sent:] if name.endswith(":DescribePodIdentityAssociation")
+    ]
+    assert described == [{"clusterName": "my-cluster", "associationId": first.association_id}]

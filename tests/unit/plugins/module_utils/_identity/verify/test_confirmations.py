@@ -172,6 +172,8 @@ CASES: dict[str, tuple[Any, ...]] = {
         changed(role={"trust": json.dumps(TRUST_BARE), "tags": {}}),
         {},
     ),
+    "trust policy for the cluster": ({"role": {"name": "my-role", "trust_scope": "cluster"}}, None, {}),
+    "trust policy for the namespace": ({"role": {"name": "my-role", "trust_scope": "namespace"}}, None, {}),
     "unusable role": ({}, changed(role={"trust": json.dumps(TRUST_EC2)}), {}),
     "unusable role without mark": ({}, changed(role={"trust": json.dumps(TRUST_EC2), "tags": {}}), {}),
     "unusable role by ARN": ({}, changed(role={"trust": json.dumps(TRUST_EC2)}), BY_ARN),
