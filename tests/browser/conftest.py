@@ -97,7 +97,9 @@ class Page:
             if message["method"] == "Network.requestWillBeSent"
         ]
         return [
-            address for address in found if not address.startswith(("file:", "data:", "about:", "chrome:"))
+            address
+            for address in found
+            if not address.startswith(("file:", "data:", "about:", "chrome:", "chrome-untrusted:"))
         ]
 
     def keep_picture(self, name: str) -> None:
