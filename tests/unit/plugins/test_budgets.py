@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 895,
     "module_utils/_identity/run": 1690,
     "module_utils/_identity/verify": 692,
-    "module_utils/_policy": 3477,
+    "module_utils/_policy": 3475,
     "modules": 364,
     "plugin_utils": 2295,
 }

@@ -74,9 +74,7 @@ def resource_problem(catalogue: Catalogue, action: str, resource: str) -> str | 
     :arg action: an action that exists.
     :arg resource: an ARN, which may have wildcards and policy variables, or ``*``.
     """
-    prefix, types = action_service(action.lower()), catalogue.find(action.lower()).types
-    if resource == "*" or types is None:
-        return None
+    prefix, types = action_service(action.lower()), catalogue.find(action.lower()).types or ()
     service = catalogue.service(prefix)
     if not types:
         test = ResourceTest((resource,), variables=True, wide=False)

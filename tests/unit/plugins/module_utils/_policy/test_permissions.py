@@ -490,6 +490,10 @@ CONDITIONS = [
         {"ArnEquals": {"aws:PrincipalArn": "a:*:c:d:e:f"}, "StringLike": {"aws:PrincipalArn": "a:b*"}},
         "conditional",
     ),
+    (
+        {"ArnEquals": {"aws:PrincipalArn": "a:b:c:d:e:f"}, "StringLike": {"aws:PrincipalArn": "a:x*"}},
+        "implicit_deny",
+    ),
     # These keys may have several values, of which each matches one of the conditions.
     ({"StringEquals": {"aws:TagKeys": "a"}, "StringLike": {"aws:TagKeys": "b*"}}, "conditional"),
     ({"StringEquals": {"t:key": "a"}, "StringLike": {"t:key": "b*"}}, "conditional"),
