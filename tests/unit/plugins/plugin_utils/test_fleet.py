@@ -6,14 +6,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
+from ansible import constants
 from ansible.errors import AnsibleError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _fleet
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    PREFIX,
+    to_artifact,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _fleet, _screen
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.report.test_fleet_lines import (
+    report,
+)
 
+SCREENS = yaml.safe_load(Path(__file__).with_name("fleet_screens.yml").read_text(encoding="utf-8"))
 HERE, THERE = "111122223333", "444455556666"
+SHARED = (
+    "cluster prod (account 111122223333, region us-west-2) belongs to several hosts of this play: blue, red. Each of them would "
+    "apply its own workloads. Leave all but one of these hosts out of the run, or correct pod_identity_cluster_name, "
+    "pod_identity_region or the credentials."
+)
 PLACE = {"cluster_name": "prod", "region": "us-west-2", "account_id": HERE}
 
 
@@ -27,7 +45,8 @@ class HostVars(dict[str, dict[str, Any]]):
 class Task:
     """A task whose templates are plain values, except an invalid one, and whose credentials belong to THERE in us-east-1."""
 
-    identity, check_mode, keywords = "task", False, SimpleNamespace(no_log=False)
+    identity, check_mode, keywords, loader = "task", False, SimpleNamespace(no_log=False), DataLoader()
+    in_environment = staticmethod(nullcontext[None])
 
     def template(self, values: Mapping[str, Any], _variables: Mapping[str, Any]) -> Mapping[str, Any]:
         if "{{ nobody }}" in values.values():
@@ -60,10 +79,15 @@ def shared(**hosts: Mapping[str, Any]) -> list[str]:
             for name, host in hosts.items()
         }
     )
-    task: Any = Task()
-    return list(
-        _fleet.find_shared_clusters(task, {"hostvars": variables, "ansible_play_hosts_all": list(variables)})
-    )
+    variables_of_task = {"hostvars": variables, "ansible_play_hosts_all": list(variables)}
+    messages: dict[str, str] = perform(Task(), variables_of_task, {"step": "check"})["hosts"]
+    assert set(messages.values()) <= {SHARED}
+    return list(messages)
+
+
+def perform(task: Any, variables: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    action: Any = None
+    return _fleet.ActionModule.perform(action, task, variables, options)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +116,32 @@ def test_clusters_are_compared_by_place(
         ["blue", "red"] if expected else []
     )
     assert len(requests) == sent
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_screen(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Test the table of a play or of earlier jobs. The tasks of a case are in order."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    for given in SCREENS[name]:
+        monkeypatch.setattr(_screen, "output_form", lambda: given.get("form", ""))
+        task: Any = Task()
+        task.check_mode = given.get("check_mode", False)
+        hosts = {
+            host: {key: report(**value) if key.endswith("report") else value for key, value in row.items()}
+            for host, row in given.get("hosts", {}).items()
+        }
+        variables = {
+            "hostvars": HostVars(hosts),
+            "ansible_play_hosts_all": list(hosts),
+            "ansible_play_batch": given.get("batch", list(hosts)),
+            "ansible_play_hosts": given.get("running", list(hosts)),
+            **{
+                f"{PREFIX}{key}": to_artifact(report(**row))
+                for key, row in given.get("artifacts", {}).items()
+            },
+        }
+        options = {"expected": None, "files": None, **given.get("options", {"step": "show"})}
+        found = {**perform(task, variables, options), "screen": capsys.readouterr().out}
+        assert found == given["expected"]
