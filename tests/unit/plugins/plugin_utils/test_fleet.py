@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,7 +126,7 @@ def test_screen(
     """Test the table of a play or of earlier jobs. The tasks of a case are in order."""
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     for given in SCREENS[name]:
-        monkeypatch.setattr(_screen, "output_form", lambda: given.get("form", ""))
+        monkeypatch.setattr(_screen, "output_form", partial(given.get, "form", ""))
         task: Any = Task()
         task.check_mode = given.get("check_mode", False)
         hosts = {
