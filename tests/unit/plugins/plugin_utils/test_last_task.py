@@ -70,5 +70,5 @@ def test_awx_events_have_a_limited_size(printed: list[str], monkeypatch: pytest.
     rows = [f"cluster-{number:04}  111122223333  us-west-2  {'é' * number}" for number in range(300)]
     long = " ".join(["arn:aws:iam::111122223333:role/app"] * 100)
     assert run("awx_display", {**DONE, "lines": ["", *rows, "", long]}, monkeypatch) == {"failure": ""}
-    assert max(len(event.encode()) for event in printed) <= screen.EVENT_BYTES
+    assert (len(printed), max(len(event.encode()) for event in printed) <= screen.EVENT_BYTES) == (146, True)
     assert "\n".join(printed).split() == [*" ".join(rows).split(), *long.split()]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import time
 from types import SimpleNamespace
@@ -47,10 +48,11 @@ def display_lines(monkeypatch: pytest.MonkeyPatch, callback: str = "default") ->
 
 def test_time_is_displayed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = display_lines(monkeypatch)
-    steps = Steps("my-cluster", lambda: 0.0, displays=False)
+    steps = Steps("my-cluster", itertools.count(3.0, 4.0).__next__, displays=False)
     steps.begin("reading the Pods")
     with steps.watch(TASK, delay=0, interval=0.001):
-        assert [lines.get(timeout=20) for _number in range(3)] == ["my-cluster: reading the Pods (0 s)"] * 3
+        displayed = [lines.get(timeout=20) for _number in range(3)]
+    assert displayed == [f"my-cluster: reading the Pods ({seconds} s)" for seconds in (4, 8, 12)]
 
 
 @pytest.mark.parametrize(
