@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._action import Action
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import show_report
@@ -48,14 +47,6 @@ def test_error_of_an_action_is_escaped() -> None:
     with pytest.raises(AnsibleError) as raised:
         Printing(plain).run()
     assert raised.value is plain
-
-
-def test_invalid_input_fails_the_task() -> None:
-    assert Printing(InputError(["no name"])).run() == {
-        "changed": False,
-        "failed": True,
-        "msg": "no name. Nothing was changed.",
-    }
 
 
 @pytest.mark.parametrize("form", ["text", "events", "data"])
