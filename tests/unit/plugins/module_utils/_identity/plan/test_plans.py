@@ -180,6 +180,7 @@ SCENES: dict[str, tuple[Callable[[], FakeAws], tuple[Raw, ...], Raw]] = {
     ),
     "teardown of unmarked resources": (lambda: of_other_owners(NOBODY), (workload(),), {"state": "absent"}),
     "teardown of a shared role": (lambda: shared_with("ec2", "wide"), (workload(),), {"state": "absent"}),
+    "teardown of a role with further policies": (with_further_policies, (workload(),), {"state": "absent"}),
     "teardown with the policy of machines": (used_by_machines, (workload(),), {"state": "absent"}),
     "association not readable": (lambda: unread("eks:DescribePodIdentityAssociation"), BOTH, {}),
     "teardown, association not readable": (
