@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.fleet.scene import (
     ClusterHost,
     FleetFixture,
-    PlaybookResult,
     running_fleet,
     workload,
 )
@@ -102,42 +101,6 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
     ]
     assert f"new: attach policy {ADMIN} to role own-blue; new: " in finding["message"]
     assert fleet.roles(ACCOUNT) == ["own-blue", "own-green", "shared"]
-
-
-@pytest.mark.release
-def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
-    """While the plan waits, another run changes the document of a policy, which the apply would now overwrite."""
-
-    def listed(*actions: str) -> list[dict[str, Any]]:
-        return [{**workload("app", "shared"), "policies": [document(*actions)]}]
-
-    def site(*actions: str, **variables: Any) -> PlaybookResult:
-        return fleet.play("site", hosts="blue", pod_identity_workloads=listed(*actions), **variables)
-
-    assert site("s3:GetObject").code == 0
-    approved = plan(fleet, tmp_path, hosts="blue", pod_identity_workloads=listed("s3:PutObject"))
-    assert site("s3:DeleteObject").code == 0
-    fleet.writes()
-    made = site("s3:PutObject", pod_identity_approved=approved)
-    assert (made.code, fleet.writes()) == (2, 0), made.output
-    assert (
-        '- differs by -document Statement {"Action": ["s3:DeleteObject"], "Effect": "Allow", "Resource": "*"}: update policy '
-        "arn:aws:iam::111122223333:policy/shared (document): adds s3:PutObject on *; removes s3:DeleteObject on *\n"
-    ) in made.output
-
-
-@pytest.mark.release
-def test_purge_is_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
-    assert fleet.play("fleet").code == 0
-    fewer = {"pod_identity_workloads": [workload("app", "shared")], "pod_identity_purge": True}
-    approved = plan(fleet, tmp_path)
-    refused = fleet.play("site", hosts="blue", pod_identity_approved=approved, **fewer)
-    assert (refused.code, fleet.writes()) == (2, 0), refused.output
-    assert "- new: delete association default/own-blue\n" in refused.output
-    approved = plan(fleet, tmp_path, **fewer)
-    purged = fleet.play("site", hosts="blue", pod_identity_approved=approved, **fewer)
-    assert purged.code == 0, purged.output
-    assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
 
 
 @pytest.mark.release
