@@ -16,7 +16,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RolePermissions,
     VerificationReads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
+    verify,
+    workloads_from_associations,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
 )
@@ -205,3 +208,19 @@ def test_fault_has_its_findings(case: str) -> None:
     applied, fault, listed, *more = CASES[case]
     cluster, reads = (*more, {}, {})[:2]
     assert lines(applied, fault, listed, cluster, **reads) == EXPECTED[case]
+
+
+def test_associations_become_workloads_with_roles_by_arn() -> None:
+    aws = FakeAws()
+    config = desired(workload("web", **TARGET, disable_session_tags=True), workload())
+    run(aws, config)
+    associations = engine(aws, config).observer().observe(config, planning=False).associations
+    found = workloads_from_associations(associations.values())
+    assert [(item.key, item.role and (item.role.name, item.role.arn)) for item in found] == [
+        (key("app"), ("my-role", OWN)),
+        (key("web"), ("my-role", OWN)),
+    ]
+    assert [(item.association.target_role_arn, item.association.disable_session_tags) for item in found] == [
+        ("", False),
+        (FOREIGN, True),
+    ]
