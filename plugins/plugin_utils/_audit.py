@@ -26,6 +26,7 @@ from ..module_utils._identity.model.access import AccessOptions, ClusterFacts
 from ..module_utils._identity.model.errors import InputError, listed, sentence
 from ..module_utils._identity.read.associations import read_all_associations
 from ..module_utils._identity.report.artifact import to_artifact
+from ..module_utils._identity.report.text import place_lines
 from ..module_utils._identity.run.access import (
     RoleReads,
     read_last_uses,
@@ -204,7 +205,23 @@ class _Audit:
         files = {name: path for name in _FILES if (path := getattr(options, name))}
         for name, path in files.items():
             write_private(os.path.expanduser(path), writers[name]())
-        lines = access_lines(report)
+        lines = [
+            *(
+                line
+                for part in parts
+                if (cluster := part.cluster) is not None
+                for line in place_lines(
+                    {
+                        "cluster_name": cluster.name,
+                        "cluster_arn": cluster.arn,
+                        "account_id": cluster.account_id,
+                        "region": cluster.region,
+                        "caller_arn": cluster.caller_arn,
+                    }
+                )
+            ),
+            *access_lines(report),
+        ]
         lines += [f"Written: {listed(files.values())}."] if files else []
         unread = [part.name for part in parts if part.error]
         them = "it" if len(unread) == 1 else "them"
