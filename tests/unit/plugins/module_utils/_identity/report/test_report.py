@@ -543,7 +543,7 @@ SHARED = {**change_row("create", "role", "r"), "shared_with": ["shop/web"]}
 )
 def test_reversible_run_ends_with_its_undo(changes: Any, listed: int, undo: str) -> None:
     text = " ".join(map(str.strip, undo_lines(changes, listed)))
-    assert text == (f"To undo these changes, run {undo}. Namespaces remain." if undo else "")
+    assert text == (f"To undo this, run {undo}. Namespaces remain." if undo else "")
 
 
 API_ROW, WEB_ROW = (
