@@ -87,14 +87,14 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         "inventory", InventoryModule.NAME, documented(eks_clusters)
     )
 
-    def run(given: Any) -> Any:
+    def run(case: Any) -> Any:
         reads, warnings = [], []
 
         def read_clusters(request: Any, _sessions: Any, home: str) -> FoundClusters:
             reads.append({"home": home, "regions": list(request.regions)})
-            if error := given.get("error"):
+            if error := case.get("error"):
                 raise classify("sts:GetCallerIdentity", *error)
-            clusters = [found(name=name, tags=tags) for name, tags in given.get("clusters", CLUSTERS).items()]
+            clusters = [found(name=name, tags=tags) for name, tags in case.get("clusters", CLUSTERS).items()]
             failures = [
                 UnreadClusters(
                     "111122223333",
@@ -102,27 +102,27 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
                     "",
                     classify("eks:ListClusters", "AccessDeniedException", "denied"),
                 )
-                for region in given.get("unread", ())
+                for region in case.get("unread", ())
             ]
             return FoundClusters(tuple(clusters), tuple(failures), bool(failures) and not clusters)
 
         monkeypatch.setattr(eks_clusters, "read_clusters", read_clusters)
         monkeypatch.setattr(Display, "warning", lambda _display, text: warnings.append(text))
-        for name, value in given.get("environment", {}).items():
+        for name, value in case.get("environment", {}).items():
             monkeypatch.setenv(name, value)
-        path = tmp_path / given.get("file", "fleet.eks_clusters.yml")
-        path.write_text(json.dumps({"plugin": InventoryModule.NAME, **given["options"]}), encoding="utf-8")
+        path = tmp_path / case.get("file", "fleet.eks_clusters.yml")
+        path.write_text(json.dumps({"plugin": InventoryModule.NAME, **case["options"]}), encoding="utf-8")
         plugin, inventory = InventoryModule(), InventoryData()
         plugin._load_name, plugin._redirected_names = InventoryModule.NAME, []
         result = {"accepted": plugin.verify_file(str(path)), "reads": reads, "warnings": warnings}
         try:
-            plugin.parse(inventory, DataLoader(), str(path), given.get("cache", True))
+            plugin.parse(inventory, DataLoader(), str(path), case.get("cache", True))
         except AnsibleError as error:
             return {**result, "error": str(error).replace(str(tmp_path), "/tmp")}
-        if "cache" in given["options"]:
+        if "cache" in case["options"]:
             plugin.update_cache_if_changed()
         hosts = {
-            host.name: {name: host.vars[name] for name in given.get("show", ()) if name in host.vars}
+            host.name: {name: host.vars[name] for name in case.get("show", ()) if name in host.vars}
             for host in inventory.hosts.values()
         }
         groups = {
@@ -137,8 +137,8 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_inventory(name: str, read: Any) -> None:
-    for given in RUNS[name]:
-        assert read(given) == given["expected"]
+    for case in RUNS[name]:
+        assert read(case) == case["expected"]
 
 
 def test_cache_key_contains_the_selection() -> None:

@@ -84,20 +84,20 @@ def audit(
     monkeypatch.setattr(_audit, "datetime", Today)
     monkeypatch.setattr(_audit, "load_catalogue", Catalogue)
 
-    def run(given: Json) -> Json:
-        hosts = given.get("hosts", {"blue": {}})
+    def run(case: Json) -> Json:
+        hosts = case.get("hosts", {"blue": {}})
         base = {
             "pod_identity_cluster_name": CLUSTER,
             "pod_identity_region": REGION,
-            **given.get("variables", {}),
+            **case.get("variables", {}),
         }
         hostvars: dict[str, Json] = {name: {**base, **more} for name, more in hosts.items()}
-        for name, errors in given.get("aws", {}).items():
+        for name, errors in case.get("aws", {}).items():
             aws.fail_on(name, *(classify(name, *error) for error in errors))
-        for name, answer in given.get("answers", {}).items():
+        for name, answer in case.get("answers", {}).items():
             aws.replace(name, lambda _parameters, answer=answer: answer)
         found: Json = {}
-        for step in given.get("steps", ("read", "roles", "report")):
+        for step in case.get("steps", ("read", "roles", "report")):
             sent = len(aws.requests)
             for host in hosts if step != "report" else [next(iter(hosts))]:
                 variables = {
@@ -106,7 +106,7 @@ def audit(
                     "ansible_play_hosts_all": list(hosts),
                     "hostvars": hostvars,
                 }
-                task = {"args": {"step": step}, **given.get("task", {})}
+                task = {"args": {"step": step}, **case.get("task", {})}
                 result = build_action(variables, {"task": task}, _audit.ActionModule).run(None, variables)
                 hostvars[host][f"pod_identity_audit_{'part' if step == 'read' else step}"] = result
                 found[f"{step} {host}"] = {name: value for name, value in result.items() if value}
@@ -132,5 +132,5 @@ def without_names_of_files(row: Json) -> Json:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_audit(name: str, audit: Any) -> None:
-    given = RUNS[name]
-    assert audit(given) == given["expected"]
+    case = RUNS[name]
+    assert audit(case) == case["expected"]

@@ -119,13 +119,13 @@ class Lookup(eks_token.LookupModule):
     """The lookup plugin without options from the configuration of Ansible."""
 
     def set_options(self, *, direct: dict[str, Any], **_more: Any) -> None:
-        self.given = {"want": "token", **direct}
+        self.options = {"want": "token", **direct}
 
-    def get_options(self, *_others: Any) -> dict[str, Any]:
-        return self.given
+    def get_options(self, *_more: Any) -> dict[str, Any]:
+        return self.options
 
-    def get_option(self, option: str, *_others: Any) -> Any:
-        return self.given.get(option)
+    def get_option(self, option: str, *_more: Any) -> Any:
+        return self.options.get(option)
 
 
 def test_lookup_signs_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ def test_lookup_names_the_problem(
 
 
 def test_invalid_options_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    task: Any = SimpleNamespace(with_defaults=lambda _name, given: given)
+    task: Any = SimpleNamespace(with_defaults=lambda _name, arguments: arguments)
     with pytest.raises(InputError, match=r"^a profile \(pod_identity_profile, AWS_PROFILE\) and access keys"):
         clients_of_task(task, {**KEYS, "profile": "dev"})
     spec: dict[str, Any] = {"width": {"type": "int", "default": 4}, "names": {"type": "list"}}

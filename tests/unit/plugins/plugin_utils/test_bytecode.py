@@ -48,8 +48,8 @@ def test_import_finds_source_files_of_the_collection(monkeypatch: pytest.MonkeyP
         return [getattr(sys.meta_path[0].find_spec(*row), "loader", None) for row in rows]
 
     monkeypatch.setattr(_bytecode, "import_module", find)
-    loader, *others = import_cached("_task")
-    assert (type(loader), others) == (SourceFileLoader, [None, None])
+    loader, *rest = import_cached("_task")
+    assert (type(loader), rest) == (SourceFileLoader, [None, None])
     monkeypatch.undo()
     with pytest.raises(ImportError, match="_missing"):
         import_cached("_missing")

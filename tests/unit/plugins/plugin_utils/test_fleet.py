@@ -125,24 +125,23 @@ def test_screen(
 ) -> None:
     """Test the table of a play or of earlier jobs. The tasks of a case are in order."""
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
-    for given in SCREENS[name]:
-        monkeypatch.setattr(_screen, "output_form", partial(given.get, "form", ""))
+    for case in SCREENS[name]:
+        monkeypatch.setattr(_screen, "output_form", partial(case.get, "form", ""))
         task: Any = Task()
-        task.check_mode = given.get("check_mode", False)
+        task.check_mode = case.get("check_mode", False)
         hosts = {
             host: {key: report(**value) if key.endswith("report") else value for key, value in row.items()}
-            for host, row in given.get("hosts", {}).items()
+            for host, row in case.get("hosts", {}).items()
         }
         variables = {
             "hostvars": HostVars(hosts),
             "ansible_play_hosts_all": list(hosts),
-            "ansible_play_batch": given.get("batch", list(hosts)),
-            "ansible_play_hosts": given.get("running", list(hosts)),
+            "ansible_play_batch": case.get("batch", list(hosts)),
+            "ansible_play_hosts": case.get("running", list(hosts)),
             **{
-                f"{PREFIX}{key}": to_artifact(report(**row))
-                for key, row in given.get("artifacts", {}).items()
+                f"{PREFIX}{key}": to_artifact(report(**row)) for key, row in case.get("artifacts", {}).items()
             },
         }
-        options = {"expected": None, "files": None, **given.get("options", {"step": "show"})}
+        options = {"expected": None, "files": None, **case.get("options", {"step": "show"})}
         found = {**perform(task, variables, options), "screen": capsys.readouterr().out}
-        assert found == given["expected"]
+        assert found == case["expected"]

@@ -151,11 +151,11 @@ class Kubernetes(FakeCluster):
             super()._keep(verb, manifest)
 
 
-def build_action(variables: Json, given: Json, kind: Any = _role_action.ActionModule) -> ActionBase:
+def build_action(variables: Json, case: Json, kind: Any = _role_action.ActionModule) -> ActionBase:
     loader = DataLoader()
     play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
     task = Task(block=Block(play=play))
-    for name, value in {"args": {}, **given.get("task", {})}.items():
+    for name, value in {"args": {}, **case.get("task", {})}.items():
         setattr(task, name, value)
     shell = SimpleNamespace(tmpdir="/")
     connection = SimpleNamespace(transport="local", become=None, _shell=shell)
@@ -228,41 +228,41 @@ def play(
         raising=False,
     )
 
-    def run(given: Json) -> Any:
+    def run(case: Json) -> Any:
         values = {
             "cluster_name": CLUSTER,
             "region": REGION,
             "workloads": [workload(role={"name": "app"}, policies=POLICIES)],
-            **given.get("variables", {}),
+            **case.get("variables", {}),
         }
         variables = {f"pod_identity_{name}": value for name, value in values.items() if value is not None}
-        variables |= {"inventory_hostname": "blue", "groups": {"all": ["blue"]}, **given.get("host", {})}
-        lists = {"Namespace": [{"metadata": {"name": "default"}}], **given.get("lists", {})}
+        variables |= {"inventory_hostname": "blue", "groups": {"all": ["blue"]}, **case.get("host", {})}
+        lists = {"Namespace": [{"metadata": {"name": "default"}}], **case.get("lists", {})}
         kubernetes.lists = {
             kind: build.read(items) if isinstance(items, list) else Listing(error=ApiError(**items))
             for kind, items in lists.items()
         }
         kubernetes.server = ApiServer(
-            "https://eks", certificate_digests(CERTIFICATE), **given.get("server", {})
+            "https://eks", certificate_digests(CERTIFICATE), **case.get("server", {})
         )
-        for name, answer in given.get("aws", {}).items():
+        for name, answer in case.get("aws", {}).items():
             if answer == "interrupt":
                 aws.before_request(name, interrupt)
             elif answer == "bug":
                 aws.replace(name, lambda parameters: parameters["bug"])
             else:
                 aws.fail_on(name, classify(name, **answer))
-        monkeypatch.setattr(Display(), "verbosity", given.get("verbosity", 0))
-        monkeypatch.setattr(_role_input, "load_extra_vars", lambda _loader: given.get("extra", {}))
-        for file, text in given.get("write", {}).items():
+        monkeypatch.setattr(Display(), "verbosity", case.get("verbosity", 0))
+        monkeypatch.setattr(_role_input, "load_extra_vars", lambda _loader: case.get("extra", {}))
+        for file, text in case.get("write", {}).items():
             (tmp_path / file).write_text(text, encoding="utf-8")
-        kubernetes.ends = given.get("ends", "")
+        kubernetes.ends = case.get("ends", "")
         kubernetes.log.clear()
         facts["pod_identity_report"] = dict.fromkeys(REPORT, "of an earlier run")
         sent = len(aws.requests)
         result: Any = {"ended": True}
         with contextlib.suppress(SystemExit, Timeout):
-            result = build_action(variables, given).run(None, variables)
+            result = build_action(variables, case).run(None, variables)
         # Before ansible-core 2.21, facts are in the result.
         report = {**facts, **result.pop("ansible_facts", {})}["pod_identity_report"]
         if trace := result.pop("exception", ""):
@@ -291,10 +291,10 @@ def play(
 
 @pytest.mark.parametrize("name", RUNS)
 def test_run(name: str, play: Any) -> None:
-    given = RUNS[name]
-    for earlier in given.get("before", ()):
+    case = RUNS[name]
+    for earlier in case.get("before", ()):
         play(earlier)
-    assert play(given) == given["expected"]
+    assert play(case) == case["expected"]
 
 
 @pytest.mark.parametrize(
