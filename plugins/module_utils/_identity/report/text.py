@@ -180,8 +180,7 @@ def undo_lines(changes: Sequence[Object], listed_workloads: int) -> list[str]:
     )
     only = f" and -e pod_identity_only={selection}" if len(names) < listed_workloads else ""
     line = (
-        f"To undo this, run workload_identity.aws.teardown with the same variables{only}. "
-        "Namespaces remain."
+        f"To undo this, run workload_identity.aws.teardown with the same variables{only}. Namespaces remain."
     )
     return wrapped(visible(line), "", "  ") if names and not remains else []
 
