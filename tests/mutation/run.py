@@ -39,7 +39,7 @@ Covered = tuple[frozenset[Line], float]
 
 
 class Mutant(NamedTuple):
-    """A change of a node in a file of plugins. ``lines`` are its line, and the line of its statement."""
+    """A change of a node in a file of plugins. ``lines`` are the line of its test or its own line, and the line of its statement."""
 
     path: str
     node: int
@@ -85,7 +85,7 @@ def candidates(path: str) -> Iterator[Mutant]:
     for number, node in enumerate(nodes):
         if node in inside and (new := changed(node)) is not None:
             text = ast.unparse(new).partition("\n")[0][:90]
-            lines = (getattr(node, "lineno", 0), statements[node])
+            lines = (getattr(getattr(node, "test", node), "lineno", 0), statements[node])
             yield Mutant(path, number, lines, f"{type(node).__name__} → {text}")
 
 
