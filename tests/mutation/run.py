@@ -39,7 +39,7 @@ Covered = tuple[frozenset[Line], float]
 
 
 class Mutant(NamedTuple):
-    """A change of a node in a file of plugins. ``lines`` are the line of its test or its own line, and the line of its statement."""
+    """A change of a node in a file of plugins. ``lines`` are its line (or that of its test), and that of its statement."""
 
     path: str
     node: int
