@@ -146,6 +146,14 @@ def used_by_machines() -> FakeAws:
     return aws
 
 
+def open_to_everyone() -> FakeAws:
+    aws = create_account(workload())
+    write_statements(aws, "my-role", *read_statements(aws, "my-role"), EVERYONE)
+    return aws
+
+
+EVERYONE: Raw = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+OPEN: Raw = {**TRUST_BARE, "Statement": [*TRUST_BARE["Statement"], EVERYONE]}
 BOTH = workload(), workload("web", role={"name": "web"}, policies=[policy("web")])
 LIMITED = workload(role={"name": "my-role", "max_session_duration": 7200, "tags": {"team": "a"}})
 EDITED = workload(policies=[policy("my-policy", "s3:PutObject")])
@@ -197,6 +205,12 @@ SCENES: dict[str, tuple[Callable[[], FakeAws], tuple[Raw, ...], Raw]] = {
     "statement without conditions": (
         lambda: shared_with("wide", trust_scope="anyone_in_account"),
         (workload(),),
+        {},
+    ),
+    "statement for everyone": (open_to_everyone, (workload(),), {}),
+    "whole trust policy for everyone": (
+        open_to_everyone,
+        (workload(role={"name": "my-role", "trust_policy": OPEN}),),
         {},
     ),
     "whole trust policy and a Deny": (lambda: shared_with("deny"), (TRUSTED,), {}),
